@@ -1,0 +1,45 @@
+"""What can go wrong through no fault of the program, each kind with its exit code.
+
+Every message names the value, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PbgraphError(Exception):
+    """Base of all errors that are reported to the user without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(PbgraphError):
+    """A wrong argument, name or combination."""
+
+    exit_code = 2
+
+
+class DataError(PbgraphError):
+    """Data that cannot be had, or that are not what they should be."""
+
+    exit_code = 3
+
+
+class Interrupted(PbgraphError):
+    """Asked to stop: the state is saved and the same command goes on from there."""
+
+    exit_code = 130
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a misspelt name: it shows the nearest valid one, or all of them.
+
+    >>> str(unknown_name("model", "trimnt", ["gin", "trimnet"]))
+    "unknown model 'trimnt'; did you mean 'trimnet'? (known: gin, trimnet)"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UsageError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
