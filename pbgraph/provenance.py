@@ -1,0 +1,84 @@
+"""Where a record comes from: source tree, versions, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+import pbgraph
+from pbgraph.datasets.base import Molecules
+from pbgraph.records import Provenance, canonical_json, sha256
+
+PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn")
+
+
+@lru_cache(maxsize=1)
+def source_tree() -> tuple[str, bool]:
+    """(commit, dirty) of the checkout this package runs from; ("", False) if it is not one.
+
+    Files under results/ do not make a tree dirty: they are what runs write.
+    Read once per process, since the process goes on with the modules it has imported.
+    """
+    folder = Path(pbgraph.__file__).parent.parent
+    if not (folder / ".git").exists():
+        return "", False
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--", ".", ":(exclude)results")
+    return commit, bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def provenance(*, device: str, molecules: Molecules, featuriser: str, split_sha256: str) -> Provenance:
+    """The provenance of a run on these data in this process, now."""
+    commit, dirty = source_tree()
+    return Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        pbgraph=pbgraph.__version__,
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        packages={name: _version(name) for name in PACKAGES},
+        platform=platform.platform(),
+        processor=processor(),
+        device=torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        threads=torch.get_num_threads(),
+        data_sha256=molecules.sha256,
+        rows=len(molecules.mol_ids) + len(molecules.rejected),
+        rejected=molecules.rejected,
+        rows_sha256=sha256(canonical_json(molecules.mol_ids)),
+        featuriser=featuriser,
+        split_sha256=split_sha256,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def processor() -> str:
+    """Model name of the processor and number of usable cores."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = names[0] if names else name
+    return f"{name}, {os.cpu_count()} cores"

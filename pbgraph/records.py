@@ -1,0 +1,327 @@
+"""Runs on disk: what was asked (RunSpec), what came out (RunRecord), and files written once.
+
+    results/records/<task>/<key>.json          one finished run
+    results/records/<task>/<key>.failed-1.json its failures, if any
+    results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
+
+A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
+overwritten. Merging the results of two machines is copying files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pbgraph.errors import DataError, PbgraphError
+
+SCHEMA = 1
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that determines a run's result on the CPU; its key names the record.
+
+    split_seed    None for a deterministic split
+    seed          of initialisation, shuffling, dropout and dendrites
+    featuriser    registered name; the model's own unless the preset asks for another
+    preset        name of the recipe the settings came from
+    model_config, settings  resolved: every field of the model's config and of the method's settings
+    versions      of "task", "split", "featuriser", "model", "method", "metric"
+    control_of    key of the run a control is paired with
+    """
+
+    task: str
+    split: str
+    split_seed: int | None
+    model: str
+    method: str
+    seed: int
+    metric: str
+    featuriser: str
+    preset: str
+    model_config: Mapping[str, Scalar]
+    settings: Mapping[str, Scalar]
+    versions: Mapping[str, int]
+    control_of: str | None = None
+
+    @property
+    def key(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON."""
+        return sha256(canonical_json(self))[:16]
+
+    @property
+    def arm(self) -> str:
+        """ "model/method", the name of the row it belongs to."""
+        return f"{self.model}/{self.method}"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a run's history.
+
+    phase       "neuron" or "dendrite"
+    train_loss  mean over batches; valid the selection metric
+    dendrites   accepted dendrites per site in the network that was scored
+    score       mean normalised candidate score over sites, in the dendrite phase
+    """
+
+    epoch: int
+    phase: str
+    dendrites: int
+    train_loss: float | None
+    valid: float | None
+    learning_rate: float
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of one task in one split; None where one class is missing."""
+
+    roc_auc: float | None
+    average_precision: float | None
+    positives: int
+    labelled: int
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split: per task, and the means over the tasks that are defined."""
+
+    size: int
+    roc_auc: float | None
+    average_precision: float | None
+    undefined: tuple[str, ...]
+    tasks: Mapping[str, TaskScore]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the reported network was chosen, and what validation score it had."""
+
+    rule: str
+    epoch: int
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds of wall time over all sittings; peak resident bytes of the worker; sittings > 1 if resumed."""
+
+    parameters: int
+    epochs: int
+    seconds: float
+    peak_memory_bytes: int
+    sittings: int
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row of the data set that was left out, and why."""
+
+    row: int
+    mol_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a record comes from.
+
+    commit, dirty   of the source tree; "" outside a checkout
+    data_sha256     of the decompressed CSV; rows_sha256 of the accepted mol_ids in order
+    split_sha256    of the index arrays
+    device          "cpu" or the name of the GPU
+    """
+
+    created: str
+    pbgraph: str
+    commit: str
+    dirty: bool
+    python: str
+    packages: Mapping[str, str]
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    data_sha256: str
+    rows: int
+    rejected: tuple[Rejected, ...]
+    rows_sha256: str
+    featuriser: str
+    split_sha256: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The outcome of one run. status is "finished" or "failed"; a failed run has an error and no scores.
+
+    scores       "valid" and "test" -> SplitScore
+    predictions  file name and SHA-256 of its content
+    """
+
+    spec: RunSpec
+    status: str
+    provenance: Provenance
+    error: str | None = None
+    selection: Selection | None = None
+    scores: Mapping[str, SplitScore] = field(default_factory=dict)
+    cost: Cost | None = None
+    history: tuple[Epoch, ...] = ()
+    predictions: str | None = None
+    predictions_sha256: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> str:
+        """Key of the spec."""
+        return self.spec.key
+
+    def digest(self) -> str:
+        """SHA-256 of all that the spec determines on a CPU: everything but time, memory and provenance."""
+        cost = self.cost and (self.cost.parameters, self.cost.epochs)
+        return sha256(
+            canonical_json(
+                (
+                    self.spec,
+                    self.status,
+                    self.selection,
+                    self.scores,
+                    cost,
+                    self.history,
+                    self.predictions_sha256,
+                    self.details,
+                )
+            )
+        )
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no white space; floats round-trip."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 as 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name, whole, when the block ends well.
+
+    Raises FileExistsError if `path` is there by then: nothing is ever overwritten.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        yield Path(name)
+        with open(name, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(name, 0o644)
+        os.link(name, path)
+    finally:
+        os.unlink(name)
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The results of many runs under one root folder."""
+
+    root: Path
+
+    def record_path(self, spec: RunSpec) -> Path:
+        """Where the finished record goes."""
+        return self.root / "records" / spec.task / f"{spec.key}.json"
+
+    def predictions_path(self, spec: RunSpec) -> Path:
+        """Where the scores of single molecules go."""
+        return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
+
+    def checkpoint_path(self, spec: RunSpec) -> Path:
+        """Where a run in progress saves its state."""
+        return self.root / ".work" / f"{spec.key}.safetensors"
+
+    def lock_path(self, spec: RunSpec) -> Path:
+        """The file that is locked while the run is being done."""
+        return self.root / ".work" / f"{spec.key}.lock"
+
+    def check_writable(self) -> None:
+        """Raises UsageError-like PbgraphError now rather than after hours of training."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise PbgraphError(
+                f"results folder {self.root} cannot be written ({error.strerror}); give another with --results DIR"
+            ) from error
+
+    def find(self, spec: RunSpec) -> RunRecord | None:
+        """The finished record of `spec`, else its last failure, else None."""
+        failures = self._failures(spec)
+        return self.finished(spec.task, spec.key) or (read_record(failures[-1]) if failures else None)
+
+    def finished(self, task: str, key: str) -> RunRecord | None:
+        """The finished record with this key, or None."""
+        path = self.root / "records" / task / f"{key}.json"
+        return read_record(path) if path.exists() else None
+
+    def _failures(self, spec: RunSpec) -> list[Path]:
+        path = self.record_path(spec)
+        found = path.parent.glob(f"{path.stem}.failed-*.json")
+        return sorted(found, key=lambda file: int(file.stem.rsplit("-", 1)[1]))
+
+    def write(self, record: RunRecord) -> Path:
+        """Write a record once; a failure gets the next free number beside it."""
+        path = self.record_path(record.spec)
+        if record.status == "failed":
+            path = path.with_name(f"{path.stem}.failed-{len(self._failures(record.spec)) + 1}.json")
+        with new_file(path) as part:
+            part.write_bytes(msgspec.json.format(canonical_json(record), indent=1) + b"\n")
+        return path
+
+    def records(self, task: str) -> list[RunRecord]:
+        """All finished records of a task, and the last failure of each run that never finished."""
+        folder = self.root / "records" / task
+        paths = sorted(folder.glob("*.json"))
+        finished = {path.stem for path in paths if ".failed-" not in path.name}
+        latest = {path.name.split(".", 1)[0]: path for path in sorted(paths, key=_failure_number)}
+        return [
+            read_record(folder / f"{stem}.json" if stem in finished else path) for stem, path in sorted(latest.items())
+        ]
+
+
+def _failure_number(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1]) if ".failed-" in path.name else 0
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read and verify one record.
+
+    Raises DataError if the file is not a record of this schema or does not belong to its name.
+    """
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise DataError(f"{path} is not a run record: {error}; move it away to have the run done again") from error
+    if record.schema != SCHEMA:
+        raise DataError(f"{path} has record schema {record.schema}, this version reads {SCHEMA}")
+    if record.key != path.name.split(".", 1)[0]:
+        raise DataError(
+            f"{path} was edited or renamed: its spec has key {record.key}; move it away to have the run done again"
+        )
+    return record
