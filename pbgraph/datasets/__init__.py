@@ -1,0 +1,1 @@
+"""Tables of molecules with labels: facts, finding and fetching, reading, auditing."""

@@ -1,0 +1,76 @@
+"""What a registered data set is, and the molecules read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pbgraph.records import Rejected
+from pbgraph.registry import Registry
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The facts about one table of molecules; the table itself is a CSV file with a header.
+
+    name           as registered
+    version        raise it when the same file would be read differently
+    file           name of the CSV file, without ``.gz``
+    sha256         of the decompressed CSV
+    urls           public places to fetch it from, tried in turn; plain or gzip
+    rows           rows of the file, rejected ones included
+    tasks          label columns, in the order of all label arrays; cells are 0, 1 or blank = not measured
+    smiles_column  column of the structures
+    id_column      column of the unique names of the molecules
+    metric, split  registered names of what is used unless something else is asked for
+    licence        under which the data may be used, as far as known
+    defects        known defects of the file -> number of rows (or cells) concerned
+    source         DOI and origin
+    lookalikes     row counts of other files that circulate under the same name -> what they are
+    """
+
+    name: str
+    version: int
+    file: str
+    sha256: str
+    urls: tuple[str, ...]
+    rows: int
+    tasks: tuple[str, ...]
+    smiles_column: str
+    id_column: str
+    metric: str
+    split: str
+    licence: str
+    defects: Mapping[str, int]
+    source: str
+    lookalikes: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Molecules:
+    """The accepted rows of a data set in file order, and the rejected ones.
+
+    dataset   name of the data set
+    sha256    of the decompressed CSV
+    mol_ids   n names
+    smiles    n structures, as the file spells them
+    rows      (n,) int64, number of each row in the file, from 0, the header not counted
+    y         (n, T) float32, 0, 1, or NaN = not measured
+    rejected  the rows left out, and why
+    """
+
+    dataset: str
+    sha256: str
+    mol_ids: tuple[str, ...]
+    smiles: tuple[str, ...]
+    rows: np.ndarray
+    y: np.ndarray
+    rejected: tuple[Rejected, ...]
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+
+DATASETS: Registry[Dataset] = Registry("data set", "pbgraph.datasets", Dataset)

@@ -1,0 +1,121 @@
+"""The CSV of a data set -> molecules with labels; every row that is left out is counted and named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pbgraph.datasets.base import Dataset, Molecules
+from pbgraph.datasets.source import find
+from pbgraph.errors import DataError
+from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.smiles import why_not
+from pbgraph.records import Rejected, sha256
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the rules by which structures are rejected
+LABELS = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+
+
+def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False) -> Molecules:
+    """Find or fetch the file of a data set and read it.
+
+    folder   looked in first (``--data``)
+    offline  do not fetch
+    Rows that were left out are named in one warning. Raises DataError if the file cannot be had or read.
+    """
+    molecules = read(dataset, find(dataset, folder=folder, offline=offline))
+    if molecules.rejected:
+        listed = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in molecules.rejected)
+        total = len(molecules) + len(molecules.rejected)
+        log.warning("%s: %d of %d rows left out: %s", dataset.name, len(molecules.rejected), total, listed)
+    return molecules
+
+
+def read(dataset: Dataset, content: bytes) -> Molecules:
+    """Read the CSV text of a data set.
+
+    A row is rejected if a label is neither 0, 1 nor blank, or if RDKit cannot parse the SMILES or finds no atom in it.
+    Raises DataError if a column is missing, a name occurs twice, or there is no row.
+    """
+    header, table = _table(dataset, content)
+    columns = {name: i for i, name in enumerate(header)}
+    smiles = tuple(row[columns[dataset.smiles_column]] for row in table)
+    mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
+    _check_unique(dataset, mol_ids)
+    y, bad_labels = _labels(table, [columns[task] for task in dataset.tasks], dataset.tasks)
+    reasons = {**_bad_structures(dataset, smiles), **bad_labels}
+    rows = np.array([i for i in range(len(table)) if i not in reasons], dtype=np.int64)
+    return Molecules(
+        dataset=dataset.name,
+        sha256=sha256(content),
+        mol_ids=tuple(mol_ids[i] for i in rows),
+        smiles=tuple(smiles[i] for i in rows),
+        rows=rows,
+        y=y[rows],
+        rejected=tuple(Rejected(i, mol_ids[i], reasons[i]) for i in sorted(reasons)),
+    )
+
+
+def _table(dataset: Dataset, content: bytes) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows, all of the header's length."""
+    try:
+        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{dataset.file} is not a CSV file in UTF-8: {error}") from error
+    table = [line for line in lines if line]
+    if len(table) < 2:
+        raise DataError(f"{dataset.file} has no rows; expected a header and at least one row")
+    header, rows = table[0], table[1:]
+    missing = [c for c in (dataset.smiles_column, dataset.id_column, *dataset.tasks) if c not in header]
+    if missing:
+        raise DataError(f"{dataset.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise DataError(f"{dataset.file}, row {number}: {len(row)} cells under a header of {len(header)}")
+    return header, rows
+
+
+def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    twice = [name for name in mol_ids if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+    if twice:
+        raise DataError(
+            f"{dataset.file}: column {dataset.id_column} must name each row once, but {len(twice)} names are repeated, "
+            f"first {twice[0]!r}"
+        )
+
+
+def _labels(
+    table: Sequence[Sequence[str]], places: Sequence[int], tasks: Sequence[str]
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Cells -> (rows, T) float32 with NaN for blanks, and why a row's labels cannot be used."""
+    y = np.full((len(table), len(places)), np.nan, dtype=np.float32)
+    reasons: dict[int, str] = {}
+    for i, row in enumerate(table):
+        cells = [row[place] for place in places]
+        wrong = [f"{task} is {cell!r}" for task, cell in zip(tasks, cells, strict=True) if cell not in LABELS]
+        if wrong:
+            reasons[i] = f"label {', '.join(wrong)}; expected 0, 1 or blank"
+        else:
+            y[i] = [LABELS[cell] for cell in cells]
+    return y, reasons
+
+
+def _bad_structures(dataset: Dataset, smiles: Sequence[str]) -> dict[int, str]:
+    """Why structures cannot be used, by row; kept in the cache, so that a second start needs no RDKit."""
+    key = {"version": VERSION, **structures_key(smiles)}
+    content = cached(f"{dataset.name}-rejected", key, lambda: msgspec.json.encode(_reasons(smiles)))
+    return msgspec.json.decode(content, type=dict[int, str])
+
+
+def _reasons(smiles: Sequence[str]) -> dict[int, str]:
+    found = ((row, why_not(text)) for row, text in enumerate(smiles))
+    return {row: reason for row, reason in found if reason is not None}

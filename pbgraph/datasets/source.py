@@ -1,0 +1,150 @@
+"""Where the file of a data set comes from: found in a folder, or fetched; verified in either case.
+
+Looked for, as `<file>` or `<file>.gz`, in: the folder of ``--data``; the folders of ``$PBGRAPH_DATA``; ``./data``;
+``../shared/data``; the user's cache. Else fetched from the data set's public addresses into the user's cache.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import http.client
+import io
+import logging
+import os
+import urllib.request
+import zlib
+from pathlib import Path
+
+from pbgraph.datasets.base import Dataset
+from pbgraph.errors import DataError
+from pbgraph.features.cache import cache_folder, replace_file
+from pbgraph.records import sha256
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 2**28  # of a decompressed file; the largest MoleculeNet table has a third of it
+TIMEOUT = 30.0  # seconds without a byte
+
+
+def search_path(folder: Path | None = None) -> list[Path]:
+    """The folders in which data are looked for, in order; `folder` is that of ``--data``."""
+    listed = [Path(entry) for entry in os.environ.get("PBGRAPH_DATA", "").split(os.pathsep) if entry]
+    first = [] if folder is None else [folder]
+    return [*first, *listed, Path("data"), Path("../shared/data"), download_folder()]
+
+
+def download_folder() -> Path:
+    """Where fetched files are kept."""
+    return cache_folder() / "data"
+
+
+def locate(dataset: Dataset, folder: Path | None = None) -> Path | None:
+    """The first file of the right name on the search path, its content unread; None if there is none."""
+    names = (dataset.file, f"{dataset.file}.gz")
+    candidates = (place / name for place in search_path(folder) for name in names)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def find(dataset: Dataset, *, folder: Path | None = None, offline: bool = False) -> bytes:
+    """The verified, decompressed CSV of a data set.
+
+    folder   looked in first; it must exist
+    offline  do not fetch
+    Raises DataError if the file cannot be had, or if the one that was found is not the right one.
+    """
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"--data {folder} is not a folder; give the folder that holds {dataset.file}")
+    path = locate(dataset, folder)
+    if path is not None:
+        return _read(dataset, path)
+    if offline:
+        raise DataError(f"{dataset.file} is in none of the usual places. {_three_ways(dataset)}")
+    return fetch(dataset)
+
+
+def fetch(dataset: Dataset) -> bytes:
+    """Download a data set, verify it, keep it in the user's cache, and return the decompressed CSV.
+
+    Raises DataError if no address delivers it, or if one delivers something else.
+    """
+    failures = []
+    for url in dataset.urls:
+        try:
+            content = verified(dataset, decompressed(_download(url), url), url)
+        except (OSError, DataError) as error:
+            log.warning("%s: %s", url, error)
+            failures.append(f"{url}: {error}")
+            continue
+        _keep(download_folder() / dataset.file, content)
+        return content
+    raise DataError(f"{dataset.file} could not be fetched ({'; '.join(failures)}). {_three_ways(dataset)}")
+
+
+def _download(url: str) -> bytes:
+    log.info("fetching %s", url)
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            content: bytes = response.read(MAX_BYTES + 1)
+    except http.client.HTTPException as error:
+        raise DataError(f"broken answer ({type(error).__name__}: {error})") from error
+    return _capped(content, url)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        log.warning("%s cannot be kept (%s): it will be fetched again next time", path, error.strerror)
+
+
+def _read(dataset: Dataset, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = _capped(file.read(MAX_BYTES + 1), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable or move it away") from error
+    return verified(dataset, decompressed(content, str(path)), str(path))
+
+
+def decompressed(content: bytes, where: str) -> bytes:
+    """Content as it is, or unpacked if it is gzip, whatever it is called.
+
+    Raises DataError if the gzip is damaged or unpacks to more than MAX_BYTES.
+    """
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            return _capped(file.read(MAX_BYTES + 1), f"{where}, unpacked,")
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{where} is damaged gzip ({error}); delete it, or supply it anew") from error
+
+
+def _capped(content: bytes, where: str) -> bytes:
+    if len(content) > MAX_BYTES:
+        raise DataError(
+            f"{where} has more than {MAX_BYTES} bytes, which no supported data set has; supply the right file"
+        )
+    return content
+
+
+def verified(dataset: Dataset, content: bytes, where: str) -> bytes:
+    """The content itself, if it is that of the data set; else DataError with both hashes."""
+    found = sha256(content)
+    if found == dataset.sha256:
+        return content
+    rows = sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))) - 1
+    known = dataset.lookalikes.get(rows)
+    what = f"it has {rows} rows, so it is {known}" if known else f"it has {rows} rows, expected {dataset.rows}"
+    raise DataError(
+        f"{where} is not the {dataset.name} file of this benchmark: sha256 of the CSV is {found}, "
+        f"expected {dataset.sha256}; {what}. Move it away or replace it"
+    )
+
+
+def _three_ways(dataset: Dataset) -> str:
+    return (
+        f"Supply it in one of three ways: (1) --data DIR, a folder with {dataset.file} or {dataset.file}.gz; "
+        "(2) PBGRAPH_DATA=DIR in the environment; (3) leave --offline out, with network access, to have it fetched"
+    )

@@ -1,0 +1,1 @@
+"""SMILES to the numbers a model reads: graphs and fingerprints."""

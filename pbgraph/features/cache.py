@@ -1,0 +1,126 @@
+"""Results that cost seconds, kept in files: features, accepted rows, scaffolds.
+
+    <cache>/<name>-<key>.cache      SHA-256 of the rest, a newline, the content
+
+The key covers everything the content depends on; the checksum also covers the key. A file that is truncated, edited
+or of another key is made again. A file takes its name whole, so processes that make the same one at once do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pbgraph.features.base import Featuriser
+from pbgraph.features.smiles import rdkit_version
+from pbgraph.records import Scalar, canonical_json, sha256
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # of the files; raise it when their layout changes
+
+
+class Compounds(Protocol):
+    """What featurising needs to know of `datasets.base.Molecules`."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        ...
+
+    @property
+    def smiles(self) -> tuple[str, ...]:
+        """n structures."""
+        ...
+
+    @property
+    def y(self) -> np.ndarray:
+        """(n, T) float32, NaN = not measured."""
+        ...
+
+
+def cache_folder() -> Path:
+    """``$PBGRAPH_CACHE``, or the user's cache folder of this platform."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("PBGRAPH_CACHE") or user_cache_path("pbgraph"))
+
+
+def featurised(featuriser: Featuriser, molecules: Compounds) -> Any:
+    """The store of all molecules, from the cache or made now and kept there."""
+    import safetensors.numpy
+
+    content = cached(
+        f"{molecules.dataset}-{featuriser.name}",
+        {"version": featuriser.version, **structures_key(molecules.smiles)},
+        lambda: safetensors.numpy.save(featuriser.featurise(molecules.smiles, molecules.y).arrays()),
+    )
+    return featuriser.from_arrays(safetensors.numpy.load(content), molecules.y)
+
+
+def structures_key(smiles: Sequence[str]) -> dict[str, Scalar]:
+    """The part of a key that says which structures went in, in which order, and which RDKit read them.
+
+    The SMILES themselves are hashed: that covers the file, its column of structures and the accepted rows.
+    """
+    return {"smiles": sha256(canonical_json(smiles)), "rdkit": rdkit_version()}
+
+
+def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> bytes:
+    """The content that `make` gives for `key`, read from the cache if it is there.
+
+    name  what it is, e.g. "tox21-graph"; part of the key and of the file name
+    A cache that cannot be read or written costs a warning, not the result.
+    """
+    identity = canonical_json({**key, "name": name, "format": FORMAT})
+    path = cache_folder() / f"{name}-{sha256(identity)[:16]}.cache"
+    content = _read(path, identity)
+    if content is None:
+        content = make()
+        _write(path, identity, content)
+    return content
+
+
+def _read(path: Path, identity: bytes) -> bytes | None:
+    try:
+        checksum, _, content = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("cache file %s cannot be read (%s); working without it", path, error.strerror)
+        return None
+    if checksum != sha256(identity + content).encode():
+        log.warning("cache file %s is damaged or not its own; making it again", path)
+        return None
+    return content
+
+
+def _write(path: Path, identity: bytes, content: bytes) -> None:
+    try:
+        replace_file(path, sha256(identity + content).encode() + b"\n" + content)
+    except OSError as error:
+        log.warning(
+            "cache folder %s cannot be written (%s), so the next start is slower; set PBGRAPH_CACHE to another folder",
+            path.parent,
+            error.strerror,
+        )
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, in place of one of the same name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise

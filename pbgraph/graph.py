@@ -1,0 +1,316 @@
+"""Molecular graphs: one graph, a flat store of many, and batches cut from the store.
+
+Directed edges: every bond gives two. ``edge_index[0]`` is the sender, ``edge_index[1]`` the receiver, and
+edges are sorted by receiver everywhere, so the edges that a node receives are one slice.
+Molecules know few distinct atoms (about 170 in Tox21) and bonds (15): a node or edge stores the row of a
+small table of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphBatch:
+    """G graphs as one disconnected graph of N nodes and E directed edges, sorted by receiver.
+
+    x             (N, node_dim) float
+    edge_index    (2, E) int64; row 0 sender, row 1 receiver, non-decreasing
+    edge_type     (E,) int64, row of `edge_table`
+    edge_table    (B, edge_dim) float, the distinct edge feature vectors
+    batch         (N,) int64, the graph of each node, non-decreasing
+    num_graphs    G; stored, never inferred: a graph may have no node
+    y             (G, T) float32, NaN = not measured
+    receiver_ptr  (N + 1,) int64; node i receives edges receiver_ptr[i] : receiver_ptr[i + 1]
+    node_ptr      (G + 1,) int64; graph g owns nodes node_ptr[g] : node_ptr[g + 1]
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    edge_type: Tensor
+    edge_table: Tensor
+    batch: Tensor
+    num_graphs: int
+    y: Tensor
+    receiver_ptr: Tensor
+    node_ptr: Tensor
+
+    @property
+    def edge_attr(self) -> Tensor:
+        """(E, edge_dim) float: the feature vector of every edge."""
+        return self.edge_table[self.edge_type]
+
+    @classmethod
+    def from_dense(
+        cls,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+        *,
+        batch: Tensor,
+        num_graphs: int,
+        y: Tensor | None = None,
+    ) -> GraphBatch:
+        """A batch from plain tensors; edges are sorted by receiver, equal receivers keep their order.
+
+        x (N, node_dim) and edge_attr (E, edge_dim) of any float type, which is kept; edge_index (2, E) in any
+        order; batch (N,) non-decreasing; y (G, T), or None for a batch without labels, (G, 0).
+        Raises ValueError if shapes or numbers of nodes and graphs do not fit together.
+        """
+        _check(x, edge_index, edge_attr, batch, num_graphs)
+        order = torch.argsort(edge_index[1], stable=True)
+        table, kind = torch.unique(edge_attr[order], dim=0, return_inverse=True) if len(order) else (edge_attr, order)
+        return cls(
+            x=x,
+            edge_index=edge_index[:, order],
+            edge_type=kind,
+            edge_table=table,
+            batch=batch,
+            num_graphs=num_graphs,
+            y=x.new_empty((num_graphs, 0), dtype=torch.float32) if y is None else y,
+            receiver_ptr=_starts(torch.bincount(edge_index[1], minlength=len(x))),
+            node_ptr=_starts(torch.bincount(batch, minlength=num_graphs)),
+        )
+
+
+def _check(x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int) -> None:
+    if edge_index.shape != (2, len(edge_attr)) or len(batch) != len(x):
+        raise ValueError(
+            f"x {tuple(x.shape)}, edge_index {tuple(edge_index.shape)}, edge_attr {tuple(edge_attr.shape)} and batch "
+            f"{tuple(batch.shape)} do not fit: expected (N, .), (2, E), (E, .) and (N,)"
+        )
+    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < len(x):
+        raise ValueError(f"edge_index names nodes outside 0 .. {len(x) - 1}")
+    if len(batch) and (batch[0] < 0 or batch[-1] >= num_graphs or bool((batch.diff() < 0).any())):
+        raise ValueError(f"batch must be non-decreasing and within 0 .. {num_graphs - 1}")
+
+
+def _starts(counts: Tensor) -> Tensor:
+    """(n,) sizes of consecutive slices -> (n + 1,) int64, where each begins; the last entry is the total."""
+    starts = counts.new_zeros(len(counts) + 1, dtype=torch.int64)
+    torch.cumsum(counts, 0, out=starts[1:])
+    return starts
+
+
+@dataclass(frozen=True, eq=False)
+class MolGraph:
+    """One molecular graph of n nodes and e directed edges.
+
+    x           (n, node_dim) float32
+    edge_index  (2, e) int; row 0 sender, row 1 receiver
+    edge_attr   (e, edge_dim) float32
+
+    >>> bond = MolGraph(np.eye(2), np.array([[0, 1], [1, 0]]), np.ones((2, 3)))
+    >>> GraphStore.from_graphs([bond, bond], np.zeros((2, 12))).batch(np.array([0, 1])).edge_index.tolist()
+    [[1, 0, 3, 2], [0, 1, 2, 3]]
+    """
+
+    x: np.ndarray
+    edge_index: np.ndarray
+    edge_attr: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or self.edge_attr.ndim != 2 or self.edge_index.shape != (2, len(self.edge_attr)):
+            raise ValueError(
+                f"x {self.x.shape}, edge_index {self.edge_index.shape} and edge_attr {self.edge_attr.shape} "
+                "must be (n, node_dim), (2, e) and (e, edge_dim)"
+            )
+        if self.edge_index.size and not 0 <= self.edge_index.min() <= self.edge_index.max() < len(self.x):
+            raise ValueError(f"edge_index names nodes outside 0 .. {len(self.x) - 1}")
+
+
+_TENSORS = ("node_type", "node_table", "in_degree", "sender", "edge_type", "edge_table")
+
+
+@dataclass(frozen=True, eq=False)
+class GraphStore:
+    """G labelled graphs in flat arrays; batches are cut out by index arithmetic, without a loop over graphs.
+
+    node_type   (N,) int32, row of `node_table`
+    node_table  (A, node_dim) float32, the distinct node feature vectors
+    in_degree   (N,) int32, number of edges that the node receives
+    sender      (E,) int32, number of the sending node within its graph; edges in the order (graph, receiver, sender)
+    edge_type   (E,) int32, row of `edge_table`
+    edge_table  (B, edge_dim) float32, the distinct edge feature vectors
+    node_ptr    (G + 1,) int64; graph g owns nodes node_ptr[g] : node_ptr[g + 1]
+    edge_ptr    (G + 1,) int64; graph g owns edges edge_ptr[g] : edge_ptr[g + 1]
+    y           (G, T) float32, NaN = not measured
+    The last three are NumPy arrays and stay in main memory, so that no index arithmetic waits for a GPU.
+    """
+
+    node_type: Tensor
+    node_table: Tensor
+    in_degree: Tensor
+    sender: Tensor
+    edge_type: Tensor
+    edge_table: Tensor
+    node_ptr: np.ndarray
+    edge_ptr: np.ndarray
+    y: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.y.ndim != 2 or len(self.y) != len(self):
+            raise ValueError(f"labels of shape {self.y.shape} for {len(self)} graphs; expected ({len(self)}, tasks)")
+
+    def __len__(self) -> int:
+        return len(self.node_ptr) - 1
+
+    @property
+    def node_dim(self) -> int:
+        """Columns of node features."""
+        return self.node_table.shape[1]
+
+    @property
+    def edge_dim(self) -> int:
+        """Columns of edge features."""
+        return self.edge_table.shape[1]
+
+    @classmethod
+    def from_graphs(cls, graphs: Sequence[MolGraph], y: np.ndarray) -> GraphStore:
+        """A store of any graphs with equal numbers of columns; y (G, T).
+
+        Raises ValueError if there is no graph, since its columns would be unknown.
+        """
+        if not graphs:
+            raise ValueError("a store needs at least one graph to know its columns")
+        node_table, node_type = _distinct_rows([graph.x for graph in graphs])
+        edge_table, edge_type = _distinct_rows([graph.edge_attr for graph in graphs])
+        return cls.from_codes(
+            node_type=node_type,
+            node_table=node_table,
+            edge_index=np.concatenate([graph.edge_index for graph in graphs], axis=1),
+            edge_type=edge_type,
+            edge_table=edge_table,
+            node_counts=np.array([len(graph.x) for graph in graphs]),
+            edge_counts=np.array([len(graph.edge_attr) for graph in graphs]),
+            y=y,
+        )
+
+    @classmethod
+    def from_codes(
+        cls,
+        *,
+        node_type: np.ndarray,
+        node_table: np.ndarray,
+        edge_index: np.ndarray,
+        edge_type: np.ndarray,
+        edge_table: np.ndarray,
+        node_counts: np.ndarray,
+        edge_counts: np.ndarray,
+        y: np.ndarray,
+    ) -> GraphStore:
+        """A store from concatenated arrays of all graphs; sorts the edges.
+
+        edge_index  (2, E), numbered within each graph, the edges of a graph in any order
+        node_counts, edge_counts  (G,), how many nodes and edges each graph has
+        The others are as the fields of the same name.
+        """
+        node_ptr, edge_ptr = _pointers(node_counts), _pointers(edge_counts)
+        sender, receiver = edge_index + np.repeat(node_ptr[:-1], edge_counts)
+        order = np.lexsort((sender, receiver))
+        return cls(
+            node_type=torch.from_numpy(node_type.astype(np.int32)),
+            node_table=torch.from_numpy(node_table.astype(np.float32)),
+            in_degree=torch.from_numpy(np.bincount(receiver, minlength=len(node_type)).astype(np.int32)),
+            sender=torch.from_numpy(edge_index[0][order].astype(np.int32)),
+            edge_type=torch.from_numpy(edge_type[order].astype(np.int32)),
+            edge_table=torch.from_numpy(edge_table.astype(np.float32)),
+            node_ptr=node_ptr,
+            edge_ptr=edge_ptr,
+            y=y.astype(np.float32),
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All but the labels, by field name, to be kept in a file; `from_arrays` is the inverse."""
+        tensors = {name: getattr(self, name).cpu().numpy() for name in _TENSORS}
+        return {**tensors, "node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> GraphStore:
+        """A store from what `arrays` gave, and labels (G, T)."""
+        tensors = {name: torch.from_numpy(arrays[name]) for name in _TENSORS}
+        return cls(**tensors, node_ptr=arrays["node_ptr"], edge_ptr=arrays["edge_ptr"], y=y.astype(np.float32))
+
+    def to(self, device: str | torch.device) -> GraphStore:
+        """The store with its tensors on `device`, where its batches are then made."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+    def select(self, index: np.ndarray) -> GraphStore:
+        """The graphs with these numbers, in this order; a number may occur more than once.
+
+        index (n,) int. Raises IndexError if a number is not in 0 .. G - 1, TypeError for booleans or floats.
+        """
+        rows, device = _row_numbers(index, len(self)), self.node_type.device
+        nodes, node_ptr = _slices(self.node_ptr, rows, device)
+        edges, edge_ptr = _slices(self.edge_ptr, rows, device)
+        return replace(
+            self,
+            node_type=self.node_type.index_select(0, nodes),
+            in_degree=self.in_degree.index_select(0, nodes),
+            sender=self.sender.index_select(0, edges),
+            edge_type=self.edge_type.index_select(0, edges),
+            node_ptr=node_ptr,
+            edge_ptr=edge_ptr,
+            y=self.y[rows],
+        )
+
+    def batch(self, index: np.ndarray) -> GraphBatch:
+        """The graphs with these numbers as one batch; arguments and errors as of `select`."""
+        return self.select(index).as_batch()
+
+    def as_batch(self) -> GraphBatch:
+        """All graphs of the store as one batch."""
+        device = self.node_type.device
+        nodes = torch.arange(len(self.node_type), device=device)
+        receiver = nodes.repeat_interleave(self.in_degree, output_size=len(self.sender))  # E
+        first = torch.from_numpy(np.repeat(self.node_ptr[:-1], np.diff(self.edge_ptr))).to(device)  # E
+        graphs = np.repeat(np.arange(len(self)), np.diff(self.node_ptr))  # N
+        return GraphBatch(
+            x=self.node_table.index_select(0, self.node_type),
+            edge_index=torch.stack([self.sender + first, receiver]),
+            edge_type=self.edge_type.long(),
+            edge_table=self.edge_table,
+            batch=torch.from_numpy(graphs).to(device),
+            num_graphs=len(self),
+            y=torch.from_numpy(self.y).to(device),
+            receiver_ptr=_starts(self.in_degree),
+            node_ptr=torch.from_numpy(self.node_ptr).to(device),
+        )
+
+
+def _distinct_rows(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of all parts -> (distinct rows (A, D), number of the distinct row of each (N,))."""
+    rows = np.concatenate(parts)
+    table, kind = np.unique(rows, axis=0, return_inverse=True)
+    return table, kind.reshape(-1)
+
+
+def _pointers(counts: np.ndarray) -> np.ndarray:
+    """(n,) sizes of consecutive slices -> (n + 1,) int64, where each begins; the last entry is the total."""
+    pointers = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=pointers[1:])
+    return pointers
+
+
+def _row_numbers(index: np.ndarray, size: int) -> np.ndarray:
+    index = np.asarray(index)
+    if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+        raise TypeError(f"index has shape {index.shape} and type {index.dtype}; expected (n,) integers")
+    if index.size and not 0 <= index.min() <= index.max() < size:
+        raise IndexError(f"index spans {index.min()} .. {index.max()}; the store has graphs 0 .. {size - 1}")
+    return index.astype(np.int64)
+
+
+def _slices(pointers: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[Tensor, np.ndarray]:
+    """The elements pointers[r] : pointers[r + 1] of all r in rows, one after another, and the result's pointers."""
+    first = pointers[rows]
+    counts = pointers[rows + 1] - first
+    new = _pointers(counts)
+    elements = np.arange(new[-1]) + np.repeat(first - new[:-1], counts)
+    return torch.from_numpy(elements).to(device), new

@@ -1,0 +1,42 @@
+"""What all tests share: one thread, a cache of their own, and the data folder beside the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from pbgraph.datasets.base import Molecules
+from pbgraph.datasets.load import load
+from pbgraph.datasets.tox21 import TOX21
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PBGRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder ../shared beside the repository, with its data and golden values."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is absent: what compares with real Tox21 and the authors' golden values was skipped")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tox21(shared: Path, _own_cache: None) -> Molecules:
+    """The accepted rows of Tox21."""
+    return load(TOX21, folder=shared / "data", offline=True)
