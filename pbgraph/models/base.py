@@ -1,0 +1,75 @@
+"""What a registered model is: a neural architecture, or an estimator on fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from pbgraph.registry import Registry
+
+
+@dataclass(frozen=True)
+class Dims:
+    """Sizes that a task gives to an architecture: columns of nodes and edges, and number of tasks."""
+
+    node: int
+    edge: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A graph neural network that can be built for any task.
+
+    name            as registered
+    version         raise it when the same config would give other numbers
+    config          frozen dataclass of hyper-parameters; its defaults are the paper's
+    build           (dims, config) -> module mapping a GraphBatch to logits (G, T)
+    dendrite_sites  names of the sub-modules that may grow dendrites; ``*`` matches within one name
+    width           the config field that a size-matched control scales
+    source          DOI, and the reference commit if there is one
+    featuriser      registered featuriser that makes its graphs
+    """
+
+    name: str
+    version: int
+    config: type
+    build: Callable[[Dims, Any], nn.Module]
+    dendrite_sites: tuple[str, ...]
+    width: str
+    source: str
+    featuriser: str = "graph"
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A model on fixed feature vectors that fits itself, e.g. a random forest on fingerprints.
+
+    fit         (x (n, D) uint8, y (n, T) float32 with NaN = not measured, config, seed) -> predict;
+                predict maps x (m, D) to scores (m, T) float in [0, 1]
+    parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
+    """
+
+    name: str
+    version: int
+    config: type
+    fit: Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]
+    source: str
+    featuriser: str = "ecfp4"
+
+
+@dataclass(frozen=True)
+class FittedEstimator:
+    """A fitted estimator: its prediction function and its size."""
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    parameters: int
+
+
+Model = Architecture | Estimator
+
+MODELS: Registry[Model] = Registry("model", "pbgraph.models", (Architecture, Estimator))

@@ -1,0 +1,120 @@
+"""GIN: graph isomorphism network (Xu et al., ICLR 2019, arXiv:1810.00826), with ε = 0 (their GIN-0).
+
+    h⁰     = x
+    hᵏ⁺¹_i = relu(BN(W'ₖ relu(BN(Wₖ (hᵏ_i + Σ_{j → i} hᵏ_j)))))       k = 0 .. layers - 1
+    logits = Σ_{k=0}^{layers} dropout(Vₖ readout_i hᵏ_i)               readout: sum or mean over a graph's nodes
+
+Letters: N nodes, G graphs, T tasks, C channels. Edges j → i as in GraphBatch; their features are
+unused, as in the paper.
+
+Deviations from the paper: one logit per task for binary labels. Where training hands fewer than two nodes to a batch
+normalisation (BN), which then has no variance, its running statistics are used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pbgraph.errors import UsageError
+from pbgraph.graph import GraphBatch
+from pbgraph.models.base import Architecture, Dims
+from pbgraph.ops.dropout import dropout
+from pbgraph.ops.segment import segment_mean, segment_sum
+
+
+@dataclass(frozen=True)
+class GINConfig:
+    """Hyper-parameters of GIN; the defaults lie in the ranges that the paper searched.
+
+    hidden   C, channels of nodes
+    layers   message-passing layers
+    dropout  probability, on every layer's contribution to the logits
+    readout  "sum", or "mean"
+    """
+
+    hidden: int = 64
+    layers: int = 5
+    dropout: float = 0.5
+    readout: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.layers) < 1:
+            raise UsageError(f"GIN needs sizes of at least 1, got {self}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        if self.readout not in ("sum", "mean"):
+            raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) that also takes batches of 0 or 1 rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C) -> (n, C)."""
+        if self.training and len(x) < 2:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class LinearNorm(nn.Sequential):
+    """BN(W x + b)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Linear(inputs, outputs), BatchNorm(outputs))
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        for layer in self.children():
+            layer.reset_parameters()  # type: ignore[operator]
+
+
+class GINLayer(nn.Module):
+    """h_i -> relu(BN(W' relu(BN(W (h_i + Σ_j h_j)))))."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        from torch_geometric.nn.conv import GINConv  # takes seconds to import
+
+        super().__init__()
+        self.conv = GINConv(LinearNorm(inputs, hidden))
+        self.update = LinearNorm(hidden, hidden)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Node features (N, inputs) -> (N, C)."""
+        return F.relu(self.update(F.relu(self.conv(x, edge_index))))
+
+
+class GINNetwork(nn.Module):
+    """The network of the module's equations: GraphBatch -> logits (G, T)."""
+
+    def __init__(self, dims: Dims, config: GINConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [dims.node] + [config.hidden] * config.layers
+        self.layers = nn.ModuleList(GINLayer(inputs, config.hidden) for inputs in widths[:-1])
+        self.logits = nn.ModuleList(nn.Linear(inputs, dims.tasks) for inputs in widths)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
+        nodes = [batch.x]  # one (N, ·) for every depth
+        for layer in self.layers:
+            nodes.append(layer(nodes[-1], batch.edge_index))
+        readout = segment_sum if self.config.readout == "sum" else segment_mean
+        graphs = [readout(x, batch.batch, batch.num_graphs) for x in nodes]
+        votes = [linear(x) for linear, x in zip(self.logits, graphs, strict=True)]  # G x T each
+        return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
+
+
+GIN = Architecture(
+    name="gin",
+    version=1,
+    config=GINConfig,
+    build=GINNetwork,
+    dendrite_sites=("layers.*.conv", "layers.*.update", "logits.*"),
+    width="hidden",
+    source="arXiv:1810.00826; github.com/weihua916/powerful-gnns",
+)

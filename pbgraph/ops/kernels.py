@@ -1,0 +1,121 @@
+"""Fast CPU forms of the operations: loops compiled by Numba, each beside a definition in plain PyTorch.
+
+A kernel is compiled when it is first needed for a float type; Numba keeps the machine code beside the source, or in
+the user's cache folder. A file lock lets one process compile while the others wait for its result. Where Numba
+cannot compile, or with ``PBGRAPH_FUSED=0`` in the environment, the definitions are used instead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+_enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
+
+# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+FLOATS = {torch.float32: "float32", torch.float64: "float64"}
+
+
+@contextmanager
+def definitions_only() -> Iterator[None]:
+    """Within the block every operation is computed by its definition in plain PyTorch."""
+    token = _enabled.set(False)
+    try:
+        yield
+    finally:
+        _enabled.reset(token)
+
+
+class Kernel:
+    """A loop over arrays that writes its results into some of them.
+
+    module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
+    signature     kinds of the arguments: "f3" a float array of 3 dimensions, "i1" an int64 array of 1, "s" a float,
+                  "b" a truth value; arrays are contiguous, and all floats of the same type
+
+    >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
+    True
+    """
+
+    def __init__(self, module: str, name: str, signature: str) -> None:
+        self.module, self.name, self.signature = module, name, signature
+        self._compiled: dict[torch.dtype, Callable[..., None] | None] = {}
+
+    def compile(self, dtype: torch.dtype) -> bool:
+        """Make sure that the kernel is compiled for this float type; False, with one warning, if it cannot be."""
+        if dtype not in self._compiled:
+            try:
+                self._compiled[dtype] = self._machine_code(FLOATS[dtype])
+            except Exception as error:
+                self._compiled[dtype] = None
+                log.warning("%s runs slowly in plain PyTorch: Numba cannot compile it (%s)", self.name, error)
+        return self._compiled[dtype] is not None
+
+    def __call__(self, *arguments: Tensor | float) -> None:
+        """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor."""
+        function = self._compiled[arguments[0].dtype]  # type: ignore[union-attr]
+        assert function is not None
+        function(*(a.detach().numpy() if isinstance(a, Tensor) else a for a in arguments))
+
+    def _machine_code(self, dtype: str) -> Callable[..., None]:
+        function = getattr(import_module(f"pbgraph.ops.{self.module}"), self.name)
+        types = tuple(_argument_type(kind, dtype) for kind in self.signature.split())
+        with _one_process():
+            try:
+                return _compile(function, types, cache=True)
+            except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
+                log.info("kernel %s is compiled anew in every process: %s", self.name, error)
+                return _compile(function, types, cache=False)
+
+
+def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
+    """Whether kernels can compute with these tensors: on the CPU, all float32 or all float64, and compiled."""
+    dtype = tensors[0].dtype
+    return (
+        _enabled.get()
+        and dtype in FLOATS
+        and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
+        and all(kernel.compile(dtype) for kernel in kernels)
+    )
+
+
+def _argument_type(kind: str, dtype: str) -> Any:
+    """A word of a signature -> the Numba type."""
+    from numba import types
+
+    if kind in ("s", "b"):
+        return types.float64 if kind == "s" else types.boolean
+    return types.Array(getattr(types, dtype) if kind[0] == "f" else types.int64, int(kind[1:]), "C")
+
+
+def _compile(function: Callable[..., None], types: tuple[Any, ...], *, cache: bool) -> Callable[..., None]:
+    import numba
+
+    dispatcher = numba.njit(nogil=True, fastmath=FASTMATH, error_model="numpy", cache=cache)(function)
+    dispatcher.compile(types)
+    return dispatcher
+
+
+@contextmanager
+def _one_process() -> Iterator[None]:
+    """Only one process of this user is inside at a time."""
+    path = Path(tempfile.gettempdir()) / f"pbgraph-{os.getuid()}.lock"
+    with ExitStack() as stack:
+        try:
+            fcntl.flock(stack.enter_context(open(path, "w")), fcntl.LOCK_EX)
+        except OSError as error:
+            log.info("kernels are compiled without a lock: %s", error)
+        yield

@@ -1,0 +1,170 @@
+"""What must hold for every built-in architecture."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from molecules import DIMS, as_batch, empty_batch, molecules
+from pbgraph.graph import MolGraph
+from pbgraph.models.base import MODELS, Architecture
+from pbgraph.ops.kernels import definitions_only
+from pbgraph.streams import seeded
+
+NAMES = ["gin", "trimnet"]
+sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
+
+
+def architecture(name: str) -> Architecture:
+    found = MODELS.get(name)
+    assert isinstance(found, Architecture)
+    return found
+
+
+def build(name: str, seed: int = 0, **config: object) -> torch.nn.Module:
+    with seeded(seed, "init"):
+        return architecture(name).build(DIMS, architecture(name).config(**config))
+
+
+def logits(model: torch.nn.Module, graphs: list[MolGraph]) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(as_batch(graphs))
+
+
+def sites(name: str, model: torch.nn.Module) -> list[str]:
+    patterns = [pattern.split(".") for pattern in architecture(name).dendrite_sites]
+    return [
+        found
+        for found, _ in model.named_modules()
+        if any(
+            len(pattern) == len(found.split(".")) and all(map(fnmatchcase, found.split("."), pattern))
+            for pattern in patterns
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(counts=sizes, seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=15)
+def test_molecules_of_a_batch_do_not_see_each_other(name: str, counts: list[int], seed: int) -> None:
+    model, graphs = build(name), molecules(counts, seed)
+    alone = torch.cat([logits(model, [graph]) for graph in graphs])
+    torch.testing.assert_close(logits(model, graphs), alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(count=st.integers(1, 12), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=15)
+def test_numbering_of_atoms_and_order_of_bonds_do_not_matter(name: str, count: int, seed: int) -> None:
+    model, (graph,) = build(name), molecules([count], seed)
+    rng = np.random.default_rng(seed)
+    new, edges = rng.permutation(count), rng.permutation(graph.edge_index.shape[1])
+    x = np.empty_like(graph.x)
+    x[new] = graph.x
+    permuted = MolGraph(x, new[graph.edge_index][:, edges], graph.edge_attr[edges])
+    torch.testing.assert_close(logits(model, [permuted]), logits(model, [graph]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_depend_on_atoms_and_bonds(name: str) -> None:
+    model, (graph,) = build(name), molecules([6])
+    moved = MolGraph(np.roll(graph.x, 1, axis=1), graph.edge_index, graph.edge_attr)
+    severed = MolGraph(graph.x, graph.edge_index[:, :0], graph.edge_attr[:0])
+    for other in (moved, severed):
+        assert (logits(model, [graph]) - logits(model, [other])).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("training", [False, True])
+def test_degenerate_batches(name: str, training: bool) -> None:
+    model = build(name).train(training)
+    for batch in (as_batch(molecules([1])), as_batch(molecules([1, 1, 1])), empty_batch(3), empty_batch(0)):
+        output = model(batch)
+        assert output.shape == (batch.num_graphs, DIMS.tasks)
+        assert output.isfinite().all()
+        output.sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = build(name).train()
+    F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_numbers(name: str) -> None:
+    batch, results = as_batch(molecules([5, 3])), []
+    for _ in range(2):
+        model = build(name).train()
+        with seeded(0, "dropout"):
+            model(batch).sum().backward()
+        results.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert not torch.equal(next(build(name).parameters()), next(build(name, seed=1).parameters()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fused_and_plain_operations_agree(name: str) -> None:
+    model, batch = build(name).eval(), as_batch(molecules([9, 1, 4, 12]))
+    fused = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
+    with definitions_only():
+        plain = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
+    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_overfits_64_molecules(name: str) -> None:
+    rng = np.random.default_rng(0)
+    graphs = molecules(rng.integers(6, 14, size=64).tolist())
+    batch = as_batch(graphs, rng.integers(0, 2, size=(64, DIMS.tasks)).astype(np.float32))
+    model = build(name, dropout=0.0).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(250):
+        optimizer.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(model(batch), batch.y)
+        loss.backward()
+        optimizer.step()
+        if loss < 0.05:
+            return
+    pytest.fail(f"loss is still {loss:.3f}, chance is 0.693")
+
+
+@pytest.mark.parametrize(("name", "number"), [("gin", 16), ("trimnet", 10)])
+def test_dendrite_sites_exist_and_hold_all_parameters(name: str, number: int) -> None:
+    model = build(name)
+    found = sites(name, model)
+    assert len(found) == number
+    inside = {id(p) for site in found for p in model.get_submodule(site).parameters()}
+    assert inside == {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sites_draw_new_weights_of_the_same_kind(name: str) -> None:
+    model = build(name)
+    for site in sites(name, model):
+        module = model.get_submodule(site)
+        before = [p.detach().clone() for p in module.parameters()]
+        for parameter in module.parameters():
+            torch.nn.init.constant_(parameter, 7.0)
+        module.reset_parameters()
+        for old, new in zip(before, module.parameters(), strict=True):
+            assert not new.eq(7.0).any(), site
+            assert old.std().item() == pytest.approx(new.std().item(), rel=0.7, abs=1e-3) or old.numel() < 40
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_sizes_are_refused(name: str) -> None:
+    from pbgraph.errors import UsageError
+
+    with pytest.raises(UsageError, match="at least 1"):
+        architecture(name).config(hidden=0)
+    with pytest.raises(UsageError, match=r"dropout is 1\.0"):
+        architecture(name).config(dropout=1.0)

@@ -1,0 +1,98 @@
+"""How kernels are compiled, cached and, where that fails, replaced by their definitions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from pbgraph.ops import kernels
+from pbgraph.ops.kernels import Kernel, definitions_only, fused
+from pbgraph.ops.recurrent import gru_norm, gru_norm_definition
+
+ONE_STEP = """
+import torch
+from pbgraph.ops.recurrent import gru_norm
+torch.manual_seed(0)
+m, g, h, gamma, beta = (torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (4,), (4,)])
+x, _ = gru_norm(m.requires_grad_(), g, h, gamma, beta, 1e-5)
+x.sum().backward()
+print(type(x.grad_fn).__name__, x.sum().item())
+"""
+
+
+def run(**environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", ONE_STEP],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_processes_may_compile_at_once_into_an_empty_cache(tmp_path: Path) -> None:
+    processes = [run(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert outputs[0][0] == outputs[1][0]
+    assert "_GRUNorm" in outputs[0][0]
+    assert list(tmp_path.rglob("*.nbc"))
+
+
+def test_switched_off_by_the_environment() -> None:
+    output, _ = run(PBGRAPH_FUSED="0").communicate(timeout=120)
+    assert "_GRUNorm" not in output
+
+
+def test_fused_needs_equal_float_types_on_the_cpu() -> None:
+    single, double = torch.ones(1), torch.ones(1, dtype=torch.float64)
+    assert fused((), single)
+    assert fused((), double, double)
+    assert not fused((), single, double)
+    assert not fused((), single.half())
+    assert not fused((), torch.empty(1, device="meta"))
+    with definitions_only():
+        assert not fused((), single)
+
+
+def test_without_a_compiler_the_definition_is_used_and_one_warning_given(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no LLVM here")
+
+    monkeypatch.setattr(kernels, "_compile", fail)
+    broken = Kernel("recurrent_kernels", "step", "f3 f3 f2 f1 f1 s f2 f2 f2 f1 f1 f2 f2")
+    monkeypatch.setattr("pbgraph.ops.recurrent._step", broken)
+    inputs = [torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (4,), (4,)]]
+    with caplog.at_level(logging.WARNING):
+        results = [gru_norm(*inputs, 1e-5) for _ in range(2)]
+    torch.testing.assert_close(results[0], gru_norm_definition(*inputs, 1e-5), rtol=0, atol=0)
+    assert [record.message for record in caplog.records] == [
+        "step runs slowly in plain PyTorch: Numba cannot compile it (no LLVM here)"
+    ]
+
+
+def test_a_cache_that_cannot_be_used_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_for_real, attempts = kernels._compile, []
+
+    def refuse_cache(function, types, *, cache: bool):  # type: ignore[no-untyped-def]
+        attempts.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_for_real(function, types, cache=False)
+
+    monkeypatch.setattr(kernels, "_compile", refuse_cache)
+    assert Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
+    assert attempts == [True, False]
+
+
+def test_a_lock_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
+    assert Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
