@@ -1,0 +1,32 @@
+"""Perforated dendrites for any torch module: an independent implementation of Perforated Backpropagation.
+
+    model = perforate(model, sites=["encoder.*", "head"])
+    growth = Growth(model, make_optimizer, settings=GrowthSettings(patience=10, max_dendrites=3))
+    while not growth.finished:
+        for batch in loader:
+            growth.step(loss_fn, batch)
+        growth.epoch_end(validation_score)
+    growth.restore_best()
+
+Source: Brenner & Itti, arXiv:2501.18018.
+"""
+
+from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.growth import Growth
+from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import Dendrite, PerforatedSite, SiteState
+from pbgraph.dendrites.switching import Status
+
+__all__ = [
+    "Dendrite",
+    "Growth",
+    "GrowthSettings",
+    "PerforatedSite",
+    "SiteError",
+    "SiteState",
+    "Status",
+    "TrainingError",
+    "perforate",
+    "sites_of",
+]

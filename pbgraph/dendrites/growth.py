@@ -1,0 +1,288 @@
+"""Growth: which phase a perforated network is in, and when it passes to the next.
+
+1. Neuron phase: the task's loss trains M, all w and everything that is no site, until `patience` epochs bring no
+   new best score. Then the best weights so far are restored.
+2. Dendrite phase: the network stands still; candidates are trained until no site has improved for
+   `dendrite_patience` epochs. Each site keeps its best snapshot.
+3. The snapshots are accepted with w = 0, which leaves the network's function bit for bit as it was. Optimiser and
+   schedule are built anew at every switch.
+4. If the neuron phase that follows never beats the best score so far, the new dendrites are dropped, the best network
+   is restored, and others are tried, `max_tries` times in a row at the most. Growth is also over at `max_dendrites`.
+
+A candidate that becomes NaN or infinite is discarded. A site that loses all its candidates before the end of their
+first epoch gets no dendrite in this cycle; if that happens to every site, the try has failed.
+
+Source: Brenner & Itti, arXiv:2501.18018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.phase import DendritePhase
+from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.structure import network_state, restore_network
+from pbgraph.dendrites.switching import Clock, Course, Phase, Status
+from pbgraph.streams import seeded
+
+LossFunction = Callable[[nn.Module, Any], Tensor]
+MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+MakeScheduler = Callable[[torch.optim.Optimizer, Phase, int], LRScheduler | None]
+
+
+class Growth:
+    """Trains a perforated network and lets it grow; the loop over batches and epochs stays the caller's.
+
+    model           from `perforate`
+    make_optimizer  parameter groups -> optimiser; called at every switch. The output weights w of dendrites are a
+                    group of their own with weight_decay 0, which an optimiser's default does not override
+    make_scheduler  (optimiser, "neuron" or "dendrite", dendrites per site) -> schedule, or None for a constant rate;
+                    it is stepped once after every step of the optimiser
+    seed            of the streams "dendrite/<site>/<k>/<try>/<candidate>", from which candidates start
+
+    phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
+    is. events is its history: a line for every set of dendrites that was accepted (with the score of each site and
+    the number of candidates discarded as not finite), that failed or was dropped, and for the end.
+
+        while not growth.finished:
+            for batch in loader:
+                growth.step(loss_fn, batch)
+            growth.epoch_end(validation_score)
+        growth.restore_best()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        make_optimizer: MakeOptimizer,
+        *,
+        settings: GrowthSettings | None = None,
+        seed: int = 0,
+        make_scheduler: MakeScheduler | None = None,
+    ) -> None:
+        self.model, self.settings, self.seed = model, settings or GrowthSettings(), seed
+        self.sites = sites_of(model)
+        if not self.sites:
+            raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
+        self._make_optimizer, self._make_scheduler = make_optimizer, make_scheduler
+        self.finished = False
+        self.epoch = 0
+        self.learning_rate = 0.0
+        self.events: list[dict[str, Any]] = []
+        self._course = Course()
+        self._best = network_state(model, candidates=False)
+        self._dendrite_phase: DendritePhase | None = None
+        self._enter(None)
+
+    @property
+    def phase(self) -> Phase:
+        """The present phase."""
+        return "neuron" if self._dendrite_phase is None else "dendrite"
+
+    @property
+    def dendrites(self) -> int:
+        """Accepted dendrites per site: of the site that has most, if a site had to do without."""
+        return max(len(site.dendrites) for site in self.sites.values())
+
+    @property
+    def best_score(self) -> float | None:
+        """Best validation score of the whole run; None before the first epoch is over."""
+        return self._course.best_score
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (0-based, over all phases) that had it; -1 before the first is over."""
+        return self._course.best_epoch
+
+    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+        """One training step with the objective of the present phase; returns the task's loss before it.
+
+        loss_fn  (model, batch) -> scalar
+        The model is put into training mode. Raises TrainingError if the loss is not finite, SiteError for a site that
+        the loss does not reach.
+        """
+        self._refuse_if_finished()
+        task_loss = partial(self._task_loss, loss_fn, batch)
+        if self._dendrite_phase is None:
+            loss, stepped = self._neuron_step(task_loss), True
+        else:
+            loss, stepped = self._dendrite_phase.step(task_loss, self.optimizer)
+        self._steps += 1
+        self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        if stepped and self.scheduler is not None:
+            self.scheduler.step()
+        return loss
+
+    def _neuron_step(self, task_loss: Callable[[], Tensor]) -> Tensor:
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = task_loss()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.clip_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+        loss = loss_fn(self.model, batch)
+        if not torch.isfinite(loss):
+            advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
+            raise TrainingError(f"the loss is {loss.item()} at step {self._steps} of a {self.phase} phase; {advice}")
+        return loss
+
+    def epoch_end(self, score: float | None) -> Status:
+        """Take the epoch's validation score (larger is better) and switch phase if it is time.
+
+        In a dendrite phase the network does not change, so the score is not looked at and may be None.
+        Raises TrainingError if the score of a neuron phase is not finite.
+        """
+        self._refuse_if_finished()
+        phase = self._dendrite_phase
+        status = self._neuron_epoch_end(score) if phase is None else self._dendrite_epoch_end(phase)
+        self.epoch += 1
+        return status
+
+    def _neuron_epoch_end(self, score: float | None) -> Status:
+        if score is None or not math.isfinite(score):
+            raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
+        if self.settings.max_dendrites:
+            for site in self.sites.values():
+                _ = site.known_channels  # a site that no step has called is reported now, not when it should grow
+        improved = self._course.offer(score, self.epoch)
+        if improved:
+            self._best = network_state(self.model, candidates=False)
+        over = self._clock.tick(improved)
+        return self._status(improved, self._after_neuron_phase() if over else None)
+
+    def _after_neuron_phase(self) -> str:
+        gained = self._course.end_cycle()
+        if not gained:
+            self._note("drop", dendrites=self.dendrites, tries=self._course.tries)
+        restore_network(self.model, self._best, self.settings.activation)
+        return self._grow_or_finish("grow" if gained else "drop")
+
+    def _grow_or_finish(self, switched: str) -> str:
+        """The next dendrite phase from the best network, or the end; returns what `Status.switched` tells."""
+        if self.dendrites >= self.settings.max_dendrites or self._course.tries >= self.settings.max_tries:
+            self.finished = True
+            self._note("finish", dendrites=self.dendrites)
+            return "finish"
+        for name, site in self.sites.items():
+            for number in range(self.settings.pool):
+                with seeded(self.seed, f"dendrite/{name}/{self.dendrites}/{self._course.tries}/{number}"):
+                    site.candidates.append(site.new_dendrite(self.settings.activation))
+        self._enter(DendritePhase(self.model, self.settings))
+        return switched
+
+    def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
+        scores, improved = phase.end_epoch()
+        over = self._clock.tick(improved) or phase.hopeless
+        return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
+
+    def _after_dendrite_phase(self, phase: DendritePhase) -> str:
+        scores = phase.accept()
+        self._enter(None)
+        if scores:
+            self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded)
+            return "accept"
+        self._course.end_cycle()
+        self._note("fail", dendrites=self.dendrites, tries=self._course.tries, discarded=phase.discarded)
+        return self._grow_or_finish("drop")
+
+    def restore_best(self) -> None:
+        """Make the model the best of the whole run by validation score: structure and weights. This ends growth."""
+        self.finished = True
+        self._leave_dendrite_phase()
+        restore_network(self.model, self._best, self.settings.activation)
+
+    def _leave_dendrite_phase(self) -> None:
+        if self._dendrite_phase is not None:
+            self._dendrite_phase.end()
+            self._dendrite_phase = None
+
+    def _refuse_if_finished(self) -> None:
+        if self.finished:
+            raise TrainingError("growth is finished: call restore_best() and use the model")
+
+    def _enter(self, dendrite_phase: DendritePhase | None) -> None:
+        """Begin this dendrite phase or, with None, a neuron phase."""
+        self._dendrite_phase = dendrite_phase
+        self._steps, self._clock = 0, self._new_clock()
+        self._build_optimizer()
+
+    def _new_clock(self) -> Clock:
+        settings = self.settings
+        if self._dendrite_phase is not None:
+            return Clock(settings.dendrite_patience, settings.dendrite_max_epochs)
+        return Clock(settings.patience, settings.cycle_epochs if self.dendrites else settings.max_epochs)
+
+    def _note(self, event: str, **facts: Any) -> None:
+        self.events.append({"epoch": self.epoch, "event": event, **facts})
+
+    def _status(self, improved: bool, switched: str | None, scores: Mapping[str, float] | None = None) -> Status:
+        return Status(self.phase, self.dendrites, self.best_score, improved, switched, self.finished, scores or {})
+
+    def _build_optimizer(self) -> None:
+        self.optimizer = self._make_optimizer(self._groups())
+        made = self._make_scheduler
+        self.scheduler = made(self.optimizer, self.phase, self.dendrites) if made else None
+
+    def _groups(self) -> list[dict[str, Any]]:
+        w = [weight for site in self.sites.values() for weight in site.w if weight.requires_grad]
+        own = {id(weight) for weight in w}
+        others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
+        groups: list[dict[str, Any]] = [{"params": others}] if others else []
+        return groups + ([{"params": w, "weight_decay": 0.0}] if w else [])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on bit for bit, at any step of either phase: tensors and plain values, copied.
+
+        The state of torch's random generators is the caller's.
+        """
+        return copied(  # type: ignore[no-any-return]
+            {
+                "plain": {name: getattr(self, name) for name in _PLAIN},
+                "course": asdict(self._course),
+                "clock": asdict(self._clock),
+                "events": self.events,
+                "best": self._best,
+                "network": network_state(self.model, candidates=True),
+                "dendrite_phase": self._dendrite_phase.state_dict() if self._dendrite_phase is not None else None,
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
+            }
+        )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved state; the model must be the same network, freshly perforated at the same sites.
+
+        Raises SiteError if it is another one.
+        """
+        state = copied(dict(state))
+        self._leave_dendrite_phase()
+        restore_network(self.model, state["network"], self.settings.activation)
+        for name in _PLAIN:
+            setattr(self, name, state["plain"][name])
+        self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
+        self._best, self.events = state["best"], state["events"]
+        if state["dendrite_phase"] is not None:
+            self._dendrite_phase = DendritePhase(self.model, self.settings)
+            self._dendrite_phase.load_state_dict(state["dendrite_phase"])
+        self._build_optimizer()
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+
+
+_PLAIN = ("finished", "epoch", "_steps", "learning_rate")

@@ -1,0 +1,127 @@
+"""The candidate objective: a dendrite's activation should follow the error of its neuron.
+
+For neuron i, over the patterns p (every index but the neuron's, of every call of the site)
+
+    S_i = | Σ_p (a_ip − ā_i)(δ_ip − δ̄_i) |,                  δ = ∂L/∂y',
+
+maximised for each neuron separately by minimising
+
+    − Σ_i s_i · mean_p [ a_ip · (δ_ip − δ̄_i) ] / n_i,        s_i = sign of the running covariance,
+
+with δ, the means and s as constants. n_i = 1 for the "raw" objective; for the "normalised" one it is the product of
+the running standard deviations of a_i and δ_i, also constants, which gives every neuron and site the same say.
+Running values are exponential averages over batches. What is reported and picks the best candidate is the normalised
+score |corr(a_i, δ_i)| over all patterns of an epoch, which has no scale.
+
+Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, NIPS 1990. Merging of moments: Chan, Golub & LeVeque 1979.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+DECAY = 0.99  # of the exponential averages, per batch
+FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation
+RESOLUTION = 1e-7  # a neuron whose deviation is below this share of its mean is constant, as float32 goes
+
+
+class Patterns:
+    """One batch of values of C neurons over P > 0 patterns; sums are float64, single values float32 or finer.
+
+    mean (C,);  centred (P, C), minus the mean;  squares (C,), Σ_p centred²
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        values = values.detach().to(torch.promote_types(values.dtype, torch.float32))
+        self.mean = values.mean(0, dtype=torch.float64)
+        self.centred = values - self.mean.to(values.dtype)
+        self.squares = self.products(self)
+
+    def products(self, other: Patterns) -> Tensor:
+        """(C,): Σ_p of the product of the centred values of both."""
+        return (self.centred * other.centred).sum(0, dtype=torch.float64)
+
+    def __len__(self) -> int:
+        return len(self.centred)
+
+    @property
+    def finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return bool(torch.isfinite(self.squares).all())
+
+
+class CandidateStatistics:
+    """Running statistics of one candidate of one site, and its exact correlation over the current epoch.
+
+    batches   taken in so far;  patterns  of this epoch
+    running   (5, C): ā, δ̄ and the central moments a·a, δ·δ, a·δ, as exponential averages over batches
+    mean      (2, C): of a and δ over the epoch's patterns
+    moments   (3, C): Σ (a − ā)², Σ (δ − δ̄)², Σ (a − ā)(δ − δ̄) over the epoch's patterns
+    """
+
+    def __init__(self, channels: int, device: torch.device) -> None:
+        self.batches = self.patterns = 0
+        self.running = torch.zeros(5, channels, dtype=torch.float64, device=device)
+        self.mean = torch.zeros(2, channels, dtype=torch.float64, device=device)
+        self.moments = torch.zeros(3, channels, dtype=torch.float64, device=device)
+
+    def update(self, a: Patterns, delta: Patterns) -> None:
+        """Take in one batch."""
+        mean = torch.stack([a.mean, delta.mean])
+        moments = torch.stack([a.squares, delta.squares, a.products(delta)])
+        self._average(mean, moments / len(a))
+        self._merge(mean, moments, len(a))
+
+    def _average(self, mean: Tensor, moments: Tensor) -> None:
+        keep = min(DECAY, self.batches / (self.batches + 1))  # a plain mean over the first batches
+        self.running[:2].lerp_(mean, 1 - keep)
+        off = mean - self.running[:2]
+        about_running_mean = moments + torch.stack([off[0] * off[0], off[1] * off[1], off[0] * off[1]])
+        self.running[2:].lerp_(about_running_mean, 1 - keep)
+        self.batches += 1
+
+    def _merge(self, mean: Tensor, moments: Tensor, patterns: int) -> None:
+        total = self.patterns + patterns
+        step = mean - self.mean
+        between = torch.stack([step[0] * step[0], step[1] * step[1], step[0] * step[1]])
+        self.moments += moments + between * (self.patterns * patterns / total)
+        self.mean += step * (patterns / total)
+        self.patterns = total
+
+    def loss(self, a: Tensor, delta: Tensor, *, normalised: bool) -> Tensor:
+        """The scalar to minimise over a batch's patterns, a and delta (P, C); only `a` gets a gradient."""
+        _, centre, a_squares, delta_squares, covariance = self.running
+        weight = covariance.sign()
+        if normalised:
+            deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
+            weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
+        pull: Tensor = (delta.detach() - centre.to(delta.dtype)) * (weight / len(a)).to(delta.dtype)  # P x C
+        return -(a * pull).sum()
+
+    def score(self) -> Tensor:
+        """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
+        deviation = (self.moments[:2] / max(self.patterns, 1)).sqrt()
+        varies = (deviation > RESOLUTION * self.mean.abs()).all(0)
+        a, delta = self.moments[:2].sqrt()
+        corr: Tensor = (self.moments[2].abs() / a / delta).clamp(max=1.0)
+        return corr.where(varies, torch.zeros_like(corr))
+
+    def start_epoch(self) -> None:
+        """Forget the epoch; the running values stay."""
+        self.patterns = 0
+        self.mean.zero_()
+        self.moments.zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as copies."""
+        tensors = {name: getattr(self, name).clone() for name in ("running", "mean", "moments")}
+        return {"batches": self.batches, "patterns": self.patterns, **tensors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+        self.batches, self.patterns = state["batches"], state["patterns"]
+        for name in ("running", "mean", "moments"):
+            getattr(self, name).copy_(state[name])

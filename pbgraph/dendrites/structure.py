@@ -1,0 +1,49 @@
+"""A perforated network as data: how many dendrites each site has, and all weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.perforation import sites_of
+from pbgraph.streams import seeded
+
+
+def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
+    """Structure and weights, copied; with or without the candidates in training."""
+    sites = sites_of(model)
+    structure = {
+        name: {
+            "dendrites": len(site.dendrites),
+            "candidates": len(site.candidates) if candidates else 0,
+            "channels": site.channels,
+        }
+        for name, site in sites.items()
+    }
+    left_out = () if candidates else tuple(f"{name}.candidates." for name in sites)
+    weights = {name: value for name, value in model.state_dict().items() if not name.startswith(left_out)}
+    return {"structure": structure, "weights": copied(weights)}
+
+
+def restore_network(model: nn.Module, state: dict[str, Any], activation: str) -> None:
+    """Make the model what it was when `network_state` looked at it: structure and weights.
+
+    Raises SiteError if the state is of a network with other sites or other sizes.
+    """
+    sites, structure = sites_of(model), state["structure"]
+    if set(sites) != set(structure):
+        ours, theirs = ", ".join(sites) or "none", ", ".join(structure) or "none"
+        raise SiteError(
+            f"the state was saved for a network with sites {theirs}; this one has {ours}: build and perforate the same"
+        )
+    for name, counts in structure.items():
+        sites[name].channels = counts["channels"]
+        with seeded(0, "overwritten"):
+            sites[name].resize(counts["dendrites"], counts["candidates"], activation)
+    try:
+        model.load_state_dict(state["weights"])
+    except RuntimeError as error:
+        raise SiteError(f"the state was saved for another network; build the same one first: {error}") from error
