@@ -1,0 +1,1 @@
+"""Training methods: how a model is fitted, one file for each family."""

@@ -1,0 +1,98 @@
+"""What a registered training method is, what it is handed, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pbgraph.models.base import Model
+from pbgraph.records import Epoch, RunRecord, Selection
+from pbgraph.registry import Registry
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run is: sent at most a few times per second to whoever shows it.
+
+    phase      "neuron", "dendrite" or "fit"
+    fraction   share of the run's largest possible length that is done, in [0, 1]
+    """
+
+    phase: str
+    epoch: int
+    best: float | None
+    dendrites: int
+    fraction: float
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """All that a training method may know: training and validation rows, never test rows.
+
+    train, valid     stores of featurised molecules, see pbgraph.features.base
+    model, config    what to train, and its resolved hyper-parameters (an instance of model.config)
+    settings         the method's resolved settings (an instance of method.settings)
+    seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
+    metric           (y, logits) -> mean over tasks, or None; larger is better
+    paired           the record of the run that a control is matched to
+    checkpoint       file to save to and to resume from, or None to keep nothing
+    report           called with a Report; raising from it stops the run after its state was saved
+    """
+
+    model: Model
+    config: Any
+    settings: Any
+    train: Any
+    valid: Any
+    seed: int
+    metric: Callable[[np.ndarray, np.ndarray], float | None]
+    device: str = "cpu"
+    paired: RunRecord | None = None
+    checkpoint: Path | None = None
+    report: Callable[[Report], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, chosen by validation score, ready to be scored once on the test rows.
+
+    predict     store -> scores (n, T) float; any monotone scale
+    parameters  number of trained and frozen values the predictor uses
+    details     what the method wants to keep in the record, JSON types only
+    earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
+    """
+
+    predict: Callable[[Any], np.ndarray]
+    parameters: int
+    epochs: int
+    selection: Selection
+    history: tuple[Epoch, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    earlier_seconds: float = 0.0
+    sittings: int = 1
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of training.
+
+    settings  frozen dataclass; its defaults are stated in its docstring
+    fit       FitTask -> Fitted; owns its loop
+    refuses   model -> why this method cannot train it, or None
+    control_of  the method whose finished record (same model, split and seed) it needs, or None
+    """
+
+    name: str
+    version: int
+    settings: type
+    fit: Callable[[FitTask], Fitted]
+    refuses: Callable[[Model], str | None]
+    source: str
+    control_of: str | None = None
+
+
+METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)

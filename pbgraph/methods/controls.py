@@ -1,0 +1,42 @@
+"""Controls: what a perforated run gains must not be had by cheaper means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.plain import train_in_cycles
+from pbgraph.methods.training import TrainSettings, refuses_estimators
+from pbgraph.records import Epoch
+
+
+def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
+    """Epochs of each cycle of a perforated run; a cycle is a dendrite phase and the neuron phase after it.
+
+    >>> line = dict(dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
+    >>> phases = ["neuron", "neuron", "dendrite", "neuron", "neuron"]
+    >>> cycle_lengths([Epoch(epoch=e, phase=p, **line) for e, p in enumerate(phases)])
+    [2, 3]
+    """
+    phases = [line.phase for line in history]
+    starts = [e for e in range(1, len(phases)) if phases[e] == "dendrite" and phases[e - 1] == "neuron"]
+    bounds = [0, *starts, len(phases)]
+    return [end - start for start, end in pairwise(bounds)]
+
+
+def fit_continued(task: FitTask) -> Fitted:
+    """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted."""
+    assert task.paired is not None
+    return train_in_cycles(task, lengths=cycle_lengths(task.paired.history), patience=None)
+
+
+CONTINUED = Method(
+    name="continued",
+    version=1,
+    settings=TrainSettings,
+    fit=fit_continued,
+    refuses=refuses_estimators,
+    source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",
+    control_of="perforated",
+)

@@ -1,0 +1,43 @@
+"""`fit`: a model that fits itself, such as a random forest, on the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pbgraph.methods.base import FitTask, Fitted, Method, Report
+from pbgraph.models.base import Architecture, Estimator, Model
+from pbgraph.records import Selection
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """An estimator's settings are all in its own config."""
+
+
+def fit(task: FitTask) -> Fitted:
+    """Fit on the training rows; there is nothing to select, so the validation rows are only scored."""
+    assert isinstance(task.model, Estimator)
+    task.report(Report("fit", 0, None, 0, 0.0))
+    fitted = task.model.fit(task.train.x, task.train.y, task.config, task.seed)
+    return Fitted(
+        predict=lambda store: fitted.predict(store.x),
+        parameters=fitted.parameters,
+        epochs=1,
+        selection=Selection(
+            "fitted once; nothing to select", 0, task.metric(task.valid.y, fitted.predict(task.valid.x))
+        ),
+    )
+
+
+def _refuses(model: Model) -> str | None:
+    return "it is trained by gradients; use method 'backprop'" if isinstance(model, Architecture) else None
+
+
+FIT = Method(
+    name="fit",
+    version=1,
+    settings=FitSettings,
+    fit=fit,
+    refuses=_refuses,
+    source="the estimator's own",
+)

@@ -1,0 +1,160 @@
+"""`perforated`: a network that grows dendrites by Perforated Backpropagation.
+
+Training alternates between two phases. In the *neuron phase* the network is trained as always. When
+validation stops improving, the *dendrite phase* freezes it and trains, at every site, a candidate dendrite: a
+copy of the site with weights of its own whose activation should follow the error δ that the site still makes,
+
+    maximise  S_i = | Σ_p (a_ip − ā_i)(δ_ip − δ̄_i) |      for every neuron i over the patterns p.
+
+The candidate is then accepted: each neuron receives its dendrite's activation through one new weight w_i,
+
+    y'_i = y_i + w_i a_i,    w_i = 0 at first, so acceptance changes nothing,
+
+and the next neuron phase learns how to use it. Errors never flow through dendrites ("perforated"). If the
+network does not become better by validation score, the dendrites are dropped and others are tried.
+`pbgraph.dendrites` holds all of this, for any network; this file is the loop that uses it.
+
+Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, The Cascade-Correlation Learning Architecture, NIPS 1990.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import partial
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from pbgraph.dendrites import Growth, GrowthSettings, perforate
+from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.session import Session
+from pbgraph.methods.training import (
+    TrainSettings,
+    build_model,
+    make_loss,
+    make_optimizer,
+    parameter_count,
+    predict,
+    rate_factor,
+    refuses_estimators,
+    steps_per_epoch,
+    validation_score,
+)
+from pbgraph.models.base import Architecture
+from pbgraph.records import Selection
+
+RULE = "best validation score over the whole run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerforatedSettings(TrainSettings):
+    """Settings of gradient training, which hold for every neuron phase, and of growth.
+
+    cycle_epochs       longest neuron phase after the first (which has `epochs`)
+    max_dendrites      accepted dendrites per site
+    max_tries          dendrites tried in a row without a better network before growth stops
+    dendrite_epochs    longest dendrite phase
+    dendrite_patience  it ends after so many epochs in which no site's score rose by `threshold`, relative
+    priming_batches    batches that only start the running means
+    activation         g of the dendrites: "tanh", "sigmoid" or "relu"
+    objective          "normalised" or "raw" covariance
+    pool               candidates per site that are trained side by side; the best is accepted
+    """
+
+    cycle_epochs: int = 200
+    max_dendrites: int = 5
+    max_tries: int = 1
+    dendrite_epochs: int = 200
+    dendrite_patience: int = 100
+    threshold: float = 0.25
+    priming_batches: int = 10
+    activation: str = "tanh"
+    objective: str = "normalised"
+    pool: int = 1
+
+
+def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
+    """The part of the settings that governs growth, in the words of `pbgraph.dendrites`."""
+    shared = {field.name for field in fields(GrowthSettings)} & {field.name for field in fields(settings)}
+    return GrowthSettings(
+        **{name: getattr(settings, name) for name in shared},
+        max_epochs=settings.epochs,
+        dendrite_max_epochs=settings.dendrite_epochs,
+    )
+
+
+def longest_run(settings: PerforatedSettings) -> int:
+    """Epochs if every phase takes its full length and only the last dendrites fail."""
+    cycles = settings.max_dendrites + settings.max_tries - 1 if settings.max_dendrites else 0
+    return settings.epochs + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
+
+
+def fit(task: FitTask) -> Fitted:
+    """Train, grow, train; keep the best network of the whole run by validation score."""
+    assert isinstance(task.model, Architecture)
+    settings: PerforatedSettings = task.settings
+    loss_fn = make_loss(task)
+    growth = Growth(
+        perforate(build_model(task), sites=task.model.dendrite_sites),
+        make_optimizer(settings),
+        settings=growth_settings(settings),
+        seed=task.seed,
+        make_scheduler=partial(_scheduler, task),
+    )
+    session = Session(
+        task,
+        {"growth": growth},
+        longest=longest_run(settings),
+        status=lambda: (growth.phase, growth.best_score, growth.dendrites),
+    )
+    while not growth.finished:
+        for batch in session.batches():
+            session.add_loss(growth.step(loss_fn, batch))
+        _end_epoch(task, growth, session)
+    growth.restore_best()
+    return Fitted(
+        predict=lambda store: predict(growth.model, store),
+        parameters=parameter_count(growth.model),
+        epochs=session.epoch,
+        selection=Selection(RULE, growth.best_epoch, growth.best_score),
+        history=tuple(session.history),
+        details={"dendrites": growth.dendrites, "events": growth.events},
+        earlier_seconds=session.earlier_seconds,
+        sittings=session.sittings,
+    )
+
+
+def _end_epoch(task: FitTask, growth: Growth, session: Session) -> None:
+    """Score the network, let growth decide what comes next, and write the epoch's line of history.
+
+    A dendrite phase does not change the network, so its score is the one the phase began with.
+    """
+    phase, dendrites, rate = growth.phase, growth.dendrites, growth.learning_rate
+    score = validation_score(growth.model, task) if phase == "neuron" else growth.best_score
+    status = growth.epoch_end(score)
+    site_scores = status.site_scores.values()
+    session.end_epoch(
+        phase=phase,
+        dendrites=dendrites,
+        valid=score,
+        learning_rate=rate,
+        score=sum(site_scores) / len(site_scores) if site_scores else None,
+        save=status.switched is not None,
+    )
+
+
+def _scheduler(task: FitTask, optimizer: torch.optim.Optimizer, phase: str, dendrites: int) -> LambdaLR:
+    """Neuron phases follow the settings' schedule; candidates are trained at a constant rate."""
+    epochs = task.settings.cycle_epochs if dendrites else task.settings.epochs
+    factor = rate_factor(task.settings, steps_per_epoch(task), epochs)
+    return LambdaLR(optimizer, factor if phase == "neuron" else lambda _: 1.0)
+
+
+PERFORATED = Method(
+    name="perforated",
+    version=1,
+    settings=PerforatedSettings,
+    fit=fit,
+    refuses=refuses_estimators,
+    source="Brenner & Itti, arXiv:2501.18018 (independent implementation)",
+)

@@ -1,0 +1,69 @@
+"""Training without dendrites: one stretch of epochs, or several with a restart between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from pbgraph.methods.base import FitTask, Fitted
+from pbgraph.methods.session import Best, Session
+from pbgraph.methods.training import (
+    TrainSettings,
+    build_model,
+    make_loss,
+    make_optimizer,
+    parameter_count,
+    predict,
+    rate_factor,
+    set_rate,
+    steps_per_epoch,
+    train_step,
+    validation_score,
+)
+from pbgraph.records import Selection
+
+RULE = "best validation score over all epochs"
+
+
+def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | None) -> Fitted:
+    """Train the plain model for cycles of the given lengths and keep the epoch with the best validation score.
+
+    lengths   epochs of each cycle. The learning-rate schedule spans the cycle; in the first it spans
+              settings.epochs even if the cycle is shorter, so that arms agree up to the first restart
+    patience  stop after so many epochs without a new best, or None to use all epochs
+
+    A new cycle starts from the best weights so far with a fresh optimiser, as a perforated run does when it
+    switches phase.
+    """
+    settings: TrainSettings = task.settings
+    model, best, loss_fn = build_model(task), Best(), make_loss(task)
+    optimizer = make_optimizer(settings)(model.parameters())
+    starts = [0, *accumulate(lengths)]
+    session = Session(
+        task,
+        {"model": model, "optimizer": optimizer, "best": best},
+        longest=starts[-1],
+        status=lambda: ("neuron", best.score, 0),
+    )
+    while session.epoch < starts[-1] and (patience is None or session.epoch - 1 - best.epoch < patience):
+        cycle = max(c for c, start in enumerate(starts[:-1]) if start <= session.epoch)
+        if cycle > 0 and (session.epoch, session.step) == (starts[cycle], 0):
+            best.restore(model)
+            optimizer.state.clear()
+        factor = rate_factor(settings, steps_per_epoch(task), lengths[cycle] if cycle else settings.epochs)
+        for batch in session.batches():
+            set_rate(optimizer, settings.learning_rate * factor(session.steps - starts[cycle] * steps_per_epoch(task)))
+            session.add_loss(train_step(model, optimizer, loss_fn, batch, settings))
+        score = validation_score(model, task)
+        best.offer(model, score, session.epoch)
+        session.end_epoch(phase="neuron", dendrites=0, valid=score, learning_rate=optimizer.param_groups[0]["lr"])
+    best.restore(model)
+    return Fitted(
+        predict=lambda store: predict(model, store),
+        parameters=parameter_count(model),
+        epochs=session.epoch,
+        selection=Selection(RULE, best.epoch, best.score),
+        history=tuple(session.history),
+        earlier_seconds=session.earlier_seconds,
+        sittings=session.sittings,
+    )

@@ -1,0 +1,197 @@
+"""What every gradient-trained arm shares, so that arms differ in their method and in nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.graph import GraphBatch, GraphStore
+from pbgraph.methods.base import FitTask
+from pbgraph.models.base import Architecture, Dims, Estimator, Model
+from pbgraph.streams import seeded
+
+LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
+
+EVALUATION_BATCH = 512
+FINAL_RATE = 0.01  # the cosine schedule ends at this share of the learning rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Settings of gradient training.
+
+    epochs         longest length of the run (of each neuron phase, where dendrites grow)
+    patience       stop after so many epochs without a new best validation score
+    batch_size     molecules per step
+    learning_rate  of AdamW, at its peak
+    weight_decay   decoupled, per unit of learning rate
+    loss           "plain": mean cross-entropy over measured cells; "class-weighted": see `class_weights`
+    schedule       "constant", or "cosine" down to 1 % of the learning rate over `epochs`
+    warmup_epochs  the learning rate rises linearly from 0 over so many epochs
+    clip_norm      gradients are scaled down to this Euclidean norm; 0 = never
+    """
+
+    epochs: int = 200
+    patience: int = 100
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    loss: Literal["plain", "class-weighted"] = "plain"
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: float = 0.0
+    clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in {
+            "epochs": 1,
+            "patience": 1,
+            "batch_size": 1,
+            "learning_rate": 0.0,
+            "warmup_epochs": 0.0,
+        }.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")
+        if self.loss not in ("plain", "class-weighted"):
+            raise UsageError(f"setting loss is {self.loss!r}; it must be 'plain' or 'class-weighted'")
+        if self.schedule not in ("constant", "cosine"):
+            raise UsageError(f"setting schedule is {self.schedule!r}; it must be 'constant' or 'cosine'")
+
+
+def refuses_estimators(model: Model) -> str | None:
+    """Why gradient methods cannot train `model`, or None if they can."""
+    return "it fits itself; use method 'fit'" if isinstance(model, Estimator) else None
+
+
+def build_model(task: FitTask) -> nn.Module:
+    """The network at its initial weights, the same for every arm with the same seed."""
+    assert isinstance(task.model, Architecture)
+    dims = Dims(node=task.train.node_dim, edge=task.train.edge_dim, tasks=task.train.y.shape[1])
+    with seeded(task.seed, "init"):
+        return task.model.build(dims, task.config).to(task.device)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """All parameters, frozen ones too: what a user of the network has to store."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def class_weights(y: np.ndarray) -> np.ndarray:
+    """Weight of a negative and of a positive label of each task: n / n_class over the training rows.
+
+    y (n, T) with NaN = not measured. Returns (2, T) float32; a class that does not occur gets weight 1.
+    Source: the TrimNet authors' training script, which counts test rows too; these are training rows alone.
+    """
+    counts = np.stack([(y == 0).sum(0), (y == 1).sum(0)])
+    weights = np.where(counts > 0, counts.sum(0) / np.maximum(counts, 1), 1.0)
+    return weights.astype(np.float32)
+
+
+def masked_cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy over the measured cells; blank cells (NaN) count nowhere.
+
+    logits, y  (G, T);  weights (2, T) or None
+    None:     Σ ℓ_gt / number of measured cells
+    weights:  mean over tasks of Σ_g v_gt ℓ_gt / Σ_g v_gt, with v_gt = weights[y_gt, t]
+    """
+    measured = ~torch.isnan(y)
+    target = torch.where(measured, y, torch.zeros_like(y))
+    cell = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if weights is None:
+        return (cell * measured).sum() / measured.sum().clamp(min=1)
+    value = torch.where(target > 0.5, weights[1], weights[0]) * measured
+    per_task = (cell * value).sum(0) / value.sum(0).clamp(min=torch.finfo(value.dtype).tiny)
+    return per_task.sum() / measured.any(0).sum().clamp(min=1)
+
+
+def make_loss(task: FitTask) -> LossFunction:
+    """(model, batch) -> the scalar that is minimised; weights come from training rows alone."""
+    weights = None
+    if task.settings.loss == "class-weighted":
+        weights = torch.from_numpy(class_weights(task.train.y)).to(task.device)
+    return lambda model, batch: masked_cross_entropy(model(batch), batch.y, weights)
+
+
+def make_optimizer(settings: TrainSettings) -> Callable[[Any], torch.optim.Optimizer]:
+    """Parameters, or groups of them -> AdamW."""
+    return lambda parameters: torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def rate_factor(settings: TrainSettings, steps_per_epoch: int, epochs: int) -> Callable[[int], float]:
+    """Step -> factor on the learning rate, for a stretch of training of `epochs` epochs."""
+    warmup = settings.warmup_epochs * steps_per_epoch
+    total = max(epochs * steps_per_epoch - warmup, 1.0)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if settings.schedule == "constant":
+            return 1.0
+        done = min((step - warmup) / total, 1.0)
+        return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+    return factor
+
+
+def steps_per_epoch(task: FitTask) -> int:
+    """Batches of one pass over the training rows; the last may be smaller."""
+    return -(-len(task.train) // int(task.settings.batch_size))
+
+
+@torch.no_grad()
+def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
+    """Logits (n, T) float32 of every molecule of `store`, in its order; the model's mode is kept."""
+    training = model.training
+    model.eval()
+    starts = range(0, len(store), EVALUATION_BATCH)
+    parts = [model(store.batch(np.arange(s, min(s + EVALUATION_BATCH, len(store))))).cpu().numpy() for s in starts]
+    model.train(training)
+    return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
+
+
+def validation_score(model: nn.Module, task: FitTask) -> float:
+    """The selection metric on the validation rows.
+
+    Raises PbgraphError if no task can be scored there, since nothing could then be selected.
+    """
+    score = task.metric(task.valid.y, predict(model, task.valid))
+    if score is None:
+        raise PbgraphError(
+            f"none of the {task.valid.y.shape[1]} tasks has both classes among the {len(task.valid)} validation rows; "
+            "choose another split or seed"
+        )
+    return score
+
+
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_fn: LossFunction,
+    batch: GraphBatch,
+    settings: TrainSettings,
+) -> Tensor:
+    """One step of gradient descent; returns the loss before it."""
+    model.train()
+    optimizer.zero_grad(set_to_none=True)
+    loss = loss_fn(model, batch)
+    if not torch.isfinite(loss):
+        raise PbgraphError(f"the training loss became {loss.item()}; lower learning_rate or set clip_norm")
+    loss.backward()  # type: ignore[no-untyped-call]
+    if settings.clip_norm > 0:
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    optimizer.step()
+    return loss.detach()
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every parameter group the learning rate of the coming step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,166 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.methods import session as session_module
+from pbgraph.methods.backprop import BACKPROP
+from pbgraph.methods.controls import CONTINUED, cycle_lengths
+from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
+from pbgraph.methods.plain import train_in_cycles
+from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict
+from pbgraph.records import RunRecord
+from tiny_task import TinyNet, tiny_store, tiny_task
+
+SHORT = {"epochs": 6, "patience": 6, "batch_size": 32, "learning_rate": 1e-2, "schedule": "cosine"}
+GROWN = PerforatedSettings(
+    **SHORT, cycle_epochs=3, max_dendrites=2, dendrite_epochs=3, dendrite_patience=2, priming_batches=2
+)
+
+
+def result(fitted, store):
+    """All of a fitted model that has to be the same when a run is done again."""
+    return (fitted.predict(store).tobytes(), fitted.selection, fitted.history, fitted.epochs, fitted.parameters)
+
+
+@pytest.fixture(scope="module")
+def perforated():
+    return PERFORATED.fit(tiny_task(GROWN))
+
+
+def test_backprop_learns_and_keeps_its_best_epoch():
+    task = tiny_task(TrainSettings(**SHORT | {"epochs": 30, "patience": 30}))
+    fitted = BACKPROP.fit(task)
+    scores = [line.valid for line in fitted.history]
+    assert fitted.selection.score == max(scores) > 0.75
+    assert fitted.selection.epoch == int(np.argmax(scores))
+    assert task.metric(task.valid.y, fitted.predict(task.valid)) == fitted.selection.score
+
+
+def test_backprop_is_a_plain_loop_of_adamw():
+    task = tiny_task(
+        TrainSettings(epochs=1, batch_size=200, learning_rate=1e-2), config=replace(tiny_task(None).config, dropout=0.0)
+    )
+    model, store = build_model(task), task.train
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
+    loss = make_loss(task)(model, store.batch(np.arange(200)))
+    loss.backward()
+    optimizer.step()
+    fitted = BACKPROP.fit(task)
+    assert any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
+    np.testing.assert_allclose(fitted.predict(task.valid), predict(model, task.valid), rtol=1e-4, atol=1e-5)
+    assert fitted.history[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_patience_ends_training():
+    fitted = BACKPROP.fit(tiny_task(TrainSettings(epochs=50, patience=2, learning_rate=0.0)))
+    assert fitted.epochs == 3
+    assert fitted.selection.epoch == 0
+
+
+def test_perforated_run_begins_as_the_plain_run_bit_for_bit(perforated):
+    plain = BACKPROP.fit(tiny_task(TrainSettings(**SHORT)))
+    assert perforated.history[: plain.epochs] == plain.history
+
+
+def test_perforated_without_dendrites_is_backprop():
+    plain = BACKPROP.fit(tiny_task(TrainSettings(**SHORT)))
+    none = PERFORATED.fit(tiny_task(replace(GROWN, max_dendrites=0)))
+    store = tiny_store(50, 2)
+    assert none.predict(store).tobytes() == plain.predict(store).tobytes()
+    assert none.history == plain.history
+
+
+def test_perforated_history_tells_phases_and_dendrites(perforated):
+    phases = [line.phase for line in perforated.history]
+    assert phases[:7] == ["neuron"] * 6 + ["dendrite"]
+    assert perforated.epochs == len(phases)
+    first = phases.index("dendrite")
+    flat = {line.valid for line in perforated.history if line.phase == "dendrite" and line.epoch < first + 2}
+    assert flat == {max(line.valid for line in perforated.history[:first])}
+    assert all((line.score is not None) == (line.phase == "dendrite") for line in perforated.history)
+    assert perforated.selection.score == max(line.valid for line in perforated.history)
+
+
+def test_continued_has_the_epochs_and_restarts_of_its_pair(perforated):
+    pair = RunRecord(None, "finished", None, history=perforated.history)
+    fitted = CONTINUED.fit(tiny_task(TrainSettings(**SHORT), paired=pair))
+    assert fitted.epochs == perforated.epochs
+    assert fitted.history[:6] == perforated.history[:6]
+    first = [line.phase for line in perforated.history].index("dendrite")
+    assert fitted.history[first].learning_rate > 10 * fitted.history[first - 1].learning_rate
+
+
+def test_cycles_count_dendrite_phases_and_what_follows():
+    phases = "nnn d nn dd n".replace(" ", "")
+    names = {"n": "neuron", "d": "dendrite"}
+    line = tiny_history_line()
+    history = [replace(line, epoch=epoch, phase=names[letter]) for epoch, letter in enumerate(phases)]
+    assert cycle_lengths(history) == [3, 3, 3]
+
+
+def tiny_history_line():
+    from pbgraph.records import Epoch
+
+    return Epoch(epoch=0, phase="neuron", dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
+
+
+class Stop:
+    """A report that interrupts at its n-th call."""
+
+    def __init__(self, calls):
+        self.left = calls
+
+    def __call__(self, report):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("stop")
+
+
+def _continued_pair(perforated):
+    return RunRecord(None, "finished", None, history=perforated.history)
+
+
+@pytest.mark.parametrize("method", ["backprop", "perforated", "continued"])
+def test_a_run_stopped_anywhere_goes_on_bit_for_bit(method, perforated, tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "REPORT_EVERY", 0.0)
+    methods = {"backprop": BACKPROP, "perforated": PERFORATED, "continued": CONTINUED}
+    settings = GROWN if method == "perforated" else TrainSettings(**SHORT)
+    task = tiny_task(settings, paired=_continued_pair(perforated), checkpoint=tmp_path / "state")
+    store = tiny_store(40, 5)
+    expected = result(methods[method].fit(replace(task, checkpoint=None)), store)
+    sittings = 0
+    while True:
+        sittings += 1
+        try:
+            fitted = methods[method].fit(replace(task, report=Stop(5)))
+            break
+        except Interrupted:
+            assert sittings < 200
+    assert sittings > 5
+    assert fitted.sittings == sittings
+    assert result(fitted, store) == expected
+
+
+def test_damaged_checkpoint_means_starting_again(tmp_path, caplog):
+    task = tiny_task(TrainSettings(**SHORT), checkpoint=tmp_path / "state")
+    (tmp_path / "state").write_bytes(b"nonsense")
+    store = tiny_store(40, 5)
+    assert result(BACKPROP.fit(task), store) == result(BACKPROP.fit(replace(task, checkpoint=None)), store)
+    assert "starting again from the first epoch" in caplog.text
+
+
+def test_loss_that_is_not_finite_is_an_error(monkeypatch):
+    monkeypatch.setattr(TinyNet, "forward", lambda self, graphs: self.decode.weight.sum() * graphs.y.nan_to_num() / 0)
+    with pytest.raises(PbgraphError, match="lower learning_rate"):
+        BACKPROP.fit(tiny_task(TrainSettings(epochs=1)))
+
+
+def test_a_cycle_starts_from_the_best_weights():
+    task = tiny_task(TrainSettings(**SHORT))
+    fitted = train_in_cycles(task, lengths=[6, 3], patience=None)
+    assert fitted.epochs == 9
+    assert fitted.selection.score >= max(line.valid for line in fitted.history[:6])
