@@ -1,0 +1,50 @@
+"""One part of a plan, for arrays of batch jobs: task i of n takes every n-th group of runs.
+
+A group is a run with its controls, which need its record. The parts depend on the plan alone, not on what is
+finished, so that tasks started at different times never do the same run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pbgraph.errors import UsageError
+
+if TYPE_CHECKING:
+    from pbgraph.plan import Plan
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` (from 1) of `count` parts."""
+
+    index: int
+    count: int
+
+
+def parse_shard(text: str) -> Shard:
+    """Read "i/n"; raises UsageError unless 1 <= i <= n.
+
+    >>> parse_shard("2/8")
+    Shard(index=2, count=8)
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"shard {text!r} is not i/n with 1 <= i <= n; the second of eight parts is --shard 2/8")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def part_of(plan: Plan, shard: Shard) -> Plan:
+    """The plan with this part's runs alone, in the same order."""
+    parent = {spec.key: spec.control_of for spec in plan.specs}
+
+    def head(key: str) -> str:
+        while (pair := parent[key]) is not None:
+            key = pair
+        return key
+
+    heads = [spec.key for spec in plan.specs if spec.control_of is None]
+    mine = set(heads[shard.index - 1 :: shard.count])
+    return replace(plan, specs=tuple(spec for spec in plan.specs if head(spec.key) in mine))

@@ -1,0 +1,148 @@
+"""What is left of a plan in a results folder: in which order, and how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pbgraph.plan import Plan
+from pbgraph.records import ResultsFolder, RunRecord, RunSpec
+
+SECONDS_PER_EPOCH = {  # Tox21, one thread of an AMD EPYC; used until a run of the arm is finished
+    "random-forest/fit": 20.0,
+    "gin/backprop": 1.3,
+    "trimnet/backprop": 3.5,
+    "trimnet/perforated": 4.5,
+    "trimnet/continued": 3.5,
+}
+UNKNOWN_SECONDS = 600.0  # of a run nobody has timed, for the order alone
+SEEDS_TOGETHER = 10  # a plan of days works through its seeds in groups of so many, so that early rows are paired
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left of a plan in one results folder.
+
+    todo      runs to be done, in the order in which they should start
+    finished  key -> record
+    failed    key -> record of runs that failed and are not to be tried again
+    seconds   key -> expected seconds; a run of unknown length is missing
+    """
+
+    plan: Plan
+    todo: tuple[RunSpec, ...]
+    finished: Mapping[str, RunRecord]
+    failed: Mapping[str, RunRecord]
+    seconds: Mapping[str, float]
+
+    def seconds_left(self, jobs: int) -> float:
+        """Expected wall time of `todo` on `jobs` workers: the sum shared out, but no less than the longest chain."""
+        total = sum(self.seconds.get(spec.key, 0.0) for spec in self.todo)
+        chains = chain_seconds(self.todo, self.seconds, unknown=0.0)
+        return max([total / jobs, *chains.values()])
+
+
+def survey(plan: Plan, results: ResultsFolder, *, retry_failed: bool = False) -> Work:
+    """What is left of `plan` in `results`; failed runs only with `retry_failed`.
+
+    Raises DataError if a file there is not a valid record.
+    """
+    records = results.records(plan.task)
+    found = {record.key: record for record in records}
+    mine = {spec.key: found[spec.key] for spec in plan.specs if spec.key in found}
+    finished = {key: record for key, record in mine.items() if record.status == "finished"}
+    failed = {key: record for key, record in mine.items() if key not in finished and not retry_failed}
+    seconds = _seconds(plan, records)
+    todo = [spec for spec in plan.specs if spec.key not in finished and spec.key not in failed]
+    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds)
+
+
+def chain_seconds(specs: Sequence[RunSpec], seconds: Mapping[str, float], *, unknown: float) -> dict[str, float]:
+    """Key -> seconds from a run's start until the last of its controls can be over."""
+    controls: dict[str | None, list[RunSpec]] = {}
+    for spec in specs:
+        controls.setdefault(spec.control_of, []).append(spec)
+
+    def chain(spec: RunSpec) -> float:
+        return seconds.get(spec.key, unknown) + max(
+            (chain(control) for control in controls.get(spec.key, ())), default=0.0
+        )
+
+    return {spec.key: chain(spec) for spec in specs}
+
+
+def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
+    """Key -> expected seconds: the median of finished runs of the same arm and preset, else from the table."""
+    measured: dict[str, list[float]] = {}
+    for record in records:
+        if record.cost is not None and record.spec.preset == plan.preset.name:
+            measured.setdefault(record.spec.arm, []).append(record.cost.seconds)
+    guessed = {
+        arm: SECONDS_PER_EPOCH[arm] * plan.preset.epochs.get(arm, 1) for arm in plan.arms if arm in SECONDS_PER_EPOCH
+    }
+    by_arm = guessed | {arm: median(seconds) for arm, seconds in measured.items()}
+    return {spec.key: by_arm[spec.arm] for spec in plan.specs if spec.arm in by_arm}
+
+
+def _in_starting_order(todo: Sequence[RunSpec], seconds: Mapping[str, float]) -> tuple[RunSpec, ...]:
+    """One quick run first, as a sign of life; then groups of seeds, the longest chain of runs first."""
+    chains = chain_seconds(todo, seconds, unknown=UNKNOWN_SECONDS)
+    seeds = list(dict.fromkeys(spec.seed for spec in todo))
+    ordered = sorted(todo, key=lambda spec: (seeds.index(spec.seed) // SEEDS_TOGETHER, -chains[spec.key]))
+    pending = {spec.key for spec in todo}
+    free = [spec for spec in ordered if spec.control_of not in pending]
+    quick = min(free, key=lambda spec: seconds.get(spec.key, UNKNOWN_SECONDS), default=None)
+    return tuple(sorted(ordered, key=lambda spec: spec is not quick))
+
+
+def describe(work: Work, jobs: int) -> str:
+    """The plan for people: one line per arm, what cannot be run and why, and how long it will take."""
+    plan, todo = work.plan, len(work.todo)
+    counts = f"{len(plan.specs)} runs, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
+    lines = [f"{plan.task}, preset {plan.preset.name}, split {plan.split}: {counts}"]
+    lines += [_describe_arm(work, arm) for arm in plan.arms]
+    lines += [f"  not run: {one.arm}: {one.reason}" for one in plan.refused]
+    if work.failed:
+        lines.append("  --retry-failed tries the failed runs again")
+    if todo:
+        unknown = any(spec.key not in work.seconds for spec in work.todo)
+        time = f"about {duration(work.seconds_left(jobs))}" + (" and runs of unknown length" if unknown else "")
+        lines.append(f"  {time} with {jobs} worker{'s' if jobs > 1 else ''}")
+    return "\n".join(lines)
+
+
+def _describe_arm(work: Work, arm: str) -> str:
+    specs = [spec for spec in work.plan.specs if spec.arm == arm]
+    todo = sum(spec.arm == arm for spec in work.todo)
+    seeds = ranges([spec.seed for spec in specs])
+    each = f", about {duration(work.seconds.get(specs[0].key))} each" if todo else ""
+    return f"  {arm:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Sorted numbers, neighbours joined.
+
+    >>> ranges([70, 68, 69, 100])
+    '68-70, 100'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds for people.
+
+    >>> duration(75), duration(4000), duration(None)
+    ('1:15', '1:06:40', '-')
+    """
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,170 @@
+"""From what was asked to run specs: which runs a benchmark consists of.
+
+A plan is a function of its arguments and the registries alone; two machines that ask for the same make the
+same specs with the same keys, so their results can be merged by copying files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any
+
+from pbgraph.datasets.base import DATASETS
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.features.base import FEATURISERS
+from pbgraph.methods.base import METHODS
+from pbgraph.metrics import METRICS
+from pbgraph.models.base import MODELS
+from pbgraph.presets import Overrides, Preset, preset
+from pbgraph.records import RunSpec, Scalar
+from pbgraph.splits import SPLITS
+
+Arm = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model and method that do not go together, and why."""
+
+    arm: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for.
+
+    specs    every run, arm by arm in the order of the table's rows, then by seed
+    refused  what was asked for and cannot be run
+    """
+
+    task: str
+    preset: Preset
+    split: str
+    specs: tuple[RunSpec, ...]
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """ "model/method" of every row, in order."""
+        return tuple(dict.fromkeys(spec.arm for spec in self.specs))
+
+
+def plan(
+    task: str,
+    preset_name: str = "default",
+    *,
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    split: str | None = None,
+) -> Plan:
+    """The runs of `preset_name` on `task`, narrowed or widened by the other arguments.
+
+    models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
+                     with everything on its other side. Both: every combination.
+    seeds            instead of the preset's
+    split            instead of the data set's usual one
+    A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the
+    nearest valid one, and if no arm is left.
+    """
+    chosen = preset(preset_name)
+    split = DATASETS.get(task).split if split is None else split
+    SPLITS.get(split)
+    arms, refused = _supported(_arms(chosen, models, methods))
+    if not arms:
+        raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
+    unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
+    specs: dict[tuple[Arm, int], RunSpec] = {}
+    for arm, seed in product(arms, unique):
+        pair = METHODS.get(arm[1]).control_of
+        control_of = specs[(arm[0], pair), seed].key if pair else None
+        specs[arm, seed] = _spec(task, chosen, split, arm, seed=seed, control_of=control_of)
+    return Plan(task, chosen, split, tuple(specs.values()), tuple(refused))
+
+
+def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
+    for registry, names in ((MODELS, models), (METHODS, methods)):
+        for name in names or ():
+            registry.get(name)  # an unknown name is an error even where it would select nothing
+    if models is not None and methods is not None:
+        return list(dict.fromkeys(product(models, methods)))
+    if models is not None:
+        return _named(chosen, 0, models)
+    if methods is not None:
+        return _named(chosen, 1, methods)
+    return list(chosen.arms)
+
+
+def _named(chosen: Preset, side: int, names: Sequence[str]) -> list[Arm]:
+    """The preset's arms whose model (side 0) or method (side 1) is in `names`; see `plan`."""
+    arms = [arm for arm in chosen.arms if arm[side] in names]
+    known = {arm[side] for arm in arms}
+    others = dict.fromkeys(arm[1 - side] for arm in chosen.arms)
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    return arms + [(name, other) if side == 0 else (other, name) for name in new for other in others]
+
+
+def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
+    """The arms that can be run, each control after the arm it is paired with, and the others with reasons."""
+    arms: dict[Arm, None] = {}
+    refused = []
+    for arm in asked:
+        chain = _with_pairs(arm)
+        reasons = [reason for link in chain if (reason := METHODS.get(link[1]).refuses(MODELS.get(link[0])))]
+        if reasons:
+            refused.append(Refused("/".join(arm), reasons[0]))
+        else:
+            arms.update(dict.fromkeys(chain))
+    return list(arms), refused
+
+
+def _with_pairs(arm: Arm) -> list[Arm]:
+    """The arm after those it needs: its pair, and its pair's pair."""
+    pair = METHODS.get(arm[1]).control_of
+    return [*(_with_pairs((arm[0], pair)) if pair else ()), arm]
+
+
+def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
+    dataset, splitter = DATASETS.get(task), SPLITS.get(split)
+    model, method = MODELS.get(arm[0]), METHODS.get(arm[1])
+    featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
+    parts: dict[str, Any] = {
+        "task": dataset,
+        "split": splitter,
+        "featuriser": featuriser,
+        "model": model,
+        "method": method,
+        "metric": METRICS.get(dataset.metric),
+    }
+    settings = {**chosen.training.get(model.name, {}), **chosen.methods.get(method.name, {})}
+    return RunSpec(
+        task=task,
+        split=split,
+        split_seed=seed if splitter.seeded else None,
+        model=model.name,
+        method=method.name,
+        seed=seed,
+        metric=dataset.metric,
+        featuriser=featuriser.name,
+        preset=chosen.name,
+        model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
+        settings=_resolved(f"settings of method {method.name!r}", method.settings, settings),
+        versions={name: part.version for name, part in parts.items()},
+        control_of=control_of,
+    )
+
+
+def _resolved(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
+    """Every field of the dataclass `type_`, with defaults filled in."""
+    names = [field.name for field in fields(type_)]
+    if unknown := set(overrides) - set(names):
+        raise PbgraphError(f"{what}: no field {', '.join(sorted(unknown))}; it has {', '.join(names) or 'none'}")
+    value: Any = type_(**overrides)
+    resolved = {name: getattr(value, name) for name in names}
+    for name, setting in resolved.items():
+        if not isinstance(setting, Scalar):
+            raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")
+    return resolved

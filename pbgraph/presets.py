@@ -1,0 +1,93 @@
+"""Presets: which arms and seeds to run, and with which settings. One table, nothing else.
+
+A preset overrides only what differs from the defaults of a model's config and a method's settings; the
+resolved values of every field are in each record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pbgraph.errors import unknown_name
+from pbgraph.records import Scalar
+
+Overrides = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A declared plan.
+
+    summary  what it is for, in one line
+    arms     (model, method) in the order of the table's rows
+    seeds    of the split (where it takes one) and of initialisation; declared before running
+    featurisers  model -> featuriser, where it is not the model's own
+    models   model -> overrides of its config
+    training model -> overrides of the settings of every method that trains it
+    methods  method -> overrides of its settings, stronger than `training`
+    epochs   "model/method" -> epochs a run is expected to take, for time estimates alone
+    """
+
+    name: str
+    summary: str
+    arms: tuple[tuple[str, str], ...]
+    seeds: tuple[int, ...]
+    featurisers: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Overrides] = field(default_factory=dict)
+    training: Mapping[str, Overrides] = field(default_factory=dict)
+    methods: Mapping[str, Overrides] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`; raises UsageError with the nearest name if there is none.
+
+    >>> preset("smoke").seeds
+    (68,)
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+SMOKE = Preset(
+    name="smoke",
+    summary="does it work? a few epochs of TrimNet with and without a dendrite, one seed",
+    arms=(("trimnet", "backprop"), ("trimnet", "perforated")),
+    seeds=(68,),
+    training={"trimnet": {"epochs": 2, "patience": 2}},
+    methods={"perforated": {"max_dendrites": 1, "max_tries": 1}},
+    epochs={"trimnet/backprop": 2, "trimnet/perforated": 6},
+)
+
+DEFAULT = Preset(
+    name="default",
+    summary="the question in half an hour: baselines, TrimNet, dendrites and the control, three paired seeds",
+    arms=(
+        ("random-forest", "fit"),
+        ("gin", "backprop"),
+        ("trimnet", "backprop"),
+        ("trimnet", "perforated"),
+        ("trimnet", "continued"),
+    ),
+    seeds=(68, 69, 70),
+    training={
+        "gin": {"epochs": 60, "patience": 20},
+        "trimnet": {"epochs": 40, "patience": 15},
+    },
+    methods={"perforated": {"max_dendrites": 1, "max_tries": 1}},
+    epochs={"gin/backprop": 45, "trimnet/backprop": 35, "trimnet/perforated": 75, "trimnet/continued": 75},
+)
+
+PAPER = Preset(
+    name="paper",
+    summary="the paper's protocol: seeds 68-117 and the authors' settings; days, resumable",
+    arms=DEFAULT.arms,
+    seeds=tuple(range(68, 118)),
+    featurisers={"trimnet": "trimnet-paper"},
+    training={"trimnet": {"epochs": 200, "patience": 100, "loss": "class-weighted"}},
+    epochs={"gin/backprop": 150, "trimnet/backprop": 150, "trimnet/perforated": 600, "trimnet/continued": 600},
+)
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (SMOKE, DEFAULT, PAPER)}

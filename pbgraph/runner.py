@@ -1,0 +1,193 @@
+"""From a RunSpec to a RunRecord: the only place where data, split, model, method and scores come together."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pbgraph.datasets.base import DATASETS, Molecules
+from pbgraph.datasets.load import load
+from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
+from pbgraph.features.base import FEATURISERS
+from pbgraph.features.cache import featurised
+from pbgraph.memory import peak_bytes, reset_peak
+from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
+from pbgraph.metrics import METRICS, mean_over_tasks, split_score
+from pbgraph.models.base import MODELS
+from pbgraph.predictions import write_predictions
+from pbgraph.provenance import provenance
+from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
+from pbgraph.splits import SPLITS, Split
+from pbgraph.streams import seeded
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline."""
+
+    results: Path
+    data: Path | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data of one run: molecules, featurised store and split."""
+
+    molecules: Molecules
+    store: Any
+    split: Split
+
+
+def run(
+    spec: RunSpec, folders: Folders, *, device: str = "cpu", report: Callable[[Report], None] = lambda _: None
+) -> RunRecord:
+    """Do one run, or take it up where it was left, and write its record.
+
+    Returns the record at once if the run is finished already; waits while another process is doing it.
+    What goes wrong inside the run becomes a failed record. Raises Interrupted, with the state saved, if
+    `report` does; DataError if the data cannot be had; OSError if the record cannot be written.
+    """
+    results = ResultsFolder(folders.results)
+    with _exclusive(results.lock_path(spec), report):
+        found = results.finished(spec.task, spec.key)
+        if found is not None:
+            return found
+        try:
+            record = _train_and_score(spec, folders, device, report)
+        except (Interrupted, DataError, UsageError, OSError):
+            raise
+        except Exception as error:
+            log.exception("%s, seed %s, failed", spec.arm, spec.seed)
+            record = _failure(spec, folders, f"{type(error).__name__}: {error}")
+        results.write(record)
+        results.checkpoint_path(spec).unlink(missing_ok=True)
+    return record
+
+
+def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
+    """Write and return the record of a run that could not report its own failure."""
+    record = _failure(spec, folders, error)
+    ResultsFolder(folders.results).write(record)
+    return record
+
+
+def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
+    return RunRecord(spec, "failed", _provenance(spec, prepare(spec, folders), "cpu"), error=error)
+
+
+@contextmanager
+def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
+    """Hold the run's lock; while another process has it, wait, reporting now and then."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                report(Report("waiting for another process", 0, None, 0, 0.0))
+                time.sleep(0.5)
+        yield
+
+
+def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Callable[[Report], None]) -> RunRecord:
+    started = time.monotonic()
+    reset_peak()
+    torch.use_deterministic_algorithms(True)
+    data = prepare(spec, folders)
+    with seeded(spec.seed, "run"):
+        fitted = METHODS.get(spec.method).fit(_fit_task(spec, data, folders, device, report))
+        predictions = {
+            name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
+            for name, index in (("valid", data.split.valid), ("test", data.split.test))
+        }
+    tasks = DATASETS.get(spec.task).tasks
+    scores = {name: split_score(data.store.y[index], score, tasks) for name, (index, score) in predictions.items()}
+    path = ResultsFolder(folders.results).predictions_path(spec)
+    return RunRecord(
+        spec=spec,
+        status="finished",
+        provenance=_provenance(spec, data, device),
+        selection=fitted.selection,
+        scores=scores,
+        cost=_cost(fitted, time.monotonic() - started),
+        history=fitted.history,
+        predictions=path.name,
+        predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
+        details=fitted.details,
+    )
+
+
+@lru_cache(maxsize=4)
+def _loaded(task: str, featuriser: str, data: Path | None, offline: bool) -> tuple[Molecules, Any]:
+    molecules = load(DATASETS.get(task), folder=data, offline=offline)
+    return molecules, featurised(FEATURISERS.get(featuriser), molecules)
+
+
+def prepare(spec: RunSpec, folders: Folders) -> Prepared:
+    """Load, featurise and split the data of a run."""
+    molecules, store = _loaded(spec.task, spec.featuriser, folders.data, folders.offline)
+    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
+
+
+def _fit_task(
+    spec: RunSpec, data: Prepared, folders: Folders, device: str, report: Callable[[Report], None]
+) -> FitTask:
+    model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
+    return FitTask(
+        model=model,
+        config=model.config(**spec.model_config),
+        settings=method.settings(**spec.settings),
+        train=_on(data.store.select(data.split.train), device),
+        valid=_on(data.store.select(data.split.valid), device),
+        seed=spec.seed,
+        metric=lambda y, scores: mean_over_tasks(metric, y, scores),
+        device=device,
+        paired=_paired(spec, folders),
+        checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
+        report=report,
+    )
+
+
+def _paired(spec: RunSpec, folders: Folders) -> RunRecord | None:
+    if spec.control_of is None:
+        return None
+    record = ResultsFolder(folders.results).finished(spec.task, spec.control_of)
+    if record is None:
+        raise PbgraphError(
+            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {folders.results}"
+        )
+    return record
+
+
+def _provenance(spec: RunSpec, data: Prepared, device: str) -> Provenance:
+    featuriser = FEATURISERS.get(spec.featuriser)
+    name = f"{featuriser.name} v{featuriser.version}"
+    return provenance(device=device, molecules=data.molecules, featuriser=name, split_sha256=data.split.sha256)
+
+
+def _on(store: Any, device: str) -> Any:
+    return store if device == "cpu" else store.to(device)
+
+
+def _cost(fitted: Fitted, seconds: float) -> Cost:
+    return Cost(
+        parameters=fitted.parameters,
+        epochs=fitted.epochs,
+        seconds=fitted.earlier_seconds + seconds,
+        peak_memory_bytes=peak_bytes(),
+        sittings=fitted.sittings,
+    )

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from pbgraph import plan as planning
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.methods.base import METHODS
+from pbgraph.plan import plan
+from pbgraph.presets import PRESETS, Preset, preset
+from pbgraph.splits import SPLITS
+
+
+def arms(*arguments, **options):
+    return list(plan("tox21", *arguments, **options).arms)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
+    made = plan("tox21", name)
+    assert [tuple(arm.split("/")) for arm in made.arms] == list(preset(name).arms)
+    assert len(made.specs) == len(preset(name).arms) * len(preset(name).seeds)
+    assert len({spec.key for spec in made.specs}) == len(made.specs)
+    for spec in made.specs:
+        assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
+        assert METHODS.get(spec.method).settings(**spec.settings)
+    assert set(preset(name).epochs) <= set(made.arms)
+
+
+def test_presets_are_the_declared_ones():
+    assert preset("smoke").seeds == (68,)
+    assert preset("default").seeds == (68, 69, 70)
+    assert preset("paper").seeds == tuple(range(68, 118))
+    assert {method for _, method in preset("smoke").arms} == {"backprop", "perforated"}
+
+
+def test_a_plan_is_the_same_each_time():
+    assert plan("tox21") == plan("tox21")
+
+
+def test_seeds_are_of_split_and_initialisation_where_the_split_takes_one():
+    random, scaffold = plan("tox21", seeds=[5, 6, 5]), plan("tox21", seeds=[5, 6], split="scaffold")
+    assert SPLITS.get("random").seeded
+    assert not SPLITS.get("scaffold").seeded
+    assert {(spec.seed, spec.split_seed) for spec in random.specs} == {(5, 5), (6, 6)}
+    assert {(spec.seed, spec.split_seed) for spec in scaffold.specs} == {(5, None), (6, None)}
+    assert {spec.split for spec in scaffold.specs} == {"scaffold"}
+
+
+def test_a_control_is_paired_with_the_run_of_its_model_split_and_seed():
+    specs = plan("tox21").specs
+    by_key = {spec.key: spec for spec in specs}
+    controls = [spec for spec in specs if spec.method == "continued"]
+    assert len(controls) == 3
+    for control in controls:
+        pair = by_key[control.control_of]
+        assert (pair.method, pair.model, pair.seed, pair.split) == ("perforated", control.model, control.seed, "random")
+
+
+def test_a_control_brings_its_pair_along():
+    assert arms(models=["trimnet"], methods=["continued"]) == ["trimnet/perforated", "trimnet/continued"]
+
+
+def test_arms_are_chosen_by_either_name_or_both():
+    assert arms(models=["trimnet"]) == ["trimnet/backprop", "trimnet/perforated", "trimnet/continued"]
+    assert arms(methods=["backprop"]) == ["gin/backprop", "trimnet/backprop"]
+    assert arms(models=["gin", "trimnet"], methods=["perforated"]) == ["gin/perforated", "trimnet/perforated"]
+
+
+def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
+    made = plan("tox21", "smoke", models=["gin", "random-forest"])
+    assert made.arms == ("gin/backprop", "gin/perforated")
+    assert [refused.arm for refused in made.refused] == ["random-forest/backprop", "random-forest/perforated"]
+
+
+def test_what_cannot_be_combined_is_reported_with_the_reason():
+    made = plan("tox21", models=["random-forest", "gin"], methods=["backprop"])
+    assert made.arms == ("gin/backprop",)
+    (refused,) = made.refused
+    assert refused.arm == "random-forest/backprop"
+    assert "fit" in refused.reason
+    with pytest.raises(UsageError, match=r"nothing to run: random-forest/backprop: .*'fit'"):
+        plan("tox21", models=["random-forest"], methods=["backprop"])
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [
+        ({"task": "tox12"}, "tox21"),
+        ({"preset_name": "defualt"}, "default"),
+        ({"models": ["trimmnet"]}, "trimnet"),
+        ({"models": ["trimnet", "gni"]}, "gin"),
+        ({"methods": ["back-prop"]}, "backprop"),
+        ({"split": "scafold"}, "scaffold"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
+    with pytest.raises(UsageError, match=f"did you mean '{nearest}'"):
+        plan(**{"task": "tox21", **options})
+
+
+def test_settings_of_model_and_method_override_defaults(monkeypatch):
+    special = replace(
+        preset("default"),
+        name="special",
+        models={"gin": {"layers": 2}} if "layers" in _fields("gin") else {},
+        training={"trimnet": {"epochs": 7, "patience": 3}},
+        methods={"perforated": {"epochs": 9}},
+    )
+    monkeypatch.setitem(PRESETS, "special", special)
+    settings = {spec.method: spec.settings for spec in plan("tox21", "special", models=["trimnet"]).specs}
+    assert (settings["backprop"]["epochs"], settings["backprop"]["patience"]) == (7, 3)
+    assert (settings["perforated"]["epochs"], settings["perforated"]["patience"]) == (9, 3)
+    assert settings["backprop"]["batch_size"] == METHODS.get("backprop").settings().batch_size
+
+
+def _fields(model):
+    (spec, *_) = plan("tox21", models=[model]).specs
+    return spec.model_config
+
+
+def test_an_override_of_a_field_that_is_not_there_is_an_error(monkeypatch):
+    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"epochz": 3}})
+    monkeypatch.setitem(PRESETS, "wrong", wrong)
+    with pytest.raises(PbgraphError, match="settings of method 'backprop': no field epochz; it has epochs"):
+        plan("tox21", "wrong")
+
+
+def test_resolved_values_are_scalars():
+    @dataclass(frozen=True)
+    class Config:
+        width: int = 3
+        sizes: tuple[int, ...] = field(default=(1, 2))
+
+    with pytest.raises(PbgraphError, match="sizes is a tuple"):
+        planning._resolved("config of model 'x'", Config, {})
