@@ -51,6 +51,11 @@ class Plan:
         """ "model/method" of every row, in order."""
         return tuple(dict.fromkeys(spec.arm for spec in self.specs))
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The declared seeds, in order."""
+        return tuple(dict.fromkeys(spec.seed for spec in self.specs))
+
 
 def plan(
     task: str,

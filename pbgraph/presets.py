@@ -57,7 +57,7 @@ SMOKE = Preset(
     arms=(("trimnet", "backprop"), ("trimnet", "perforated")),
     seeds=(68,),
     training={"trimnet": {"epochs": 2, "patience": 2}},
-    methods={"perforated": {"max_dendrites": 1, "max_tries": 1}},
+    methods={"perforated": {"max_dendrites": 1, "max_tries": 1, "cycle_epochs": 2, "dendrite_epochs": 2}},
     epochs={"trimnet/backprop": 2, "trimnet/perforated": 6},
 )
 
