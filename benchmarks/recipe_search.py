@@ -15,59 +15,79 @@ import os
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 OUT = Path(__file__).with_suffix(".jsonl")
 
-# name -> (model config, training settings); what is not named keeps the base's value
-BASE = (
-    {"hidden": 32, "depth": 3, "heads": 4, "dropout": 0.2, "logits_per_task": 1},
-    {
-        "epochs": 30,
-        "patience": 30,
-        "batch_size": 128,
-        "learning_rate": 2e-3,
-        "weight_decay": 1e-2,
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
-        "clip_norm": 1.0,
-    },
-)
-RECIPES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
-    "base": ({}, {}),
-    "class-weighted": ({}, {"loss": "class-weighted"}),
-    "constant rate 1e-3": ({}, {"schedule": "constant", "learning_rate": 1e-3}),
-    "rate 1e-3": ({}, {"learning_rate": 1e-3}),
-    "rate 4e-3": ({}, {"learning_rate": 4e-3}),
-    "20 epochs": ({}, {"epochs": 20}),
-    "batch 64": ({}, {"batch_size": 64}),
-    "dropout 0.1": ({"dropout": 0.1}, {}),
-    "dropout 0.3": ({"dropout": 0.3}, {}),
-    "hidden 64": ({"hidden": 64}, {}),
-    "depth 2": ({"depth": 2}, {}),
-    "hidden 64, depth 2": ({"hidden": 64, "depth": 2}, {}),
-    "40 epochs, dropout 0.3": ({"dropout": 0.3}, {"epochs": 40, "patience": 40}),
-    "decay 1e-1": ({}, {"weight_decay": 1e-1}),
-    "depth 2, dropout 0.1": ({"depth": 2, "dropout": 0.1}, {}),
-    "depth 2, constant rate 1e-3": ({"depth": 2}, {"schedule": "constant", "learning_rate": 1e-3}),
-    "depth 2, 40 epochs": ({"depth": 2}, {"epochs": 40, "patience": 40}),
-    "depth 2, decay 1e-1": ({"depth": 2}, {"weight_decay": 1e-1}),
-    "depth 2, rate 1e-3": ({"depth": 2}, {"learning_rate": 1e-3}),
-    "depth 2, rate 1e-3, decay 1e-1": ({"depth": 2}, {"learning_rate": 1e-3, "weight_decay": 1e-1}),
-    "authors": (
-        {"logits_per_task": 2},
-        {
-            "epochs": 75,
-            "patience": 75,
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "schedule": "constant",
-            "warmup_epochs": 0.0,
-            "clip_norm": 0.0,
-            "loss": "class-weighted",
-        },
-    ),
+
+@dataclass(frozen=True)
+class Recipe:
+    """Overrides of the base: of the model's config, of training, and of growth (None: method `backprop`)."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    growth: dict[str, Any] | None = None
+
+
+MODEL = {"hidden": 32, "depth": 3, "heads": 4, "dropout": 0.2, "logits_per_task": 1}
+TRAINING = {
+    "epochs": 30,
+    "patience": 30,
+    "batch_size": 128,
+    "learning_rate": 2e-3,
+    "weight_decay": 1e-2,
+    "schedule": "cosine",
+    "warmup_epochs": 1.0,
+    "clip_norm": 1.0,
+}
+GROWTH = {
+    "max_dendrites": 1,
+    "max_tries": 1,
+    "cycle_epochs": 30,
+    "dendrite_epochs": 12,
+    "dendrite_patience": 4,
+    "threshold": 0.05,
+    "priming_batches": 10,
+}
+AUTHORS = {
+    "epochs": 75,
+    "patience": 75,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup_epochs": 0.0,
+    "clip_norm": 0.0,
+    "loss": "class-weighted",
+}
+RECIPES = {
+    "base": Recipe(),
+    "authors": Recipe({"logits_per_task": 2}, AUTHORS),
+    "class-weighted": Recipe({}, {"loss": "class-weighted"}),
+    "constant rate 1e-3": Recipe({}, {"schedule": "constant", "learning_rate": 1e-3}),
+    "rate 1e-3": Recipe({}, {"learning_rate": 1e-3}),
+    "rate 4e-3": Recipe({}, {"learning_rate": 4e-3}),
+    "20 epochs": Recipe({}, {"epochs": 20}),
+    "40 epochs, dropout 0.3": Recipe({"dropout": 0.3}, {"epochs": 40, "patience": 40}),
+    "batch 64": Recipe({}, {"batch_size": 64}),
+    "decay 1e-1": Recipe({}, {"weight_decay": 1e-1}),
+    "dropout 0.1": Recipe({"dropout": 0.1}),
+    "dropout 0.3": Recipe({"dropout": 0.3}),
+    "hidden 64": Recipe({"hidden": 64}),
+    "hidden 64, depth 2": Recipe({"hidden": 64, "depth": 2}),
+    "depth 2": Recipe({"depth": 2}),
+    "depth 2, dropout 0.1": Recipe({"depth": 2, "dropout": 0.1}),
+    "depth 2, constant rate 1e-3": Recipe({"depth": 2}, {"schedule": "constant", "learning_rate": 1e-3}),
+    "depth 2, 40 epochs": Recipe({"depth": 2}, {"epochs": 40, "patience": 40}),
+    "depth 2, decay 1e-1": Recipe({"depth": 2}, {"weight_decay": 1e-1}),
+    "depth 2, rate 1e-3": Recipe({"depth": 2}, {"learning_rate": 1e-3}),
+    "depth 2, rate 1e-3, decay 1e-1": Recipe({"depth": 2}, {"learning_rate": 1e-3, "weight_decay": 1e-1}),
+    "depth 2, one dendrite": Recipe({"depth": 2}, growth={}),
+    "depth 2, one dendrite, sigmoid": Recipe({"depth": 2}, growth={"activation": "sigmoid"}),
+    "depth 2, one dendrite, raw objective": Recipe({"depth": 2}, growth={"objective": "raw"}),
+    "depth 2, one dendrite, pool of 4": Recipe({"depth": 2}, growth={"pool": 4}),
 }
 
 
@@ -82,19 +102,24 @@ def one_run(name: str, seed: int) -> dict[str, object]:
     from pbgraph.features.cache import featurised
     from pbgraph.methods.backprop import BACKPROP
     from pbgraph.methods.base import FitTask
+    from pbgraph.methods.perforated import PERFORATED
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
     from pbgraph.models.trimnet import TRIMNET
     from pbgraph.splits import RANDOM
 
     molecules = load(DATASETS.get("tox21"))
     store, split = featurised(FEATURISERS.get("graph"), molecules), RANDOM.split(molecules, seed)
-    config, settings = (base | change for base, change in zip(BASE, RECIPES[name], strict=True))
+    recipe = RECIPES[name]
+    method = BACKPROP if recipe.growth is None else PERFORATED
+    config, settings = MODEL | recipe.model, TRAINING | recipe.training
+    if recipe.growth is not None:
+        settings |= GROWTH | recipe.growth
     started = time.monotonic()
-    fitted = BACKPROP.fit(
+    fitted = method.fit(
         FitTask(
             model=TRIMNET,
             config=TRIMNET.config(**config),
-            settings=BACKPROP.settings(**settings),
+            settings=method.settings(**settings),
             train=store.select(split.train),
             valid=store.select(split.valid),
             seed=seed,

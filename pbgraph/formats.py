@@ -116,8 +116,9 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Ite
 def _heading(table: Table) -> str:
     one = table.protocol
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
+    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
     return (
-        f"## {one.task.split()[0]}: test ROC-AUC, mean ± SD over seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}\n\n"
+        f"## {one.task.split()[0]}: test ROC-AUC, mean ± SD over {seeds}\n\n"
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
     )
@@ -167,11 +168,9 @@ def _undefined(rows: Sequence[Row]) -> list[str]:
 
 
 def _commits(commits: Mapping[str, int]) -> str:
-    listed = ", ".join(
-        f"{commit or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for commit, runs in commits.items()
-    )
+    listed = [f"{commit or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for commit, runs in commits.items()]
     dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in commits) else ""
-    return f"source commit: {listed}{dirty}"
+    return f"source commit: {', '.join(listed)}{dirty}"
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:
