@@ -259,10 +259,11 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.audit import audit
     from pbgraph.datasets.load import load
+    from pbgraph.formats import audit_text
     from pbgraph.presets import preset
     from pbgraph.splits import SPLITS
 
     molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
     splitter = SPLITS.get(dataset.split)
     facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
-    print(facts)
+    print(audit_text(facts, dataset.tasks), end="")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pbgraph.stats import RELEVANT, Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
 from pbgraph.words import duration, ranges
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.audit import Audit
 
 DENDRITES = "perforated"  # the method whose arms are answered for in words
 COLUMNS = (
@@ -96,6 +100,33 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
         f"verdict                    {one.verdict}",
     ]
     return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def audit_text(one: Audit, tasks: Sequence[str]) -> str:
+    """What is in a data set, for people; tasks: of the data set."""
+    cells = one.accepted * len(tasks)
+    facts = [
+        ("accepted rows", f"{one.accepted:,} of {one.rows:,}"),
+        ("measured cells", f"{one.labelled:,} of {cells:,} ({one.labelled / max(cells, 1):.2%})"),
+        ("rows without any label", f"{one.blank_rows:,}"),
+        ("multi-fragment rows (salts, mixtures)", f"{one.multi_fragment:,}"),
+        ("molecules without a bond", f"{one.bond_free:,}"),
+        ("distinct parents", f"{one.parents:,}"),
+        ("rows that share a parent with another row", f"{one.sharing_rows:,}"),
+        ("cells measured more than once for a parent", f"{one.repeated_cells:,}"),
+        ("of these with conflicting labels", f"{one.conflicting_cells:,}"),
+    ]
+    if one.leakage is not None:
+        facts.append(("test rows whose parent is in training", f"{one.leakage.test_rows:,} (default split)"))
+    labels = [(fact.task, f"{fact.labelled:,}", f"{fact.active:,}") for fact in one.tasks]
+    parts = [
+        markdown((one.dataset, "count"), facts, right=(1,)),
+        markdown(("task", "labelled", "active"), labels, right=(1, 2)),
+    ]
+    if one.rejected:
+        rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
+        parts.append(markdown(("rejected row", "name", "reason"), rows))
+    return "\n\n".join(parts) + "\n"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
