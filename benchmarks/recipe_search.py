@@ -30,9 +30,10 @@ class Recipe:
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     growth: dict[str, Any] | None = None
+    architecture: str = "trimnet"
 
 
-MODEL = {"hidden": 32, "depth": 3, "heads": 4, "dropout": 0.2, "logits_per_task": 1}
+MODEL = {"trimnet": {"logits_per_task": 1}, "gin": {}}  # elsewhere the architecture's defaults
 TRAINING = {
     "epochs": 30,
     "patience": 30,
@@ -84,6 +85,12 @@ RECIPES = {
     "depth 2, decay 1e-1": Recipe({"depth": 2}, {"weight_decay": 1e-1}),
     "depth 2, rate 1e-3": Recipe({"depth": 2}, {"learning_rate": 1e-3}),
     "depth 2, rate 1e-3, decay 1e-1": Recipe({"depth": 2}, {"learning_rate": 1e-3, "weight_decay": 1e-1}),
+    "gin": Recipe({}, {"epochs": 60, "patience": 60}, architecture="gin"),
+    "gin, constant rate 1e-3": Recipe(
+        {}, {"epochs": 60, "patience": 60, "schedule": "constant", "learning_rate": 1e-3}, architecture="gin"
+    ),
+    "gin, dropout 0.2": Recipe({"dropout": 0.2}, {"epochs": 60, "patience": 60}, architecture="gin"),
+    "gin, mean readout": Recipe({"readout": "mean"}, {"epochs": 60, "patience": 60}, architecture="gin"),
     "depth 2, one dendrite": Recipe({"depth": 2}, growth={}),
     "depth 2, one dendrite, sigmoid": Recipe({"depth": 2}, growth={"activation": "sigmoid"}),
     "depth 2, one dendrite, raw objective": Recipe({"depth": 2}, growth={"objective": "raw"}),
@@ -104,21 +111,22 @@ def one_run(name: str, seed: int) -> dict[str, object]:
     from pbgraph.methods.base import FitTask
     from pbgraph.methods.perforated import PERFORATED
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
-    from pbgraph.models.trimnet import TRIMNET
+    from pbgraph.models.base import MODELS
     from pbgraph.splits import RANDOM
 
     molecules = load(DATASETS.get("tox21"))
     store, split = featurised(FEATURISERS.get("graph"), molecules), RANDOM.split(molecules, seed)
     recipe = RECIPES[name]
     method = BACKPROP if recipe.growth is None else PERFORATED
-    config, settings = MODEL | recipe.model, TRAINING | recipe.training
+    model = MODELS.get(recipe.architecture)
+    config, settings = MODEL[recipe.architecture] | recipe.model, TRAINING | recipe.training
     if recipe.growth is not None:
         settings |= GROWTH | recipe.growth
     started = time.monotonic()
     fitted = method.fit(
         FitTask(
-            model=TRIMNET,
-            config=TRIMNET.config(**config),
+            model=model,
+            config=model.config(**config),
             settings=method.settings(**settings),
             train=store.select(split.train),
             valid=store.select(split.valid),
