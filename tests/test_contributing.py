@@ -25,9 +25,7 @@ def test_the_architecture_of_the_guide_trains_with_and_without_dendrites(tmp_pat
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sum-net\nVersion: 1.0\n")
     (line,) = tomllib.loads(block("toml"))["project"]["entry-points"]["pbgraph.models"].items()
     assert line == ("sum-net", "pbgraph.models.sum_net:SUM_NET")
-    (info / "entry_points.txt").write_text("[pbgraph.models]
-sum-net = sum_net:SUM_NET
-")
+    (info / "entry_points.txt").write_text("[pbgraph.models]\nsum-net = sum_net:SUM_NET\n")
     done = subprocess.run(
         [sys.executable, "-P", "-m", "pbgraph.bench", "toy", "--preset", "smoke", "--models", "sum-net"],
         env=env,
