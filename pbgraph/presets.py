@@ -90,7 +90,7 @@ DEFAULT = Preset(
         ("trimnet", "continued"),
     ),
     seeds=(68, 69, 70),
-    models={"trimnet": {"depth": 2, "logits_per_task": 1}},
+    models={"gin": {"readout": "mean"}, "trimnet": {"depth": 2, "logits_per_task": 1}},
     training={"gin": {**RECIPE, "epochs": 60, "patience": 60}, "trimnet": {**RECIPE, "epochs": 40, "patience": 40}},
     methods={"perforated": GROWTH},
     epochs={"gin/backprop": 60, "trimnet/backprop": 40, "trimnet/perforated": 120, "trimnet/continued": 120},
