@@ -167,7 +167,7 @@ def table(lines: list[dict[str, object]]) -> str:
     for line in lines:
         scores.setdefault(str(line["recipe"]), {})[int(line["seed"])] = float(line["valid"])
     rows = ["| recipe | seeds | valid ROC-AUC | SD | paired difference to base |", "|---|---|---:|---:|---:|"]
-    for name, by_seed in scores.items():
+    for name, by_seed in sorted(scores.items(), key=lambda item: -statistics.mean(item[1].values())):
         values = list(by_seed.values())
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "–"
         shared = [value - scores["base"][seed] for seed, value in by_seed.items() if seed in scores.get("base", {})]
