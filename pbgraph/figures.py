@@ -12,6 +12,7 @@ from pbgraph.records import Epoch, RunRecord
 COLOURS = {"backprop": "#444444", "perforated": "#c8102e", "continued": "#1f6fb2"}
 PHASE_COLOUR = "#f3c9a5"
 PANELS = 3
+SPAN = 0.1  # of the score axis, below the best score: the first epochs' steep rise is cut off
 
 
 def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Sequence[int]) -> None:
@@ -19,8 +20,8 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
 
     records  of one model, finished; the shading is that of its perforated run
     path     its suffix says which format: .png, .svg or .pdf
-    A ring marks the epoch whose network was selected. Raises UsageError if no run has a history, or for a suffix that
-    matplotlib does not know.
+    A ring marks the epoch whose network was selected. Scores more than `SPAN` below the best are cut off.
+    Raises UsageError if no run has a history, or for a suffix that matplotlib does not know.
     """
     import matplotlib
 
@@ -39,6 +40,8 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         axis.set_title(f"{drawn[0].spec.model}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
     axes[0][0].set_ylabel("validation ROC-AUC")
+    scores = [line.valid for record in drawn for line in record.history if line.valid is not None]
+    axes[0][0].set_ylim(max(scores) - SPAN, max(scores) + 0.1 * SPAN)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     try:
@@ -50,7 +53,7 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
 
 
 def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
-    for record in records:
+    for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
         colour = COLOURS.get(record.spec.method)
         scores = [line.valid for line in record.history]
         axis.plot(range(len(scores)), scores, color=colour, linewidth=1.2, label=record.spec.method)
@@ -58,8 +61,9 @@ def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
             axis.plot(
                 record.selection.epoch, record.selection.score, "o", markersize=7, markerfacecolor="none", color=colour
             )
-        for first, last in dendrite_phases(record.history):
-            axis.axvspan(first, last, color=PHASE_COLOUR, alpha=0.6, linewidth=0, label="dendrite phase")
+        for number, (first, last) in enumerate(dendrite_phases(record.history)):
+            label = "dendrite phase" if number == 0 else None
+            axis.axvspan(first, last, color=PHASE_COLOUR, alpha=0.6, linewidth=0, label=label)
         for number, epoch in enumerate(arrivals(record.history)):
             label = "dendrite arrives" if number == 0 else None
             axis.axvline(epoch, color=colour, linestyle=":", linewidth=1.2, label=label)
