@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pbgraph.formats import to_csv, to_markdown
+from pbgraph.plan import plan
 from pbgraph.presets import preset
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.tables import make_table
@@ -28,6 +29,10 @@ def table(records):
 
 def test_the_default_preset_is_complete(table):
     assert all(row.seeds == preset("default").seeds and not row.failed for row in table.rows)
+
+
+def test_todays_plan_is_what_was_run(records):
+    assert {spec.key for spec in plan("tox21").specs} == {record.key for record in records}
 
 
 def test_records_come_from_a_clean_commit(records):
