@@ -11,11 +11,13 @@
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
+from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.growth import Growth
-from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.dendrites.perforation import perforate, report_of, sites_of
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Dendrite, PerforatedSite, SiteState
+from pbgraph.dendrites.sites import PerforatedSite, SiteState
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "GrowthSettings",
     "PerforatedSite",
     "SiteError",
+    "SiteReport",
     "SiteState",
     "Status",
     "TrainingError",
     "perforate",
+    "report_of",
     "sites_of",
 ]

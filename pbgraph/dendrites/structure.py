@@ -1,4 +1,4 @@
-"""A perforated network as data: how many dendrites each site has, and all weights."""
+"""A perforated network as data: the dendrites of each site, by their activations, and all weights."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
     sites = sites_of(model)
     structure = {
         name: {
-            "dendrites": len(site.dendrites),
-            "candidates": len(site.candidates) if candidates else 0,
+            "dendrites": [dendrite.activation for dendrite in site.dendrites],
+            "candidates": [candidate.activation for candidate in site.candidates] if candidates else [],
             "channels": site.channels,
         }
         for name, site in sites.items()
@@ -28,7 +28,7 @@ def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
     return {"structure": structure, "weights": copied(weights)}
 
 
-def restore_network(model: nn.Module, state: dict[str, Any], activation: str) -> None:
+def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
     """Make the model what it was when `network_state` looked at it: structure and weights.
 
     Raises SiteError if the state is of a network with other sites or other sizes.
@@ -42,7 +42,7 @@ def restore_network(model: nn.Module, state: dict[str, Any], activation: str) ->
     for name, counts in structure.items():
         sites[name].channels = counts["channels"]
         with seeded(0, "overwritten"):
-            sites[name].resize(counts["dendrites"], counts["candidates"], activation)
+            sites[name].resize(counts["dendrites"], counts["candidates"])
     try:
         model.load_state_dict(state["weights"])
     except RuntimeError as error:
