@@ -32,6 +32,20 @@ class Role:
     trainable: bool = False
 
 
+class Deputy(nn.Module):
+    """Stands where a user's module `parent` stood, and answers for its attributes: in_features, weight, ..."""
+
+    parent: nn.Module
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "parent" or name.startswith("__"):
+                raise
+            return getattr(self.parent, name)
+
+
 class Dendrite(nn.Module):
     """One dendrite of every neuron of a site: M_k (`module`) and the weights u_kj from its k predecessors (`cascade`).
 

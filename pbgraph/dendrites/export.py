@@ -1,28 +1,28 @@
 """Export: a grown network as a plain module, and networks on disk.
 
-An exported network holds parents, dendrites and output weights, and no candidates, scores or names: nothing of
-`pbgraph.dendrites` is needed to go on with it but the two classes below. Gradients flow through it as through any
-network; perforation is a rule of training.
+An exported network holds parents, dendrites and output weights, and no candidates, scores or phases. Gradients flow
+through it as through any network: perforation is a rule of training.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from pbgraph.checkpoint import load_state, save_state
-from pbgraph.dendrites.dendrite import Dendrite, add_scaled
+from pbgraph.dendrites.dendrite import Deputy, add_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import opened, replaced
-from pbgraph.dendrites.perforation import replace_module, sites_of
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.perforation import REPORT, replace_module, sites_of
+from pbgraph.dendrites.sites import STATE, PerforatedSite
 from pbgraph.dendrites.structure import network_state, restore_network
 
 
-class Dendritic(nn.Module):
+class Dendritic(Deputy):
     """A layer with dendrites: y' = M(x) + Σ_k w_k ⊙ a_k, see `pbgraph.dendrites.sites`."""
 
     def __init__(self, site: PerforatedSite) -> None:
@@ -48,43 +48,59 @@ class Dendritic(nn.Module):
         return y, returned
 
 
+@dataclass(frozen=True, eq=False)
+class States:
+    """What a recurrent layer keeps from one call to the next: its parent's state and each dendrite's."""
+
+    owner: RecurrentDendritic
+    parent: Any
+    dendrites: list[Any]
+
+
 class RecurrentDendritic(Dendritic):
-    """A module with ``recurrent_state`` and dendrites: its state is a tuple of the parent's and each dendrite's."""
+    """A recurrent module with dendrites, which carry states of their own; see `pbgraph.dendrites.sites`."""
 
     recurrent_state = True
 
-    def forward(self, input: Any, state: Any = None, **named: Any) -> Any:
-        """(input, state) -> (output, state)."""
-        own = state if isinstance(state, _States) else _States([state] * (1 + len(self.dendrites)))
-        output = self.parent(input, own[0], **named)
-        y, returned = self._output(output, [((input, s), named) for s in own[1:]])
-        return y, _States([output[1], *(made[1] for made in returned)])
+    def __init__(self, site: PerforatedSite) -> None:
+        super().__init__(site)
+        self.cell = site.cell
 
+    def forward(self, input: Any, hx: Any = None, **named: Any) -> Any:
+        """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
+        own = self._opened(named.pop("state", hx))
+        output = self.parent(input, own.parent, **named)
+        y, returned = self._output(output, [((input, s), named) for s in own.dendrites])
+        if not self.cell:
+            return y, States(self, output[1], [made[1] for made in returned])
+        setattr(y, STATE, States(self, output, returned))
+        return replaced(output, y)
 
-class _States(tuple[Any, ...]):
-    """States of a parent and its dendrites, told from a parent's own state by its type."""
+    def _opened(self, state: Any) -> States:
+        if self.cell:
+            state = getattr(opened(state), STATE, state)
+        if isinstance(state, States) and state.owner is self:
+            return state
+        initial = state.parent if isinstance(state, States) else state
+        return States(self, initial, [initial] * len(self.dendrites))
 
 
 def export(model: nn.Module) -> nn.Module:
     """A copy of a perforated model as a plain module, whose outputs are the same bit for bit; `model` stays as it is.
 
-    In a dendrite phase the candidates are left out. A site without dendrites becomes its parent again. All weights
-    can be trained, and normalisation layers in dendrites go with the mode of the network.
-    Raises SiteError for a GRUCell, RNNCell or LSTMCell with dendrites: the state of its dendrites needs the site.
+    In a dendrite phase the candidates are left out. A site without dendrites becomes its parent again. Accepted
+    dendrites remain fixed functions, which a call of ``requires_grad_(True)`` changes for their weights.
     """
+    if isinstance(model, PerforatedSite):
+        raise SiteError("the model itself is a site: export the model that holds it")
     made = copy.deepcopy(model)
-    for name, site in sites_of(made).items():
-        if isinstance(made, PerforatedSite):
-            raise SiteError("the model itself is a site: export the model that holds it")
-        replace_module(made, site, _plain(name, site))
-    for part in made.modules():
-        if isinstance(part, Dendrite):
-            part.accepted = False
-    object.__delattr__(made, "dendrite_report")
-    return made.train(model.training).requires_grad_(True)
+    for site in sites_of(made).values():
+        replace_module(made, site, _plain(site))
+    made.__dict__.pop(REPORT, None)
+    return made
 
 
-def _plain(name: str, site: PerforatedSite) -> nn.Module:
+def _plain(site: PerforatedSite) -> nn.Module:
     if not site.dendrites:
         return site.parent
     return RecurrentDendritic(site) if site.recurrent else Dendritic(site)

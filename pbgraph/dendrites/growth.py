@@ -21,12 +21,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
@@ -333,6 +335,17 @@ class Growth:
                 "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
             }
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write the state to one safetensors file, with JSON in its header; nothing is pickled."""
+        save_state(self.state_dict(), Path(path))
+
+    def load(self, path: str | Path) -> None:
+        """Take over the state that `save` wrote; the model must be the same network, freshly perforated.
+
+        Raises SiteError if it is another one, ValueError if the file is damaged.
+        """
+        self.load_state_dict(load_state(Path(path)))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state; the model must be the same network, freshly perforated at the same sites.

@@ -16,7 +16,7 @@ from pbgraph.dendrites.outputs import neuron_axis
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.streams import seeded
 
-_REPORT = "dendrite_report"
+REPORT = "dendrite_report"
 
 
 def perforate(
@@ -49,18 +49,19 @@ def perforate(
     else:
         chosen = {name: model.get_submodule(name) for name in matching_names(model, sites)}
         for name, module in chosen.items():
+            _check_owners(model, name)
             check_site(name, module)
         others = _left_out(model, chosen)
     for name, module in chosen.items():
-        _replace(model, module, PerforatedSite(module, name))
+        replace_module(model, module, PerforatedSite(module, name))
     reported = SiteReport({name: describe(site.parent) for name, site in sites_of(model).items()}, others)
-    object.__setattr__(model, _REPORT, reported)
+    object.__setattr__(model, REPORT, reported)
     return model
 
 
 def report_of(model: nn.Module) -> SiteReport:
     """What `perforate` found in `model`; raises SiteError for one that it has not seen."""
-    if (found := getattr(model, _REPORT, None)) is None:
+    if (found := getattr(model, REPORT, None)) is None:
         raise SiteError("the model has no report of sites: call perforate(model) first")
     assert isinstance(found, SiteReport)
     return found
@@ -95,6 +96,16 @@ def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     return ordered
 
 
+def _check_owners(model: nn.Module, name: str) -> None:
+    """Raises SiteError for a part of a module that reads its parts' weights and would pass dendrites over."""
+    parts = name.split(".")
+    for end in range(1, len(parts)):
+        owner = ".".join(parts[:end])
+        if isinstance(model.get_submodule(owner), (nn.MultiheadAttention, nn.TransformerEncoderLayer)):
+            kind = type(model.get_submodule(owner)).__name__
+            raise SiteError(f"site {name!r} lies within {owner} ({kind}), which does not call its parts: name {owner}")
+
+
 def _with_norms(model: nn.Module, found: Findings, example: Sequence[Any] | None) -> None:
     """Make each layer and its normalisations one module; with an example, leave out what it shows to be no site."""
     seen = Trace() if example is None else trace(model, found.sites, example)
@@ -119,12 +130,12 @@ def _group(model: nn.Module, name: str, norms: Sequence[str], example: Sequence[
     except SiteError as error:
         return str(error)
     before = None if example is None else output_on(model, example)
-    swaps = [(layer, grouped), *((part, nn.Identity()) for part in parts)]
+    swaps = [*((part, nn.Identity()) for part in parts), (layer, grouped)]
     for old, new in swaps:
-        _replace(model, old, new)
+        replace_module(model, old, new)
     if example is not None and not same_output(output_on(model, example), before):
         for old, new in reversed(swaps):
-            _replace(model, new, old)
+            replace_module(model, new, old)
         return f"something else depends on what {name} returns, so they cannot be one site"
     return None
 
@@ -169,11 +180,11 @@ def _matches(name: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
-def _replace(model: nn.Module, module: nn.Module, site: nn.Module) -> None:
-    """Put the site wherever the network holds the module."""
+def replace_module(model: nn.Module, module: nn.Module, other: nn.Module) -> None:
+    """Put another module wherever the network holds this one."""
     for owner in list(model.modules()):
-        if owner is site:
+        if owner is other:
             continue
         for name, child in owner._modules.items():  # named_children() would show a module once
             if child is module:
-                owner._modules[name] = site
+                owner._modules[name] = other

@@ -37,11 +37,11 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import detached
-from pbgraph.dendrites.dendrite import Dendrite, Role, add_scaled, zeros
+from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
 
-_STATE = "dendrite_state"  # the attribute by which a cell knows its own output again
+STATE = "dendrite_state"  # the attribute by which a cell knows its own output again
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +62,10 @@ class Call:
     candidates: tuple[Tensor, ...]
 
 
-class PerforatedSite(nn.Module):
+class PerforatedSite(Deputy):
     """A sub-module of the user's network with its dendrites; see the equations at the top of this file.
 
-    parent      M, as it was; attributes that a site does not have are the parent's
+    parent      M, as it was
     dendrites   the accepted ones
     w           their output weights, (C,) each
     candidates  those in training; they add nothing to the output
@@ -87,14 +87,6 @@ class PerforatedSite(nn.Module):
         self.calls: list[Call] | None = None
         self.cell = isinstance(parent, nn.RNNCellBase)
         self.recurrent = self.cell or bool(getattr(parent, "recurrent_state", False))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name == "parent" or name.startswith("__"):
-                raise
-            return getattr(self.parent, name)  # a user's code may read, say, in_features or weight
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the parent returns, with the dendrites' contribution added to it."""
@@ -125,13 +117,13 @@ class PerforatedSite(nn.Module):
         state = SiteState(self, following, states, candidate_states)
         if not self.cell:
             return y, state
-        setattr(y, _STATE, state)
+        setattr(y, STATE, state)
         return replaced(output, y)
 
     def _opened(self, state: Any) -> SiteState:
         """The state as this site left it; any other state is the parent's, and dendrites start from it too."""
         if self.cell:
-            state = getattr(opened(state), _STATE, state)
+            state = getattr(opened(state), STATE, state)
         if isinstance(state, SiteState) and state.site is self:
             if (len(state.dendrites), len(state.candidates)) != (len(self.dendrites), len(self.candidates)):
                 raise SiteError(

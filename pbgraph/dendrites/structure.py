@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import SiteError
@@ -43,7 +44,16 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
         sites[name].channels = counts["channels"]
         with seeded(0, "overwritten"):
             sites[name].resize(counts["dendrites"], counts["candidates"])
-    try:
-        model.load_state_dict(state["weights"])
-    except RuntimeError as error:
-        raise SiteError(f"the state was saved for another network; build the same one first: {error}") from error
+    if wrong := _mismatch(model.state_dict(), state["weights"], sites):
+        raise SiteError(f"the state was saved for another network, {wrong}: build the same one first")
+    model.load_state_dict(state["weights"])
+
+
+def _mismatch(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], sites: Iterable[str]) -> str | None:
+    """The first tensor that is not the same in both, and the site it belongs to."""
+    for name in (*ours, *theirs):
+        own, other = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
+        if own != other:
+            site = next((f"at site {site!r}" for site in sites if name.startswith(f"{site}.")), "outside its sites")
+            return f"{site}: {name} is {other} in the state and {own} here"
+    return None
