@@ -1,0 +1,26 @@
+"""What README shows was printed by what README shows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_loop_of_readme_prints_what_it_says():
+    code, shown = re.search(r"```python\n(.*?)```\n\nprints\n\n((?:    .*\n)+)", README, re.DOTALL).groups()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == dedent(shown)
+
+
+def test_the_names_of_readme_are_registered():
+    from pbgraph.methods.base import METHODS
+    from pbgraph.presets import PRESETS
+
+    named = set(re.findall(r"`([a-z-]+)`", README))
+    assert set(METHODS.names()) - {"fit", "backprop"} <= named
+    assert all(f"{name}" in README for name in PRESETS)
