@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,29 +15,38 @@ from pbgraph.records import ResultsFolder, RunRecord, sha256
 from toy_plugin import install
 
 RUN = """
-import os, signal, sys
+import json, os, signal, sys, time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from pbgraph.methods import session
 from pbgraph.plan import plan
 from pbgraph.runner import Folders, run
 
-results, method, phase, count, save_every = sys.argv[1:]
+results, method, phase, count, save_every, processes = sys.argv[1:]
 session.REPORT_EVERY, session.SAVE_EVERY = 0.0, float(save_every)
-left = int(count)
+reports = Counter()
 
 def report(now):
-    global left
-    left -= now.phase == phase
-    if left == 0 and phase:
+    if not reports:
+        wait_for_all()
+    reports[now.phase] += 1
+    if reports[phase] == int(count) and phase:
         os.kill(os.getpid(), signal.SIGKILL)
+
+def wait_for_all():
+    Path(results, f"reporting-{os.getpid()}").touch()
+    while len(list(Path(results).glob("reporting-*"))) < int(processes):
+        time.sleep(0.02)
 
 specs = plan("toy", "smoke", methods=[method]).specs
 config = {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8}
 for spec in specs:
     spec = replace(spec, model_config={**spec.model_config, **config}, settings={**spec.settings, "batch_size": 16})
     print(run(spec, Folders(Path(results)), report=report).digest())
+print(json.dumps(reports), file=sys.stderr)
 """
+WAITING = "waiting for another process"
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +54,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return install(tmp_path_factory.mktemp("toy"))
 
 
-def run(env, results: Path, *, method="perforated", phase="", count=0, save_every=45.0):
-    arguments = [str(results), method, phase, str(count), str(save_every)]
-    return subprocess.run(
-        [sys.executable, "-c", RUN, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+def command(results: Path, *, method="perforated", phase="", count=0, save_every=45.0, processes=1) -> list[str]:
+    """processes  how many run on this folder: each stops at its first report until all have come that far"""
+    return [sys.executable, "-c", RUN, str(results), method, phase, str(count), str(save_every), str(processes)]
+
+
+def run(env, results: Path, **how):
+    return subprocess.run(command(results, **how), env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def only_record(results: Path) -> RunRecord:
@@ -100,3 +112,20 @@ def test_a_finished_run_is_not_done_again(toy, undisturbed):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.json")}
     assert run(toy, results).stdout.strip() == record.digest()
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.json")} == before
+
+
+def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path):
+    words = command(tmp_path, processes=2)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [subprocess.Popen(words, env=toy, text=True, **pipes) for _ in range(2)]
+    try:
+        said = [process.communicate(timeout=120) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [0, 0], said
+    record = only_record(tmp_path)
+    assert [digest.strip() for digest, _ in said] == [record.digest()] * 2 == [undisturbed[0].digest()] * 2
+    reports = sorted((json.loads(err.splitlines()[-1]) for _, err in said), key=lambda phases: WAITING in phases)
+    assert [set(phases) for phases in reports] == [{"neuron", "dendrite"}, {WAITING}]
+    assert record.cost.sittings == 1

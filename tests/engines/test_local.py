@@ -143,6 +143,15 @@ except Interrupted as error:
 """
 
 
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def heed_signals() -> None:
+    """Whoever runs the tests may ignore some, as nohup does."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def program(tmp_path):
     """Starts the program above on runs that do as told, in a process group of its own."""
@@ -151,9 +160,8 @@ def program(tmp_path):
     def start(*what):
         env = {**os.environ, "PYTHONPATH": str(HERE)}
         command = [sys.executable, "-c", PROGRAM, str(tmp_path), *what]
-        default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
         process = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=default
+            command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_signals
         )
         started.append(process)
         return process
@@ -165,17 +173,27 @@ def program(tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("send", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_work_is_saved_and_no_process_is_left(tmp_path, program, send):
+@pytest.mark.parametrize("to", [os.kill, os.killpg])  # a plain kill reaches the parent alone, Ctrl-C the whole group
+@pytest.mark.parametrize("send", STOPS)
+def test_interrupted_work_is_saved_and_no_process_is_left(tmp_path, program, send, to):
     process = program("endless", "endless", "finish")
     wait_for(lambda: len(pids(tmp_path)) == 2)
-    # Ctrl-C reaches the whole group, a plain kill the parent alone
-    (os.killpg if send == signal.SIGINT else os.kill)(process.pid, send)
+    to(process.pid, send)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted with 0 of 3 runs done" in output
     assert len(list(tmp_path.glob("*.saved"))) == 2
     assert not any(alive(pid) for pid in pids(tmp_path))
+
+
+@pytest.mark.parametrize("send", STOPS)
+def test_a_signal_does_not_end_a_worker_while_its_interpreter_starts(tmp_path, monkeypatch, send):
+    (tmp_path / "sitecustomize.py").write_text(f"import os\nos.kill(os.getpid(), {int(send)})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    heard = Heard()
+    run_all(make_work(make_spec()), tmp_path, heard=heard)
+    assert heard.events == [("started", 0), ("ended", 0)]
+    assert len(pids(tmp_path)) == 1
 
 
 def test_a_worker_that_does_not_listen_is_killed(tmp_path, program):

@@ -1,3 +1,5 @@
+import copy
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict
 from pbgraph.records import RunRecord
+from pbgraph.streams import generator, seed_of
 from tiny_task import TinyNet, tiny_store, tiny_task
 
 SHORT = {"epochs": 6, "patience": 6, "batch_size": 32, "learning_rate": 1e-2, "schedule": "cosine"}
@@ -159,8 +162,37 @@ def test_loss_that_is_not_finite_is_an_error(monkeypatch):
         BACKPROP.fit(tiny_task(TrainSettings(epochs=1)))
 
 
-def test_a_cycle_starts_from_the_best_weights():
-    task = tiny_task(TrainSettings(**SHORT))
+def plain_cycle(task, model, best, *, start, length, span):
+    """Some epochs of a plain loop whose schedule spans `span`; returns their scores. best: (score, weights)."""
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=True)
+    loss_fn, size, scores = make_loss(task), task.settings.batch_size, []
+    steps = -(-len(task.train) // size)
+    for epoch in range(start, start + length):
+        order = torch.randperm(len(task.train), generator=generator(task.seed, f"shuffle/{epoch}")).numpy()
+        for step in range(steps):
+            torch.manual_seed(seed_of(task.seed, f"dropout/{epoch}/{step}"))
+            done = ((epoch - start) * steps + step) / (span * steps)
+            rate = task.settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.zero_grad()
+            loss_fn(model, task.train.batch(order[step * size : (step + 1) * size].copy())).backward()
+            optimizer.step()
+        scores.append(task.metric(task.valid.y, predict(model.eval(), task.valid)))
+        model.train()
+        if scores[-1] > best[0]:
+            best = scores[-1], copy.deepcopy(model.state_dict())
+    return scores, best
+
+
+def test_a_later_cycle_is_a_new_optimiser_on_the_best_weights():
+    task, store = tiny_task(TrainSettings(**SHORT | {"epochs": 9, "learning_rate": 3e-2})), tiny_store(40, 5)
+    model = build_model(task)
+    first, best = plain_cycle(task, model, (-math.inf, None), start=0, length=6, span=9)
+    model.load_state_dict(best[1])
+    second, best = plain_cycle(task, model, best, start=6, length=3, span=3)
+    assert np.argmax(first) < 5, "the last epoch is the best, so going back to the best would change nothing"
+    assert max(second) > max(first), "the second cycle is not the one that is kept"
+    model.load_state_dict(best[1])
     fitted = train_in_cycles(task, lengths=[6, 3], patience=None)
-    assert fitted.epochs == 9
-    assert fitted.selection.score >= max(line.valid for line in fitted.history[:6])
+    assert [line.valid for line in fitted.history] == first + second
+    assert fitted.predict(store).tobytes() == predict(model, store).tobytes()
