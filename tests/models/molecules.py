@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -32,6 +34,10 @@ def molecules(sizes: list[int], seed: int = 0) -> list[MolGraph]:
 def as_batch(graphs: list[MolGraph], y: np.ndarray | None = None) -> GraphBatch:
     y = np.zeros((len(graphs), DIMS.tasks), dtype=np.float32) if y is None else y
     return GraphStore.from_graphs(graphs, y).as_batch()
+
+
+def as_double(batch: GraphBatch) -> GraphBatch:
+    return replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double())
 
 
 def empty_batch(num_graphs: int) -> GraphBatch:

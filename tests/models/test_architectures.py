@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from molecules import DIMS, as_batch, empty_batch, molecules
+from molecules import DIMS, as_batch, as_double, empty_batch, molecules
+from pbgraph.dendrites.perforation import perforate, sites_of
 from pbgraph.graph import MolGraph
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.streams import seeded
 
-NAMES = ["gin", "trimnet"]
+NAMES = [name for name in MODELS if isinstance(MODELS.get(name), Architecture)]
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
 
@@ -34,7 +35,7 @@ def build(name: str, seed: int = 0, **config: object) -> torch.nn.Module:
 
 def logits(model: torch.nn.Module, graphs: list[MolGraph]) -> torch.Tensor:
     with torch.no_grad():
-        return model.eval()(as_batch(graphs))
+        return model.double().eval()(as_double(as_batch(graphs)))
 
 
 def sites(name: str, model: torch.nn.Module) -> list[str]:
@@ -55,7 +56,7 @@ def sites(name: str, model: torch.nn.Module) -> list[str]:
 def test_molecules_of_a_batch_do_not_see_each_other(name: str, counts: list[int], seed: int) -> None:
     model, graphs = build(name), molecules(counts, seed)
     alone = torch.cat([logits(model, [graph]) for graph in graphs])
-    torch.testing.assert_close(logits(model, graphs), alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits(model, graphs), alone, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,7 +69,7 @@ def test_numbering_of_atoms_and_order_of_bonds_do_not_matter(name: str, count: i
     x = np.empty_like(graph.x)
     x[new] = graph.x
     permuted = MolGraph(x, new[graph.edge_index][:, edges], graph.edge_attr[edges])
-    torch.testing.assert_close(logits(model, [permuted]), logits(model, [graph]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits(model, [permuted]), logits(model, [graph]), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,8 +95,10 @@ def test_degenerate_batches(name: str, training: bool) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
-    model = build(name).train()
-    F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()
+    model = build(name)
+    for training in (True, False):  # where batch normalisation takes the mean away, the bias before it gets none
+        model.train(training)
+        F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
@@ -108,16 +111,17 @@ def test_same_seed_same_numbers(name: str) -> None:
             model(batch).sum().backward()
         results.append([p.grad for p in model.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-    assert not torch.equal(next(build(name).parameters()), next(build(name, seed=1).parameters()))
+    first, other = build(name).state_dict(), build(name, seed=1).state_dict()
+    assert not all(torch.equal(first[key], other[key]) for key in first)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fused_and_plain_operations_agree(name: str) -> None:
-    model, batch = build(name).eval(), as_batch(molecules([9, 1, 4, 12]))
+    model, batch = build(name).double().eval(), as_double(as_batch(molecules([9, 1, 4, 12])))
     fused = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
     with definitions_only():
         plain = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
-    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fused, plain, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,13 +141,41 @@ def test_overfits_64_molecules(name: str) -> None:
     pytest.fail(f"loss is still {loss:.3f}, chance is 0.693")
 
 
-@pytest.mark.parametrize(("name", "number"), [("gin", 16), ("trimnet", 10)])
-def test_dendrite_sites_exist_and_hold_all_parameters(name: str, number: int) -> None:
+NUMBERS_OF_SITES = {
+    "attentive-fp": 8,
+    "d-mpnn": 5,
+    "gat": 4,
+    "gcn": 4,
+    "gin": 16,
+    "gine": 17,
+    "gps": 56,
+    "mpnn": 6,
+    "pna": 8,
+    "trimnet": 10,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dendrite_sites_exist_and_hold_all_parameters(name: str) -> None:
     model = build(name)
     found = sites(name, model)
-    assert len(found) == number
+    assert len(found) == NUMBERS_OF_SITES[name]
     inside = {id(p) for site in found for p in model.get_submodule(site).parameters()}
     assert inside == {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dendrites_leave_outputs_as_they_are_and_learn(name: str) -> None:
+    model, graphs = build(name), molecules([6, 1, 4])
+    plain = logits(model, graphs)
+    pool = sites_of(perforate(model, architecture(name).dendrite_sites))
+    assert torch.equal(logits(model, graphs), plain)
+    with seeded(0, "dendrites"):
+        for site in pool.values():
+            site.accept(site.new_dendrite("tanh"))
+    assert torch.equal(logits(model, graphs), plain)
+    model(as_double(as_batch(graphs))).sin().sum().backward()
+    assert [found for found, site in pool.items() if not site.w[0].grad.any()] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
