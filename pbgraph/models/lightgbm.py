@@ -23,10 +23,10 @@ from pbgraph.models.per_task import Predict, fit_tasks
 class LightGBMConfig:
     """Hyper-parameters.
 
-    Searched: seven settings, by mean ROC-AUC on validation rows of Tox21's random splits with seeds 0, 1 and 2. Trees of
-    31 leaves with rate 0.05, half of the columns and l2 1: 0.854 with 100 trees, 0.853 with 200, 0.851 with 200 of 15
-    leaves, 0.852 with 400 at rate 0.025; 200 trees with a fifth of the columns: 0.852, with l2 10 0.855; the default
-    0.856.
+    Searched: seven settings, by mean ROC-AUC on validation rows of Tox21's random splits with seeds 0, 1 and 2. Trees
+    of 31 leaves with rate 0.05, half of the columns and l2 1: 0.854 with 100 trees, 0.853 with 200, 0.851 with 200 of
+    15 leaves, 0.852 with 400 at rate 0.025; 200 trees with a fifth of the columns: 0.852, with l2 10 too 0.855; the
+    default: 0.856.
 
     trees             M
     learning_rate     η
