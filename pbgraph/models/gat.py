@@ -85,7 +85,7 @@ class LoopedEdges:
 class GATConvolution(nn.Module):
     """h_i -> ‖_heads Σ_j α_ij (Wₛ h_j + bₛ) + b, with α_ij as in the module's equations.
 
-    Initialised like torch_geometric's GATv2Conv: weights uniform (Glorot & Bengio 2010), biases 0.
+    Initialised like torch_geometric's GATv2Conv: weights uniform (Glorot & Bengio 2010), b 0, bₛ and bᵣ as torch's.
     """
 
     def __init__(self, inputs: int, edge_dim: int, config: GATConfig) -> None:
@@ -100,10 +100,11 @@ class GATConvolution(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        for weight in (self.sender.weight, self.receiver.weight, self.edge.weight, self.attention):
-            nn.init.xavier_uniform_(weight)
-        for bias in (self.sender.bias, self.receiver.bias, self.bias):
-            nn.init.zeros_(bias)
+        for linear in (self.sender, self.receiver, self.edge):
+            linear.reset_parameters()
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.xavier_uniform_(self.attention)
+        nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, looped: LoopedEdges) -> Tensor:
         """Node features (N, inputs) -> (N, H·C)."""
