@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from molecules import DIMS, as_batch, as_double, molecules
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import MODELS
+from pbgraph.testing import DIMS, as_batch, as_double, molecules
 
 # (pattern of our name, their name) or, for their concatenated weights, (our pattern, their name, number of the part)
 Renamed = list[tuple[str, str]]

@@ -9,14 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
-from molecules import DIMS, as_batch, as_double, empty_batch, molecules
-from pbgraph.dendrites.perforation import perforate, sites_of
 from pbgraph.graph import MolGraph
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.streams import seeded
+from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_double, molecules
 
 NAMES = [name for name in MODELS if isinstance(MODELS.get(name), Architecture)]
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
@@ -26,6 +24,15 @@ def architecture(name: str) -> Architecture:
     found = MODELS.get(name)
     assert isinstance(found, Architecture)
     return found
+
+
+@pytest.mark.parametrize(
+    "check",
+    [check for name in NAMES for check in architecture_checks(name)],
+    ids=lambda c: f"{c.architecture.name}-{c}",
+)
+def test_conforms(check: Check) -> None:
+    check()
 
 
 def build(name: str, seed: int = 0, **config: object) -> torch.nn.Module:
@@ -82,63 +89,12 @@ def test_logits_depend_on_atoms_and_bonds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("training", [False, True])
-def test_degenerate_batches(name: str, training: bool) -> None:
-    model = build(name).train(training)
-    for batch in (as_batch(molecules([1])), as_batch(molecules([1, 1, 1])), empty_batch(3), empty_batch(0)):
-        output = model(batch)
-        assert output.shape == (batch.num_graphs, DIMS.tasks)
-        assert output.isfinite().all()
-        output.sum().backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    model = build(name)
-    for training in (True, False):  # where batch normalisation takes the mean away, the bias before it gets none
-        model.train(training)
-        F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_same_seed_same_numbers(name: str) -> None:
-    batch, results = as_batch(molecules([5, 3])), []
-    for _ in range(2):
-        model = build(name).train()
-        with seeded(0, "dropout"):
-            model(batch).sum().backward()
-        results.append([p.grad for p in model.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-    first, other = build(name).state_dict(), build(name, seed=1).state_dict()
-    assert not all(torch.equal(first[key], other[key]) for key in first)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_fused_and_plain_operations_agree(name: str) -> None:
     model, batch = build(name).double().eval(), as_double(as_batch(molecules([9, 1, 4, 12])))
     fused = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
     with definitions_only():
         plain = torch.autograd.grad(model(batch).sin().sum(), list(model.parameters()))
     torch.testing.assert_close(fused, plain, rtol=1e-6, atol=1e-8)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_overfits_64_molecules(name: str) -> None:
-    rng = np.random.default_rng(0)
-    graphs = molecules(rng.integers(6, 14, size=64).tolist())
-    batch = as_batch(graphs, rng.integers(0, 2, size=(64, DIMS.tasks)).astype(np.float32))
-    model = build(name, dropout=0.0).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(250):
-        optimizer.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(model(batch), batch.y)
-        loss.backward()
-        optimizer.step()
-        if loss < 0.05:
-            return
-    pytest.fail(f"loss is still {loss:.3f}, chance is 0.693")
 
 
 NUMBERS_OF_SITES = {
@@ -162,20 +118,6 @@ def test_dendrite_sites_exist_and_hold_all_parameters(name: str) -> None:
     assert len(found) == NUMBERS_OF_SITES[name]
     inside = {id(p) for site in found for p in model.get_submodule(site).parameters()}
     assert inside == {id(p) for p in model.parameters()}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_dendrites_leave_outputs_as_they_are_and_learn(name: str) -> None:
-    model, graphs = build(name), molecules([6, 1, 4])
-    plain = logits(model, graphs)
-    pool = sites_of(perforate(model, architecture(name).dendrite_sites))
-    assert torch.equal(logits(model, graphs), plain)
-    with seeded(0, "dendrites"):
-        for site in pool.values():
-            site.accept(site.new_dendrite("tanh"))
-    assert torch.equal(logits(model, graphs), plain)
-    model(as_double(as_batch(graphs))).sin().sum().backward()
-    assert [found for found, site in pool.items() if not site.w[0].grad.any()] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from molecules import DIMS
 from parity import assert_same, double_model
+from pbgraph.testing import DIMS
 
 
 @pytest.mark.parametrize(("layers", "steps"), [(1, 1), (3, 2)])

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from molecules import DIMS, molecules
 from parity import assert_same, double_model
 from pbgraph.errors import UsageError
 from pbgraph.models.d_mpnn import DMPNNConfig, reverse_edges
+from pbgraph.testing import DIMS, molecules
 
 
 @pytest.mark.parametrize("depth", [2, 4])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from molecules import DIMS
 from parity import assert_same, double_model
+from pbgraph.testing import DIMS
 
 
 def test_is_torch_geometrics_gat_with_a_mean_over_nodes() -> None:

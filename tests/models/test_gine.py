@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from molecules import DIMS
 from parity import assert_same, double_model
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.gine import GINEConfig
+from pbgraph.testing import DIMS
 
 
 class Plain(nn.Module):

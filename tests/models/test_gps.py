@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molecules import DIMS
 from parity import assert_same, double_model
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.gps import GPSConfig
 from pbgraph.ops.walks import return_probabilities_definition
+from pbgraph.testing import DIMS
 
 CHANNELS, STEPS, WALKS = 8, 5, 3
 

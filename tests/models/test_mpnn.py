@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from molecules import DIMS
 from parity import assert_same, double_model
 from pbgraph.graph import GraphBatch
+from pbgraph.testing import DIMS
 
 
 class Plain(nn.Module):

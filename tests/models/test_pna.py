@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molecules import DIMS
 from parity import assert_same, double_model
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.pna import PNAConfig
+from pbgraph.testing import DIMS
 
 HIDDEN = 8
 DEGREES = torch.tensor([1, 4, 9, 2])  # atoms with 0, 1, 2, 3 neighbours
