@@ -118,10 +118,10 @@ def without_atoms(num_graphs: int, after: Sequence[MolGraph] = ()) -> GraphBatch
     )
 
 
-def built(architecture: Architecture, seed: int = 0, **config: Any) -> nn.Module:
+def built(architecture: Architecture, seed: int = 0, config: Mapping[str, Any] | None = None) -> nn.Module:
     """The network with its initial weights for this seed."""
     with seeded(seed, "init"):
-        return architecture.build(DIMS, architecture.config(**config))
+        return architecture.build(DIMS, architecture.config(**(config or {})))
 
 
 def logits(model: nn.Module, batch: GraphBatch) -> Tensor:
@@ -191,7 +191,7 @@ def check_no_unused_parameter(architecture: Architecture) -> None:
     model = built(architecture)
     for training in (True, False):  # where batch normalisation takes the mean away, the bias before it gets none
         model.train(training)
-        F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()
+        F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()  # type: ignore[no-untyped-call]
     unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     _require(not unused, f"no gradient reaches {', '.join(unused)}")
 
@@ -225,7 +225,7 @@ def check_overfits(architecture: Architecture) -> None:
     graphs = molecules(rng.integers(6, 14, size=64).tolist())
     batch = as_batch(graphs, rng.integers(0, 2, size=(64, DIMS.tasks)).astype(np.float32))
     dropouts = {field.name: 0.0 for field in fields(architecture.config) if "dropout" in field.name}
-    model = built(architecture, **dropouts).train()
+    model = built(architecture, config=dropouts).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(OVERFIT_STEPS):
         optimizer.zero_grad()

@@ -18,10 +18,11 @@ def weighted_sum(weights: np.ndarray, values: np.ndarray, sender: np.ndarray, pt
             for c in range(channels):
                 y[i, h, c] = 0
         for e in range(ptr[i], ptr[i + 1]):
+            j = sender[e]  # read here, so that the loop over channels vectorises
             for h in range(heads):
                 weight = weights[e, h]
                 for c in range(channels):
-                    y[i, h, c] += weight * values[sender[e], h, c]
+                    y[i, h, c] += weight * values[j, h, c]
 
 
 def dot(q: np.ndarray, k: np.ndarray, sender: np.ndarray, ptr: np.ndarray, scores: np.ndarray) -> None:
@@ -29,10 +30,11 @@ def dot(q: np.ndarray, k: np.ndarray, sender: np.ndarray, ptr: np.ndarray, score
     heads, channels = q.shape[1:]
     for i in range(len(ptr) - 1):
         for e in range(ptr[i], ptr[i + 1]):
+            j = sender[e]
             for h in range(heads):
                 product = q.dtype.type(0)
                 for c in range(channels):
-                    product += q[i, h, c] * k[sender[e], h, c]
+                    product += q[i, h, c] * k[j, h, c]
                 scores[e, h] = product
 
 
@@ -41,10 +43,11 @@ def scatter(weights: np.ndarray, values: np.ndarray, sender: np.ndarray, ptr: np
     heads, channels = values.shape[1:]
     for i in range(len(ptr) - 1):
         for e in range(ptr[i], ptr[i + 1]):
+            j = sender[e]
             for h in range(heads):
                 weight = weights[e, h]
                 for c in range(channels):
-                    y[sender[e], h, c] += weight * values[i, h, c]
+                    y[j, h, c] += weight * values[i, h, c]
 
 
 def softmax(logits: np.ndarray, ptr: np.ndarray, p: np.ndarray) -> None:

@@ -17,8 +17,9 @@ def relu_sum(
         for c in range(channels):
             y[i, c] = zero
         for e in range(ptr[i], ptr[i + 1]):
+            j, k = sender[e], kind[e]  # read here, so that the loop over channels vectorises
             for c in range(channels):
-                message = x[sender[e], c] + table[kind[e], c]
+                message = x[j, c] + table[k, c]
                 y[i, c] += zero if message < zero else message  # NaN stays
 
 
@@ -37,10 +38,11 @@ def relu_sum_backward(
     d_message = np.empty(channels, x.dtype)
     for i in range(len(ptr) - 1):
         for e in range(ptr[i], ptr[i + 1]):
+            j, k = sender[e], kind[e]
             for c in range(channels):
-                message = x[sender[e], c] + table[kind[e], c]
+                message = x[j, c] + table[k, c]
                 d_message[c] = zero if message <= zero else d_y[i, c]
             for c in range(channels):
-                d_x[sender[e], c] += d_message[c]
+                d_x[j, c] += d_message[c]
             for c in range(channels):
-                d_table[kind[e], c] += d_message[c]
+                d_table[k, c] += d_message[c]

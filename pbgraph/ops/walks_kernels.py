@@ -24,8 +24,8 @@ def returns(
                 for u in range(nodes):
                     following[v, u] = 0
                 for e in range(receiver_ptr[first + v], receiver_ptr[first + v + 1]):
-                    p = probability[sender[e]]
+                    p, w = probability[sender[e]], sender[e] - first
                     for u in range(nodes):
-                        following[v, u] += p * at[sender[e] - first, u]
+                        following[v, u] += p * at[w, u]
                 y[first + v, k] = following[v, v]
             at, following = following, at
