@@ -14,7 +14,7 @@ from typing import Any
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
-from pbgraph.methods.base import METHODS
+from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS
 from pbgraph.presets import Overrides, Preset, preset
@@ -50,6 +50,11 @@ class Plan:
     def arms(self) -> tuple[str, ...]:
         """ "model/method" of every row, in order."""
         return tuple(dict.fromkeys(spec.arm for spec in self.specs))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The declared seeds, in order."""
+        return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
 def plan(
@@ -139,7 +144,7 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         "method": method,
         "metric": METRICS.get(dataset.metric),
     }
-    settings = {**chosen.training.get(model.name, {}), **chosen.methods.get(method.name, {})}
+    settings = {**chosen.training.get(model.name, {}), **_method_overrides(chosen, method)}
     return RunSpec(
         task=task,
         split=split,
@@ -155,6 +160,13 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         versions={name: part.version for name, part in parts.items()},
         control_of=control_of,
     )
+
+
+def _method_overrides(chosen: Preset, method: Method) -> dict[str, Scalar]:
+    """The preset's for this method; a control with settings of the same kind as its pair's shares those of the pair."""
+    pair = METHODS.get(method.control_of) if method.control_of else None
+    shared = chosen.methods.get(pair.name, {}) if pair is not None and pair.settings is method.settings else {}
+    return {**shared, **chosen.methods.get(method.name, {})}
 
 
 def _resolved(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pbgraph.datasets.base import Molecules
-from pbgraph.records import new_file, sha256
+from pbgraph.errors import DataError
+from pbgraph.records import ResultsFolder, RunRecord, new_file, sha256
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Molecules
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Test rows of one seed with the scores of two arms: y (n, T), NaN = not measured; a, b (n, T)."""
+
+    y: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
 
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -43,3 +59,30 @@ def _rows(molecules: Molecules, tasks: Sequence[str], split: str, index: np.ndar
             "score": pa.array(score[molecule, task], pa.float64()),
         }
     )
+
+
+def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Predicted:
+    """The test rows of two runs that share a split, with the scores of both.
+
+    Raises FileNotFoundError if a file is not there, DataError if one is not that of its record or they do not pair.
+    """
+    tables = [_read(results, record) for record in (a, b)]
+    keys = [[table.column(name).to_pylist() for name in ("mol_id", "task", "y")] for table in tables]
+    if keys[0] != keys[1]:
+        raise DataError(f"predictions of runs {a.key} and {b.key} are not of the same cells: they had different splits")
+    mol_ids, tasks, y = keys[0]
+    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (mol_ids, tasks))
+    grids = np.full((3, rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), np.nan)
+    for grid, values in zip(grids, (y, *(table.column("score").to_numpy() for table in tables)), strict=True):
+        grid[rows, columns] = values
+    return Predicted(*grids)
+
+
+def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
+    """The test rows of a run's file, verified."""
+    path = results.predictions_path(record.spec)
+    content = path.read_bytes()
+    if sha256(content) != record.predictions_sha256:
+        raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
+    table = pq.read_table(pa.BufferReader(content))
+    return table.filter(pc.equal(table.column("split"), "test"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 
@@ -83,7 +83,7 @@ class Registry(Generic[T]):
             raise PbgraphError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
         if not isinstance(value, self.type_):
             raise PbgraphError(f"{where} is a {type(value).__name__}, not {self.type_}")
-        return value  # type: ignore[return-value] (checked just above)
+        return cast(T, value)
 
 
 def _package(entry: EntryPoint) -> str:

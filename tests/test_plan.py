@@ -135,3 +135,12 @@ def test_resolved_values_are_scalars():
 
     with pytest.raises(PbgraphError, match="sizes is a tuple"):
         planning._resolved("config of model 'x'", Config, {})
+
+
+def test_a_control_that_grows_has_the_settings_of_its_pair():
+    made = plan("tox21", "smoke", models=["trimnet"], methods=["perforated", "gd-dendrites", "widened"])
+    settings = {spec.method: spec.settings for spec in made.specs}
+    assert settings["gd-dendrites"] == settings["perforated"]
+    assert settings["gd-dendrites"]["max_dendrites"] == 1
+    assert "max_dendrites" not in settings["widened"]
+    assert {spec.control_of for spec in made.specs[1:]} == {made.specs[0].key}

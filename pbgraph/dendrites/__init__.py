@@ -1,21 +1,25 @@
 """Perforated dendrites for any torch module: an independent implementation of Perforated Backpropagation.
 
-    model = perforate(model, sites=["encoder.*", "head"])
-    growth = Growth(model, make_optimizer, settings=GrowthSettings(patience=10, max_dendrites=3))
+    model = perforate(model)                    # or sites=["encoder.*", "head"]; report_of(model) tells what it found
+    growth = Growth(model, make_optimizer, patience=10, max_dendrites=3)        # settings: see GrowthSettings
     while not growth.finished:
         for batch in loader:
             growth.step(loss_fn, batch)
         growth.epoch_end(validation_score)
     growth.restore_best()
+    plain = export(model)                       # no bookkeeping left in it
 
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
+from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
-from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.dendrites.perforation import perforate, report_of, sites_of
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Dendrite, PerforatedSite, SiteState
+from pbgraph.dendrites.sites import PerforatedSite, SiteState
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
@@ -24,9 +28,14 @@ __all__ = [
     "GrowthSettings",
     "PerforatedSite",
     "SiteError",
+    "SiteReport",
     "SiteState",
     "Status",
     "TrainingError",
+    "export",
+    "load_network",
     "perforate",
+    "report_of",
+    "save_network",
     "sites_of",
 ]

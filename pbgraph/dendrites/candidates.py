@@ -9,30 +9,41 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
-from pbgraph.dendrites.objective import CandidateStatistics, Patterns
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns
+from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Dendrite, PerforatedSite
+from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.switching import improves
+
+_ROWS = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 
 
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
+    by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
-    best_score  mean over neurons of the normalised score of the snapshot; -1 without one
+    best        (C,): normalised scores of the snapshot; -1 without one
+    signs       (C,): of the covariance that it had
     snapshot    weights of the best candidate at the end of its best epoch, or None
     mark        the score that has to be beaten by the threshold to count as an improvement
     """
 
-    def __init__(self, site: PerforatedSite) -> None:
-        self.site = site
+    def __init__(self, site: PerforatedSite, settings: GrowthSettings, processes: Processes) -> None:
+        self.site, self.settings, self.processes = site, settings, processes
         device = next(site.parameters()).device
         self.statistics = [CandidateStatistics(site.known_channels, device) for _ in site.candidates]
+        self.by_neuron = settings.snapshot == "neuron" and separable(site.parent)
         self.discarded: list[int] = []
         self.epochs = 0
-        self.best_score, self.mark = -1.0, 0.0
+        self.mark = 0.0
+        self.best = torch.full((site.known_channels,), -1.0, dtype=torch.float64, device=device)
+        self.signs = torch.zeros_like(self.best)
         self.snapshot: dict[str, Tensor] | None = None
 
     @property
@@ -40,54 +51,89 @@ class SiteCandidates:
         """Numbers of the candidates that can be trained."""
         return [number for number in range(len(self.statistics)) if number not in self.discarded]
 
-    def objective(self, deltas: list[Tensor], settings: GrowthSettings) -> list[Tensor]:
-        """One loss per candidate to be trained on this batch; deltas are δ (..., C) of the site's calls.
+    @property
+    def best_score(self) -> float:
+        """Mean over neurons of the normalised score of the snapshot; -1 without one."""
+        return float(self.best.mean())
+
+    def objective(self, deltas: list[Tensor]) -> list[Tensor]:
+        """One loss per candidate to be trained on this batch; deltas are δ of the site's calls.
 
         Empty while the running means are being primed, or if the batch has no pattern for this site.
         """
-        delta = _joined(deltas)
-        if not len(delta):
-            return []
+        delta = self._joined(deltas)
+        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+        if (count := self.processes.count) > 1:
+            delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
         error = Patterns(delta)
-        if not error.finite:
-            raise TrainingError(f"the loss has no finite gradient at site {self.site.name!r} in a dendrite phase")
         losses = []
         for number in self.live:
-            a = _joined([call.candidates[number] for call in self.site.calls or ()])
-            if not (patterns := Patterns(a)).finite:
+            a = self._joined([call.candidates[number] for call in self.site.calls or ()])
+            batch = self.processes.merged(Moments.of(Patterns(a), error))
+            if not batch.patterns:
+                continue
+            if not batch.finite(1):
+                raise TrainingError(f"the loss has no finite gradient at site {self.site.name!r} in a dendrite phase")
+            if not batch.finite(0):
                 self.discarded.append(number)
                 continue
             statistics = self.statistics[number]
-            statistics.update(patterns, error)
-            if self.epochs or statistics.batches > settings.priming_batches:
-                losses.append(statistics.loss(a, delta, normalised=settings.objective == "normalised"))
+            statistics.update(batch)
+            if self.epochs or statistics.batches > self.settings.priming_batches:
+                normalised = self.settings.objective == "normalised"
+                losses.append(statistics.loss(a, delta, batch.patterns, normalised=normalised))
         return losses
 
-    def end_epoch(self, threshold: float) -> tuple[float, bool]:
-        """Keep the best candidate if it is the best so far; (its score in this epoch, whether that is an improvement).
+    def _joined(self, calls: list[Tensor]) -> Tensor:
+        """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
+        axis = self.site.axis
+        last = calls if axis == -1 else [values.movedim(axis, -1) for values in calls]
+        rows = [values.reshape(-1, values.shape[-1]) for values in last]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
 
-        The score is 0 if no candidate is left.
+    def end_epoch(self) -> tuple[float, bool]:
+        """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
+
+        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        scores = {number: float(self.statistics[number].score().mean()) for number in self.live}
+        scores = {number: self.statistics[number].score() for number in self.live}
+        signs = {number: self.statistics[number].signs() for number in self.live}
         self.epochs += 1
         for statistics in self.statistics:
             statistics.start_epoch()
         if not scores:
             return 0.0, False
-        winner = max(scores, key=scores.__getitem__)
-        score = scores[winner]
-        if score > self.best_score:
-            self.best_score = score
-            self.snapshot = copied(dict(self.site.candidates[winner].state_dict()))
-        if improved := improves(score, self.mark, threshold):
+        if self.by_neuron:
+            for number, own in scores.items():
+                self._keep(number, own, signs[number], own > self.best)
+            score = float(torch.stack(list(scores.values())).amax(0).mean())
+        else:
+            means = {number: float(own.mean()) for number, own in scores.items()}
+            winner = max(means, key=means.__getitem__)
+            score = means[winner]
+            if score > self.best_score:
+                self._keep(winner, scores[winner], signs[winner], torch.ones_like(self.best, dtype=torch.bool))
+        if improved := improves(score, self.mark, self.settings.threshold):
             self.mark = score
         return score, improved
+
+    def _keep(self, number: int, scores: Tensor, signs: Tensor, neurons: Tensor) -> None:
+        """Take the candidate's weights of these neurons (C,) bool into the snapshot."""
+        weights = dict(self.site.candidates[number].state_dict())
+        old, self.snapshot = self.snapshot, copied(weights)
+        if old is not None and not bool(neurons.all()):
+            for name, value in weights.items():
+                if value.ndim:  # rows belong to neurons; a count of batches belongs to none
+                    chosen = neurons.reshape(-1, *[1] * (value.ndim - 1))
+                    self.snapshot[name] = torch.where(chosen, value, old[name])
+        self.best, self.signs = torch.where(neurons, scores, self.best), torch.where(neurons, signs, self.signs)
 
     def accept(self) -> bool:
         """Make the snapshot a dendrite of the site, and the candidates go; without a snapshot there is no dendrite.
 
-        Returns whether there is one.
+        Its output weight starts at −sign·initial_w, which lowers the loss if δ stays as it is. Returns whether there
+        is a dendrite.
         """
         chosen = self.site.candidates[0]
         self.site.candidates = nn.ModuleList()
@@ -95,27 +141,35 @@ class SiteCandidates:
             return False
         assert isinstance(chosen, Dendrite)
         chosen.load_state_dict(self.snapshot)
-        self.site.accept(chosen)
+        start = self.settings.initial_w
+        self.site.accept(chosen, -self.signs * start if start else None)
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """All but the candidates' weights, which are the network's."""
-        plain = {name: getattr(self, name) for name in ("epochs", "best_score", "mark")}
+        plain = {name: getattr(self, name) for name in _STATE}
         statistics = [statistics.state_dict() for statistics in self.statistics]
-        return {**plain, "discarded": list(self.discarded), "snapshot": self.snapshot, "statistics": statistics}
+        return {**plain, "discarded": list(self.discarded), "statistics": statistics}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
-        self.epochs, self.best_score, self.mark = state["epochs"], state["best_score"], state["mark"]
-        self.discarded, self.snapshot = list(state["discarded"]), state["snapshot"]
+        for name in _STATE:
+            setattr(self, name, state[name])
+        self.discarded = list(state["discarded"])
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
 
 
-def _joined(calls: list[Tensor]) -> Tensor:
-    """(..., C) of each call -> (P, C) over all patterns of all calls."""
-    rows = [values.reshape(-1, values.shape[-1]) for values in calls]
-    return rows[0] if len(rows) == 1 else torch.cat(rows)
+_STATE = ("epochs", "best", "signs", "mark", "snapshot")
+
+
+def separable(module: nn.Module) -> bool:
+    """Whether every neuron has weights of its own, the rows of all parameters: linear layers and convolutions.
+
+    Recurrent, attention and message-passing modules and layer normalisation mix their neurons.
+    """
+    first, *others = in_turn(module)
+    return isinstance(first, _ROWS) and all(isinstance(other, _BY_CHANNEL) for other in others)
 
 
 def _finite(module: nn.Module) -> bool:

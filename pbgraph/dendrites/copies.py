@@ -13,12 +13,13 @@ from torch.nn.parameter import is_lazy
 from pbgraph.dendrites.errors import SiteError
 
 
-def fresh_copy(module: nn.Module) -> nn.Module:
+def fresh_copy(module: nn.Module, *, scale: float = 1.0) -> nn.Module:
     """A trainable copy of `module` with new initial weights, drawn from torch's current random stream.
 
-    Every part's ``reset_parameters()`` is called, inner parts first, so that a module that initialises its parts in
-    its own way has the last word. Raises SiteError for a parameter that none of them draws anew: all are NaN
-    beforehand, so what is NaN afterwards was forgotten.
+    Every part's ``reset_parameters()`` (or ``_reset_parameters()``, as torch's attention calls it) is called, inner
+    parts first, so that a module that initialises its parts in its own way has the last word. Weights with two axes
+    or more are then multiplied by `scale`. Raises SiteError for a parameter that none of them draws anew: all are
+    NaN beforehand, so what is NaN afterwards was forgotten.
     """
     if lazy := [name for name, parameter in module.named_parameters() if is_lazy(parameter)]:
         raise SiteError(f"its {lazy[0]} has no shape yet: run one batch through the model before it is perforated")
@@ -27,7 +28,8 @@ def fresh_copy(module: nn.Module) -> nn.Module:
         for parameter in made.parameters():
             parameter.fill_(torch.nan)
     for part in reversed(list(made.modules())):
-        if callable(reset := getattr(part, "reset_parameters", None)):
+        reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+        if callable(reset):
             reset()
     if left := [name for name, parameter in made.named_parameters() if parameter.isnan().any()]:
         owner = type(made.get_submodule(left[0].rpartition(".")[0])).__name__
@@ -35,6 +37,11 @@ def fresh_copy(module: nn.Module) -> nn.Module:
             f"no reset_parameters() draws its {left[0]} anew, so a dendrite could not start from weights of its own: "
             f"give {owner} that method, or leave the site out"
         )
+    if scale != 1.0:
+        with torch.no_grad():
+            for parameter in made.parameters():
+                if parameter.ndim > 1:
+                    parameter.mul_(scale)
     return made
 
 

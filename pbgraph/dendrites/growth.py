@@ -21,16 +21,20 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
+from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.dendrites.switching import Clock, Course, Phase, Status
@@ -49,7 +53,11 @@ class Growth:
                     group of their own with weight_decay 0, which an optimiser's default does not override
     make_scheduler  (optimiser, "neuron" or "dendrite", dendrites per site) -> schedule, or None for a constant rate;
                     it is stepped once after every step of the optimiser
+    settings        a `GrowthSettings`; `options` are single settings by name, and have the last word
     seed            of the streams "dendrite/<site>/<k>/<try>/<candidate>", from which candidates start
+    distribute      DistributedDataParallel, or a partial of it, if several processes train the network: it is applied
+                    at every switch to a neuron phase, and its result is what loss_fn is handed there. Each process
+                    makes the same Growth and hands `epoch_end` the same score
 
     phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
     is. events is its history: a line for every set of dendrites that was accepted (with the score of each site and
@@ -70,19 +78,25 @@ class Growth:
         settings: GrowthSettings | None = None,
         seed: int = 0,
         make_scheduler: MakeScheduler | None = None,
+        distribute: Callable[[nn.Module], nn.Module] | None = None,
+        **options: Any,
     ) -> None:
-        self.model, self.settings, self.seed = model, settings or GrowthSettings(), seed
+        self.model, self.seed = model, seed
+        self.settings = (settings or GrowthSettings()).changed(options)
         self.sites = sites_of(model)
         if not self.sites:
             raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
-        self._make_optimizer, self._make_scheduler = make_optimizer, make_scheduler
-        self.finished = False
-        self.epoch = 0
+        for site in self.sites.values():
+            site.role = self.settings.role
+        self._make_optimizer, self._make_scheduler, self._distribute = make_optimizer, make_scheduler, distribute
+        self.finished = self._trained = False
+        self.epoch = self._steps = self._pending = 0
         self.learning_rate = 0.0
         self.events: list[dict[str, Any]] = []
         self._course = Course()
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
+        self._processes = Processes()
         self._enter(None)
 
     @property
@@ -113,29 +127,50 @@ class Growth:
         the loss does not reach.
         """
         self._refuse_if_finished()
+        if not self._pending:
+            self.optimizer.zero_grad(set_to_none=True)
         task_loss = partial(self._task_loss, loss_fn, batch)
         if self._dendrite_phase is None:
-            loss, stepped = self._neuron_step(task_loss), True
+            loss, trained = self._add_gradients(task_loss), True
         else:
-            loss, stepped = self._dendrite_phase.step(task_loss, self.optimizer)
+            loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate)
         self._steps += 1
+        self._pending, self._trained = self._pending + 1, self._trained or trained
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
-        if stepped and self.scheduler is not None:
-            self.scheduler.step()
+        if self._pending == self.settings.accumulate:
+            self._optimise()
         return loss
 
-    def _neuron_step(self, task_loss: Callable[[], Tensor]) -> Tensor:
+    def _add_gradients(self, task_loss: Callable[[], Tensor]) -> Tensor:
         self.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
         loss = task_loss()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.settings.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
+        share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
+        share.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
+    def _optimise(self) -> None:
+        """One step of optimiser and schedule with the gradients of the pending batches, if any of them trained."""
+        pending, trained = self._pending, self._trained
+        self._pending, self._trained = 0, False
+        if not trained:
+            return
+        if pending < self.settings.accumulate:  # the rest of an epoch
+            for gradient in self._gradients().values():
+                gradient.mul_(self.settings.accumulate / pending)
+        if self._dendrite_phase is not None:
+            self._processes.add_gradients(self._dendrite_phase.parameters())
+        elif self.settings.clip_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
+
+    def _gradients(self) -> dict[str, Tensor]:
+        """Those that there are, by parameter."""
+        return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+
     def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
-        loss = loss_fn(self.model, batch)
+        loss = loss_fn(self._handed, batch)
         if not torch.isfinite(loss):
             advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
             raise TrainingError(f"the loss is {loss.item()} at step {self._steps} of a {self.phase} phase; {advice}")
@@ -148,6 +183,8 @@ class Growth:
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
+        if self._pending:
+            self._optimise()
         phase = self._dendrite_phase
         status = self._neuron_epoch_end(score) if phase is None else self._dendrite_epoch_end(phase)
         self.epoch += 1
@@ -163,13 +200,23 @@ class Growth:
         if improved:
             self._best = network_state(self.model, candidates=False)
         over = self._clock.tick(improved)
+        if self._clock.exhausted and not self.dendrites and self._clock.epochs > 2:
+            self._refuse_constant_scores()
         return self._status(improved, self._after_neuron_phase() if over else None)
+
+    def _refuse_constant_scores(self) -> None:
+        if self._course.best_score == self._course.worst_score and not self._course.tries:
+            raise TrainingError(
+                f"the validation score was {self._course.best_score} in each of the {self._clock.epochs} epochs of the "
+                "first neuron phase, so nothing can be chosen by it: check that it is computed from growth.model, "
+                "that the learning rate is not 0, and that the score is fine enough to change"
+            )
 
     def _after_neuron_phase(self) -> str:
         gained = self._course.end_cycle()
         if not gained:
             self._note("drop", dendrites=self.dendrites, tries=self._course.tries)
-        restore_network(self.model, self._best, self.settings.activation)
+        restore_network(self.model, self._best)
         return self._grow_or_finish("grow" if gained else "drop")
 
     def _grow_or_finish(self, switched: str) -> str:
@@ -178,12 +225,25 @@ class Growth:
             self.finished = True
             self._note("finish", dendrites=self.dendrites)
             return "finish"
+        without_phase = self.settings.dendrite_max_epochs == 0
         for name, site in self.sites.items():
-            for number in range(self.settings.pool):
+            for number in range(1 if without_phase else self.settings.pool):
                 with seeded(self.seed, f"dendrite/{name}/{self.dendrites}/{self._course.tries}/{number}"):
-                    site.candidates.append(site.new_dendrite(self.settings.activation))
-        self._enter(DendritePhase(self.model, self.settings))
+                    site.candidates.append(
+                        site.new_dendrite(self.settings.activation, init_scale=self.settings.init_scale)
+                    )
+        if without_phase:
+            return self._accept_untrained()
+        self._enter(DendritePhase(self.model, self.settings, self._processes))
         return switched
+
+    def _accept_untrained(self) -> str:
+        for site in self.sites.values():
+            site.accept(cast(Dendrite, site.candidates[0]))
+            site.candidates = nn.ModuleList()
+        self._enter(None)
+        self._note("accept", dendrites=self.dendrites, scores={}, discarded={})
+        return "accept"
 
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
         scores, improved = phase.end_epoch()
@@ -191,10 +251,12 @@ class Growth:
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:
+        by_layer = phase.by_layer
         scores = phase.accept()
         self._enter(None)
         if scores:
-            self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded)
+            facts = {"by_layer": by_layer} if by_layer else {}
+            self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         self._course.end_cycle()
         self._note("fail", dendrites=self.dendrites, tries=self._course.tries, discarded=phase.discarded)
@@ -204,7 +266,7 @@ class Growth:
         """Make the model the best of the whole run by validation score: structure and weights. This ends growth."""
         self.finished = True
         self._leave_dendrite_phase()
-        restore_network(self.model, self._best, self.settings.activation)
+        restore_network(self.model, self._best)
 
     def _leave_dendrite_phase(self) -> None:
         if self._dendrite_phase is not None:
@@ -218,14 +280,18 @@ class Growth:
     def _enter(self, dendrite_phase: DendritePhase | None) -> None:
         """Begin this dendrite phase or, with None, a neuron phase."""
         self._dendrite_phase = dendrite_phase
-        self._steps, self._clock = 0, self._new_clock()
+        self._steps = self._pending = 0
+        self._trained = False
+        self._clock = self._new_clock()
         self._build_optimizer()
 
     def _new_clock(self) -> Clock:
         settings = self.settings
+        fixed = settings.switching == "fixed"
         if self._dendrite_phase is not None:
-            return Clock(settings.dendrite_patience, settings.dendrite_max_epochs)
-        return Clock(settings.patience, settings.cycle_epochs if self.dendrites else settings.max_epochs)
+            return Clock(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
+        longest = settings.cycle_epochs if self.dendrites else settings.max_epochs
+        return Clock(None if fixed else settings.patience, longest)
 
     def _note(self, event: str, **facts: Any) -> None:
         self.events.append({"epoch": self.epoch, "event": event, **facts})
@@ -234,6 +300,11 @@ class Growth:
         return Status(self.phase, self.dendrites, self.best_score, improved, switched, self.finished, scores or {})
 
     def _build_optimizer(self) -> None:
+        """Optimiser and schedule for what can be trained now, and the network as loss_fn is handed it."""
+        self._handed = self.model
+        if self._distribute is not None and self._dendrite_phase is None:
+            self._handed = self._distribute(self.model)
+            self._processes = Processes(getattr(self._handed, "process_group", None))
         self.optimizer = self._make_optimizer(self._groups())
         made = self._make_scheduler
         self.scheduler = made(self.optimizer, self.phase, self.dendrites) if made else None
@@ -253,6 +324,7 @@ class Growth:
         return copied(  # type: ignore[no-any-return]
             {
                 "plain": {name: getattr(self, name) for name in _PLAIN},
+                "gradients": self._gradients() if self._pending else {},
                 "course": asdict(self._course),
                 "clock": asdict(self._clock),
                 "events": self.events,
@@ -264,6 +336,17 @@ class Growth:
             }
         )
 
+    def save(self, path: str | Path) -> None:
+        """Write the state to one safetensors file, with JSON in its header; nothing is pickled."""
+        save_state(self.state_dict(), Path(path))
+
+    def load(self, path: str | Path) -> None:
+        """Take over the state that `save` wrote; the model must be the same network, freshly perforated.
+
+        Raises SiteError if it is another one, ValueError if the file is damaged.
+        """
+        self.load_state_dict(load_state(Path(path)))
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state; the model must be the same network, freshly perforated at the same sites.
 
@@ -271,18 +354,22 @@ class Growth:
         """
         state = copied(dict(state))
         self._leave_dendrite_phase()
-        restore_network(self.model, state["network"], self.settings.activation)
+        restore_network(self.model, state["network"])
         for name in _PLAIN:
             setattr(self, name, state["plain"][name])
         self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
         self._best, self.events = state["best"], state["events"]
         if state["dendrite_phase"] is not None:
-            self._dendrite_phase = DendritePhase(self.model, self.settings)
+            self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])
         self._build_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
+        self.optimizer.zero_grad(set_to_none=True)
+        for name, gradient in state["gradients"].items():
+            parameter = self.model.get_parameter(name)
+            parameter.grad = gradient.to(parameter.device)
 
 
-_PLAIN = ("finished", "epoch", "_steps", "learning_rate")
+_PLAIN = ("finished", "epoch", "_steps", "_pending", "_trained", "learning_rate")

@@ -18,6 +18,7 @@ Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, NIPS 1990. Merging 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -47,10 +48,33 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.centred)
 
-    @property
-    def finite(self) -> bool:
-        """Whether no value is NaN or infinite."""
-        return bool(torch.isfinite(self.squares).all())
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of the activations a and errors δ of C neurons over the patterns of one batch, float64.
+
+    mean  (2, C): of a and δ;  sums (3, C): Σ (a - ā)², Σ (δ - δ̄)², Σ (a - ā)(δ - δ̄), about these means
+    """
+
+    mean: Tensor
+    sums: Tensor
+    patterns: int
+
+    @classmethod
+    def of(cls, a: Patterns, delta: Patterns) -> Moments:
+        """From the values themselves."""
+        return cls(
+            torch.stack([a.mean, delta.mean]), torch.stack([a.squares, delta.squares, a.products(delta)]), len(a)
+        )
+
+    def finite(self, row: int) -> bool:
+        """Whether no activation (row 0) or no error (row 1) is NaN or infinite."""
+        return bool(torch.isfinite(self.sums[row]).all())
+
+
+def products(off: Tensor) -> Tensor:
+    """(2, C) -> (3, C): a·a, δ·δ and a·δ."""
+    return torch.stack([off[0] * off[0], off[1] * off[1], off[0] * off[1]])
 
 
 class CandidateStatistics:
@@ -68,37 +92,36 @@ class CandidateStatistics:
         self.mean = torch.zeros(2, channels, dtype=torch.float64, device=device)
         self.moments = torch.zeros(3, channels, dtype=torch.float64, device=device)
 
-    def update(self, a: Patterns, delta: Patterns) -> None:
+    def update(self, batch: Moments) -> None:
         """Take in one batch."""
-        mean = torch.stack([a.mean, delta.mean])
-        moments = torch.stack([a.squares, delta.squares, a.products(delta)])
-        self._average(mean, moments / len(a))
-        self._merge(mean, moments, len(a))
+        self._average(batch)
+        self._merge(batch)
 
-    def _average(self, mean: Tensor, moments: Tensor) -> None:
+    def _average(self, batch: Moments) -> None:
         keep = min(DECAY, self.batches / (self.batches + 1))  # a plain mean over the first batches
-        self.running[:2].lerp_(mean, 1 - keep)
-        off = mean - self.running[:2]
-        about_running_mean = moments + torch.stack([off[0] * off[0], off[1] * off[1], off[0] * off[1]])
+        self.running[:2].lerp_(batch.mean, 1 - keep)
+        about_running_mean = batch.sums / batch.patterns + products(batch.mean - self.running[:2])
         self.running[2:].lerp_(about_running_mean, 1 - keep)
         self.batches += 1
 
-    def _merge(self, mean: Tensor, moments: Tensor, patterns: int) -> None:
-        total = self.patterns + patterns
-        step = mean - self.mean
-        between = torch.stack([step[0] * step[0], step[1] * step[1], step[0] * step[1]])
-        self.moments += moments + between * (self.patterns * patterns / total)
-        self.mean += step * (patterns / total)
+    def _merge(self, batch: Moments) -> None:
+        total = self.patterns + batch.patterns
+        step = batch.mean - self.mean
+        self.moments += batch.sums + products(step) * (self.patterns * batch.patterns / total)
+        self.mean += step * (batch.patterns / total)
         self.patterns = total
 
-    def loss(self, a: Tensor, delta: Tensor, *, normalised: bool) -> Tensor:
-        """The scalar to minimise over a batch's patterns, a and delta (P, C); only `a` gets a gradient."""
+    def loss(self, a: Tensor, delta: Tensor, patterns: int, *, normalised: bool) -> Tensor:
+        """The scalar to minimise over a batch's patterns, a and delta (P, C); only `a` gets a gradient.
+
+        patterns  of the batch: P, or of all processes together, whose losses then add up
+        """
         _, centre, a_squares, delta_squares, covariance = self.running
         weight = covariance.sign()
         if normalised:
             deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
-        pull: Tensor = (delta.detach() - centre.to(delta.dtype)) * (weight / len(a)).to(delta.dtype)  # P x C
+        pull: Tensor = (delta.detach() - centre.to(delta.dtype)) * (weight / patterns).to(delta.dtype)  # P x C
         return -(a * pull).sum()
 
     def score(self) -> Tensor:
@@ -108,6 +131,10 @@ class CandidateStatistics:
         a, delta = self.moments[:2].sqrt()
         corr: Tensor = (self.moments[2].abs() / a / delta).clamp(max=1.0)
         return corr.where(varies, torch.zeros_like(corr))
+
+    def signs(self) -> Tensor:
+        """(C,): sign of the covariance of a and δ over the epoch so far."""
+        return self.moments[2].sign()
 
     def start_epoch(self) -> None:
         """Forget the epoch; the running values stay."""

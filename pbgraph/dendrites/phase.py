@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import SiteCandidates
+from pbgraph.dendrites.dendrite import freeze_statistics
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import freeze_statistics
 
 
 class DendritePhase:
@@ -27,35 +28,34 @@ class DendritePhase:
     pools  site name -> its candidates
     """
 
-    def __init__(self, model: nn.Module, settings: GrowthSettings) -> None:
-        self.model, self.settings = model, settings
-        self.pools = {name: SiteCandidates(site) for name, site in sites_of(model).items()}
+    def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
+        self.model, self.processes = model, processes
+        self.pools = {name: SiteCandidates(site, settings, processes) for name, site in sites_of(model).items()}
         self._trainable = self._freeze()
 
-    def step(self, task_loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> tuple[Tensor, bool]:
-        """One step of every candidate on the batch of `task_loss`; (the task's loss, whether the optimiser stepped).
+    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int) -> tuple[Tensor, bool]:
+        """Add every candidate's gradient on the batch of `task_loss`, divided by `batches`, to what there is.
 
         One forward pass of the network and one backward pass for δ = ∂L/∂y' of every call of every site; the
         parameters of the network need no gradient, so none is computed. Then the candidates' own backward pass.
+        Returns the task's loss, and whether any candidate was trained.
         """
         self._set_mode()
         with self._calls_kept(), self._buffers_kept():
             loss = task_loss()
             deltas = self._output_gradients(loss)
-            losses = [one for name, pool in self.pools.items() for one in pool.objective(deltas[name], self.settings)]
-        optimizer.zero_grad(set_to_none=True)
+            losses = [one for name, pool in self.pools.items() for one in pool.objective(deltas[name])]
         if losses:
-            trained = self._parameters()
+            trained = self.parameters()
             total = torch.stack([one.double() for one in losses]).sum()
             gradients = torch.autograd.grad(total, trained, allow_unused=True)
             for parameter, gradient in zip(trained, gradients, strict=True):
-                parameter.grad = gradient
-            optimizer.step()
+                _add_gradient(parameter, gradient, batches)
         return loss.detach(), bool(losses)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement)."""
-        outcome = {name: pool.end_epoch(self.settings.threshold) for name, pool in self.pools.items()}
+        outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
     @property
@@ -67,6 +67,11 @@ class DendritePhase:
     def discarded(self) -> dict[str, int]:
         """How many candidates were discarded as not finite, for the sites where any was."""
         return {name: len(pool.discarded) for name, pool in self.pools.items() if pool.discarded}
+
+    @property
+    def by_layer(self) -> list[str]:
+        """Sites whose neurons share weights, so that a snapshot for each neuron was asked for in vain."""
+        return [name for name, pool in self.pools.items() if pool.settings.snapshot == "neuron" and not pool.by_neuron]
 
     def accept(self) -> dict[str, float]:
         """Turn the best snapshots into dendrites and end the phase; returns the score of each site that got one."""
@@ -91,7 +96,8 @@ class DendritePhase:
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
 
-    def _parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> list[nn.Parameter]:
+        """Those of all candidates."""
         return [parameter for pool in self.pools.values() for parameter in pool.site.candidates.parameters()]
 
     def _own_modules(self) -> set[nn.Module]:
@@ -99,7 +105,7 @@ class DendritePhase:
 
     def _freeze(self) -> dict[str, bool]:
         """Leave nothing but the candidates trainable; returns what was."""
-        own = {id(parameter) for parameter in self._parameters()}
+        own = {id(parameter) for parameter in self.parameters()}
         network = {name: p for name, p in self.model.named_parameters() if id(p) not in own}
         before = {name: parameter.requires_grad for name, parameter in network.items()}
         for parameter in network.values():
@@ -164,3 +170,10 @@ class DendritePhase:
                 module._buffers[name] = buffer
                 if buffer._version != version:
                     buffer.copy_(value)
+
+
+def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:
+    if gradient is None:
+        return
+    share = gradient if batches == 1 else gradient / batches
+    parameter.grad = share if parameter.grad is None else parameter.grad + share

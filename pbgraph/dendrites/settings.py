@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
-from pbgraph.dendrites.sites import ACTIVATIONS
-from pbgraph.errors import UsageError
+from pbgraph.dendrites.dendrite import ACTIVATIONS, Errors, Role
+from pbgraph.errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,23 +16,37 @@ class GrowthSettings:
 
     max_dendrites        accepted dendrites per site at the most; 0 = plain training with patience (D)
     max_tries            sets of dendrites tried in a row without a better network before growth stops (D)
+    switching            "history": a phase ends when its patience is exhausted, or at its length (P); "fixed": at its
+                         length, whatever the scores (D). Lengths are the three settings called `..._epochs`
     patience             a neuron phase ends after so many epochs without a new best score (P; theirs for TrimNet: 100)
     max_epochs           longest first neuron phase; None = no limit (D)
     cycle_epochs         longest later neuron phase; None = no limit (D)
     dendrite_patience    a dendrite phase ends after so many epochs in which no site improved (P; theirs: 100)
-    dendrite_max_epochs  longest dendrite phase; None = no limit (D)
+    dendrite_max_epochs  longest dendrite phase; None = no limit; 0 = no such phase: dendrites are accepted with their
+                         initial weights (D)
     threshold            a site improved if its score rose by more than this share of its last mark (P; theirs: 0.25)
     priming_batches      batches that only start the running means, at most one epoch of them (P; theirs: 10 or 100)
     activation           g: "tanh" (D), "sigmoid" (P) or "relu" (P)
+    init_scale           factor on the initial weights of candidates that have two axes or more (D: 1)
     objective            "raw" covariance (P) or "normalised" (D), see `pbgraph.dendrites.objective`
-    pool                 candidates per site trained side by side on the same δ; the one with the best mean score is
-                         accepted (Fahlman & Lebiere's pool; D: 1)
+    pool                 candidates per site trained side by side on the same δ (Fahlman & Lebiere's pool; D: 1)
+    snapshot             "layer": of each site the candidate and epoch with the best mean score is accepted (D);
+                         "neuron": for each neuron the weights that scored best for it, where neurons have weights of
+                         their own (linear layers and convolutions with batch normalisation); elsewhere as "layer"
+    initial_w            output weights w start at −sign(cov)·initial_w; 0 leaves the network's function bit for bit
+                         as it was (D: 0; Cascade-Correlation: not 0)
+    dendrites_trainable  whether accepted dendrites are trained in neuron phases too (P: no)
+    errors               "perforated": no error flows through a dendrite (P); "through": a control, as in any network
     clip_norm            gradients of neuron phases are scaled down to this norm; 0 = never (D). Candidates are not
                          clipped: one norm over all of them would let sites influence each other
+    accumulate           calls of `Growth.step` whose gradients are averaged into one step of the optimiser (D: 1)
+
+    The defaults marked (D) are conventions: which of them serve best is a question to the benchmark, not an answer.
     """
 
     max_dendrites: int = 5
     max_tries: int = 2
+    switching: Literal["history", "fixed"] = "history"
     patience: int = 10
     max_epochs: int | None = None
     cycle_epochs: int | None = None
@@ -40,26 +55,72 @@ class GrowthSettings:
     threshold: float = 0.25
     priming_batches: int = 10
     activation: str = "tanh"
+    init_scale: float = 1.0
     objective: Literal["normalised", "raw"] = "normalised"
     pool: int = 1
+    snapshot: Literal["layer", "neuron"] = "layer"
+    initial_w: float = 0.0
+    dendrites_trainable: bool = False
+    errors: Errors = "perforated"
     clip_norm: float = 0.0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        least = {
-            "max_dendrites": 0,
-            "max_tries": 1,
-            "patience": 1,
-            "dendrite_patience": 1,
-            "priming_batches": 0,
-            "pool": 1,
-        }
-        limits = {
-            name: 1 for name in ("max_epochs", "cycle_epochs", "dendrite_max_epochs") if getattr(self, name) is not None
-        }
-        for name, bound in (least | limits | {"threshold": 0, "clip_norm": 0}).items():
-            if getattr(self, name) < bound:
-                raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {bound}")
-        if self.activation not in ACTIVATIONS:
-            raise UsageError(f"setting activation is {self.activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
-        if self.objective not in ("normalised", "raw"):
-            raise UsageError(f"setting objective is {self.objective!r}; it must be 'normalised' or 'raw'")
+        for name, bound in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= bound:
+                raise UsageError(f"setting {name} is {value}; it must be at least {bound}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"setting {name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
+        if not self.init_scale > 0:
+            raise UsageError(f"setting init_scale is {self.init_scale}; it must be more than 0")
+        if self.switching == "fixed" and (open_ended := [name for name in _LENGTHS if getattr(self, name) is None]):
+            raise UsageError(f"switching is 'fixed' but setting {open_ended[0]} is None; give it a number of epochs")
+        if self.dendrite_max_epochs == 0 and self.initial_w:
+            raise UsageError(
+                f"setting initial_w is {self.initial_w} without a dendrite phase to find its sign; "
+                "set it to 0, or dendrite_max_epochs to 1 or more"
+            )
+
+    def changed(self, changes: Mapping[str, Any]) -> GrowthSettings:
+        """These settings with some of them changed; raises UsageError for an unknown name, with the nearest one.
+
+        >>> GrowthSettings().changed({"patience": 3}).patience
+        3
+        """
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise unknown_name("setting", name, known)
+        return replace(self, **changes)
+
+    @property
+    def role(self) -> Role:
+        """How accepted dendrites take part in the backward pass."""
+        return Role(self.errors, self.dendrites_trainable)
+
+
+_LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
+_LEAST = {
+    "max_dendrites": 0,
+    "max_tries": 1,
+    "patience": 1,
+    "max_epochs": 1,
+    "cycle_epochs": 1,
+    "dendrite_patience": 1,
+    "dendrite_max_epochs": 0,
+    "threshold": 0,
+    "priming_batches": 0,
+    "pool": 1,
+    "initial_w": 0,
+    "clip_norm": 0,
+    "accumulate": 1,
+}
+_CHOICES = {
+    "switching": ("history", "fixed"),
+    "activation": tuple(ACTIVATIONS),
+    "objective": ("normalised", "raw"),
+    "snapshot": ("layer", "neuron"),
+    "errors": ("perforated", "through"),
+}

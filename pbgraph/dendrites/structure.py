@@ -1,10 +1,11 @@
-"""A perforated network as data: how many dendrites each site has, and all weights."""
+"""A perforated network as data: the dendrites of each site, by their activations, and all weights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import SiteError
@@ -17,8 +18,8 @@ def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
     sites = sites_of(model)
     structure = {
         name: {
-            "dendrites": len(site.dendrites),
-            "candidates": len(site.candidates) if candidates else 0,
+            "dendrites": [dendrite.activation for dendrite in site.dendrites],
+            "candidates": [candidate.activation for candidate in site.candidates] if candidates else [],
             "channels": site.channels,
         }
         for name, site in sites.items()
@@ -28,7 +29,7 @@ def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
     return {"structure": structure, "weights": copied(weights)}
 
 
-def restore_network(model: nn.Module, state: dict[str, Any], activation: str) -> None:
+def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
     """Make the model what it was when `network_state` looked at it: structure and weights.
 
     Raises SiteError if the state is of a network with other sites or other sizes.
@@ -42,8 +43,17 @@ def restore_network(model: nn.Module, state: dict[str, Any], activation: str) ->
     for name, counts in structure.items():
         sites[name].channels = counts["channels"]
         with seeded(0, "overwritten"):
-            sites[name].resize(counts["dendrites"], counts["candidates"], activation)
-    try:
-        model.load_state_dict(state["weights"])
-    except RuntimeError as error:
-        raise SiteError(f"the state was saved for another network; build the same one first: {error}") from error
+            sites[name].resize(counts["dendrites"], counts["candidates"])
+    if wrong := _mismatch(model.state_dict(), state["weights"], sites):
+        raise SiteError(f"the state was saved for another network, {wrong}: build the same one first")
+    model.load_state_dict(state["weights"])
+
+
+def _mismatch(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], sites: Iterable[str]) -> str | None:
+    """The first tensor that is not the same in both, and the site it belongs to."""
+    for name in (*ours, *theirs):
+        own, other = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
+        if own != other:
+            site = next((f"at site {site!r}" for site in sites if name.startswith(f"{site}.")), "outside its sites")
+            return f"{site}: {name} is {other} in the state and {own} here"
+    return None

@@ -37,10 +37,11 @@ class Status:
 class Clock:
     """The length of a phase: it is over after `patience` epochs in a row without improvement, or `longest` in all.
 
+    patience  None: only the length counts
     epochs  of the phase so far;  stale  those since the last improvement
     """
 
-    patience: int
+    patience: int | None
     longest: int | None = None
     epochs: int = 0
     stale: int = 0
@@ -54,7 +55,12 @@ class Clock:
         """
         self.epochs += 1
         self.stale = 0 if improved else self.stale + 1
-        return self.stale >= self.patience or self.epochs == self.longest
+        return self.exhausted or self.epochs == self.longest
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience is at an end."""
+        return self.patience is not None and self.stale >= self.patience
 
 
 @dataclass
@@ -62,11 +68,13 @@ class Course:
     """The whole run: the best validation score, and how often dendrites failed to beat it.
 
     best_score, best_epoch  of the run so far; None and -1 before the first epoch; an equal score is no improvement
+    worst_score             of the run so far
     gained                  whether the network of this cycle set a best score
     tries                   failed tries in a row
     """
 
     best_score: float | None = None
+    worst_score: float | None = None
     best_epoch: int = -1
     gained: bool = False
     tries: int = 0
@@ -76,6 +84,7 @@ class Course:
         improved = self.best_score is None or score > self.best_score
         if improved:
             self.best_score, self.best_epoch, self.gained = score, epoch, True
+        self.worst_score = score if self.worst_score is None else min(score, self.worst_score)
         return improved
 
     def end_cycle(self) -> bool:

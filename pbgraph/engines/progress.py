@@ -14,8 +14,8 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from pbgraph.engines.base import Progress
-from pbgraph.engines.work import duration
 from pbgraph.records import RunRecord, RunSpec
+from pbgraph.words import duration
 
 if TYPE_CHECKING:
     from pbgraph.engines.work import Work

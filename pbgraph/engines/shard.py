@@ -6,6 +6,7 @@ finished, so that tasks started at different times never do the same run.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -34,6 +35,18 @@ def parse_shard(text: str) -> Shard:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"shard {text!r} is not i/n with 1 <= i <= n; the second of eight parts is --shard 2/8")
     return Shard(int(match[1]), int(match[2]))
+
+
+def array_shard() -> Shard:
+    """The part that belongs to this task of a SLURM job array; raises UsageError outside of one."""
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    try:
+        number, first, count = (int(os.environ[name]) for name in names)
+    except (KeyError, ValueError) as error:
+        raise UsageError(
+            f"--engine shard needs --shard I/N, or a SLURM job array, which sets {', '.join(names)}; here: {error}"
+        ) from error
+    return parse_shard(f"{number - first + 1}/{count}")
 
 
 def part_of(plan: Plan, shard: Shard) -> Plan:

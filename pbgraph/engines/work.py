@@ -8,6 +8,7 @@ from statistics import median
 
 from pbgraph.plan import Plan
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
+from pbgraph.words import duration, ranges
 
 SECONDS_PER_EPOCH = {  # Tox21, one thread of an AMD EPYC; used until a run of the arm is finished
     "random-forest/fit": 20.0,
@@ -118,31 +119,3 @@ def _describe_arm(work: Work, arm: str) -> str:
     seeds = ranges([spec.seed for spec in specs])
     each = f", about {duration(work.seconds.get(specs[0].key))} each" if todo else ""
     return f"  {arm:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Sorted numbers, neighbours joined.
-
-    >>> ranges([70, 68, 69, 100])
-    '68-70, 100'
-    """
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds for people.
-
-    >>> duration(75), duration(4000), duration(None)
-    ('1:15', '1:06:40', '-')
-    """
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -91,13 +92,18 @@ def longest_run(settings: PerforatedSettings) -> int:
 
 def fit(task: FitTask) -> Fitted:
     """Train, grow, train; keep the best network of the whole run by validation score."""
+    return fit_growing(task)
+
+
+def fit_growing(task: FitTask, **options: Any) -> Fitted:
+    """As `fit`, with these settings of `GrowthSettings` instead of what a perforated run has."""
     assert isinstance(task.model, Architecture)
     settings: PerforatedSettings = task.settings
     loss_fn = make_loss(task)
     growth = Growth(
         perforate(build_model(task), sites=task.model.dendrite_sites),
         make_optimizer(settings),
-        settings=growth_settings(settings),
+        settings=growth_settings(settings).changed(options),
         seed=task.seed,
         make_scheduler=partial(_scheduler, task),
     )

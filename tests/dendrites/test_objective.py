@@ -5,14 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pbgraph.dendrites.objective import DECAY, CandidateStatistics, Patterns
+from pbgraph.dendrites.objective import DECAY, CandidateStatistics, Moments, Patterns
+
+
+def moments_of(a, delta):
+    return Moments.of(Patterns(a), Patterns(delta))
 
 
 def statistics_of(batches):
     """Statistics after batches of (a, δ)."""
     statistics = CandidateStatistics(batches[0][0].shape[1], torch.device("cpu"))
     for a, delta in batches:
-        statistics.update(Patterns(a), Patterns(delta))
+        statistics.update(moments_of(a, delta))
     return statistics
 
 
@@ -62,7 +66,7 @@ def test_a_new_epoch_forgets_the_score_and_keeps_the_running_values():
     running = statistics.running.clone()
     statistics.start_epoch()
     assert torch.equal(statistics.running, running)
-    statistics.update(*map(Patterns, batches[2]))
+    statistics.update(moments_of(*batches[2]))
     np.testing.assert_allclose(statistics.score().numpy(), pearson(batches[2:]), rtol=1e-12)
 
 
@@ -77,7 +81,7 @@ def test_running_values_are_exponential_averages_over_batches():
         mean = keep * mean + (1 - keep) * np.stack([a.numpy().mean(0), delta.numpy().mean(0)])
         x, e = a.numpy() - mean[0], delta.numpy() - mean[1]
         moments = keep * moments + (1 - keep) * np.stack([(x * x).mean(0), (e * e).mean(0), (x * e).mean(0)])
-        statistics.update(Patterns(a), Patterns(delta))
+        statistics.update(moments_of(a, delta))
         np.testing.assert_allclose(statistics.running.numpy(), np.concatenate([mean, moments]), rtol=1e-9, atol=1e-12)
     assert DECAY == 0.99
 
@@ -88,7 +92,7 @@ def test_loss_is_minus_the_signed_covariance_with_its_constants(normalised):
     batches = [(a, delta * torch.tensor([1.0, -1.0, 1e-6])) for a, delta in batches]
     statistics = statistics_of(batches)
     a, delta = batches[1][0].clone().requires_grad_(), batches[1][1].clone().requires_grad_()
-    statistics.loss(a, delta, normalised=normalised).backward()
+    statistics.loss(a, delta, 110, normalised=normalised).backward()
     _, centre, a_squares, delta_squares, covariance = statistics.running.numpy()
     n = np.sqrt(a_squares * delta_squares) if normalised else 1.0
     expected = -np.sign(covariance) * (batches[1][1].numpy() - centre) / n / 110
@@ -104,7 +108,7 @@ def test_normalised_loss_has_no_scale_and_raw_loss_has():
         statistics = statistics_of([(a, delta)])
         for normalised in (True, False):
             leaf = a.clone().requires_grad_()
-            statistics.loss(leaf, delta, normalised=normalised).backward()
+            statistics.loss(leaf, delta, len(leaf), normalised=normalised).backward()
             gradients[scale, normalised] = leaf.grad
     torch.testing.assert_close(gradients[1.0, True], gradients[1e-9, True], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(gradients[1.0, False] * 1e-9, gradients[1e-9, False], rtol=1e-4, atol=1e-16)
@@ -115,7 +119,7 @@ def test_a_neuron_without_error_is_left_alone(scale):
     a = torch.randn(20, 2)
     delta = torch.randn(20, 2) * torch.tensor([1.0, scale])
     leaf = a.clone().requires_grad_()
-    statistics_of([(a, delta)]).loss(leaf, delta, normalised=True).backward()
+    statistics_of([(a, delta)]).loss(leaf, delta, len(leaf), normalised=True).backward()
     assert torch.isfinite(leaf.grad).all()
     assert (leaf.grad[:, 1] == 0).all()
     assert (leaf.grad[:, 0] != 0).all()
@@ -129,11 +133,12 @@ def test_half_precision_values_are_summed_in_single_precision_or_finer():
 
 
 def test_values_that_are_not_finite_are_noticed():
-    assert Patterns(torch.ones(3, 2)).finite
-    for bad in (torch.nan, torch.inf, -torch.inf):
+    for bad in (0.0, torch.nan, torch.inf, -torch.inf):
         values = torch.ones(3, 2)
         values[1, 1] = bad
-        assert not Patterns(values).finite
+        assert moments_of(values, torch.ones(3, 2)).finite(0) == (bad == 0)
+        assert moments_of(values, torch.ones(3, 2)).finite(1)
+        assert moments_of(torch.ones(3, 2), values).finite(1) == (bad == 0)
 
 
 def test_state_goes_there_and_back():
@@ -142,6 +147,6 @@ def test_state_goes_there_and_back():
     again.load_state_dict(statistics.state_dict())
     batch = random_batches(6, [8])[0]
     for one in (statistics, again):
-        one.update(*map(Patterns, batch))
+        one.update(moments_of(*batch))
     assert torch.equal(statistics.running, again.running)
     assert torch.equal(statistics.score(), again.score())

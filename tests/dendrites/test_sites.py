@@ -127,7 +127,7 @@ def test_a_state_kept_over_a_change_of_dendrites_is_an_error():
     site = sites_of(with_dendrites(network(), 1))["cell"]
     x = torch.randn(5, 4, dtype=torch.float64)
     _, handed = site(x, x)
-    site.resize(2, 0, "tanh")
+    site.resize(["tanh"] * 2, [])
     with pytest.raises(SiteError, match="'cell' was handed a state from before"):
         site(x, handed)
 
@@ -283,6 +283,16 @@ class Sum(Pair):
         return self.linear(x).sum()
 
 
+class Choices(Pair):
+    def forward(self, x):
+        return self.linear(x).argmax(1), x
+
+
+class Named(Pair):
+    def forward(self, x):
+        return {"y": self.linear(x)}
+
+
 class NotRecurrent(Cell):
     def forward(self, x, state):
         return super().forward(x, state)[0]
@@ -291,8 +301,9 @@ class NotRecurrent(Cell):
 @pytest.mark.parametrize(
     ("module", "inputs", "message"),
     [
-        (Pair(), 1, "site 'it' returns a tuple"),
-        (Sum(), 1, "site 'it' returns a tensor without axes"),
+        (Named(), 1, "site 'it' returns a dict; a site returns a tensor of real numbers with its neurons on axis -1"),
+        (Sum(), 1, "site 'it' returns a tensor of float32 with 0 axes"),
+        (Choices(), 1, "site 'it' returns a tensor of int64 with 1 axes"),
         (NotRecurrent(2), 2, "site 'it' sets recurrent_state = True but returns a Tensor"),
     ],
 )
@@ -305,7 +316,7 @@ def test_outputs_that_no_site_can_have_are_errors_that_name_it(module, inputs, m
 def test_a_changing_number_of_neurons_is_an_error():
     model = perforate(nn.ModuleDict({"it": Transposed()}), ["it"])
     model["it"](torch.randn(3, 2))
-    with pytest.raises(SiteError, match=r"site 'it' had 3 neurons on the last axis and now has 5"):
+    with pytest.raises(SiteError, match=r"site 'it' had 3 neurons on axis -1 and now has 5"):
         model["it"](torch.randn(5, 2))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fake_runner import PROVENANCE, make_record
 from pbgraph.engines.shard import parse_shard, part_of
-from pbgraph.engines.work import SEEDS_TOGETHER, describe, duration, ranges, survey
+from pbgraph.engines.work import SEEDS_TOGETHER, describe, survey
 from pbgraph.errors import UsageError
 from pbgraph.plan import plan
 from pbgraph.records import ResultsFolder, RunRecord
@@ -107,8 +107,3 @@ def test_shards_are_disjoint_and_whole_and_keep_controls_with_their_pairs(made):
 def test_a_shard_must_be_one_of_its_parts(text):
     with pytest.raises(UsageError, match="--shard 2/8"):
         parse_shard(text)
-
-
-def test_numbers_for_people():
-    assert ranges([3, 1, 2, 9]) == "1-3, 9"
-    assert duration(59.7) == "1:00"

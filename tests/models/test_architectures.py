@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pbgraph.dendrites import Growth, perforate, report_of
 from pbgraph.graph import MolGraph
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.ops.kernels import definitions_only
@@ -142,3 +143,24 @@ def test_unknown_sizes_are_refused(name: str) -> None:
         architecture(name).config(hidden=0)
     with pytest.raises(UsageError, match=r"dropout is 1\.0"):
         architecture(name).config(dropout=1.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_sites_are_found_and_grow(name: str) -> None:
+    """Without a line of the architecture's own about dendrites: one cycle of one epoch per phase."""
+    model = perforate(build(name, hidden=4))
+    grown = Growth(
+        model,
+        lambda groups: torch.optim.Adam(groups, lr=1e-2),
+        max_dendrites=1,
+        max_epochs=1,
+        cycle_epochs=1,
+        dendrite_max_epochs=1,
+        priming_batches=0,
+    )
+    batch, scores = as_batch(molecules([3, 5, 2, 4])), {}
+    while not grown.finished:
+        grown.step(lambda model, batch: (model(batch) - 1.0).square().mean(), batch)
+        scores |= grown.epoch_end(float(grown.epoch)).site_scores
+    assert scores.keys() == report_of(model).sites.keys()
+    assert all(len(site.dendrites) == 1 for site in grown.sites.values())

@@ -1,0 +1,213 @@
+"""The command line: ``python -m pbgraph.bench``, or ``pbgraph`` for short.
+
+Progress and log go to stderr, results to stdout. Exit codes: 0 done, 1 a run failed, 2 wrong usage, 3 data not
+to be had, 130 interrupted with nothing lost. What the commands do is in `pbgraph.commands`; everything heavy is
+imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pbgraph import __version__, commands
+from pbgraph.engines.shard import parse_shard
+from pbgraph.errors import PbgraphError, UsageError, unknown_name
+from pbgraph.presets import PRESETS
+
+COMMANDS = {
+    "ls": "list what is registered",
+    "table": "show the results of a task, from its records alone",
+    "compare": "show the paired difference of two arms, A - B",
+    "data": "list data sets, fetch or audit one",
+}
+EXAMPLES = """examples:
+  python -m pbgraph.bench tox21                         what is missing of the default plan, then the table
+  python -m pbgraph.bench tox21 --preset smoke          a minute's trial
+  python -m pbgraph.bench tox21 --models gin --seeds 68-72 --split scaffold
+  python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_OnceToStderr()], force=True)
+    try:
+        args = _parse(list(sys.argv[1:] if argv is None else argv))
+        code: int = args.command(args)
+        sys.stdout.flush()
+    except PbgraphError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except BrokenPipeError:  # the reader has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _say(str(error), 1)
+    return code
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    tasks = commands.task_names()
+    known = [*tasks, *COMMANDS]
+    if not argv:
+        raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
+    if not argv[0].startswith("-") and argv[0] not in known:
+        raise unknown_name("task or command", argv[0], known)
+    return _parser(tasks).parse_args(argv)
+
+
+def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m pbgraph.bench",
+        description="Do perforated dendrites make graph neural networks better?",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pbgraph {__version__}")
+    each = parser.add_subparsers(metavar="TASK | COMMAND", required=True)
+    for task in tasks:
+        _add_run_arguments(
+            each.add_parser(task, help="run what is missing of a plan on this task, then show the table"), task
+        )
+    _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
+    _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
+    _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
+    _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
+    return parser
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
+    parser.set_defaults(command=commands.benchmark, task=task)
+    add = parser.add_argument
+    _add_selection_arguments(parser)
+    _add_arm_arguments(parser)
+    _add_data_folder_arguments(parser)
+    add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
+    add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
+    add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
+    add("--device", type=_one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--preset", type=_one_of("preset", PRESETS), default="default", help=f"{', '.join(PRESETS)} (default: default)")
+    add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
+    add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
+
+
+def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models; see 'ls models'")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these training methods; see 'ls methods'")
+
+
+def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing")
+
+
+def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.ls)
+    parser.add_argument(
+        "kind", nargs="?", type=_one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.table)
+    parser.add_argument("task", metavar="TASK")
+    _add_selection_arguments(parser)
+    _add_arm_arguments(parser)
+    formats = ", ".join(commands.FORMATS)
+    parser.add_argument(
+        "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the learning curves: .png, .svg or .pdf")
+
+
+def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.compare)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
+    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    _add_selection_arguments(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.data)
+    parser.add_argument("action", type=_one_of("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
+    parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
+    _add_data_folder_arguments(parser)
+
+
+def _seeds(text: str) -> list[int]:
+    """One word of ``--seeds``: numbers and ranges, joined by commas."""
+    return [seed for part in text.split(",") for seed in _range(part)]
+
+
+def _range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise UsageError(f"seed {text!r} is neither a number nor a range such as 68-72")
+    start, stop = int(first), int(last or first)
+    if stop < start:
+        raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
+    return range(start, stop + 1)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--jobs {text}: expected the number of worker processes, at least 1")
+    return int(text)
+
+
+def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+        return name
+
+    return check
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as the rest of pbgraph does: in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+class _OnceToStderr(logging.Handler):
+    """Writes each message once, to what is stderr at that time: a live display puts itself in its place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if text not in self._seen:
+            self._seen.add(text)
+            print(text, file=sys.stderr)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"pbgraph: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

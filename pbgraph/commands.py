@@ -1,0 +1,269 @@
+"""What each command of `pbgraph.bench` does with its arguments; heavy imports are made here, when they are needed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from pbgraph.errors import PbgraphError, UsageError, unknown_name
+from pbgraph.presets import preset
+from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.registry import Registry
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.plan import Plan
+    from pbgraph.stats import Interval
+    from pbgraph.tables import Comparison, Table
+
+log = logging.getLogger(__name__)
+
+KINDS = {
+    "tasks": "pbgraph.datasets.base:DATASETS",
+    "models": "pbgraph.models.base:MODELS",
+    "methods": "pbgraph.methods.base:METHODS",
+    "splits": "pbgraph.splits:SPLITS",
+    "metrics": "pbgraph.metrics:METRICS",
+}
+FORMATS = ("md", "csv", "json")
+DATA_ACTIONS = ("ls", "fetch", "audit")
+
+
+def task_names() -> list[str]:
+    """Names of the registered tasks; imports none of them."""
+    return Registry[Any]("task", "pbgraph.datasets", object).names()
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed."""
+    from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.source import find
+    from pbgraph.engines.local import cores, run_all
+    from pbgraph.engines.progress import shown
+    from pbgraph.engines.work import describe, survey
+    from pbgraph.runner import Folders
+
+    plan, results = _plan(args), ResultsFolder(args.results)
+    work = survey(plan, results, retry_failed=args.retry_failed)
+    device = _device(args.device)
+    jobs = args.jobs or (cores() if device == "cpu" else 1)
+    if args.dry_run:
+        print(describe(work, jobs))
+        return 0
+    if work.todo:
+        find(DATASETS.get(plan.task), folder=args.data, offline=args.offline)
+        results.check_writable()
+    print(describe(work, jobs), file=sys.stderr)
+    if work.todo:
+        folders = Folders(args.results, data=args.data, offline=args.offline)
+        with shown(work, jobs) as progress:
+            run_all(work, folders, jobs=jobs, device=device, progress=progress)
+    return _show(plan, results)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from pbgraph.engines.shard import array_shard, part_of
+    from pbgraph.plan import plan
+
+    chosen = plan(
+        args.task,
+        args.preset,
+        models=args.models,
+        methods=args.methods,
+        seeds=_flat(args.seeds),
+        split=args.split,
+    )
+    if args.shard is None and args.engine != "shard":
+        return chosen
+    return part_of(chosen, args.shard or array_shard())
+
+
+def _flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:
+    return None if seeds is None else [seed for part in seeds for seed in part]
+
+
+def _device(name: str) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UsageError("--device cuda: torch finds no usable GPU here; leave it out, or see 'GPU or not' in README")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def _show(plan: Plan, results: ResultsFolder) -> int:
+    """Print the table of the plan's own runs."""
+    from pbgraph.formats import to_markdown
+    from pbgraph.tables import make_table
+
+    found = {spec.key: results.find(spec) for spec in plan.specs}
+    records = [record for record in found.values() if record is not None]
+    failed = [record for record in records if record.status == "failed"]
+    for record in failed:
+        log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
+    if len(failed) < len(records):
+        print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
+    return 1 if failed else 0
+
+
+def table(args: argparse.Namespace) -> int:
+    """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
+    from pbgraph.figures import draw_learning_curves
+    from pbgraph.formats import FORMATS
+
+    records, made = _table(args)
+    print(FORMATS[args.format](made), end="")
+    if args.figure is not None:
+        models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
+        model = models[0] if models else made.arms[0].split("/")[0]
+        draw_learning_curves(
+            [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
+        )
+    return 0
+
+
+def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
+    """The records that the arguments choose, and their table."""
+    from pbgraph.tables import make_table
+
+    records, seeds = _records(args), _seeds(args)
+    declared = ["/".join(arm) for arm in preset(args.preset).arms]
+    arms = [
+        arm
+        for arm in dict.fromkeys([*declared, *(record.spec.arm for record in records if record.spec.seed in seeds)])
+        for model, method in [arm.split("/")]
+        if args.models is None or model in args.models
+        if args.methods is None or method in args.methods
+    ]
+    others = sorted({record.spec.seed for record in records} - set(seeds))
+    if others:
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
+    return records, make_table(records, arms=arms, seeds=seeds)
+
+
+def _records(args: argparse.Namespace) -> list[RunRecord]:
+    """The records of the task, preset and split that the arguments name."""
+    if args.task not in task_names():
+        raise unknown_name("task", args.task, task_names())
+    found = ResultsFolder(args.results).records(args.task)
+    split = args.split or _usual_split(args.task)
+    mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
+    if not mine:
+        raise UsageError(
+            f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
+            f"'python -m pbgraph.bench {args.task} --preset {args.preset}' makes them"
+        )
+    return mine
+
+
+def _usual_split(task: str) -> str:
+    from pbgraph.datasets.base import DATASETS
+
+    return DATASETS.get(task).split
+
+
+def _seeds(args: argparse.Namespace) -> list[int]:
+    chosen = _flat(args.seeds)
+    return list(preset(args.preset).seeds) if chosen is None else list(dict.fromkeys(chosen))
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
+    from pbgraph import tables
+    from pbgraph.formats import comparison_lines
+
+    records, seeds = _records(args), _seeds(args)
+    known = sorted({record.spec.arm for record in records})
+    for arm in (args.a, args.b):
+        if arm not in known:
+            raise unknown_name("arm", arm, known)
+    made = tables.make_table(records, arms=[args.a, args.b], seeds=seeds)
+    found = tables.compare(records, args.a, args.b, seeds=seeds)
+    a, b = (next(row for row in made.rows if row.arm == arm) for arm in (args.a, args.b))
+    scores = {seed: (a.test[seed], b.test[seed]) for seed in found.seeds}
+    print(comparison_lines(found, scores, _bootstrap(args, records, found)), end="")
+    return 0
+
+
+def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
+    """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    from pbgraph.predictions import paired_predictions
+    from pbgraph.stats import hierarchical_bootstrap
+
+    by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
+    pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
+    try:
+        return hierarchical_bootstrap([paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs])
+    except FileNotFoundError as error:
+        log.warning("no bootstrap interval: %s is not there", error.filename)
+        return None
+
+
+def ls(args: argparse.Namespace) -> int:
+    """List registered names with version and source; one that cannot be imported is shown with the reason."""
+    kinds = [args.kind] if args.kind else list(KINDS)
+    listed = {kind: [_entry(resolve_name(KINDS[kind]), name) for name in resolve_name(KINDS[kind])] for kind in kinds}
+    if args.json:
+        print(json.dumps(listed, indent=1))
+        return 0
+    for kind, entries in listed.items():
+        print(kind)
+        for entry in entries:
+            version = "" if entry["version"] is None else f"v{entry['version']}"
+            print(f"  {entry['name']:<16} {version:<4} {entry['source']}")
+    return 0
+
+
+def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
+    try:
+        value = registry.get(name)
+    except PbgraphError as error:
+        return {"name": name, "version": None, "source": f"broken: {error}"}
+    return {"name": name, "version": value.version, "source": value.source}
+
+
+def data(args: argparse.Namespace) -> int:
+    """List the data sets and where they are; fetch one; or count what is in it."""
+    from pbgraph.datasets.base import DATASETS
+
+    if args.action == "ls":
+        for name in DATASETS if args.task is None else [args.task]:
+            _print_dataset(DATASETS.get(name), args)
+        return 0
+    if args.task is None:
+        raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
+    act = _fetch if args.action == "fetch" else _audit
+    act(DATASETS.get(args.task), args)
+    return 0
+
+
+def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.source import locate
+
+    where = locate(dataset, args.data) or "not on this machine yet"
+    print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
+
+
+def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.source import find, locate
+
+    find(dataset, folder=args.data, offline=args.offline)
+    print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+
+
+def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.audit import audit
+    from pbgraph.datasets.load import load
+    from pbgraph.formats import audit_text
+    from pbgraph.presets import preset
+    from pbgraph.splits import SPLITS
+
+    molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
+    splitter = SPLITS.get(dataset.split)
+    facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
+    print(audit_text(facts, dataset.tasks), end="")

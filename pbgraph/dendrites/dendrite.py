@@ -1,0 +1,114 @@
+"""One dendrite of every neuron of a site, and how dendrites take part in forward and backward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pbgraph.dendrites.copies import fresh_copy
+from pbgraph.dendrites.outputs import opened
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+}
+Errors = Literal["perforated", "through"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """How the accepted dendrites of a site take part in the backward pass of the task's loss.
+
+    errors     "perforated": none flows through a dendrite; "through": as in any network
+    trainable  whether the dendrites' own weights get gradients
+    """
+
+    errors: Errors = "perforated"
+    trainable: bool = False
+
+
+class Deputy(nn.Module):
+    """Stands where a user's module `parent` stood, and answers for its attributes: in_features, weight, ..."""
+
+    parent: nn.Module
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "parent" or name.startswith("__"):
+                raise
+            return getattr(self.parent, name)
+
+
+class Dendrite(nn.Module):
+    """One dendrite of every neuron of a site: M_k (`module`) and the weights u_kj from its k predecessors (`cascade`).
+
+    parent      the module M that it is a fresh copy of
+    channels    C
+    axis        the neurons' axis in what M returns, counted from the last one, -1
+    activation  name of g
+    init_scale  factor on the initial weights of M_k that have two axes or more
+    accepted    whether it is a fixed function by now, rather than something in training
+    """
+
+    def __init__(
+        self,
+        parent: nn.Module,
+        *,
+        channels: int,
+        predecessors: int,
+        activation: str,
+        axis: int = -1,
+        init_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.module = fresh_copy(parent, scale=init_scale)
+        self.cascade = nn.ParameterList(zeros(parent, channels) for _ in range(predecessors))
+        self.activation, self.axis = activation, axis
+        self.accepted = False
+
+    def forward(self, earlier: Sequence[Tensor], inputs: Sequence[Any], named: dict[str, Any]) -> tuple[Tensor, Any]:
+        """(activations a_1 .. a_{k-1}, inputs of the site) -> (a_k, all that M_k returned)."""
+        output = self.module(*inputs, **named)
+        z = opened(output)
+        for u, a in zip(self.cascade, earlier, strict=True):
+            z = add_scaled(z, u, a, self.axis)
+        return ACTIVATIONS[self.activation](z), output
+
+    def accept(self, *, trainable: bool = False) -> Dendrite:
+        """Make it part of the network: a fixed function unless it is `trainable`; returns itself."""
+        self.requires_grad_(trainable).zero_grad(set_to_none=True)
+        self.accepted = not trainable
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Dendrite:
+        """As of any module, except that the statistics of a fixed function stay frozen."""
+        super().train(mode)
+        if self.accepted:
+            freeze_statistics(self.modules())
+        return self
+
+
+def add_scaled(y: Tensor, weight: Tensor, a: Tensor, axis: int) -> Tensor:
+    """Y + weight ⊙ a, with weight (C,) along `axis` of y and a; the type of y is kept, as autocast requires."""
+    if axis != -1:
+        weight = weight.reshape(-1, *[1] * (-axis - 1))
+    return torch.addcmul(y, weight.to(y.dtype), a.to(y.dtype))
+
+
+def zeros(module: nn.Module, channels: int) -> Tensor:
+    """(C,) zeros of the type and on the device of the module's weights."""
+    return next(module.parameters()).new_zeros(channels)
+
+
+def freeze_statistics(modules: Iterable[nn.Module]) -> None:
+    """Let the normalisation layers among `modules` use their running statistics and leave them as they are."""
+    for module in modules:
+        if module._buffers.get("running_mean") is not None:
+            module.eval()

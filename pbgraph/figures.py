@@ -1,0 +1,83 @@
+"""Pictures of runs, drawn from records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pbgraph.errors import UsageError
+from pbgraph.records import Epoch, RunRecord
+
+COLOURS = {"backprop": "#444444", "perforated": "#c8102e", "continued": "#1f6fb2"}
+PHASE_COLOUR = "#f3c9a5"
+PANELS = 3
+SPAN = 0.1  # of the score axis, below the best score: the first epochs' steep rise is cut off
+
+
+def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Sequence[int]) -> None:
+    """Validation ROC-AUC over epochs, a panel for each of the first seeds: phases shaded, arrivals of dendrites marked.
+
+    records  of one model, finished; the shading is that of its perforated run
+    path     its suffix says which format: .png, .svg or .pdf
+    A ring marks the epoch whose network was selected. Scores more than `SPAN` below the best are cut off.
+    Raises UsageError if no run has a history, or for a suffix that matplotlib does not know.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    drawn = [record for record in records if record.status == "finished" and len(record.history) > 1]
+    shown = [seed for seed in seeds if any(record.spec.seed == seed for record in drawn)][:PANELS]
+    if not shown:
+        raise UsageError("no finished run with a history of epochs: there is no learning curve to draw")
+    figure, axes = pyplot.subplots(
+        1, len(shown), figsize=(max(4.2 * len(shown), 7.0), 3.4), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, seed in zip(axes[0], shown, strict=True):
+        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed])
+        axis.set_title(f"{drawn[0].spec.model}, seed {seed}", fontsize=10)
+        axis.set_xlabel("epoch")
+    axes[0][0].set_ylabel("validation ROC-AUC")
+    scores = [line.valid for record in drawn for line in record.history if line.valid is not None]
+    axes[0][0].set_ylim(max(scores) - SPAN, max(scores) + 0.1 * SPAN)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    try:
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except ValueError as error:
+        raise UsageError(f"figure {path}: {error}; give a name that ends in .png, .svg or .pdf") from error
+    finally:
+        pyplot.close(figure)
+
+
+def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
+    for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
+        colour = COLOURS.get(record.spec.method)
+        scores = [line.valid for line in record.history]
+        axis.plot(range(len(scores)), scores, color=colour, linewidth=1.2, label=record.spec.method)
+        if record.selection is not None and record.selection.score is not None:
+            axis.plot(
+                record.selection.epoch, record.selection.score, "o", markersize=7, markerfacecolor="none", color=colour
+            )
+        for number, (first, last) in enumerate(dendrite_phases(record.history)):
+            label = "dendrite phase" if number == 0 else None
+            axis.axvspan(first, last, color=PHASE_COLOUR, alpha=0.6, linewidth=0, label=label)
+        for number, epoch in enumerate(arrivals(record.history)):
+            label = "dendrite arrives" if number == 0 else None
+            axis.axvline(epoch, color=colour, linestyle=":", linewidth=1.2, label=label)
+    axis.grid(alpha=0.25, linewidth=0.5)
+
+
+def dendrite_phases(history: Sequence[Epoch]) -> list[tuple[int, int]]:
+    """First epoch of every dendrite phase, and the first epoch after it."""
+    dendrite = [False, *(line.phase == "dendrite" for line in history), False]
+    starts = [e for e in range(1, len(dendrite)) if dendrite[e] and not dendrite[e - 1]]
+    ends = [e for e in range(1, len(dendrite)) if dendrite[e - 1] and not dendrite[e]]
+    return [(start - 1, end - 1) for start, end in zip(starts, ends, strict=True)]
+
+
+def arrivals(history: Sequence[Epoch]) -> list[int]:
+    """The first epoch of every neuron phase that has more dendrites than the epoch before."""
+    return [e for e in range(1, len(history)) if history[e].dendrites > history[e - 1].dendrites]

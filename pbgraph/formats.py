@@ -1,0 +1,255 @@
+"""Tables and comparisons as text: Markdown for people, CSV and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pbgraph.stats import RELEVANT, Interval
+from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
+from pbgraph.words import duration, ranges
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.audit import Audit
+
+DENDRITES = "perforated"  # the method whose arms are answered for in words
+COLUMNS = (
+    *("model", "method", "seeds", "ROC-AUC", "average precision"),
+    *("parameters", "epochs", "time", "difference to backprop"),
+)
+CSV_COLUMNS = (
+    *("protocol", "task", "split", "preset", "model", "method", "seeds", "missing", "failed"),
+    *("roc_auc", "roc_auc_sd", "average_precision", "average_precision_sd", "valid_roc_auc"),
+    *("parameters", "epochs", "seconds"),
+    *("difference", "low", "high", "p", "p_holm", "verdict"),
+)
+
+
+def to_markdown(table: Table) -> str:
+    """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
+    parts = [_heading(table), markdown(COLUMNS, rows, right=range(2, 8))]
+    if table.comparisons:
+        parts += [_comparisons(table.comparisons), "\n".join(answers(table.comparisons))]
+    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table.rows), _commits(table.commits)]
+    return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """One line per arm; numbers unrounded, a cell that has no value is blank."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    writer.writerows(_csv_line(table, row, against_plain.get(row.arm)) for row in table.rows)
+    return text.getvalue()
+
+
+def to_json(table: Table) -> str:
+    """Everything the table holds."""
+    content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
+
+
+def answers(comparisons: Sequence[Comparison]) -> list[str]:
+    """Does it help? One sentence per arm with dendrites, from its comparisons alone.
+
+    A gain that a control has too is not a gain from dendrites.
+    """
+    arms = dict.fromkeys(one.a for one in comparisons if one.a.endswith(f"/{DENDRITES}"))
+    return [_answer(arm, [one for one in comparisons if one.a == arm]) for arm in arms]
+
+
+def _answer(arm: str, mine: Sequence[Comparison]) -> str:
+    model = arm.split("/")[0]
+    if not all(one.complete for one in mine):
+        return f"**{model}**: runs are missing, so there is no answer yet."
+    if any(one.interval is None for one in mine):
+        return f"**{model}**: one seed gives no answer."
+    better = [one.b for one in mine if one.verdict.startswith(f"{arm} is better")]
+    worse = [one.b for one in mine if one.verdict.startswith(f"{one.b} is better")]
+    rest = [one.b for one in mine if one.b not in better]
+    if worse:
+        return f"**{model}**: dendrites made it worse than {_listed(worse)}."
+    if not better:
+        return f"**{model}**: no gain from dendrites was shown against {_listed(rest)}."
+    if rest:
+        return (
+            f"**{model}**: better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
+        )
+    return f"**{model}**: dendrites made it better than {_listed(better)}."
+
+
+def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None) -> str:
+    """One comparison for people, seed by seed; scores: seed -> (a, b)."""
+    seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
+    boot = "- (predictions are missing)" if bootstrap is None else _interval(bootstrap)
+    lines = [
+        f"mean difference            {one.mean:+.4f}",
+        f"95 % interval, corrected t {_interval(one.interval)}",
+        f"95 % interval, bootstrap   {boot}",
+        f"p                          {_p(one.p)}",
+        f"verdict                    {one.verdict}",
+    ]
+    return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def audit_text(one: Audit, tasks: Sequence[str]) -> str:
+    """What is in a data set, for people; tasks: of the data set."""
+    cells = one.accepted * len(tasks)
+    facts = [
+        ("accepted rows", f"{one.accepted:,} of {one.rows:,}"),
+        ("measured cells", f"{one.labelled:,} of {cells:,} ({one.labelled / max(cells, 1):.2%})"),
+        ("rows without any label", f"{one.blank_rows:,}"),
+        ("multi-fragment rows (salts, mixtures)", f"{one.multi_fragment:,}"),
+        ("molecules without a bond", f"{one.bond_free:,}"),
+        ("distinct parents", f"{one.parents:,}"),
+        ("rows that share a parent with another row", f"{one.sharing_rows:,}"),
+        ("cells measured more than once for a parent", f"{one.repeated_cells:,}"),
+        ("of these with conflicting labels", f"{one.conflicting_cells:,}"),
+    ]
+    if one.leakage is not None:
+        facts.append(("test rows whose parent is in training", f"{one.leakage.test_rows:,} (default split)"))
+    labels = [(fact.task, f"{fact.labelled:,}", f"{fact.active:,}") for fact in one.tasks]
+    parts = [
+        markdown((one.dataset, "count"), facts, right=(1,)),
+        markdown(("task", "labelled", "active"), labels, right=(1, 2)),
+    ]
+    if one.rejected:
+        rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
+        parts.append(markdown(("rejected row", "name", "reason"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
+    """A Markdown table whose columns also line up in a terminal; right: columns that are flush right."""
+    lines, flush = [tuple(header), *map(tuple, rows)], set(right)
+    widths = [max(3, *(len(line[c]) for line in lines)) for c in range(len(header))]
+    rule = [("-" * (width - 1) + ":") if c in flush else "-" * width for c, width in enumerate(widths)]
+    padded = [
+        [
+            cell.rjust(width) if c in flush else cell.ljust(width)
+            for c, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
+
+
+def _heading(table: Table) -> str:
+    one = table.protocol
+    features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
+    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
+    return (
+        f"## {one.task.split()[0]}: test ROC-AUC, mean ± SD over {seeds}\n\n"
+        f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
+        f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
+    )
+
+
+def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+    count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
+    return (
+        row.model,
+        row.method,
+        count,
+        _statistic(row.roc_auc),
+        _statistic(row.average_precision),
+        "-" if row.parameters is None else f"{row.parameters:,.0f}",
+        "-" if row.epochs is None else f"{row.epochs:.0f}",
+        duration(row.seconds),
+        "-" if difference is None else _difference(difference),
+    )
+
+
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
+    count = len(comparisons)
+    note = (
+        f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
+        f"comparison{'' if count == 1 else 's'}; {RELEVANT} is the smallest difference that matters."
+    )
+    cells = [
+        (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict) for one in comparisons
+    ]
+    return f"{note}\n\n{markdown(('A', 'B', 'A - B', '95 % interval', 'p', 'verdict'), cells, right=(2, 4))}"
+
+
+def _missing(rows: Sequence[Row]) -> list[str]:
+    return [f"missing: {row.arm} seeds {ranges(row.missing)}" for row in rows if row.missing]
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    return [f"failed: {row.arm} seed {seed}: {error}" for row in rows for seed, error in row.failed.items()]
+
+
+def _undefined(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"one class only, left out of the mean: {row.arm}, {task} in {runs} of {len(row.seeds)} runs"
+        for row in rows
+        for task, runs in row.undefined.items()
+    ]
+
+
+def _commits(commits: Mapping[str, int]) -> str:
+    listed = [f"{commit or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for commit, runs in commits.items()]
+    dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in commits) else ""
+    return f"source commit: {', '.join(listed)}{dirty}"
+
+
+def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:
+    one = table.protocol
+    line: dict[str, object] = {
+        "protocol": one.id,
+        "task": one.task,
+        "split": one.split,
+        "preset": one.preset,
+        "model": row.model,
+        "method": row.method,
+        "seeds": len(row.seeds),
+        "missing": len(row.missing),
+        "failed": len(row.failed),
+        "parameters": row.parameters,
+        "epochs": row.epochs,
+        "seconds": row.seconds,
+        "valid_roc_auc": row.valid and row.valid.mean,
+    }
+    for name, statistic in (("roc_auc", row.roc_auc), ("average_precision", row.average_precision)):
+        if statistic is not None:
+            line |= {name: statistic.mean, f"{name}_sd": statistic.sd}
+    if difference is not None:
+        interval = difference.interval
+        line |= {"difference": difference.mean, "p": difference.p, "p_holm": difference.p_holm}
+        line |= {"low": interval and interval.low, "high": interval and interval.high, "verdict": difference.verdict}
+    return line
+
+
+def _statistic(value: Statistic | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value.mean:.4f}" if value.sd is None else f"{value.mean:.4f} ± {value.sd:.4f}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return "-" if interval is None else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+
+
+def _difference(one: Comparison) -> str:
+    return f"{one.mean:+.4f}" + ("" if one.interval is None else f" {_interval(one.interval)}")
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

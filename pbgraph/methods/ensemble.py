@@ -1,0 +1,86 @@
+"""`ensemble`: K plain models whose probabilities are averaged: what else could the dendrites' parameters buy?
+
+K is the number of plain models whose parameters come nearest to those of the paired perforated run. The first member
+is the run of `backprop`; every other one has random streams of its own and is trained in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from pbgraph.methods.backprop import fit as fit_plain
+from pbgraph.methods.base import FitTask, Fitted, Method, Report
+from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
+from pbgraph.methods.widened import paired_parameters
+from pbgraph.records import Selection
+from pbgraph.streams import seed_of
+
+RULE = "every member: best validation score over all epochs"
+
+
+def members(task: FitTask) -> int:
+    """K, at least 1."""
+    return max(1, round(paired_parameters(task) / parameter_count(build_model(task))))
+
+
+def fit(task: FitTask) -> Fitted:
+    """Train the members one after the other; a member that was interrupted goes on where it was."""
+    count = members(task)
+    tasks = [_member(task, number, count) for number in range(count)]
+    fitted = [fit_plain(each) for each in tasks]
+
+    def predict(store: Any) -> np.ndarray:
+        mean: np.ndarray = np.mean([expit(each.predict(store)) for each in fitted], axis=0)
+        return mean
+
+    starts = np.cumsum([0, *(each.epochs for each in fitted)]).tolist()
+    history = [
+        replace(line, epoch=start + line.epoch)
+        for start, each in zip(starts[:-1], fitted, strict=True)
+        for line in each.history
+    ]
+    for each in tasks:
+        if each.checkpoint is not None:
+            each.checkpoint.unlink(missing_ok=True)
+    return Fitted(
+        predict=predict,
+        parameters=sum(each.parameters for each in fitted),
+        epochs=starts[-1],
+        selection=Selection(RULE, fitted[0].selection.epoch, task.metric(task.valid.y, predict(task.valid))),
+        history=tuple(history),
+        details={"members": count, "member_scores": [each.selection.score for each in fitted]},
+        earlier_seconds=sum(each.earlier_seconds for each in fitted),
+        sittings=max(each.sittings for each in fitted),
+    )
+
+
+def _member(task: FitTask, number: int, count: int) -> FitTask:
+    def report(news: Report) -> None:
+        task.report(replace(news, fraction=(number + news.fraction) / count))
+
+    return replace(
+        task,
+        seed=seed_of(task.seed, f"ensemble/{number}") if number else task.seed,
+        checkpoint=_own_checkpoint(task.checkpoint, number),
+        report=report,
+    )
+
+
+def _own_checkpoint(checkpoint: Path | None, number: int) -> Path | None:
+    return checkpoint and checkpoint.with_name(f"{checkpoint.stem}.member-{number}{checkpoint.suffix}")
+
+
+ENSEMBLE = Method(
+    name="ensemble",
+    version=1,
+    settings=TrainSettings,
+    fit=fit,
+    refuses=refuses_estimators,
+    source="control: an average of plain models with the parameters of the paired perforated run in all",
+    control_of="perforated",
+)

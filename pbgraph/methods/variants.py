@@ -1,0 +1,67 @@
+"""Variants of the perforated method, each without one of its ideas: which of them does a gain come from?
+
+`gd-dendrites`      the same dendrites without a dendrite phase: from their random initial weights they are trained by
+                    ordinary gradients in neuron phases, and errors flow through them. Does the learning rule matter?
+`random-dendrites`  dendrites keep their random initial weights, and only w is learnt; their dendrite phase is one epoch
+                    that takes statistics of normalisation layers and scores. Does it matter that dendrites learn?
+`unperforated`      dendrites learn as in a perforated run, but errors flow through them. Does perforation matter?
+
+All have the settings of the perforated run that they are paired with, and its number of dendrites and tries at most.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.perforated import PerforatedSettings, fit_growing
+from pbgraph.methods.training import refuses_estimators
+
+
+def fit_gd_dendrites(task: FitTask) -> Fitted:
+    """Grow as a perforated run does, but let ordinary gradients train the dendrites."""
+    settings = replace(task.settings, dendrite_epochs=0)
+    return fit_growing(replace(task, settings=settings), errors="through", dendrites_trainable=True)
+
+
+def fit_random_dendrites(task: FitTask) -> Fitted:
+    """Grow as a perforated run does, but never train a dendrite."""
+    settings = replace(task.settings, dendrite_epochs=1, priming_batches=sys.maxsize)
+    return fit_growing(replace(task, settings=settings))
+
+
+def fit_unperforated(task: FitTask) -> Fitted:
+    """Grow as a perforated run does, but let errors flow through dendrites."""
+    return fit_growing(task, errors="through")
+
+
+GD_DENDRITES = Method(
+    name="gd-dendrites",
+    version=1,
+    settings=PerforatedSettings,
+    fit=fit_gd_dendrites,
+    refuses=refuses_estimators,
+    source="control: dendrites trained by gradient descent",
+    control_of="perforated",
+)
+
+RANDOM_DENDRITES = Method(
+    name="random-dendrites",
+    version=1,
+    settings=PerforatedSettings,
+    fit=fit_random_dendrites,
+    refuses=refuses_estimators,
+    source="control: dendrites frozen at their random initial weights",
+    control_of="perforated",
+)
+
+UNPERFORATED = Method(
+    name="unperforated",
+    version=1,
+    settings=PerforatedSettings,
+    fit=fit_unperforated,
+    refuses=refuses_estimators,
+    source="control: errors flow through dendrites",
+    control_of="perforated",
+)

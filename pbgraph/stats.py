@@ -1,0 +1,148 @@
+"""Paired comparisons: is arm A better than arm B on the same splits and seeds?
+
+Two answers stand side by side. The corrected resampled t interval asks about seeds: its variance,
+
+    s² (1/n + n_test / n_train),        s² the variance of the n paired differences,
+
+allows for training sets that overlap from seed to seed. The hierarchical bootstrap asks about seeds and test molecules.
+
+Source: Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; Davison & Hinkley 1997, ch. 3.8 (bootstrap of nested data);
+Holm 1979, www.jstor.org/stable/4615733.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pbgraph.predictions import Predicted
+
+RELEVANT = 0.01  # ROC-AUC; the smallest difference that matters in practice, declared before any run
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval of 95 % confidence."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean of n paired differences; interval and two-sided p-value are None for a single pair."""
+
+    n: int
+    mean: float
+    interval: Interval | None
+    p: float | None
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: float) -> Difference:
+    """Mean of a - b over pairs, with the corrected resampled t interval.
+
+    a, b        scores of the same n > 0 seeds, in the same order
+    test_share  n_test / n_train where every seed has its own split; 0 where all seeds share one training set, which
+                makes it a plain paired t interval that speaks of initialisation alone
+    Raises ValueError if the lengths differ or are 0.
+
+    >>> paired_difference([0.84, 0.86, 0.85], [0.83, 0.84, 0.85], test_share=0.125).interval
+    Interval(low=-0.01912..., high=0.03912...)
+    """
+    from scipy.stats import t
+
+    if len(a) != len(b) or not len(a):
+        raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
+    differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    n, mean = len(differences), float(differences.mean())
+    if n == 1:
+        return Difference(n, mean, None, None)
+    error = float(np.sqrt(differences.var(ddof=1) * (1 / n + test_share)))
+    if error == 0:
+        return Difference(n, mean, Interval(mean, mean), 1.0 if mean == 0 else 0.0)
+    margin = error * float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(t.sf(abs(mean) / error, n - 1)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for the number of comparisons, in the same order.
+
+    >>> holm([0.01, 0.04])
+    [0.02, 0.04]
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
+
+
+def verdict(interval: Interval | None, p: float | None, *, a: str, b: str) -> str:
+    """What an interval and the adjusted p-value allow to say, in words.
+
+    >>> verdict(Interval(-0.004, 0.006), 0.8, a="A", b="B")
+    'equivalent: the difference is below 0.01'
+    """
+    if interval is None or p is None:
+        return "one seed: no interval, no verdict"
+    if interval.low > -RELEVANT and interval.high < RELEVANT:
+        return f"equivalent: the difference is below {RELEVANT}"
+    if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:
+        return "not distinguishable"
+    better, gain = (a, interval.low) if interval.low > 0 else (b, -interval.high)
+    return f"{better} is better, by more than {RELEVANT}" if gain > RELEVANT else f"{better} is better"
+
+
+def hierarchical_bootstrap(seeds: Sequence[Predicted], *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """Percentile interval of the mean difference a - b in mean ROC-AUC over tasks: seeds are resampled, and molecules.
+
+    A task whose resampled rows hold one class alone is left out of that resample's mean.
+    seed  of the resampling, so that the same predictions give the same interval
+    Raises ValueError without a seed.
+    """
+    if not seeds:
+        raise ValueError("no seed to resample")
+    random = np.random.default_rng(seed)
+    by_molecule = np.stack([_molecule_bootstrap(one, resamples, random) for one in seeds])  # seeds x resamples
+    drawn = random.integers(len(seeds), size=(len(seeds), resamples))
+    column = random.integers(resamples, size=drawn.shape)
+    low, high = np.quantile(by_molecule[drawn, column].mean(0), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(low), float(high))
+
+
+def _molecule_bootstrap(rows: Predicted, resamples: int, random: np.random.Generator) -> np.ndarray:
+    """(resamples,): difference in mean ROC-AUC on rows drawn with replacement, the same rows for both arms."""
+    n, tasks = rows.y.shape
+    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    differences = np.empty((tasks, resamples))
+    for task in range(tasks):
+        measured = ~np.isnan(rows.y[:, task])
+        y, w = rows.y[measured, task], weights[:, measured]
+        differences[task] = weighted_roc_auc(y, rows.a[measured, task], w) - weighted_roc_auc(
+            y, rows.b[measured, task], w
+        )
+    defined = ~np.isnan(differences)
+    total = np.where(defined, differences, 0.0).sum(0)
+    mean: np.ndarray = total / np.maximum(defined.sum(0), 1)
+    return mean
+
+
+def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ROC-AUC under many weightings of the rows at once; ties count one half.
+
+    y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
+    """
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
+    positive = y[order] > 0.5
+    sorted_weights = weights[:, order]
+    positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)  # m x distinct scores
+    negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(1) * negatives.sum(1)
+    area: np.ndarray = np.divide((positives * below).sum(1), pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    return area

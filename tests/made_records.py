@@ -1,0 +1,73 @@
+"""Records as runs would leave them, without running anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pbgraph.records import Cost, Epoch, Provenance, RunRecord, RunSpec, Selection, SplitScore
+
+PROVENANCE = Provenance(
+    created="2026-01-01T00:00:00+00:00",
+    pbgraph="0",
+    commit="c0ffee0000000000",
+    dirty=False,
+    python="3",
+    packages={},
+    platform="",
+    processor="",
+    device="cpu",
+    threads=1,
+    data_sha256="d" * 64,
+    rows=1008,
+    rejected=(),
+    rows_sha256="r" * 64,
+    featuriser="graph v1",
+    split_sha256="",
+)
+
+
+def make_spec(arm: str, seed: int, *, control_of: str | None = None, **changes) -> RunSpec:
+    model, method = arm.split("/")
+    spec = RunSpec(
+        task="tox21",
+        split="random",
+        split_seed=seed,
+        model=model,
+        method=method,
+        seed=seed,
+        metric="roc_auc",
+        featuriser="graph",
+        preset="default",
+        model_config={"hidden": 32},
+        settings={"epochs": 3},
+        versions=dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), 1),
+        control_of=control_of,
+    )
+    return replace(spec, **changes)
+
+
+def make_record(arm: str, seed: int, test: float | None, *, provenance: Provenance = PROVENANCE, **spec) -> RunRecord:
+    """A finished run with this test score; 100 test, 100 validation and 808 training rows."""
+    score = SplitScore(100, test, None if test is None else test / 2, () if test is not None else ("A",), {})
+    return RunRecord(
+        make_spec(arm, seed, **spec),
+        "finished",
+        replace(provenance, split_sha256=provenance.split_sha256 or f"split {seed}"),
+        selection=Selection("best", 1, 0.8),
+        scores={"test": score, "valid": SplitScore(100, 0.8, 0.4, (), {})},
+        cost=Cost(parameters=1000 + seed, epochs=10 * seed, seconds=60.0, peak_memory_bytes=1, sittings=1),
+        history=history("neuron", "neuron"),
+    )
+
+
+def make_failure(arm: str, seed: int, error: str) -> RunRecord:
+    provenance = replace(PROVENANCE, split_sha256=f"split {seed}")
+    return RunRecord(make_spec(arm, seed), "failed", provenance, error=error)
+
+
+def history(*phases: str, dendrites: tuple[int, ...] | None = None) -> tuple[Epoch, ...]:
+    counts = dendrites or (0,) * len(phases)
+    return tuple(
+        Epoch(epoch=e, phase=phase, dendrites=count, train_loss=0.1, valid=0.7 + 0.01 * e, learning_rate=1e-3)
+        for e, (phase, count) in enumerate(zip(phases, counts, strict=True))
+    )

@@ -1,0 +1,142 @@
+"""Variants and controls of the perforated method on a small task."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.methods import session as session_module
+from pbgraph.methods.backprop import BACKPROP
+from pbgraph.methods.base import METHODS
+from pbgraph.methods.controls import cycle_lengths
+from pbgraph.methods.ensemble import ENSEMBLE
+from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
+from pbgraph.methods.training import TrainSettings, build_model, parameter_count
+from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
+from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, matching_width
+from pbgraph.records import Cost, RunRecord
+from tiny_task import TinyConfig, tiny_store, tiny_task
+
+SHORT = {"epochs": 4, "patience": 4, "batch_size": 50, "learning_rate": 1e-2}
+GROWN = PerforatedSettings(
+    **SHORT, cycle_epochs=3, max_dendrites=2, max_tries=1, dendrite_epochs=2, dendrite_patience=9, priming_batches=2
+)
+WIDE = TinyConfig(hidden=40)
+
+
+@pytest.fixture(scope="module")
+def perforated():
+    return PERFORATED.fit(tiny_task(GROWN, config=WIDE))
+
+
+@pytest.fixture(scope="module")
+def pair(perforated):
+    cost = Cost(perforated.parameters, perforated.epochs, 0.0, 0, 1)
+    return RunRecord(None, "finished", None, history=perforated.history, cost=cost)
+
+
+def task(settings, pair, **changes):
+    return tiny_task(settings, config=WIDE, paired=pair, **changes)
+
+
+@pytest.mark.parametrize("method", [GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED], ids=lambda method: method.name)
+def test_variants_begin_as_the_perforated_run_and_grow(method, perforated, pair):
+    fitted = method.fit(task(GROWN, pair))
+    assert fitted.history[:4] == perforated.history[:4]
+    assert max(line.dendrites for line in fitted.history) >= 1
+    assert fitted.selection.score == max(line.valid for line in fitted.history)
+    dendrite_epochs = [line.phase for line in fitted.history].count("dendrite")
+    accepted = [event for event in fitted.details["events"] if event["event"] == "accept"]
+    expected = {"gd-dendrites": 0, "random-dendrites": len(accepted), "unperforated": 2 * len(accepted)}
+    assert dendrite_epochs == expected[method.name]
+
+
+def test_variants_differ_from_the_perforated_run_and_each_other(perforated, pair):
+    fitted = [method.fit(task(GROWN, pair)) for method in (GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED)]
+    losses = [tuple(line.train_loss for line in one.history) for one in (perforated, *fitted)]
+    assert len(set(losses)) == 4
+
+
+def test_widened_has_the_parameters_of_its_pair(perforated, pair):
+    fitted = WIDENED.fit(task(TrainSettings(**SHORT), pair))
+    assert abs(fitted.parameters - perforated.parameters) <= 0.01 * perforated.parameters
+    assert fitted.parameters == parameter_count(
+        build_model(tiny_task(None, config=TinyConfig(hidden=fitted.details["width"]["value"])))
+    )
+    assert fitted.details["matched_parameters"] == perforated.parameters
+    assert fitted.epochs == 4
+    both = WIDENED_CONTINUED.fit(task(TrainSettings(**SHORT), pair))
+    assert (both.parameters, both.epochs) == (fitted.parameters, sum(cycle_lengths(pair.history)))
+    assert both.history[:4] == fitted.history
+
+
+@pytest.mark.parametrize("target", [1, 7, 1000, 10**6])
+def test_a_width_is_found_wherever_one_matches(target):
+    width = matching_width(lambda width: 7 * width, 7 * target, "net width")
+    assert width == target
+
+
+def test_where_no_width_matches_the_two_nearest_are_named():
+    with pytest.raises(
+        PbgraphError, match="no net width gives 150 parameters within 1%; the nearest are 1 with 100 and 2 with 200"
+    ):
+        matching_width(lambda width: 100 * width, 150, "net width")
+
+
+def test_an_ensemble_averages_plain_models_with_the_pairs_parameters(perforated, pair):
+    settings, store = TrainSettings(**SHORT), tiny_store(30, 3)
+    fitted = ENSEMBLE.fit(task(settings, pair))
+    plain = BACKPROP.fit(task(settings, None))
+    count = fitted.details["members"]
+    assert count == round(perforated.parameters / plain.parameters) > 1
+    assert fitted.parameters == count * plain.parameters
+    assert fitted.epochs == len(fitted.history) == 4 * count
+    assert fitted.history[:4] == plain.history
+    assert fitted.history[4].train_loss != plain.history[0].train_loss
+    assert fitted.details["member_scores"][0] == plain.selection.score
+    one = ENSEMBLE.fit(task(settings, replace(pair, cost=replace(pair.cost, parameters=plain.parameters))))
+    np.testing.assert_array_equal(one.predict(store), expit(plain.predict(store)))
+
+
+class Stop:
+    def __init__(self, calls):
+        self.left = calls
+
+    def __call__(self, report):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("stop")
+
+
+def test_an_interrupted_ensemble_goes_on_bit_for_bit(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "REPORT_EVERY", 0.0)
+    store = tiny_store(30, 3)
+    whole = task(TrainSettings(**SHORT), pair, checkpoint=tmp_path / "key.safetensors")
+    expected = ENSEMBLE.fit(replace(whole, checkpoint=None)).predict(store)
+    sittings = 0
+    while True:
+        sittings += 1
+        try:
+            fitted = ENSEMBLE.fit(replace(whole, report=Stop(7)))
+            break
+        except Interrupted:
+            assert sittings < 50
+    assert sittings > 2
+    np.testing.assert_array_equal(fitted.predict(store), expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_method_of_the_table_is_registered_and_controls_are_paired():
+    controls = {
+        "continued",
+        "widened",
+        "widened-continued",
+        "gd-dendrites",
+        "random-dendrites",
+        "unperforated",
+        "ensemble",
+    }
+    assert controls | {"backprop", "perforated"} <= set(METHODS.names())
+    assert all(METHODS.get(name).control_of == "perforated" for name in controls)

@@ -1,0 +1,280 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from made_records import make_record
+from pbgraph import bench
+from pbgraph.predictions import write_predictions
+from pbgraph.records import ResultsFolder
+from toy_plugin import install
+
+ARM = "trimnet/backprop"
+
+
+def call(*argv: object) -> int:
+    return bench.main([str(word) for word in argv])
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return install(tmp_path_factory.mktemp("toy"))
+
+
+def command(env, *argv: object, cwd: Path | None = None):
+    words = [sys.executable, "-P", "-m", "pbgraph.bench", *map(str, argv)]
+    return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("tox12", "unknown task or command 'tox12'; did you mean 'tox21'?"),
+        ("tox21 --models trimnt --dry-run", "did you mean 'trimnet'?"),
+        ("tox21 --methods perforatd --dry-run", "did you mean 'perforated'?"),
+        ("tox21 --split scafold --dry-run", "did you mean 'scaffold'?"),
+        ("tox21 --preset papr", "did you mean 'paper'?"),
+        ("tox21 --engine lokal", "did you mean 'local'?"),
+        ("tox21 --seeds 5-3", "seeds 5-3 run backwards; did you mean 3-5?"),
+        ("tox21 --seeds five", "seed 'five' is neither a number nor a range"),
+        ("tox21 --jobs 0", "--jobs 0: expected the number of worker processes, at least 1"),
+        ("tox21 --jobs two", "--jobs two"),
+        ("tox21 --shard 9/8 --engine shard", "shard '9/8'"),
+        ("tox21 --engine shard --dry-run", "SLURM_ARRAY_TASK_ID"),
+        ("tox21 --epochs 3", "unrecognized arguments: --epochs 3"),
+        ("ls modles", "did you mean 'models'?"),
+        ("table tox12", "did you mean 'tox21'?"),
+        ("table tox21 --format html4", "unknown format 'html4'"),
+        ("data fetsch tox21", "did you mean 'fetch'?"),
+        ("data audit", "say of which task"),
+        ("", "say what to do"),
+    ],
+)
+def test_wrong_usage_is_exit_2_with_the_nearest_valid_name(argv, words, capsys):
+    assert call(*argv.split()) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
+    assert "Traceback" not in said.err
+
+
+def test_a_missing_gpu_is_wrong_usage(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert call("tox21", "--device", "cuda", "--results", tmp_path) == 2
+    assert "--device cuda" in capsys.readouterr().err
+
+
+def test_data_not_to_be_had_is_exit_3_with_three_ways(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PBGRAPH_DATA", raising=False)
+    monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path / "cache"))
+    assert call("tox21", "--offline") == 3
+    said = capsys.readouterr().err
+    assert all(way in said for way in ("(1) --data DIR", "(2) PBGRAPH_DATA=DIR", "(3) leave --offline out"))
+    assert "Traceback" not in said
+    assert not (tmp_path / "results").exists()
+
+
+def test_wrong_content_under_the_right_name_is_exit_3_with_both_hashes(capsys, tmp_path):
+    (tmp_path / "tox21.csv").write_text("smiles,mol_id\nCCO,A\n")
+    assert call("tox21", "--data", tmp_path, "--results", tmp_path / "results") == 3
+    said = capsys.readouterr().err
+    assert "7d7e7facd853a63e" in said
+    assert "sha256 of the CSV is" in said
+
+
+def test_a_results_folder_that_is_a_file_is_refused_before_any_training(capsys, shared, tmp_path):
+    (tmp_path / "file").touch()
+    assert call("tox21", "--data", shared / "data", "--results", tmp_path / "file") == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_plan_can_be_looked_at(capsys, tmp_path):
+    assert call("tox21", "--dry-run", "--jobs", "2", "--results", tmp_path / "none") == 0
+    said = capsys.readouterr().out
+    assert "15 runs, 0 finished, 0 failed, 15 to do" in said
+    assert "with 2 workers" in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_does_not_go_together_is_said(capsys, tmp_path):
+    assert call("tox21", "--dry-run", "--models", "random-forest", "gin", "--results", tmp_path) == 0
+    assert "not run: " not in capsys.readouterr().out
+    asked = ("--models", "random-forest", "gin", "--methods", "backprop")
+    assert call("tox21", "--dry-run", *asked, "--results", tmp_path) == 0
+    assert "not run: random-forest/backprop: it fits itself; use method 'fit'" in capsys.readouterr().out
+
+
+def test_ls_names_everything_with_version_and_source(capsys):
+    assert call("ls") == 0
+    said = capsys.readouterr().out
+    assert all(kind in said for kind in ("tasks", "models", "methods", "splits", "metrics"))
+    assert "trimnet          v1   doi:10.1093/bib/bbaa266" in said
+    assert call("ls", "methods", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"backprop", "perforated", "continued"} <= {entry["name"] for entry in listed["methods"]}
+
+
+def test_the_public_facts_of_tox21(capsys, shared):
+    assert call("data", "ls", "--data", shared / "data") == 0
+    assert "tox21: 7831 rows, 12 tasks, tox21.csv at" in capsys.readouterr().out
+    assert call("data", "fetch", "tox21", "--data", shared / "data", "--offline") == 0
+    assert "verified, sha256 7d7e7facd853" in capsys.readouterr().out
+    assert call("data", "audit", "tox21", "--data", shared / "data") == 0
+    said = capsys.readouterr().out
+    assert "7,823 of 7,831" in said
+    assert "TOX31563" in said
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    folder = ResultsFolder(tmp_path / "results")
+    for seed, plain, grown in [(68, 0.80, 0.85), (69, 0.82, 0.83), (70, 0.84, 0.88)]:
+        folder.write(make_record(ARM, seed, plain))
+        folder.write(make_record("trimnet/perforated", seed, grown))
+    folder.write(make_record(ARM, 71, 0.9))
+    return folder.root
+
+
+def test_a_table_is_made_from_records_alone(capsys, results, tmp_path):
+    assert call("table", "tox21", "--results", results, "--figure", tmp_path / "curves.png") == 0
+    said = capsys.readouterr()
+    assert "0.8200 ± 0.0200" in said.out
+    assert "missing: gin/backprop seeds 68-70" in said.out
+    assert "runs of seeds 71 are not shown" in said.err
+    assert (tmp_path / "curves.png").exists()
+    assert (
+        call("table", "tox21", "--results", results, "--seeds", "68-71", "--models", "trimnet", "--format", "json") == 0
+    )
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["missing"] for row in rows] == [[], [71], [68, 69, 70, 71]]
+
+
+def test_an_arm_that_the_preset_lacks_is_shown_once_it_has_runs(capsys, results):
+    ResultsFolder(results).write(make_record("gin/perforated", 68, 0.8))
+    assert call("table", "tox21", "--results", results, "--format", "csv") == 0
+    assert "gin,perforated,1,2,0" in capsys.readouterr().out
+
+
+def test_a_table_of_nothing_says_what_to_do(capsys, tmp_path):
+    assert call("table", "tox21", "--results", tmp_path) == 2
+    assert "python -m pbgraph.bench tox21 --preset default" in capsys.readouterr().err
+
+
+def test_an_edited_record_is_refused(capsys, results):
+    path = next((results / "records" / "tox21").iterdir())
+    path.write_text(path.read_text().replace('"hidden": 32', '"hidden": 64'))
+    assert call("table", "tox21", "--results", results) == 3
+    assert "was edited or renamed" in capsys.readouterr().err
+
+
+def test_two_arms_are_compared_seed_by_seed(capsys, results):
+    assert call("compare", "tox21", "trimnet/perforated", ARM, "--results", results) == 0
+    said = capsys.readouterr()
+    assert "+0.0333" in said.out
+    assert "not distinguishable" in said.out
+    assert "no bootstrap interval" in said.err
+    assert call("compare", "tox21", "trimnet/perforatd", ARM, "--results", results) == 2
+    assert "did you mean 'trimnet/perforated'?" in capsys.readouterr().err
+
+
+def test_a_whole_benchmark_of_a_third_partys_data(toy, tmp_path):
+    first = command(toy, "toy", "--preset", "smoke", "--jobs", 2, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "2 runs, 0 finished, 0 failed, 2 to do" in first.stderr
+    assert first.stdout.startswith("## toy: test ROC-AUC")
+    assert "trimnet | perforated" in first.stdout
+    again = command(toy, "toy", "--preset", "smoke", cwd=tmp_path)
+    assert again.stdout == first.stdout
+    assert "2 finished, 0 failed, 0 to do" in again.stderr
+    compared = command(toy, "compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "95 % interval, bootstrap   [" in compared.stdout
+    damaged = next((tmp_path / "results" / "predictions").rglob("*.parquet"))
+    damaged.write_bytes(b"edited")
+    assert command(toy, "compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path).returncode == 3
+
+
+def test_a_failed_run_is_exit_1_and_a_record(toy, tmp_path):
+    run = ("toy-hopeless", "--preset", "smoke", "--methods", "backprop", "--jobs", 1)
+    first = command(toy, *run, cwd=tmp_path)
+    assert first.returncode == 1
+    assert "FAILED: PbgraphError: none of the 2 tasks has both classes among the 24 validation rows" in first.stderr
+    assert first.stdout == ""
+    again = command(toy, *run, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "1 failed, 0 to do" in again.stderr
+    assert "--retry-failed tries the failed runs again" in again.stderr
+    assert "1 to do" in command(toy, *run, "--retry-failed", cwd=tmp_path).stderr
+
+
+def test_shards_make_the_records_of_the_whole(toy, tmp_path):
+    options = ("toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--engine", "shard", "--jobs", 1)
+    for part in ("1/2", "2/2"):
+        assert command(toy, *options, "--shard", part, cwd=tmp_path).returncode == 0
+    whole = command(
+        toy, "toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--dry-run", cwd=tmp_path
+    )
+    assert "3 finished, 0 failed, 0 to do" in whole.stdout
+    array = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_MIN": "4", "SLURM_ARRAY_TASK_COUNT": "2"}
+    mine = command({**toy, **array}, *options, "--dry-run", cwd=tmp_path)
+    assert "1 runs, 1 finished" in mine.stdout
+
+
+def test_ctrl_c_is_exit_130_and_nothing_is_lost(toy, tmp_path):
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pbgraph.bench",
+        "toy",
+        "--preset",
+        "paper",
+        "--seeds",
+        "1",
+        "--models",
+        "trimnet",
+    ]
+    process = subprocess.Popen(
+        words,
+        env=toy,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+    )
+    for line in process.stderr:
+        if "neuron, epoch" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait(30) == 130, said
+    assert "the same command goes on from here" in said
+    assert len(list((tmp_path / "results" / ".work").glob("*.safetensors"))) >= 1
+    assert not [path for path in (tmp_path / "results").rglob("*") if ".part" in path.name]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(results):
+    words = f"{sys.executable} -P -m pbgraph.bench table tox21 --results {results} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].startswith("## tox21")
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_predictions_are_replaced_but_never_half_written(tmp_path, tox21):
+    import numpy as np
+
+    path = tmp_path / "p.parquet"
+    scored = {"test": (np.arange(5), np.zeros((5, 12)))}
+    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored) for _ in range(2)]
+    assert digests[0] == digests[1]
+    assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+from sklearn.metrics import roc_auc_score
+
+from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.predictions import Predicted
+from pbgraph.stats import Interval, hierarchical_bootstrap, holm, paired_difference, verdict, weighted_roc_auc
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)
+
+
+@given(SCORES)
+def test_without_overlap_it_is_the_paired_t_test(pairs):
+    a, b = map(np.array, zip(*pairs, strict=True))
+    if np.std(a - b) < 1e-9:
+        return
+    ours, theirs = paired_difference(a, b, test_share=0.0), ttest_rel(a, b)
+    interval = theirs.confidence_interval(0.95)
+    assert ours.p == pytest.approx(theirs.pvalue, abs=1e-9)
+    assert (ours.interval.low, ours.interval.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+
+
+def test_overlap_widens_the_interval_by_nadeau_and_bengios_factor():
+    a, b = [0.80, 0.84, 0.83], [0.79, 0.80, 0.84]
+    plain, corrected = (paired_difference(a, b, test_share=share).interval for share in (0.0, 0.125))
+    widths = [interval.high - interval.low for interval in (plain, corrected)]
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt((1 / 3 + 0.125) / (1 / 3)))
+
+
+def test_a_single_pair_has_neither_interval_nor_p():
+    found = paired_difference([0.8], [0.7], test_share=0.125)
+    assert (found.n, found.interval, found.p) == (1, None, None)
+    assert found.mean == pytest.approx(0.1)
+
+
+def test_equal_differences_leave_no_doubt():
+    assert paired_difference([0.5, 0.5], [0.5, 0.5], test_share=0.1).p == 1.0
+    assert paired_difference([0.75, 0.5], [0.5, 0.25], test_share=0.1).interval == Interval(0.25, 0.25)
+
+
+@pytest.mark.parametrize("scores", [([], []), ([0.5], [0.5, 0.6])])
+def test_what_cannot_be_paired_is_refused(scores):
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired_difference(*scores, test_share=0.1)
+
+
+def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
+    assert holm([0.03, 0.01, 0.04]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "words"),
+    [
+        (Interval(0.011, 0.02), 0.001, "A is better, by more than 0.01"),
+        (Interval(0.002, 0.02), 0.001, "A is better"),
+        (Interval(-0.02, -0.002), 0.001, "B is better"),
+        (Interval(-0.03, -0.02), 0.001, "B is better, by more than 0.01"),
+        (Interval(0.002, 0.02), 0.08, "not distinguishable"),
+        (Interval(-0.002, 0.02), 0.3, "not distinguishable"),
+        (Interval(-0.002, 0.003), 0.3, "equivalent: the difference is below 0.01"),
+        (None, None, "one seed: no interval, no verdict"),
+    ],
+)
+def test_verdicts(interval, p, words):
+    assert verdict(interval, p, a="A", b="B") == words
+
+
+@settings(deadline=None)
+@given(st.integers(2, 30), st.integers(0, 2**31))
+def test_weighted_area_agrees_with_scikit_learn(n, seed):
+    random = np.random.default_rng(seed)
+    y, score = random.integers(0, 2, n).astype(float), random.integers(0, 5, n).astype(float)
+    weights = random.integers(0, 3, (6, n)).astype(float)
+    for ours, w in zip(weighted_roc_auc(y, score, weights), weights, strict=True):
+        if w[y == 1].sum() and w[y == 0].sum():
+            assert ours == pytest.approx(roc_auc_score(y, score, sample_weight=w))
+        else:
+            assert np.isnan(ours)
+
+
+def predictions(seed: int, gain: float, n: int = 120) -> Predicted:
+    """Scores of two arms on two tasks with blanks; arm a sees the label `gain` more clearly."""
+    random = np.random.default_rng(seed)
+    y = (random.random((n, 2)) < 0.3).astype(float)
+    noise = random.normal(size=(n, 2))
+    a, b = y * (1 + gain) + noise, y + noise
+    y[random.random(y.shape) < 0.1] = np.nan
+    return Predicted(y, a, b)
+
+
+def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
+    seeds = [predictions(seed, 1.0) for seed in range(4)]
+    measured = np.mean([mean_over_tasks(ROC_AUC, s.y, s.a) - mean_over_tasks(ROC_AUC, s.y, s.b) for s in seeds])
+    interval = hierarchical_bootstrap(seeds, resamples=400)
+    assert interval.low < measured < interval.high
+    assert interval.low > 0
+    assert interval == hierarchical_bootstrap(seeds, resamples=400)
+    assert interval != hierarchical_bootstrap(seeds, resamples=400, seed=1)
+
+
+def test_bootstrap_of_equal_arms_is_zero():
+    assert hierarchical_bootstrap([predictions(0, 0.0)], resamples=50) == Interval(0.0, 0.0)
+
+
+def test_bootstrap_needs_a_seed():
+    with pytest.raises(ValueError, match="no seed"):
+        hierarchical_bootstrap([])

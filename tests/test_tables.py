@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from made_records import PROVENANCE, make_failure, make_record
+from pbgraph.errors import UsageError
+from pbgraph.formats import FORMATS, answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.tables import compare, make_table
+
+SEEDS = (1, 2, 3)
+ARMS = ("trimnet/backprop", "trimnet/perforated", "trimnet/continued")
+PLAIN = (0.80, 0.82, 0.84)
+
+
+def grid(perforated=PLAIN, continued=PLAIN):
+    """Three arms and three seeds; the control is paired with the perforated run of its seed."""
+    records = []
+    for seed, plain, grown, longer in zip(SEEDS, PLAIN, perforated, continued, strict=True):
+        records += [make_record("trimnet/backprop", seed, plain), make_record("trimnet/perforated", seed, grown)]
+        records.append(make_record("trimnet/continued", seed, longer, control_of=records[-1].key))
+    return records
+
+
+def table(records, arms=ARMS, seeds=SEEDS):
+    return make_table(records, arms=arms, seeds=seeds)
+
+
+def test_a_row_is_the_mean_over_seeds():
+    row = table(grid()).rows[0]
+    assert (row.model, row.method, row.seeds, row.missing, row.failed) == ("trimnet", "backprop", SEEDS, (), {})
+    assert (row.roc_auc.mean, row.roc_auc.sd) == pytest.approx((0.82, 0.02))
+    assert row.average_precision.mean == pytest.approx(0.41)
+    assert (row.parameters, row.epochs, row.seconds) == pytest.approx((1002, 20, 60))
+
+
+def test_arms_are_compared_with_the_plain_one_and_with_their_controls():
+    pairs = [(one.a, one.b) for one in table(grid()).comparisons]
+    assert pairs == [
+        ("trimnet/perforated", "trimnet/backprop"),
+        ("trimnet/continued", "trimnet/backprop"),
+        ("trimnet/perforated", "trimnet/continued"),
+    ]
+
+
+def test_differences_are_paired_and_corrected_for_overlap_and_number():
+    comparisons = table(grid(perforated=(0.82, 0.83, 0.87))).comparisons
+    first = comparisons[0]
+    assert first.mean == pytest.approx(0.02)
+    assert first.interval.high - first.mean == pytest.approx(4.302653 * 0.01 * (1 / 3 + 100 / 808) ** 0.5, rel=1e-5)
+    assert first.p_holm == pytest.approx(first.p * 3)
+
+
+def test_a_deterministic_split_has_no_overlap_to_correct_for():
+    fixed = replace(PROVENANCE, split_sha256="the only one")
+    records = [
+        make_record(arm, seed, score + 0.01 * seed * (arm == ARMS[1]), provenance=fixed)
+        for arm in ARMS[:2]
+        for seed, score in zip(SEEDS, PLAIN, strict=True)
+    ]
+    one = table(records, ARMS[:2]).comparisons[0]
+    assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
+
+
+def test_missing_and_failed_runs_have_their_place():
+    records = [r for r in grid() if (r.spec.method, r.spec.seed) not in {("perforated", 2), ("continued", 3)}]
+    records.append(make_failure("trimnet/perforated", 2, "the training loss became nan"))
+    made = table(records)
+    assert made.rows[1].failed == {2: "the training loss became nan"}
+    assert made.rows[2].missing == (3,)
+    assert [one.verdict for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + ["incomplete: 1 of 3 seeds"]
+    text = to_markdown(made)
+    assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
+    assert "missing: trimnet/continued seeds 3" in text
+    assert "2 of 3" in text
+    assert "no answer yet" in text
+
+
+def test_an_arm_without_any_run_is_shown_as_missing():
+    made = table(grid(), (*ARMS, "gin/backprop"))
+    assert (made.rows[3].roc_auc, made.rows[3].missing) == (None, SEEDS)
+    assert "missing: gin/backprop seeds 1-3" in to_markdown(made)
+
+
+def test_an_undefined_task_is_named():
+    records = [*grid(), make_record("gin/backprop", 1, None)]
+    assert table(records, (*ARMS, "gin/backprop")).rows[3].undefined == {"A": 1}
+    assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 runs" in to_markdown(
+        table(records, (*ARMS, "gin/backprop"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"provenance": replace(PROVENANCE, data_sha256="e" * 64)}, "data"),
+        ({"provenance": replace(PROVENANCE, rows_sha256="e" * 64)}, "accepted rows"),
+        ({"provenance": replace(PROVENANCE, split_sha256="e" * 64)}, "split"),
+        ({"versions": dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), 2)}, "versions"),
+        ({"settings": {"epochs": 4}}, "epochs 3 / 4"),
+        ({"model_config": {"hidden": 64}}, "hidden 32 / 64"),
+        ({"preset": "paper"}, "preset"),
+        ({"split": "scaffold"}, "split"),
+    ],
+)
+def test_protocols_are_not_mixed(change, named):
+    records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("backprop", 1)]
+    with pytest.raises(UsageError, match=named):
+        table([*records, make_record("trimnet/backprop", 1, 0.8, **change)])
+
+
+def test_another_featuriser_per_model_is_no_mixture():
+    ours = replace(PROVENANCE, featuriser="ecfp4 v1")
+    forest = [make_record("random-forest/fit", seed, 0.79, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
+    made = table([*grid(), *forest], (*ARMS, "random-forest/fit"))
+    assert made.protocol.features == {"ecfp4 v1": ("random-forest",), "graph v1": ("trimnet",)}
+
+
+def test_nothing_finished_is_an_error_that_says_what_to_do():
+    with pytest.raises(UsageError, match="run the benchmark"):
+        table([make_failure("trimnet/backprop", 1, "x")])
+
+
+def test_the_protocol_id_depends_on_the_protocol_alone():
+    assert table(grid()).protocol.id == table(grid(perforated=(0.9, 0.9, 0.9))).protocol.id
+    assert table(grid()).protocol.id != table(grid(), seeds=(1, 2)).protocol.id
+
+
+def test_compare_refuses_arms_without_a_common_seed():
+    records = [make_record("trimnet/backprop", 1, 0.8), make_record("gin/backprop", 2, 0.8)]
+    with pytest.raises(UsageError, match="share no finished seed among 1, 2"):
+        compare(records, "trimnet/backprop", "gin/backprop", seeds=(1, 2))
+
+
+CLEAR = (0.90, 0.921, 0.939)
+
+
+@pytest.mark.parametrize(
+    ("perforated", "continued", "words"),
+    [
+        (CLEAR, PLAIN, "dendrites made it better than trimnet/backprop and trimnet/continued"),
+        (CLEAR, CLEAR, "better than trimnet/backprop but not than trimnet/continued: no gain from dendrites as such"),
+        (PLAIN, PLAIN, "no gain from dendrites was shown against trimnet/backprop and trimnet/continued"),
+        ((0.70, 0.721, 0.739), PLAIN, "dendrites made it worse than trimnet/backprop and trimnet/continued"),
+    ],
+)
+def test_the_answer_is_said_in_words(perforated, continued, words):
+    (answer,) = answers(table(grid(perforated, continued)).comparisons)
+    assert words in answer
+
+
+def test_one_seed_gives_no_answer():
+    made = table([record for record in grid() if record.spec.seed == 1], seeds=(1,))
+    assert "one seed gives no answer" in to_markdown(made)
+
+
+def test_a_dirty_tree_is_marked():
+    dirty = make_record("trimnet/backprop", 1, 0.8, provenance=replace(PROVENANCE, dirty=True))
+    assert table([dirty], ARMS[:1], (1,)).commits == {"c0ffee000000*": 1}
+
+
+def test_csv_has_a_line_per_arm_and_unrounded_numbers():
+    lines = list(csv.DictReader(io.StringIO(to_csv(table(grid(perforated=CLEAR))))))
+    assert [line["method"] for line in lines] == ["backprop", "perforated", "continued"]
+    assert float(lines[1]["roc_auc"]) == pytest.approx(0.92)
+    assert float(lines[1]["difference"]) == pytest.approx(0.1)
+    assert lines[0]["difference"] == ""
+    assert float(lines[1]["low"]) < 0.1 < float(lines[1]["high"])
+
+
+def test_json_has_everything():
+    made = table(grid())
+    content = json.loads(to_json(made))
+    assert content["protocol_id"] == made.protocol.id
+    assert content["rows"][0]["test"] == {"1": 0.8, "2": 0.82, "3": 0.84}
+    assert len(content["comparisons"]) == 3
+
+
+def test_formats_need_records_alone():
+    assert set(FORMATS) == {"md", "csv", "json"}
+    for form in FORMATS.values():
+        assert "perforated" in form(table(grid()))
+
+
+def test_markdown_columns_line_up():
+    lines = markdown(("a", "number"), [("long cell", "1"), ("x", "12345678")], right=(1,)).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1] == "| --------- | -------: |"
+    assert lines[2] == "| long cell |        1 |"
