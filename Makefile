@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "$(PYTHON) is older than 3.11: install Python 3.11 or newer, or call make with PYTHON=/path/to/python"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot create environments: on Debian and Ubuntu run 'apt install python3-venv'"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
 	@$(MAKE) --no-print-directory torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \

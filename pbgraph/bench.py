@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "show the paired difference of two arms, A - B",
     "data": "list data sets, fetch or audit one",
 }
+MOST_SEEDS = 10_000
 EXAMPLES = """examples:
   python -m pbgraph.bench tox21                         what is missing of the default plan, then the table
   python -m pbgraph.bench tox21 --preset smoke          a minute's trial
@@ -99,7 +100,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--preset", type=_one_of("preset", PRESETS), default="default", help=f"{', '.join(PRESETS)} (default: default)")
+    add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
     add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
@@ -150,6 +151,10 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data_folder_arguments(parser)
 
 
+def _presets() -> str:
+    return "; ".join(f"{name}: {one.summary}" for name, one in PRESETS.items()) + " (default: default)"
+
+
 def _seeds(text: str) -> list[int]:
     """One word of ``--seeds``: numbers and ranges, joined by commas."""
     return [seed for part in text.split(",") for seed in _range(part)]
@@ -162,6 +167,8 @@ def _range(text: str) -> range:
     start, stop = int(first), int(last or first)
     if stop < start:
         raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
+    if stop >= 2**63 or stop - start >= MOST_SEEDS:
+        raise UsageError(f"seeds {text}: expected numbers below 2^63, and {MOST_SEEDS} of them at the most")
     return range(start, stop + 1)
 
 

@@ -22,7 +22,7 @@ _TREE = "tree"
 def save_state(state: Any, path: Path) -> None:
     """Write `state` to `path`; an older file is replaced in one step, so one of the two is always whole.
 
-    Raises TypeError, naming the place, for a leaf that is not of the kinds above.
+    Raises TypeError, naming the place, for a leaf that is not of the kinds above; OSError if it cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_encode(state, tensors, "state"))
@@ -32,8 +32,10 @@ def save_state(state: Any, path: Path) -> None:
     try:
         save_file(tensors, part, metadata={_TREE: tree})
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(part)
+        if isinstance(error, SafetensorError):  # what a full disk comes as
+            raise OSError(f"{path} cannot be written: {error}") from error
         raise
 
 

@@ -35,8 +35,11 @@ DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
 def task_names() -> list[str]:
-    """Names of the registered tasks; imports none of them."""
-    return Registry[Any]("task", "pbgraph.datasets", object).names()
+    """Names of the registered tasks; imports none of them. Raises PbgraphError if pbgraph is not installed."""
+    tasks = Registry[Any]("task", "pbgraph.datasets", object)
+    if not tasks.names():
+        tasks.get("")
+    return tasks.names()
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -150,15 +153,26 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
     if args.task not in task_names():
         raise unknown_name("task", args.task, task_names())
+    for kind in ("models", "methods"):
+        _check_known(kind, getattr(args, kind, None) or ())
+    _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
     split = args.split or _usual_split(args.task)
     mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
     if not mine:
         raise UsageError(
             f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --preset {args.preset}' makes them"
+            f"'python -m pbgraph.bench {args.task} --preset {args.preset} --split {split}' makes them"
         )
     return mine
+
+
+def _check_known(kind: str, names: Sequence[str]) -> None:
+    """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
+    known = Registry[Any](kind, f"pbgraph.{kind}", object).names()
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind.removesuffix("s"), name, known)
 
 
 def _usual_split(task: str) -> str:

@@ -42,8 +42,9 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     axes[0][0].set_ylabel("validation ROC-AUC")
     scores = [line.valid for record in drawn for line in record.history if line.valid is not None]
     axes[0][0].set_ylim(max(scores) - SPAN, max(scores) + 0.1 * SPAN)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    legends = [axis.get_legend_handles_labels() for axis in axes[0]]
+    named = {label: handle for handles, labels in legends for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=9)
     try:
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     except ValueError as error:
@@ -54,9 +55,11 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
 
 def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
     for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
-        colour = COLOURS.get(record.spec.method)
         scores = [line.valid for line in record.history]
-        axis.plot(range(len(scores)), scores, color=colour, linewidth=1.2, label=record.spec.method)
+        (line,) = axis.plot(
+            range(len(scores)), scores, color=COLOURS.get(record.spec.method), linewidth=1.2, label=record.spec.method
+        )
+        colour = line.get_color()
         if record.selection is not None and record.selection.score is not None:
             axis.plot(
                 record.selection.epoch, record.selection.score, "o", markersize=7, markerfacecolor="none", color=colour

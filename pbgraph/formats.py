@@ -35,8 +35,8 @@ def to_markdown(table: Table) -> str:
     rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
     parts = [_heading(table), markdown(COLUMNS, rows, right=range(2, 8))]
     if table.comparisons:
-        parts += [_comparisons(table.comparisons), "\n".join(answers(table.comparisons))]
-    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table.rows), _commits(table.commits)]
+        parts += [_comparisons(table.comparisons), "\n".join(answers(table))]
+    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table.rows), *_origins(table)]
     return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
@@ -59,18 +59,19 @@ def to_json(table: Table) -> str:
 FORMATS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
 
 
-def answers(comparisons: Sequence[Comparison]) -> list[str]:
+def answers(table: Table) -> list[str]:
     """Does it help? One sentence per arm with dendrites, from its comparisons alone.
 
-    A gain that a control has too is not a gain from dendrites.
+    A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
     """
-    arms = dict.fromkeys(one.a for one in comparisons if one.a.endswith(f"/{DENDRITES}"))
-    return [_answer(arm, [one for one in comparisons if one.a == arm]) for arm in arms]
+    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.endswith(f"/{DENDRITES}"))
+    return [_answer(arm, table) for arm in arms]
 
 
-def _answer(arm: str, mine: Sequence[Comparison]) -> str:
+def _answer(arm: str, table: Table) -> str:
     model = arm.split("/")[0]
-    if not all(one.complete for one in mine):
+    mine = [one for one in table.comparisons if one.a == arm]
+    if any(row.missing or row.failed for row in table.rows if row.model == model):
         return f"**{model}**: runs are missing, so there is no answer yet."
     if any(one.interval is None for one in mine):
         return f"**{model}**: one seed gives no answer."
@@ -81,6 +82,8 @@ def _answer(arm: str, mine: Sequence[Comparison]) -> str:
         return f"**{model}**: dendrites made it worse than {_listed(worse)}."
     if not better:
         return f"**{model}**: no gain from dendrites was shown against {_listed(rest)}."
+    if all(one.b.endswith(f"/{PLAIN}") for one in mine):
+        return f"**{model}**: better than {_listed(better)}, but no control was run, so there is no answer yet."
     if rest:
         return (
             f"**{model}**: better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
@@ -198,10 +201,13 @@ def _undefined(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _commits(commits: Mapping[str, int]) -> str:
-    listed = [f"{commit or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for commit, runs in commits.items()]
-    dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in commits) else ""
-    return f"source commit: {', '.join(listed)}{dirty}"
+def _origins(table: Table) -> list[str]:
+    dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
+    return [f"source commit: {_runs(table.commits)}{dirty}", f"software: {_runs(table.software)}"]
+
+
+def _runs(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{name or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:

@@ -70,7 +70,7 @@ def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if positive.all() or not positive.any():
         return None
     order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    ends = np.append(np.flatnonzero(score[order][1:] != score[order][:-1]), len(order) - 1)
     positives = np.cumsum(positive[order])[ends]
     return positives, ends + 1 - positives
 

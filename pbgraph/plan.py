@@ -16,8 +16,8 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS
-from pbgraph.presets import Overrides, Preset, preset
+from pbgraph.models.base import MODELS, Architecture, Model
+from pbgraph.presets import ANY, Overrides, Preset, preset
 from pbgraph.records import RunSpec, Scalar
 from pbgraph.splits import SPLITS
 
@@ -144,7 +144,7 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         "method": method,
         "metric": METRICS.get(dataset.metric),
     }
-    settings = {**chosen.training.get(model.name, {}), **_method_overrides(chosen, method)}
+    settings = {**_training_overrides(chosen, model), **_method_overrides(chosen, method)}
     return RunSpec(
         task=task,
         split=split,
@@ -160,6 +160,12 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         versions={name: part.version for name, part in parts.items()},
         control_of=control_of,
     )
+
+
+def _training_overrides(chosen: Preset, model: Model) -> Overrides:
+    """The preset's for this model, or those for any; an estimator, which fits itself, takes none of the latter."""
+    others = chosen.training.get(ANY, {}) if isinstance(model, Architecture) else {}
+    return chosen.training.get(model.name, others)
 
 
 def _method_overrides(chosen: Preset, method: Method) -> dict[str, Scalar]:

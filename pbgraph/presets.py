@@ -13,6 +13,7 @@ from pbgraph.errors import unknown_name
 from pbgraph.records import Scalar
 
 Overrides = Mapping[str, Scalar]
+ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Preset:
     seeds    of the split (where it takes one) and of initialisation; declared before running
     featurisers  model -> featuriser, where it is not the model's own
     models   model -> overrides of its config
-    training model -> overrides of the settings of every method that trains it
+    training model, or ANY for every other one -> overrides of the settings of every method that trains it
     methods  method -> overrides of its settings, stronger than `training`
     epochs   "model/method" -> epochs a run is expected to take, for time estimates alone
     """
@@ -56,7 +57,7 @@ SMOKE = Preset(
     summary="does it work? a few epochs of TrimNet with and without a dendrite, one seed",
     arms=(("trimnet", "backprop"), ("trimnet", "perforated")),
     seeds=(68,),
-    training={"trimnet": {"epochs": 2, "patience": 2}},
+    training={ANY: {"epochs": 2, "patience": 2}},
     methods={"perforated": {"max_dendrites": 1, "max_tries": 1, "cycle_epochs": 2, "dendrite_epochs": 2}},
     epochs={"trimnet/backprop": 2, "trimnet/perforated": 6},
 )
@@ -91,9 +92,19 @@ DEFAULT = Preset(
     ),
     seeds=(68, 69, 70),
     models={"gin": {"readout": "mean"}, "trimnet": {"depth": 2, "logits_per_task": 1}},
-    training={"gin": {**RECIPE, "epochs": 60, "patience": 60}, "trimnet": {**RECIPE, "epochs": 40, "patience": 40}},
+    training={
+        "gin": {**RECIPE, "epochs": 60, "patience": 60},
+        "trimnet": {**RECIPE, "epochs": 40, "patience": 40},
+        ANY: {**RECIPE, "epochs": 40, "patience": 40},
+    },
     methods={"perforated": GROWTH},
-    epochs={"gin/backprop": 60, "trimnet/backprop": 40, "trimnet/perforated": 120, "trimnet/continued": 120},
+    epochs={
+        "random-forest/fit": 1,
+        "gin/backprop": 60,
+        "trimnet/backprop": 40,
+        "trimnet/perforated": 124,
+        "trimnet/continued": 124,
+    },
 )
 
 PAPER = Preset(
@@ -103,7 +114,13 @@ PAPER = Preset(
     seeds=tuple(range(68, 118)),
     featurisers={"trimnet": "trimnet-paper"},
     training={"trimnet": {"epochs": 200, "patience": 100, "loss": "class-weighted"}},
-    epochs={"gin/backprop": 150, "trimnet/backprop": 150, "trimnet/perforated": 600, "trimnet/continued": 600},
+    epochs={
+        "random-forest/fit": 1,
+        "gin/backprop": 150,
+        "trimnet/backprop": 150,
+        "trimnet/perforated": 600,
+        "trimnet/continued": 600,
+    },
 )
 
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (SMOKE, DEFAULT, PAPER)}

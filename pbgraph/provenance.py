@@ -23,14 +23,14 @@ PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn
 def source_tree() -> tuple[str, bool]:
     """(commit, dirty) of the checkout this package runs from; ("", False) if it is not one.
 
-    Files under results/ do not make a tree dirty: they are what runs write.
+    Only what runs are made of can make a tree dirty: the package, its settings and its pinned versions.
     Read once per process, since the process goes on with the modules it has imported.
     """
     folder = Path(pbgraph.__file__).parent.parent
     if not (folder / ".git").exists():
         return "", False
     commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--", ".", ":(exclude)results")
+    changes = _git(folder, "status", "--porcelain", "--", "pbgraph", "pyproject.toml", "constraints.txt")
     return commit, bool(changes)
 
 
@@ -42,9 +42,10 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def provenance(*, device: str, molecules: Molecules, featuriser: str, split_sha256: str) -> Provenance:
-    """The provenance of a run on these data in this process, now."""
+def provenance(*, device: str, molecules: Molecules | None, featuriser: str, split_sha256: str) -> Provenance:
+    """The provenance of a run on these data in this process, now; None if the data could not be prepared."""
     commit, dirty = source_tree()
+    rejected = molecules.rejected if molecules else ()
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         pbgraph=pbgraph.__version__,
@@ -56,10 +57,10 @@ def provenance(*, device: str, molecules: Molecules, featuriser: str, split_sha2
         processor=processor(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         threads=torch.get_num_threads(),
-        data_sha256=molecules.sha256,
-        rows=len(molecules.mol_ids) + len(molecules.rejected),
-        rejected=molecules.rejected,
-        rows_sha256=sha256(canonical_json(molecules.mol_ids)),
+        data_sha256=molecules.sha256 if molecules else "",
+        rows=len(molecules) + len(rejected) if molecules else 0,
+        rejected=rejected,
+        rows_sha256=sha256(canonical_json(molecules.mol_ids)) if molecules else "",
         featuriser=featuriser,
         split_sha256=split_sha256,
     )

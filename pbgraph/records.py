@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,7 @@ class RunRecord:
 
     scores       "valid" and "test" -> SplitScore
     predictions  file name and SHA-256 of its content
+    written_digest  `digest` when the record was written, by which an edit is noticed
     """
 
     spec: RunSpec
@@ -183,6 +185,7 @@ class RunRecord:
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    written_digest: str | None = None
 
     @property
     def key(self) -> str:
@@ -260,11 +263,12 @@ class ResultsFolder:
         return self.root / ".work" / f"{spec.key}.lock"
 
     def check_writable(self) -> None:
-        """Raises UsageError-like PbgraphError now rather than after hours of training."""
+        """Write and link a file as for a record; raises PbgraphError now rather than after hours of training."""
+        probe = self.root / f".writable-{os.getpid()}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
+            with new_file(probe):
                 pass
+            probe.unlink()
         except OSError as error:
             raise PbgraphError(
                 f"results folder {self.root} cannot be written ({error.strerror}); give another with --results DIR"
@@ -283,15 +287,16 @@ class ResultsFolder:
     def _failures(self, spec: RunSpec) -> list[Path]:
         path = self.record_path(spec)
         found = path.parent.glob(f"{path.stem}.failed-*.json")
-        return sorted(found, key=lambda file: int(file.stem.rsplit("-", 1)[1]))
+        return sorted(found, key=_failure_number)
 
     def write(self, record: RunRecord) -> Path:
         """Write a record once; a failure gets the next free number beside it."""
         path = self.record_path(record.spec)
         if record.status == "failed":
             path = path.with_name(f"{path.stem}.failed-{len(self._failures(record.spec)) + 1}.json")
+        content = canonical_json(replace(record, written_digest=record.digest()))
         with new_file(path) as part:
-            part.write_bytes(msgspec.json.format(canonical_json(record), indent=1) + b"\n")
+            part.write_bytes(msgspec.json.format(content, indent=1) + b"\n")
         return path
 
     def records(self, task: str) -> list[RunRecord]:
@@ -306,13 +311,17 @@ class ResultsFolder:
 
 
 def _failure_number(path: Path) -> int:
-    return int(path.stem.rsplit("-", 1)[1]) if ".failed-" in path.name else 0
+    """Which failure of its run a file records, 0 if it finished. Raises DataError for a name that no run gives."""
+    match = re.fullmatch(r"[^.]+(?:\.failed-(\d+))?\.json", path.name)
+    if match is None:
+        raise DataError(f"{path} is not named as a record is, KEY.json or KEY.failed-1.json; move it away")
+    return int(match[1] or 0)
 
 
 def read_record(path: Path) -> RunRecord:
     """Read and verify one record.
 
-    Raises DataError if the file is not a record of this schema or does not belong to its name.
+    Raises DataError if the file is not a record of this schema, was edited, or does not belong to its name.
     """
     try:
         record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
@@ -320,8 +329,6 @@ def read_record(path: Path) -> RunRecord:
         raise DataError(f"{path} is not a run record: {error}; move it away to have the run done again") from error
     if record.schema != SCHEMA:
         raise DataError(f"{path} has record schema {record.schema}, this version reads {SCHEMA}")
-    if record.key != path.name.split(".", 1)[0]:
-        raise DataError(
-            f"{path} was edited or renamed: its spec has key {record.key}; move it away to have the run done again"
-        )
-    return record
+    if record.key != path.name.split(".", 1)[0] or record.written_digest not in (None, record.digest()):
+        raise DataError(f"{path} was edited or renamed; restore it, or move it away to have the run done again")
+    return replace(record, written_digest=None)

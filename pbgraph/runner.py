@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
-from pbgraph.metrics import METRICS, mean_over_tasks, split_score
+from pbgraph.metrics import METRICS, Metric, mean_over_tasks, split_score
 from pbgraph.models.base import MODELS
 from pbgraph.predictions import write_predictions
-from pbgraph.provenance import provenance
+from pbgraph.provenance import provenance, source_tree
 from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
 from pbgraph.splits import SPLITS, Split
 from pbgraph.streams import seeded
@@ -64,6 +64,7 @@ def run(
     with _exclusive(results.lock_path(spec), report):
         found = results.finished(spec.task, spec.key)
         if found is not None:
+            results.checkpoint_path(spec).unlink(missing_ok=True)  # of a run that was killed right after its record
             return found
         try:
             record = _train_and_score(spec, folders, device, report)
@@ -78,14 +79,24 @@ def run(
 
 
 def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
-    """Write and return the record of a run that could not report its own failure."""
-    record = _failure(spec, folders, error)
-    ResultsFolder(folders.results).write(record)
+    """Write and return the record of a run that could not report its own failure; another process may have done it."""
+    results = ResultsFolder(folders.results)
+    with _exclusive(results.lock_path(spec), lambda _: None):
+        record = results.finished(spec.task, spec.key)
+        if record is None:
+            record = _failure(spec, folders, error)
+            results.write(record)
     return record
 
 
 def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
-    return RunRecord(spec, "failed", _provenance(spec, prepare(spec, folders), "cpu"), error=error)
+    """A failed record; where even the data cannot be prepared, it says nothing of them."""
+    try:
+        data = prepare(spec, folders)
+    except Exception as problem:
+        log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
+        data = None
+    return RunRecord(spec, "failed", _provenance(spec, data, "cpu"), error=error)
 
 
 @contextmanager
@@ -105,6 +116,7 @@ def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
 
 def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Callable[[Report], None]) -> RunRecord:
     started = time.monotonic()
+    source_tree()  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
     torch.use_deterministic_algorithms(True)
     data = prepare(spec, folders)
@@ -154,7 +166,7 @@ def _fit_task(
         train=_on(data.store.select(data.split.train), device),
         valid=_on(data.store.select(data.split.valid), device),
         seed=spec.seed,
-        metric=lambda y, scores: mean_over_tasks(metric, y, scores),
+        metric=_to_be_maximised(metric),
         device=device,
         paired=_paired(spec, folders),
         checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
@@ -162,7 +174,18 @@ def _fit_task(
     )
 
 
+def _to_be_maximised(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float | None]:
+    """(y, scores) -> mean over tasks, its sign turned if smaller is better."""
+
+    def score(y: np.ndarray, scores: np.ndarray) -> float | None:
+        mean = mean_over_tasks(metric, y, scores)
+        return mean if mean is None or metric.larger_is_better else -mean
+
+    return score
+
+
 def _paired(spec: RunSpec, folders: Folders) -> RunRecord | None:
+    """The record of the run that a control is matched to, without its scores: a training method sees no test score."""
     if spec.control_of is None:
         return None
     record = ResultsFolder(folders.results).finished(spec.task, spec.control_of)
@@ -170,12 +193,14 @@ def _paired(spec: RunSpec, folders: Folders) -> RunRecord | None:
         raise PbgraphError(
             f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {folders.results}"
         )
-    return record
+    return replace(record, scores={}, predictions=None, predictions_sha256=None)
 
 
-def _provenance(spec: RunSpec, data: Prepared, device: str) -> Provenance:
+def _provenance(spec: RunSpec, data: Prepared | None, device: str) -> Provenance:
     featuriser = FEATURISERS.get(spec.featuriser)
     name = f"{featuriser.name} v{featuriser.version}"
+    if data is None:
+        return provenance(device=device, molecules=None, featuriser=name, split_sha256="")
     return provenance(device=device, molecules=data.molecules, featuriser=name, split_sha256=data.split.sha256)
 
 

@@ -137,7 +137,7 @@ def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> n
     y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
     """
     order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
+    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
     positive = y[order] > 0.5
     sorted_weights = weights[:, order]
     positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)  # m x distinct scores

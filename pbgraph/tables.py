@@ -7,6 +7,7 @@ place: a missing run is named, a failed one is a line that says why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -14,7 +15,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from pbgraph.errors import UsageError
-from pbgraph.records import RunRecord, RunSpec, SplitScore, canonical_json, sha256
+from pbgraph.records import Provenance, RunRecord, RunSpec, SplitScore, canonical_json, sha256
 from pbgraph.stats import Interval, holm, paired_difference, verdict
 
 PLAIN = "backprop"  # the method of the plain model
@@ -100,12 +101,17 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of the plan, and comparisons. commits: source commit -> runs, "*" marks uncommitted changes."""
+    """Rows in the order of the plan, and comparisons.
+
+    commits   source commit -> runs, "*" marks uncommitted changes
+    software  versions and device that numbers depend on -> runs
+    """
 
     protocol: Protocol
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
     commits: Mapping[str, int]
+    software: Mapping[str, int]
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -127,15 +133,25 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         raise UsageError(
             "no finished run to show; run the benchmark first, or name another --preset, --split or --results"
         )
-    _check_one_protocol(mine)
+    _check_one_protocol(mine, finished)
+    origins = [record.provenance for record in finished]
     rows = tuple(_row(arm, [record for record in mine if record.spec.arm == arm], seeds) for arm in arms)
-    commits = [record.provenance.commit[:12] + ("*" if record.provenance.dirty else "") for record in finished]
     return Table(
         protocol=_protocol(finished, seeds),
         rows=rows,
         comparisons=_adjusted([compare(finished, a, b, seeds=seeds) for a, b in _pairs(finished, arms)]),
-        commits={commit: commits.count(commit) for commit in dict.fromkeys(commits)},
+        commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
+        software=_counted(_software(one) for one in origins),
     )
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names))
+
+
+def _software(origin: Provenance) -> str:
+    versions = [f"{name} {origin.packages[name]}" for name in ("torch", "rdkit", "numpy") if name in origin.packages]
+    return ", ".join([*versions, origin.device])
 
 
 def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int]) -> Comparison:
@@ -266,12 +282,12 @@ def arm_identity(spec: RunSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__dataclass_fields__ if name not in left_out}
 
 
-def _check_one_protocol(records: Sequence[RunRecord]) -> None:
+def _check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecord]) -> None:
     for arm in dict.fromkeys(record.spec.arm for record in records):
         same = [record for record in records if record.spec.arm == arm]
         _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
-    _check_equal("these runs", records, _common)
-    _check_same_split(records)
+    _check_equal("these runs", finished, _common)
+    _check_same_split(finished)
 
 
 def _common(record: RunRecord) -> dict[str, Any]:

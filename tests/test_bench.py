@@ -52,6 +52,11 @@ def command(env, *argv: object, cwd: Path | None = None):
         ("tox21 --epochs 3", "unrecognized arguments: --epochs 3"),
         ("ls modles", "did you mean 'models'?"),
         ("table tox12", "did you mean 'tox21'?"),
+        ("table tox21 --models trimnt", "unknown model 'trimnt'; did you mean 'trimnet'?"),
+        ("table tox21 --methods perforatd", "did you mean 'perforated'?"),
+        ("table tox21 --split scafold", "did you mean 'scaffold'?"),
+        ("tox21 --seeds 99999999999999999999", "expected numbers below 2^63"),
+        ("tox21 --seeds 1-9999999999", "10000 of them at the most"),
         ("table tox21 --format html4", "unknown format 'html4'"),
         ("data fetsch tox21", "did you mean 'fetch'?"),
         ("data audit", "say of which task"),
@@ -166,7 +171,7 @@ def test_an_arm_that_the_preset_lacks_is_shown_once_it_has_runs(capsys, results)
 
 def test_a_table_of_nothing_says_what_to_do(capsys, tmp_path):
     assert call("table", "tox21", "--results", tmp_path) == 2
-    assert "python -m pbgraph.bench tox21 --preset default" in capsys.readouterr().err
+    assert "python -m pbgraph.bench tox21 --preset default --split random" in capsys.readouterr().err
 
 
 def test_an_edited_record_is_refused(capsys, results):
@@ -216,6 +221,17 @@ def test_a_failed_run_is_exit_1_and_a_record(toy, tmp_path):
     assert "1 to do" in command(toy, *run, "--retry-failed", cwd=tmp_path).stderr
 
 
+def test_a_plug_in_that_raises_costs_its_own_runs_alone(toy, tmp_path):
+    done = command(
+        toy, *["toy", "--preset", "smoke", "--methods", "backprop", "--jobs", "1", "--split", "broken"], cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "FAILED: ValueError: cannot split 240" in done.stderr
+    assert "its record says nothing of the data" in done.stderr
+    assert "1 of 1 runs done" in done.stderr
+    assert len(list((tmp_path / "results" / "records" / "toy").glob("*.failed-1.json"))) == 1
+
+
 def test_shards_make_the_records_of_the_whole(toy, tmp_path):
     options = ("toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--engine", "shard", "--jobs", 1)
     for part in ("1/2", "2/2"):
@@ -224,9 +240,13 @@ def test_shards_make_the_records_of_the_whole(toy, tmp_path):
         toy, "toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--dry-run", cwd=tmp_path
     )
     assert "3 finished, 0 failed, 0 to do" in whole.stdout
-    array = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_MIN": "4", "SLURM_ARRAY_TASK_COUNT": "2"}
+    array = {
+        f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(("ID", "MIN", "MAX", "COUNT"), "5452", strict=True)
+    }
     mine = command({**toy, **array}, *options, "--dry-run", cwd=tmp_path)
     assert "1 runs, 1 finished" in mine.stdout
+    gaps = command({**toy, **array, "SLURM_ARRAY_TASK_MAX": "6"}, *options, "--dry-run", cwd=tmp_path)
+    assert (gaps.returncode, "leave gaps" in gaps.stderr) == (2, True)
 
 
 def test_ctrl_c_is_exit_130_and_nothing_is_lost(toy, tmp_path):

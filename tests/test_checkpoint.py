@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -59,3 +62,24 @@ def test_damaged_file_is_an_error(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="is not a saved state"):
         load_state(path)
+
+
+FULL_DISK = """
+import resource, signal, sys, torch
+from pathlib import Path
+from pbgraph.checkpoint import load_state, save_state
+path = Path(sys.argv[1])
+save_state({"a": 1}, path)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    save_state({"a": torch.zeros(10_000)}, path)
+except OSError as error:
+    print("cannot be written" in str(error), load_state(path), [file.name for file in path.parent.iterdir()])
+"""
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_older_file(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "state")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True {'a': 1} ['state']"

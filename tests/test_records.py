@@ -161,3 +161,20 @@ def test_results_folder_that_is_a_file_is_found_out_at_once(tmp_path):
     (tmp_path / "results").write_text("")
     with pytest.raises(PbgraphError, match="give another with --results DIR"):
         ResultsFolder(tmp_path / "results").check_writable()
+
+
+def test_an_edited_score_is_noticed(tmp_path):
+    path = ResultsFolder(tmp_path).write(RECORD)
+    text = path.read_text()
+    assert text.count('"roc_auc": 0.8') == 1
+    path.write_text(text.replace('"roc_auc": 0.8', '"roc_auc": 0.9'))
+    with pytest.raises(DataError, match="was edited"):
+        read_record(path)
+
+
+def test_a_name_that_no_run_gives_is_refused(tmp_path):
+    folder = ResultsFolder(tmp_path)
+    path = folder.write(RECORD)
+    path.with_name("abc.failed-old.json").write_text("{}")
+    with pytest.raises(DataError, match="not named as a record"):
+        folder.records(RECORD.spec.task)

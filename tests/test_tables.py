@@ -149,8 +149,33 @@ CLEAR = (0.90, 0.921, 0.939)
     ],
 )
 def test_the_answer_is_said_in_words(perforated, continued, words):
-    (answer,) = answers(table(grid(perforated, continued)).comparisons)
+    (answer,) = answers(table(grid(perforated, continued)))
     assert words in answer
+
+
+def test_without_a_control_there_is_no_answer():
+    records = [record for record in grid(CLEAR) if record.spec.method != "continued"]
+    (answer,) = answers(table(records, ARMS[:2]))
+    assert "no control was run, so there is no answer yet" in answer
+    (answer,) = answers(table(records))
+    assert "runs are missing, so there is no answer yet" in answer
+    failed = [make_failure("trimnet/continued", seed, "x") for seed in SEEDS]
+    assert answers(table([*records, *failed])) == [answer]
+
+
+def test_a_failure_without_facts_about_its_data_is_no_other_protocol():
+    unknown = make_failure("trimnet/continued", 3, "x")
+    unknown = replace(unknown, provenance=replace(PROVENANCE, data_sha256="", rows_sha256="", rows=0))
+    records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("continued", 3)]
+    assert table([*records, unknown]).rows[2].failed == {3: "x"}
+
+
+def test_software_and_devices_are_counted():
+    other = replace(PROVENANCE, device="a GPU", packages={"torch": "9.9"})
+    records = [record for record in grid() if record.spec.seed != 3]
+    made = table([*records, make_record(ARMS[0], 3, 0.8, provenance=other)])
+    assert made.software == {"cpu": 6, "torch 9.9, a GPU": 1}
+    assert "software: cpu (6 runs); torch 9.9, a GPU (1 run)" in to_markdown(made)
 
 
 def test_one_seed_gives_no_answer():

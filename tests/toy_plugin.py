@@ -1,7 +1,7 @@
 """A third party's package with two small data sets, written to a folder: what the command line runs on in tests.
 
 `toy` has 240 molecules and two tasks that depend on the structure; in `toy-hopeless` every label is 0, so that no run
-can be scored on validation rows.
+can be scored on validation rows. The split `broken` raises an error.
 """
 
 from __future__ import annotations
@@ -18,16 +18,28 @@ TAILS = ["", "O", "N", "F"]
 MODULE = """
 from dataclasses import replace
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.splits import Splitter
 
 def _toy(name, sha256):
     return replace(
         TOX21, name=name, file=f"{{name}}.csv", sha256=sha256, urls=(), rows={rows}, tasks=("a", "b"), source="made up"
     )
 
+def _refuse(molecules, seed):
+    raise ValueError("cannot split " + str(len(molecules)))
+
+BROKEN = Splitter(name="broken", version=1, seeded=True, split=_refuse, source="made up")
 TOY = _toy("toy", "{toy}")
 HOPELESS = _toy("toy-hopeless", "{hopeless}")
 """
-ENTRY_POINTS = "[pbgraph.datasets]\ntoy = toy_package:TOY\ntoy-hopeless = toy_package:HOPELESS\n"
+ENTRY_POINTS = """
+[pbgraph.datasets]
+toy = toy_package:TOY
+toy-hopeless = toy_package:HOPELESS
+
+[pbgraph.splits]
+broken = toy_package:BROKEN
+"""
 
 
 def table(*, hopeless: bool = False) -> bytes:

@@ -240,15 +240,15 @@ class _Foreman:
 
 
 def _environment() -> dict[str, str]:
-    """One thread for every library that would start its own, and the parent's module path."""
+    """One thread for every library that would start its own, deterministic cuBLAS, and the parent's module path."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
+    return {**os.environ, **dict.fromkeys(THREADS, "1"), "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONPATH": path}
 
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """A process started in here never sees Ctrl-C, not even while its interpreter starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """A process started in here never sees Ctrl-C and the like, not even while its interpreter starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

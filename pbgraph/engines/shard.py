@@ -39,13 +39,18 @@ def parse_shard(text: str) -> Shard:
 
 def array_shard() -> Shard:
     """The part that belongs to this task of a SLURM job array; raises UsageError outside of one."""
-    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_COUNT")
     try:
-        number, first, count = (int(os.environ[name]) for name in names)
+        number, first, last, count = (int(os.environ[name]) for name in names)
     except (KeyError, ValueError) as error:
         raise UsageError(
             f"--engine shard needs --shard I/N, or a SLURM job array, which sets {', '.join(names)}; here: {error}"
         ) from error
+    if last - first + 1 != count:
+        raise UsageError(
+            f"the SLURM array {first}-{last} has {count} tasks, so its numbers leave gaps; give --shard I/N, "
+            "or an array without gaps"
+        )
     return parse_shard(f"{number - first + 1}/{count}")
 
 

@@ -10,12 +10,12 @@ from pbgraph.plan import Plan
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.words import duration, ranges
 
-SECONDS_PER_EPOCH = {  # Tox21, one thread of an AMD EPYC; used until a run of the arm is finished
-    "random-forest/fit": 20.0,
-    "gin/backprop": 1.3,
-    "trimnet/backprop": 3.5,
-    "trimnet/perforated": 4.5,
-    "trimnet/continued": 3.5,
+SECONDS_PER_EPOCH = {  # of the default preset on Tox21, one thread of an Intel Xeon; used until a run is finished
+    "random-forest/fit": 30.0,
+    "gin/backprop": 1.1,
+    "trimnet/backprop": 2.3,
+    "trimnet/perforated": 3.6,
+    "trimnet/continued": 2.3,
 }
 UNKNOWN_SECONDS = 600.0  # of a run nobody has timed, for the order alone
 SEEDS_TOGETHER = 10  # a plan of days works through its seeds in groups of so many, so that early rows are paired
@@ -80,7 +80,9 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
         if record.cost is not None and record.spec.preset == plan.preset.name:
             measured.setdefault(record.spec.arm, []).append(record.cost.seconds)
     guessed = {
-        arm: SECONDS_PER_EPOCH[arm] * plan.preset.epochs.get(arm, 1) for arm in plan.arms if arm in SECONDS_PER_EPOCH
+        arm: seconds * plan.preset.epochs[arm]
+        for arm, seconds in SECONDS_PER_EPOCH.items()
+        if arm in plan.preset.epochs
     }
     by_arm = guessed | {arm: median(seconds) for arm, seconds in measured.items()}
     return {spec.key: by_arm[spec.arm] for spec in plan.specs if spec.arm in by_arm}

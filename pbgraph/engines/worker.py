@@ -1,7 +1,7 @@
 """A worker process: takes runs from its pipe one after another, and sends back reports and records.
 
-Started by `pbgraph.engines.local` with one thread per process. It ignores Ctrl-C: its parent tells it to stop. When the
-pipe ends, the parent is gone, and so is the worker soon after, whatever it is doing.
+Started by `pbgraph.engines.local` with one thread per process. It ignores Ctrl-C and the like: its parent tells it to
+stop. When the pipe ends, the parent is gone, and so is the worker soon after, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def _listen(connection: Connection, inbox: Inbox, stop: threading.Event) -> None
 
 def main() -> None:
     """``python -m pbgraph.engines.worker FD``: serve the pipe with this file descriptor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the whole group: its parent says stop
+        signal.signal(number, signal.SIG_IGN)
     try:
         serve(Connection(int(sys.argv[1])))
     except (BrokenPipeError, ConnectionResetError):

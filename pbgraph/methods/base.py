@@ -38,7 +38,7 @@ class FitTask:
     settings         the method's resolved settings (an instance of method.settings)
     seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
     metric           (y, logits) -> mean over tasks, or None; larger is better
-    paired           the record of the run that a control is matched to
+    paired           the record of the run that a control is matched to, without its scores
     checkpoint       file to save to and to resume from, or None to keep nothing
     report           called with a Report; raising from it stops the run after its state was saved
     """

@@ -26,7 +26,11 @@ def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
 
 
 def fit_continued(task: FitTask) -> Fitted:
-    """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted."""
+    """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted.
+
+    The schedule spans each cycle as it was, so the control anneals fully even where the paired run's neuron phase was
+    cut short by its patience: the comparison then favours the control.
+    """
     assert task.paired is not None
     return train_in_cycles(task, lengths=cycle_lengths(task.paired.history), patience=None)
 

@@ -117,6 +117,14 @@ def test_nothing_unverified_takes_the_name(tmp_path: Path) -> None:
     assert not (tmp_path / "cache" / "data").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"x" * 200_000, b"<html>\n" + b"y" * 200_000])
+def test_what_is_no_table_at_all_is_told_by_both_hashes(content: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        source.verified(dataset(), content, "a file")
+    assert sha256(content) in str(caught.value)
+    assert "it has 0 rows" in str(caught.value) or "it has 1 rows" in str(caught.value)
+
+
 def test_offline_does_not_fetch(tmp_path: Path) -> None:
     origin = put(tmp_path / "origin")
     with pytest.raises(DataError, match="none of the usual places"):
