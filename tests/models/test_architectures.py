@@ -147,8 +147,12 @@ def test_unknown_sizes_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_sites_are_found_and_grow(name: str) -> None:
-    """Without a line of the architecture's own about dendrites: one cycle of one epoch per phase."""
-    model = perforate(build(name, hidden=4))
+    """Without a line of the architecture's own about dendrites: one cycle of one epoch per phase.
+
+    The example shows which layers are never called, because only their weights are used.
+    """
+    batch, scores = as_batch(molecules([3, 5, 2, 4])), {}
+    model = perforate(build(name, hidden=4), example=(batch,))
     grown = Growth(
         model,
         lambda groups: torch.optim.Adam(groups, lr=1e-2),
@@ -158,7 +162,6 @@ def test_its_sites_are_found_and_grow(name: str) -> None:
         dendrite_max_epochs=1,
         priming_batches=0,
     )
-    batch, scores = as_batch(molecules([3, 5, 2, 4])), {}
     while not grown.finished:
         grown.step(lambda model, batch: (model(batch) - 1.0).square().mean(), batch)
         scores |= grown.epoch_end(float(grown.epoch)).site_scores
