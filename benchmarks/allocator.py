@@ -47,7 +47,9 @@ def measure(repeats: int) -> Sequence[Result]:
     for _ in range(repeats):
         for name, tunables in variants.items():
             times[name].append(seconds(tunables))
-    return [row_of("24 training batches with the workers' allocator settings / without", times, "ours", "peer", target=1.0)]
+    return [
+        row_of("24 training batches with the workers' allocator settings / without", times, "ours", "peer", target=1.0)
+    ]
 
 
 if __name__ == "__main__":

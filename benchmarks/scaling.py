@@ -159,7 +159,10 @@ def exponent(points: Sequence[Point], what: str) -> float:
 
 
 def table(results: Mapping[str, Sequence[Point]]) -> str:
-    lines = ["| what | against | from - to | CPU s | peak MB | exponent of time | of memory |", "|---|---|---|---|---|---:|---:|"]
+    lines = [
+        "| what | against | from - to | CPU s | peak MB | exponent of time | of memory |",
+        "|---|---|---|---|---|---:|---:|",
+    ]
     for series, points in results.items():
         first, last = points[0], points[-1]
         cells = [
