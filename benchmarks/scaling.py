@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from workload import BATCH, Training, endless_batches, fit_task, molecules, stor
 import numpy as np
 import torch
 
-from pbgraph.features.graphs import GRAPH
+from pbgraph.features.graphs import codes
 from pbgraph.memory import peak_bytes
 from pbgraph.methods.training import TrainSettings, make_loss, make_optimizer, predict
 from pbgraph.models.base import Dims
@@ -57,10 +58,10 @@ def repeated_store(n: int) -> object:
 
 
 def featurise(n: int) -> Callable[[], object]:
+    """In one process, so that its CPU seconds and memory are those of all the work."""
     smiles = molecules().smiles
     longer = (smiles * (n // len(smiles) + 1))[:n]
-    y = np.zeros((n, 1), np.float32)
-    return lambda: GRAPH.featurise(longer, y)
+    return lambda: codes(longer, processes=1)
 
 
 def epoch_of_batches(n: int) -> Callable[[], object]:
@@ -123,8 +124,6 @@ WORK: Mapping[str, Callable[[int], Callable[[], object]]] = {
 def cpu_seconds() -> float:
     """Of this process and of its children that are over."""
     own = time.process_time()
-    import resource
-
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own + children.ru_utime + children.ru_stime
 

@@ -35,7 +35,7 @@ NODE_DIM = PAPER_NODE_DIM + len(HYDROGENS)  # 44
 EDGE_DIM = len(BONDS) + 2 + len(STEREO)  # 10
 
 PARALLEL = 20_000  # molecules from which several processes read
-PARTS_PER_PROCESS = 4  # so that one with large molecules does not hold up the others
+PART = 2_000  # molecules that a process reads at a time: their codes are Python numbers until they are arrays
 
 AtomCode = tuple[str, int, int, int, Any, bool, int, str, bool]
 BondCode = tuple[Any, bool, bool, Any]
@@ -129,12 +129,11 @@ def codes(smiles: Sequence[str], *, processes: int = 1) -> Codes:
 
     Raises DataError, naming its position and the SMILES, for what RDKit cannot parse.
     """
+    parts = ((smiles[first : first + PART], first) for first in range(0, max(len(smiles), 1), PART))
     if processes == 1:
-        return _codes(smiles, 0)
+        return _merged(_codes(*part) for part in parts)
     from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
-    size = -(-len(smiles) // (processes * PARTS_PER_PROCESS))
-    parts = [(smiles[first : first + size], first) for first in range(0, len(smiles), size)]
     return _merged(Parallel(n_jobs=processes)(delayed(_codes)(*part) for part in parts))
 
 
