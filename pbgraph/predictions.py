@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pbgraph.errors import DataError
 from pbgraph.records import ResultsFolder, RunRecord, new_file, sha256
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pbgraph.datasets.base import Molecules
 
 
@@ -38,15 +37,20 @@ def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], sc
     Columns: split, mol_id, task (strings), y (float32, 0 or 1), score (float64).
     A file left by a run that ended between its predictions and its record is replaced.
     """
+    import pyarrow as pa
+    from pyarrow import parquet  # a third of a second, which a worker need not wait for before it trains
+
     table = pa.concat_tables(_rows(molecules, tasks, name, index, score) for name, (index, score) in scored.items())
     path.unlink(missing_ok=True)
     with new_file(path) as part:
-        pq.write_table(table, part, compression="zstd")
+        parquet.write_table(table, part, compression="zstd")
         digest = sha256(part.read_bytes())
     return digest
 
 
 def _rows(molecules: Molecules, tasks: Sequence[str], split: str, index: np.ndarray, score: np.ndarray) -> pa.Table:
+    import pyarrow as pa
+
     y = molecules.y[index]
     molecule, task = np.nonzero(~np.isnan(y))
     ids = np.asarray(molecules.mol_ids, dtype=object)[index]
@@ -80,6 +84,10 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
 
 def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
     """The test rows of a run's file, verified."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
     path = results.predictions_path(record.spec)
     content = path.read_bytes()
     if sha256(content) != record.predictions_sha256:

@@ -34,6 +34,12 @@ ATTEMPTS = 2
 TICK = 0.25  # seconds between two looks at the signals
 STOP_SECONDS = 8.0  # workers may take so long to save their runs before they are killed
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# of glibc: freed memory stays with the process, in huge pages, so that training steps pay for no page faults;
+# benchmarks/allocator.py measures what that brings
+ALLOCATOR = ":".join(
+    f"glibc.malloc.{name}={value}"
+    for name, value in {"hugetlb": 1, "mmap_threshold": 2**25, "trim_threshold": 2**31 - 1}.items()
+)
 
 log = logging.getLogger(__name__)
 
@@ -240,9 +246,13 @@ class _Foreman:
 
 
 def _environment() -> dict[str, str]:
-    """One thread for every library that would start its own, deterministic cuBLAS, and the parent's module path."""
+    """For workers: one thread for each library that would start its own, and the parent's module path.
+
+    The allocator keeps what it has; cuBLAS is deterministic.
+    """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, **dict.fromkeys(THREADS, "1"), "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONPATH": path}
+    wanted = {"GLIBC_TUNABLES": ALLOCATOR, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    return {**wanted, **os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
 
 
 @contextmanager

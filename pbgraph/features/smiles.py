@@ -14,15 +14,16 @@ def rdkit_version() -> str:
     return version("rdkit")
 
 
-def parsed(smiles: Iterable[str]) -> Iterator[Any]:
+def parsed(smiles: Iterable[str], first: int = 0) -> Iterator[Any]:
     """The sanitised molecule of each SMILES; RDKit keeps quiet until the last one is taken.
 
+    first  position of the first one, where these are a part of more
     Raises DataError, naming the position (from 0) and the SMILES, for one that RDKit cannot parse.
     """
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
-        for position, text in enumerate(smiles):
+        for position, text in enumerate(smiles, first):
             molecule = Chem.MolFromSmiles(text)
             if molecule is None:
                 raise DataError(f"molecule {position}: {text!r}: {why_not(text)}; leave it out or correct it")

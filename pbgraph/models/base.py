@@ -49,8 +49,8 @@ class Architecture:
 class Estimator:
     """A model on fixed feature vectors that fits itself, e.g. a random forest on fingerprints.
 
-    fit         (x (n, D) uint8, y (n, T) float32 with NaN = not measured, config, seed) -> predict;
-                predict maps x (m, D) to scores (m, T) float in [0, 1]
+    fit         (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured, config, seed) ->
+                predict, which maps x (m, D) to scores (m, T) float in [0, 1]
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
     """
 

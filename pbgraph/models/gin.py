@@ -24,6 +24,7 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
+from pbgraph.ops.neighbours import neighbour_sum
 from pbgraph.ops.segment import segment_mean, segment_sum
 
 
@@ -73,19 +74,35 @@ class LinearNorm(nn.Sequential):
             layer.reset_parameters()  # type: ignore[operator]
 
 
+class GINConv(nn.Module):
+    """h_i -> BN(W (h_i + Σ_j h_j) + b)."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.nn = LinearNorm(inputs, hidden)
+        self.reset_parameters()  # a second draw, as in torch_geometric's GINConv, whose initial weights these are
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.nn.reset_parameters()
+
+    def forward(self, x: Tensor, batch: GraphBatch) -> Tensor:
+        """Node features (N, inputs) -> (N, C)."""
+        summed: Tensor = self.nn(x + neighbour_sum(x, batch))
+        return summed
+
+
 class GINLayer(nn.Module):
     """h_i -> relu(BN(W' relu(BN(W (h_i + Σ_j h_j)))))."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
-        from torch_geometric.nn.conv import GINConv  # takes seconds to import
-
         super().__init__()
-        self.conv = GINConv(LinearNorm(inputs, hidden))
+        self.conv = GINConv(inputs, hidden)
         self.update = LinearNorm(hidden, hidden)
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+    def forward(self, x: Tensor, batch: GraphBatch) -> Tensor:
         """Node features (N, inputs) -> (N, C)."""
-        return F.relu(self.update(F.relu(self.conv(x, edge_index))))
+        return F.relu(self.update(F.relu(self.conv(x, batch))))
 
 
 class GINNetwork(nn.Module):
@@ -102,7 +119,7 @@ class GINNetwork(nn.Module):
         """Logits (G, T)."""
         nodes = [batch.x]  # one (N, ·) for every depth
         for layer in self.layers:
-            nodes.append(layer(nodes[-1], batch.edge_index))
+            nodes.append(layer(nodes[-1], batch))
         readout = segment_sum if self.config.readout == "sum" else segment_mean
         graphs = [readout(x, batch.batch, batch.num_graphs) for x in nodes]
         votes = [linear(x) for linear, x in zip(self.logits, graphs, strict=True)]  # G x T each

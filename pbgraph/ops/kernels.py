@@ -45,6 +45,7 @@ class Kernel:
     module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
     signature     kinds of the arguments: "f3" a float array of 3 dimensions, "i1" an int64 array of 1, "s" a float,
                   "b" a truth value; arrays are contiguous, and all floats of the same type
+    problem       why it could not be compiled, or None
 
     >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
     True
@@ -52,6 +53,7 @@ class Kernel:
 
     def __init__(self, module: str, name: str, signature: str) -> None:
         self.module, self.name, self.signature = module, name, signature
+        self.problem: str | None = None
         self._compiled: dict[torch.dtype, Callable[..., None] | None] = {}
 
     def compile(self, dtype: torch.dtype) -> bool:
@@ -60,7 +62,7 @@ class Kernel:
             try:
                 self._compiled[dtype] = self._machine_code(FLOATS[dtype])
             except Exception as error:
-                self._compiled[dtype] = None
+                self._compiled[dtype], self.problem = None, str(error)
                 log.warning("%s runs slowly in plain PyTorch: Numba cannot compile it (%s)", self.name, error)
         return self._compiled[dtype] is not None
 
@@ -68,7 +70,7 @@ class Kernel:
         """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor."""
         function = self._compiled[arguments[0].dtype]  # type: ignore[union-attr]
         assert function is not None
-        function(*(a.detach().numpy() if isinstance(a, Tensor) else a for a in arguments))
+        function(*[_array(a) if isinstance(a, Tensor) else a for a in arguments])
 
     def _machine_code(self, dtype: str) -> Callable[..., None]:
         function = getattr(import_module(f"pbgraph.ops.{self.module}"), self.name)
@@ -90,6 +92,22 @@ def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
         and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
         and all(kernel.compile(dtype) for kernel in kernels)
     )
+
+
+def problems(dtype: torch.dtype = torch.float32) -> dict[str, str]:
+    """Why operations of `pbgraph.ops` run slowly here, by the name of their kernel; empty if none does.
+
+    Compiles what is not compiled yet: seconds on the first call on a machine, afterwards read from Numba's cache.
+    """
+    modules = [import_module(f"pbgraph.ops.{name}") for name in ("neighbours", "pooling", "recurrent", "triplet")]
+    kernels = [value for module in modules for value in vars(module).values() if isinstance(value, Kernel)]
+    if not _enabled.get():
+        return {kernel.name: "switched off by PBGRAPH_FUSED=0" for kernel in kernels}
+    return {kernel.name: str(kernel.problem) for kernel in kernels if not kernel.compile(dtype)}
+
+
+def _array(tensor: Tensor) -> Any:
+    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
 
 
 def _argument_type(kind: str, dtype: str) -> Any:

@@ -53,6 +53,54 @@ def _rational_tanh(x: Any) -> Any:
     return x * p / q
 
 
+def gru(
+    m: np.ndarray, g: np.ndarray, h: np.ndarray, r: np.ndarray, z: np.ndarray, n: np.ndarray, h_new: np.ndarray
+) -> None:
+    """Forward without LayerNorm: fills r, z, n, h_new (N, C)."""
+    nodes, channels = h.shape
+    half = h.dtype.type(0.5)
+    for i in range(nodes):
+        for c in range(channels):
+            r[i, c] = half + half * tanh(half * (m[i, 0, c] + g[i, 0, c]))  # = σ
+        for c in range(channels):
+            z[i, c] = half + half * tanh(half * (m[i, 1, c] + g[i, 1, c]))
+        for c in range(channels):
+            n[i, c] = tanh(m[i, 2, c] + r[i, c] * g[i, 2, c])
+        for c in range(channels):
+            h_new[i, c] = n[i, c] + z[i, c] * (h[i, c] - n[i, c])
+
+
+def gru_backward(
+    d_h_new: np.ndarray,
+    g: np.ndarray,
+    h: np.ndarray,
+    r: np.ndarray,
+    z: np.ndarray,
+    n: np.ndarray,
+    d_m: np.ndarray,
+    d_g: np.ndarray,
+    d_h: np.ndarray,
+) -> None:
+    """Backward without LayerNorm: fills d_m, d_g (N, 3, C) and d_h (N, C)."""
+    nodes, channels = h.shape
+    one = h.dtype.type(1)
+    for i in range(nodes):
+        for c in range(channels):
+            d_h[i, c] = d_h_new[i, c] * z[i, c]
+        for c in range(channels):
+            d_m[i, 1, c] = d_h_new[i, c] * (h[i, c] - n[i, c]) * z[i, c] * (one - z[i, c])
+        for c in range(channels):
+            d_m[i, 2, c] = d_h_new[i, c] * (one - z[i, c]) * (one - n[i, c] * n[i, c])
+        for c in range(channels):
+            d_m[i, 0, c] = d_m[i, 2, c] * g[i, 2, c] * r[i, c] * (one - r[i, c])
+        for c in range(channels):
+            d_g[i, 0, c] = d_m[i, 0, c]
+        for c in range(channels):
+            d_g[i, 1, c] = d_m[i, 1, c]
+        for c in range(channels):
+            d_g[i, 2, c] = d_m[i, 2, c] * r[i, c]
+
+
 def step(
     m: np.ndarray,
     g: np.ndarray,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from molecules import DIMS, as_batch, molecules
 from pbgraph.errors import UsageError
 from pbgraph.models.gin import GIN, BatchNorm
+from pbgraph.testing import DIMS, as_batch, molecules
 
 
 def test_is_its_equations() -> None:

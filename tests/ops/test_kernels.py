@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_fused_needs_equal_float_types_on_the_cpu() -> None:
     assert not fused((), torch.empty(1, device="meta"))
     with definitions_only():
         assert not fused((), single)
+
+
+def test_threads_may_use_a_kernel_at_once() -> None:
+    inputs = [[torch.randn(s) for s in [(300, 96), (300, 96), (300, 32), (32,), (32,)]] for _ in range(8)]
+    expected = [gru_norm(*tensors, 1e-5) for tensors in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for one, other in zip(pool.map(lambda tensors: gru_norm(*tensors, 1e-5), inputs), expected, strict=True):
+                torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_problems_names_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernels.problems() == {}
+    monkeypatch.setattr("pbgraph.ops.pooling._pool", Kernel("pooling_kernels", "pool", "f2 f2"))
+    assert list(kernels.problems()) == ["pool"]
+    with definitions_only():
+        assert set(kernels.problems().values()) == {"switched off by PBGRAPH_FUSED=0"}
 
 
 def test_without_a_compiler_the_definition_is_used_and_one_warning_given(

@@ -66,3 +66,11 @@ def test_other_batch_is_refused() -> None:
     q, x, batch = problem([2, 3], 4)
     with pytest.raises(ValueError, match="1 graphs, 5 nodes for a batch of 2 and 5"):
         graph_attention(q[:1], x, batch)
+
+
+def test_non_contiguous_inputs() -> None:
+    q, x, batch = problem([2, 0, 3], 5)
+    turned = [t.detach().t().contiguous().t().requires_grad_() for t in (q, x)]
+    torch.testing.assert_close(
+        results(graph_attention, *turned, batch), results(graph_attention_definition, q, x, batch)
+    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pbgraph.ops.recurrent import gru_norm, gru_norm_definition
+from pbgraph.ops.recurrent import gru, gru_cell, gru_definition, gru_norm, gru_norm_definition
 
 Inputs = tuple[torch.Tensor, ...]
 
@@ -53,7 +53,32 @@ def test_is_pytorchs_gru_cell_and_layer_norm() -> None:
     torch.testing.assert_close(x, norm(h))
 
 
+def gru_results(function, tensors: Inputs) -> list[torch.Tensor]:  # type: ignore[no-untyped-def]
+    h = function(*tensors)
+    weights = torch.linspace(-1, 1, h.numel(), dtype=h.dtype).view_as(h)
+    return [h, *torch.autograd.grad((h * weights).sum(), tensors)]
+
+
+@given(**sizes, precision=st.sampled_from([(torch.float64, 1e-8), (torch.float32, 1e-5)]))
+@settings(deadline=None, max_examples=40)
+def test_gru_alone_equals_its_definition(
+    nodes: int, channels: int, seed: int, precision: tuple[torch.dtype, float]
+) -> None:
+    dtype, tolerance = precision
+    tensors = inputs(nodes, channels, seed, dtype)[:3]
+    torch.testing.assert_close(
+        gru_results(gru, tensors), gru_results(gru_definition, tensors), rtol=tolerance, atol=tolerance
+    )
+
+
+def test_gru_cell_is_pytorchs() -> None:
+    cell = torch.nn.GRUCell(5, 7).double()
+    message, state = torch.randn(4, 5, dtype=torch.float64), torch.randn(4, 7, dtype=torch.float64)
+    torch.testing.assert_close(gru_cell(cell, message, state), cell(message, state))
+
+
 def test_finite_differences() -> None:
+    assert torch.autograd.gradcheck(gru, inputs(4, 3)[:3])
     assert torch.autograd.gradcheck(lambda *tensors: gru_norm(*tensors, 1e-5), inputs(4, 3))
 
 

@@ -1,0 +1,76 @@
+"""Dendrites on TrimNet: an epoch of each phase against an epoch of the plain network, one thread.
+
+    python benchmarks/dendrites.py [--repeats 7]
+
+Dendrite phases with one and with four candidates per site, and neuron phases with one and with two accepted dendrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from workload import EPOCH, PART, Training, endless_batches, fit_task, stores, timing  # isort: skip
+from timing import Result, in_turn, row_of
+
+from pbgraph.dendrites import Growth, GrowthSettings, perforate
+from pbgraph.graph import GraphBatch
+from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer
+from pbgraph.models.trimnet import TRIMNET
+
+
+class Perforated:
+    """Our training of a perforated TrimNet, a few batches at a time."""
+
+    def __init__(self, pool: int) -> None:
+        task = fit_task(TRIMNET, TrainSettings())
+        model = perforate(build_model(task), sites=TRIMNET.dendrite_sites)
+        settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
+        self.growth = Growth(model, make_optimizer(task.settings), settings=settings)
+        self.loss_fn = make_loss(task)
+        self.batches: Iterator[GraphBatch] = endless_batches(task.train)
+
+    def steps(self, count: int = PART) -> None:
+        """Train on the next batches."""
+        for batch in islice(self.batches, count):
+            self.growth.step(self.loss_fn, batch)
+
+    def grown(self, phase: str, dendrites: int) -> Perforated:
+        """Itself, a few steps into this phase with so many accepted dendrites.
+
+        Epochs have two steps; the score rises once in each neuron phase, so that its dendrites count as a gain.
+        """
+        while (self.growth.phase, self.growth.dendrites) != (phase, dendrites):
+            self.steps(2)
+            self.growth.epoch_end(float(self.growth.dendrites))
+        self.steps(2)
+        return self
+
+
+def measure(repeats: int) -> Sequence[Result]:
+    stores()
+    times = in_turn(
+        {
+            "plain": Training.of(TRIMNET).steps,
+            "pool of 1": Perforated(1).grown("dendrite", 0).steps,
+            "pool of 4": Perforated(4).grown("dendrite", 0).steps,
+            "one dendrite": Perforated(1).grown("neuron", 1).steps,
+            "two dendrites": Perforated(1).grown("neuron", 2).steps,
+            "copy": Training.of(TRIMNET).steps,
+        },
+        repeats,
+    )
+    limits = {
+        "dendrite phase, pool of 1": 1.4,
+        "dendrite phase, pool of 4": 2.0,
+        "neuron phase, one dendrite": 1.35,
+        "neuron phase, two dendrites": 1.7,
+    }
+    return [
+        row_of(f"{what} / plain epoch", times, what.split(", ")[1], "plain", target=target, scale=EPOCH / PART)
+        for what, target in limits.items()
+    ]
+
+
+if __name__ == "__main__":
+    timing.main(measure, __doc__)

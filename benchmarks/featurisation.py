@@ -1,0 +1,88 @@
+"""SMILES of Tox21 -> graphs: against chemprop, from the cache, and on two processes.
+
+    python benchmarks/featurisation.py [--repeats 7]
+
+chemprop's side is what its training does: parse the SMILES, then its graph featuriser with default features. Ours
+parses too. It comes from the dependency group "parity", which make installs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
+from statistics import median
+from time import perf_counter
+
+from workload import molecules, timing  # isort: skip (sets the number of threads)
+from timing import Result, Row, Skipped, in_turn, row_of
+
+from pbgraph.features import graphs
+from pbgraph.features.graphs import GRAPH
+
+AGAINST = "SMILES -> graphs / chemprop"
+START = """
+import logging
+logging.disable(logging.WARNING)
+from time import process_time
+from pbgraph.datasets.load import load
+from pbgraph.datasets.tox21 import TOX21
+from pbgraph.features.cache import featurised
+from pbgraph.features.graphs import GRAPH
+start = process_time()
+featurised(GRAPH, load(TOX21))
+print(process_time() - start)
+"""
+
+
+def measure(repeats: int) -> Sequence[Result]:
+    return [_against_chemprop(repeats), _second_start(repeats), _two_processes(repeats)]
+
+
+def _against_chemprop(repeats: int) -> Result:
+    if find_spec("chemprop") is None:
+        return Skipped(AGAINST, "chemprop is not installed: pip install --group parity")
+    from chemprop.featurizers import SimpleMoleculeMolGraphFeaturizer
+    from chemprop.utils import make_mol
+
+    smiles, y = molecules().smiles, molecules().y
+    theirs = SimpleMoleculeMolGraphFeaturizer()
+    variants = {
+        "ours": partial(GRAPH.featurise, smiles, y),
+        "peer": lambda: [theirs(make_mol(text, keep_h=False, add_h=False)) for text in smiles],
+        "copy": partial(GRAPH.featurise, smiles, y),
+    }
+    return row_of(AGAINST, in_turn(variants, repeats), "ours", "peer", target=0.35)
+
+
+def _second_start(repeats: int) -> Result:
+    start = [sys.executable, "-c", START]
+    seconds = [float(subprocess.run(start, capture_output=True, check=True).stdout) for _ in range(repeats + 1)][1:]
+    return Row("Tox21 from file and cache to a store, CPU seconds", median(seconds), "s", 0.2)
+
+
+def _two_processes(repeats: int) -> Result:
+    smiles = molecules().smiles
+    variants = {
+        "one": partial(graphs.codes, smiles, processes=1),
+        "two": partial(graphs.codes, smiles, processes=2),
+        "copy": partial(graphs.codes, smiles, processes=1),
+    }
+    times = in_turn(variants, repeats, perf_counter)
+    return Row(
+        "featurisation on two processes / on one, molecules per second",
+        timing.ratio(times, "one", "two"),
+        "×",
+        1.8,
+        at_least=True,
+        ours=len(smiles) / median(times["two"]),
+        peer=len(smiles) / median(times["one"]),
+        figures="/s",
+        control=timing.ratio(times, "copy", "one"),
+    )
+
+
+if __name__ == "__main__":
+    timing.main(measure, __doc__)

@@ -1,0 +1,119 @@
+"""Tox21 as the benchmarks use it: real molecules, the random split of seed 68, our networks and one epoch of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import timing  # first of all, since it sets the number of threads
+import torch
+from torch import nn
+
+from pbgraph.datasets.load import load
+from pbgraph.datasets.tox21 import TOX21
+from pbgraph.features.cache import featurised
+from pbgraph.features.graphs import TRIMNET_PAPER
+from pbgraph.graph import GraphBatch, GraphStore
+from pbgraph.methods.base import FitTask
+from pbgraph.methods.training import (
+    LossFunction,
+    TrainSettings,
+    build_model,
+    make_loss,
+    make_optimizer,
+    predict,
+    train_step,
+)
+from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.models.base import Architecture
+from pbgraph.splits import RANDOM
+
+__all__ = ["BATCH", "EPOCH", "PART", "Training", "fit_task", "molecules", "stores", "timing"]
+
+BATCH = 128
+EPOCH = 49  # batches of 6,258 training molecules
+PART = 8  # batches of one turn; an epoch is PART / EPOCH of a turn's seconds
+SEED = 68
+
+torch.set_num_threads(1)
+
+
+@cache
+def molecules() -> Any:
+    """Accepted rows of Tox21, from the usual places; raises DataError, saying what to do, where it cannot be had."""
+    return load(TOX21)
+
+
+@cache
+def stores() -> tuple[GraphStore, GraphStore, GraphStore]:
+    """Training, validation and test molecules with the paper's features."""
+    store = featurised(TRIMNET_PAPER, molecules())
+    split = RANDOM.split(molecules(), SEED)
+    train, valid, test = (store.select(index) for index in (split.train, split.valid, split.test))
+    return train, valid, test
+
+
+def fit_task(architecture: Architecture, settings: Any) -> FitTask:
+    """What a training method is handed."""
+    train, valid, _ = stores()
+    return FitTask(
+        model=architecture,
+        config=architecture.config(),
+        settings=settings,
+        train=train,
+        valid=valid,
+        seed=SEED,
+        metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
+    )
+
+
+@dataclass
+class Training:
+    """Our training of a plain network, as `pbgraph.methods` does it, a few batches at a time."""
+
+    task: FitTask
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss_fn: LossFunction
+    batches: Iterator[GraphBatch]
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> Training:
+        """At the initial weights."""
+        task = fit_task(architecture, TrainSettings())
+        model = build_model(task)
+        optimizer = make_optimizer(task.settings)(model.parameters())
+        return cls(task, model, optimizer, make_loss(task), endless_batches(task.train))
+
+    def steps(self, count: int = PART) -> None:
+        """Train on the next batches."""
+        for batch in islice(self.batches, count):
+            train_step(self.model, self.optimizer, self.loss_fn, batch, self.task.settings)
+
+    def evaluate(self) -> None:
+        """Logits of all validation and test molecules."""
+        for store in stores()[1:]:
+            predict(self.model, store)
+
+
+def endless_batches(store: GraphStore) -> Iterator[GraphBatch]:
+    """Shuffled full batches, epoch after epoch, each made when it is asked for."""
+    rng = np.random.default_rng(SEED)
+    while True:
+        order = rng.permutation(len(store))
+        for start in range(0, len(order) - BATCH + 1, BATCH):
+            yield store.batch(order[start : start + BATCH])
+
+
+def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
+    """Call it several times."""
+
+    def call() -> None:
+        for _ in range(times):
+            function()
+
+    return call

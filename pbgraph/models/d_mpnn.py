@@ -1,0 +1,130 @@
+"""D-MPNN: message passing along directed bonds (Yang et al. 2019, doi:10.1021/acs.jcim.9b00237).
+
+    h⁰_uv  = W_i [x_u ‖ e_uv]                                       for each directed edge u → v
+    h_uv   = relu(h⁰_uv)
+    h_uv   = dropout(relu(h⁰_uv + W_h (Σ_{w → u} h_wu - h_vu)))     depth - 1 times: all that u receives, but not from v
+    x'_v   = dropout(relu(W_o [x_v ‖ Σ_{u → v} h_uv] + b_o))
+    g      = mean_v x'_v                                            one vector per graph
+    logits = V₂ dropout(relu(V₁ g + c₁)) + c₂
+
+Letters: N nodes, E directed edges, G graphs, T tasks, C channels. Every edge u → v needs its reverse v → u.
+Deviation from the authors' code (github.com/chemprop/chemprop): no additional molecular features. W_i is
+multiplied with nodes and with distinct edge feature vectors, not with every edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pbgraph.errors import UsageError
+from pbgraph.graph import GraphBatch
+from pbgraph.models.base import Architecture, Dims
+from pbgraph.ops.dropout import dropout
+from pbgraph.ops.segment import segment_mean, segment_sum
+
+
+@dataclass(frozen=True)
+class DMPNNConfig:
+    """Hyper-parameters of D-MPNN; the defaults are the authors'.
+
+    hidden          C, channels of directed edges and nodes
+    depth           of message passing: 1 + rounds of messages, at least 2
+    dropout         probability, after each message, node update and hidden layer
+    output_hidden   channels of the output network
+    """
+
+    hidden: int = 300
+    depth: int = 3
+    dropout: float = 0.0
+    output_hidden: int = 300
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.output_hidden) < 1 or self.depth < 2:
+            raise UsageError(f"D-MPNN needs sizes of at least 1 and a depth of at least 2, got {self}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+
+
+def reverse_edges(edge_index: Tensor) -> Tensor:
+    """(E,) int64: the number of the edge v → u for every edge u → v of edge_index (2, E).
+
+    Of several edges between the same two nodes the first belongs to the first, and so on; a self-loop is its own
+    reverse. Raises ValueError if an edge has none.
+
+    >>> reverse_edges(torch.tensor([[1, 2, 0, 0], [0, 0, 1, 2]])).tolist()
+    [2, 3, 0, 1]
+    """
+    sender, receiver = edge_index
+    nodes = int(edge_index.max()) + 1 if edge_index.numel() else 0
+    there, back = torch.sort(sender * nodes + receiver, stable=True), torch.sort(receiver * nodes + sender, stable=True)
+    if not torch.equal(there.values, back.values):
+        first = int((there.values != back.values).nonzero()[0])
+        edge = int(torch.minimum(there.values, back.values)[first])
+        raise ValueError(f"edge between nodes {edge // nodes} and {edge % nodes} has no reverse")
+    reverse = torch.empty_like(sender)
+    reverse[back.indices] = there.indices
+    return reverse
+
+
+class EdgeInput(nn.Module):
+    """h_uv = W [x_u ‖ e_uv]."""
+
+    def __init__(self, dims: Dims, hidden: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dims.node + dims.edge, hidden, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.linear.reset_parameters()
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Features of senders and edges -> (E, C)."""
+        node, edge = self.linear.weight[:, : batch.x.shape[1]], self.linear.weight[:, batch.x.shape[1] :]
+        senders = (batch.x @ node.t())[batch.edge_index[0]]
+        return senders.add_((batch.edge_table @ edge.t())[batch.edge_type])
+
+
+class DMPNNNetwork(nn.Module):
+    """The network of the module's equations: GraphBatch -> logits (G, T)."""
+
+    def __init__(self, dims: Dims, config: DMPNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.edge_input = EdgeInput(dims, config.hidden)
+        self.message = nn.Linear(config.hidden, config.hidden, bias=False)
+        self.node_output = nn.Linear(dims.node + config.hidden, config.hidden)
+        self.hidden = nn.Linear(config.hidden, config.output_hidden)
+        self.logits = nn.Linear(config.output_hidden, dims.tasks)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
+        (sender, receiver), nodes = batch.edge_index, len(batch.x)
+        reverse = reverse_edges(batch.edge_index)
+        initial = self.edge_input(batch)  # E x C
+        h = F.relu(initial)
+        for _ in range(self.config.depth - 1):
+            received = segment_sum(h, receiver, nodes)[sender].sub_(h[reverse])
+            h = self._dropout(F.relu(initial + self.message(received)))
+        received = segment_sum(h, receiver, nodes)  # N x C
+        x = self._dropout(F.relu(self.node_output(torch.cat([batch.x, received], dim=1))))
+        hidden = F.relu(self.hidden(segment_mean(x, batch.batch, batch.num_graphs)))
+        logits: Tensor = self.logits(self._dropout(hidden))
+        return logits
+
+    def _dropout(self, x: Tensor) -> Tensor:
+        return dropout(x, self.config.dropout, self.training)
+
+
+D_MPNN = Architecture(
+    name="d-mpnn",
+    version=1,
+    config=DMPNNConfig,
+    build=DMPNNNetwork,
+    dendrite_sites=("edge_input", "message", "node_output", "hidden", "logits"),
+    width="hidden",
+    source="doi:10.1021/acs.jcim.9b00237; github.com/chemprop/chemprop",
+)

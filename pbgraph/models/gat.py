@@ -1,0 +1,147 @@
+"""GAT: graph attention network, second version (Brody et al., ICLR 2022, arXiv:2105.14491), with edge features.
+
+    h⁰     = x
+    hᵏ⁺¹_i = dropout(elu(‖_heads Σ_j α_ij (Wₛ hᵏ_j + bₛ) + b))                           k = 0 .. layers - 1
+    α_ij   = softmax over j of a · leaky_relu(Wₛ hᵏ_j + bₛ + Wᵣ hᵏ_i + bᵣ + Wₑ e_ij, 0.2)
+    logits = V mean_i h_i^{layers} + c                                                   mean over a graph's nodes
+
+j runs over the senders to i and i itself, whose edge features e_ii are the mean of those that i receives. ‖ joins H
+heads of C channels; each has weights of its own. In training dropout also falls on α.
+
+Deviation from the paper, which classifies nodes and edges: the readout, and the sizes. Wₑ is multiplied with
+distinct edge feature vectors, not with every edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pbgraph.errors import UsageError
+from pbgraph.graph import GraphBatch
+from pbgraph.models.base import Architecture, Dims
+from pbgraph.ops.dropout import dropout
+from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
+from pbgraph.ops.segment import segment_mean
+
+NEGATIVE_SLOPE = 0.2
+
+
+@dataclass(frozen=True)
+class GATConfig:
+    """Hyper-parameters of GAT; the sizes are for small graphs, the paper's largest have 8 heads.
+
+    hidden   C, channels of a head
+    heads    H; nodes have H·C channels
+    layers   attention convolutions
+    dropout  probability, after each convolution and on attention weights
+    """
+
+    hidden: int = 16
+    heads: int = 4
+    layers: int = 3
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.heads, self.layers) < 1:
+            raise UsageError(f"GAT needs sizes of at least 1, got {self}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+
+
+@dataclass(frozen=True, eq=False)
+class LoopedEdges:
+    """The edges of a batch and one from every node to itself, E + N in all.
+
+    edges  sorted by receiver
+    kind   (E + N,) int64, row of `table`
+    table  (B + N, edge_dim): the batch's edge table, then the mean of what each node receives
+    """
+
+    edges: Edges
+    kind: Tensor
+    table: Tensor
+
+    @classmethod
+    def of(cls, batch: GraphBatch) -> LoopedEdges:
+        """A loop comes before the other edges that its node receives."""
+        (sender, receiver), nodes = batch.edge_index, torch.arange(len(batch.x), device=batch.x.device)
+        means = segment_mean(batch.edge_attr, receiver, len(nodes))
+        rows = torch.stack(  # sender, receiver and kind of all edges and loops
+            [
+                torch.cat([nodes, sender]),
+                torch.cat([nodes, receiver]),
+                torch.cat([nodes + len(batch.edge_table), batch.edge_type]),
+            ]
+        )
+        sender, receiver, kind = rows[:, torch.argsort(rows[1], stable=True)]
+        ptr = batch.receiver_ptr + torch.arange(len(nodes) + 1, device=nodes.device)
+        return cls(Edges(sender, receiver, ptr), kind, torch.cat([batch.edge_table, means]))
+
+
+class GATConvolution(nn.Module):
+    """h_i -> ‖_heads Σ_j α_ij (Wₛ h_j + bₛ) + b, with α_ij as in the module's equations.
+
+    Initialised like torch_geometric's GATv2Conv: weights uniform (Glorot & Bengio 2010), b 0, bₛ and bᵣ as torch's.
+    """
+
+    def __init__(self, inputs: int, edge_dim: int, config: GATConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.heads * config.hidden
+        self.sender, self.receiver = nn.Linear(inputs, channels), nn.Linear(inputs, channels)  # Wₛ, Wᵣ
+        self.edge = nn.Linear(edge_dim, channels, bias=False)  # Wₑ
+        self.attention = nn.Parameter(torch.empty(config.heads, config.hidden))  # a
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        for linear in (self.sender, self.receiver, self.edge):
+            linear.reset_parameters()
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.xavier_uniform_(self.attention)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, looped: LoopedEdges) -> Tensor:
+        """Node features (N, inputs) -> (N, H·C)."""
+        edges, shape = looped.edges, (-1, self.config.heads, self.config.hidden)
+        senders, receivers = self.sender(x), self.receiver(x)  # N x H·C each
+        u = senders[edges.sender].add_(receivers[edges.receiver]).add_(self.edge(looped.table)[looped.kind])
+        logits = (F.leaky_relu(u, NEGATIVE_SLOPE).view(shape) * self.attention).sum(2)  # (E + N) x H
+        alpha = dropout(edge_softmax(logits, edges), self.config.dropout, self.training)
+        return weighted_sum(alpha, senders.view(shape), edges).flatten(1) + self.bias
+
+
+class GATNetwork(nn.Module):
+    """The network of the module's equations: GraphBatch -> logits (G, T)."""
+
+    def __init__(self, dims: Dims, config: GATConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.hidden * config.heads
+        widths = [dims.node] + [channels] * config.layers
+        self.convs = nn.ModuleList(GATConvolution(inputs, dims.edge, config) for inputs in widths[:-1])
+        self.logits = nn.Linear(channels, dims.tasks)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
+        x, looped = batch.x, LoopedEdges.of(batch)
+        for conv in self.convs:
+            x = dropout(F.elu(conv(x, looped)), self.config.dropout, self.training)
+        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs))
+        return logits
+
+
+GAT = Architecture(
+    name="gat",
+    version=1,
+    config=GATConfig,
+    build=GATNetwork,
+    dendrite_sites=("convs.*", "logits"),
+    width="hidden",
+    source="arXiv:2105.14491; torch_geometric GATv2Conv",
+)

@@ -1,0 +1,93 @@
+"""LightGBM on ECFP4 and descriptors: gradient-boosted trees grown leaf by leaf (Ke et al., NeurIPS 2017), one per task.
+
+    F₀ = log-odds of the training rows;  F_m = F_{m-1} + η · tree_m,  fitted to the gradient of the cross-entropy
+    score = σ(F_M)
+
+Columns are split at thresholds, so no scaling enters; a row where the split column is NaN goes to the side that
+lowered the training loss more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pbgraph.errors import UsageError
+from pbgraph.models.base import Estimator, FittedEstimator
+from pbgraph.models.per_task import Predict, fit_tasks
+
+
+@dataclass(frozen=True)
+class LightGBMConfig:
+    """Hyper-parameters.
+
+    Searched: seven settings, by mean ROC-AUC on validation rows of Tox21's random splits with seeds 0, 1 and 2. Trees
+    of 31 leaves with rate 0.05, half of the columns and l2 1: 0.854 with 100 trees, 0.853 with 200, 0.851 with 200 of
+    15 leaves, 0.852 with 400 at rate 0.025; 200 trees with a fifth of the columns: 0.852, with l2 10 too 0.855; the
+    default: 0.856.
+
+    trees             M
+    learning_rate     η
+    leaves            of each tree, at most
+    min_leaf_rows     rows in a leaf, at least
+    column_fraction   share of the columns that each tree sees
+    l2                penalty on the squares of leaf values
+    """
+
+    trees: int = 400
+    learning_rate: float = 0.025
+    leaves: int = 31
+    min_leaf_rows: int = 20
+    column_fraction: float = 0.1
+    l2: float = 10.0
+
+    def __post_init__(self) -> None:
+        if min(self.trees, self.min_leaf_rows) < 1 or self.leaves < 2:
+            raise UsageError(f"LightGBM needs sizes of at least 1, and 2 leaves, got {self}")
+        if not self.learning_rate > 0 or not 0 < self.column_fraction <= 1 or self.l2 < 0:
+            raise UsageError(f"LightGBM needs learning_rate > 0, column_fraction in (0, 1] and l2 >= 0, got {self}")
+
+
+def fit(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
+    """One booster per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
+
+    The size of the fitted model is the number of its leaves and splits.
+    """
+
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+        import lightgbm
+
+        data = lightgbm.Dataset(x, y, params={"verbosity": -1}, free_raw_data=True)
+        booster = lightgbm.train(_parameters(config, seed), data, num_boost_round=config.trees)
+        leaves = sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
+        return lambda x: np.asarray(booster.predict(x)), 2 * leaves - booster.num_trees()
+
+    return fit_tasks(x, y, fit_task, seed=seed, stream="lightgbm", prepare=lambda x: x)
+
+
+def _parameters(config: LightGBMConfig, seed: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "learning_rate": config.learning_rate,
+        "num_leaves": config.leaves,
+        "min_data_in_leaf": config.min_leaf_rows,
+        "feature_fraction": config.column_fraction,
+        "lambda_l2": config.l2,
+        "seed": seed % 2**31,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+
+
+LIGHTGBM = Estimator(
+    name="lightgbm",
+    version=1,
+    config=LightGBMConfig,
+    fit=fit,
+    source="Ke et al. 2017, papers.nips.cc/paper/6907; LightGBM",
+    featuriser="ecfp4-descriptors",
+)
