@@ -24,6 +24,7 @@ COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "compare": "show the paired difference of two arms, A - B",
+    "check": "put a registered architecture through its conformance checks",
     "data": "list data sets, fetch or audit one",
 }
 MOST_SEEDS = 10_000
@@ -80,6 +81,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
+    _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
     return parser
 
@@ -142,6 +144,11 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="MODEL/METHOD")
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
     _add_selection_arguments(parser)
+
+
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.check)
+    parser.add_argument("name", metavar="NAME", help="as registered; see 'ls models'")
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -229,8 +229,17 @@ def ls(args: argparse.Namespace) -> int:
         print(kind)
         for entry in entries:
             version = "" if entry["version"] is None else f"v{entry['version']}"
-            print(f"  {entry['name']:<16} {version:<4} {entry['source']}")
+            print(f"  {entry['name']:<20} {version:<4} {entry['source']}")
+    _warn_of_slow_operations()
     return 0
+
+
+def _warn_of_slow_operations() -> None:
+    from pbgraph.ops.kernels import slow_because
+
+    reason = slow_because()
+    if reason is not None:
+        log.warning("operations run slowly, in plain PyTorch: %s", reason)
 
 
 def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
@@ -239,6 +248,21 @@ def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
     return {"name": name, "version": value.version, "source": value.source}
+
+
+def check(args: argparse.Namespace) -> int:
+    """Put a registered architecture through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, architecture_checks
+
+    failed = 0
+    for one in architecture_checks(args.name):
+        try:
+            one()
+            print(f"ok      {one!s:<20} {one.summary}")
+        except CheckFailed as error:
+            failed += 1
+            print(f"FAILED  {one!s:<20} {error}")
+    return 1 if failed else 0
 
 
 def data(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch, GraphStore, MolGraph
 from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.streams import seeded
@@ -67,11 +68,11 @@ class Check:
 def architecture_checks(architecture: str | Architecture) -> list[Check]:
     """All checks of an architecture, registered under this name or given itself.
 
-    Raises UsageError for an unknown name, TypeError for an estimator.
+    Raises UsageError for an unknown name or an estimator.
     """
     found = MODELS.get(architecture) if isinstance(architecture, str) else architecture
     if not isinstance(found, Architecture):
-        raise TypeError(f"{architecture!r} is a {type(found).__name__}; these are checks of an Architecture")
+        raise UsageError(f"{architecture!r} fits itself: these are checks of architectures, see 'ls models'")
     return [Check(name, found, run) for name, run in ARCHITECTURE_CHECKS.items()]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from made_records import make_record
-from pbgraph import bench
+from pbgraph import bench, testing
+from pbgraph.ops.kernels import definitions_only
 from pbgraph.predictions import write_predictions
 from pbgraph.records import ResultsFolder
 from toy_plugin import install
@@ -122,10 +123,32 @@ def test_ls_names_everything_with_version_and_source(capsys):
     assert call("ls") == 0
     said = capsys.readouterr().out
     assert all(kind in said for kind in ("tasks", "models", "methods", "splits", "metrics"))
-    assert "trimnet          v1   doi:10.1093/bib/bbaa266" in said
+    assert "trimnet              v1   doi:10.1093/bib/bbaa266" in said
     assert call("ls", "methods", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert {"backprop", "perforated", "continued"} <= {entry["name"] for entry in listed["methods"]}
+
+
+def test_ls_says_when_operations_are_slow(capsys):
+    with definitions_only():
+        assert call("ls", "metrics") == 0
+    assert "operations run slowly, in plain PyTorch: switched off by PBGRAPH_FUSED=0" in capsys.readouterr().err
+
+
+def test_a_model_is_put_through_its_checks(capsys, monkeypatch):
+    assert call("check", "gin") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(testing.ARCHITECTURE_CHECKS)
+    assert all(line.startswith("ok ") for line in said)
+    assert call("check", "random-forest") == 2
+    assert "fits itself" in capsys.readouterr().err
+
+    def never(_):
+        raise testing.CheckFailed("it cannot be")
+
+    monkeypatch.setitem(testing.ARCHITECTURE_CHECKS, "shapes", never)
+    assert call("check", "gin") == 1
+    assert "FAILED  shapes               it cannot be" in capsys.readouterr().out
 
 
 def test_the_public_facts_of_tox21(capsys, shared):

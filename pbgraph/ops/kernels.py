@@ -94,16 +94,12 @@ def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
     )
 
 
-def problems(dtype: torch.dtype = torch.float32) -> dict[str, str]:
-    """Why operations of `pbgraph.ops` run slowly here, by the name of their kernel; empty if none does.
-
-    Compiles what is not compiled yet: seconds on the first call on a machine, afterwards read from Numba's cache.
-    """
-    modules = [import_module(f"pbgraph.ops.{name}") for name in ("neighbours", "pooling", "recurrent", "triplet")]
-    kernels = [value for module in modules for value in vars(module).values() if isinstance(value, Kernel)]
+def slow_because() -> str | None:
+    """Why the operations run slowly here, or None if they do not: compiles the smallest kernel, as a sign for all."""
     if not _enabled.get():
-        return {kernel.name: "switched off by PBGRAPH_FUSED=0" for kernel in kernels}
-    return {kernel.name: str(kernel.problem) for kernel in kernels if not kernel.compile(dtype)}
+        return "switched off by PBGRAPH_FUSED=0"
+    smallest = Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2")
+    return None if smallest.compile(torch.float32) else smallest.problem
 
 
 def _array(tensor: Tensor) -> Any:

@@ -25,5 +25,5 @@ def test_mutant_is_rejected(name: str) -> None:
 def test_unknown_names_and_estimators_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'trimnet'"):
         architecture_checks("trimnt")
-    with pytest.raises(TypeError, match="'random-forest' is a Estimator"):
+    with pytest.raises(UsageError, match="'random-forest' fits itself"):
         architecture_checks("random-forest")

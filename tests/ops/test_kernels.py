@@ -71,12 +71,16 @@ def test_threads_may_use_a_kernel_at_once() -> None:
                 torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_problems_names_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kernels.problems() == {}
-    monkeypatch.setattr("pbgraph.ops.pooling._pool", Kernel("pooling_kernels", "pool", "f2 f2"))
-    assert list(kernels.problems()) == ["pool"]
+def test_it_is_said_why_operations_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernels.slow_because() is None
     with definitions_only():
-        assert set(kernels.problems().values()) == {"switched off by PBGRAPH_FUSED=0"}
+        assert kernels.slow_because() == "switched off by PBGRAPH_FUSED=0"
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no LLVM here")
+
+    monkeypatch.setattr(kernels, "_compile", fail)
+    assert kernels.slow_because() == "no LLVM here"
 
 
 def test_without_a_compiler_the_definition_is_used_and_one_warning_given(
