@@ -12,7 +12,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_the_loop_of_readme_prints_what_it_says():
-    code, shown = re.search(r"```python\n(.*?)```\n\nprints\n\n((?:    .*\n)+)", README, re.DOTALL).groups()
+    code, shown = re.search(r"```python\n(.*?)```\n\nprints\n\n((?:    [^\n]*\n)+)", README, re.DOTALL).groups()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == dedent(shown)
 
