@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
@@ -53,6 +52,8 @@ def fit(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> 
 
 
 def _sparse(x: np.ndarray) -> Any:
+    from scipy.sparse import csr_array  # takes a seventh of a second to import
+
     return csr_array(x, dtype=np.float32)
 
 
