@@ -109,8 +109,10 @@ def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models; see 'ls models'")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these training methods; see 'ls methods'")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models, or all; see 'ls models'")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
+    )
 
 
 def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:

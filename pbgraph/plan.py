@@ -19,9 +19,11 @@ from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Architecture, Model
 from pbgraph.presets import ANY, Overrides, Preset, preset
 from pbgraph.records import RunSpec, Scalar
+from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
 
 Arm = tuple[str, str]
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def plan(
                      with everything on its other side. Both: every combination.
     seeds            instead of the preset's
     split            instead of the data set's usual one
-    A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the
-    nearest valid one, and if no arm is left.
+    "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
+    that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
+    valid one, and if no arm is left.
     """
     chosen = preset(preset_name)
     split = DATASETS.get(task).split if split is None else split
@@ -91,9 +94,7 @@ def plan(
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
-    for registry, names in ((MODELS, models), (METHODS, methods)):
-        for name in names or ():
-            registry.get(name)  # an unknown name is an error even where it would select nothing
+    models, methods = _checked(MODELS, models), _checked(METHODS, methods)
     if models is not None and methods is not None:
         return list(dict.fromkeys(product(models, methods)))
     if models is not None:
@@ -103,13 +104,33 @@ def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] |
     return list(chosen.arms)
 
 
+def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
+    """The names, each of them registered; an unknown one is an error even where it would select nothing."""
+    if names is None:
+        return None
+    listed = registry.names() if list(names) == [ALL] else names
+    for name in listed:
+        registry.get(name)
+    return listed
+
+
 def _named(chosen: Preset, side: int, names: Sequence[str]) -> list[Arm]:
     """The preset's arms whose model (side 0) or method (side 1) is in `names`; see `plan`."""
     arms = [arm for arm in chosen.arms if arm[side] in names]
     known = {arm[side] for arm in arms}
     others = dict.fromkeys(arm[1 - side] for arm in chosen.arms)
     new = [name for name in dict.fromkeys(names) if name not in known]
-    return arms + [(name, other) if side == 0 else (other, name) for name in new for other in others]
+    if side == 1:
+        return arms + [(model, name) for name in new for model in others]
+    return arms + [(name, method) for name in new for method in _methods_for(name, list(others))]
+
+
+def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
+    """The wanted methods, or where none of them can train the model, those that can and are no controls."""
+    if any(METHODS.get(name).refuses(MODELS.get(model)) is None for name in wanted):
+        return wanted
+    methods = [METHODS.get(name) for name in METHODS]
+    return [method.name for method in methods if not method.control_of and method.refuses(MODELS.get(model)) is None]
 
 
 def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:

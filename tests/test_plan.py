@@ -7,6 +7,7 @@ import pytest
 from pbgraph import plan as planning
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
+from pbgraph.models.base import MODELS
 from pbgraph.plan import plan
 from pbgraph.presets import PRESETS, Preset, preset
 from pbgraph.splits import SPLITS
@@ -68,10 +69,18 @@ def test_arms_are_chosen_by_either_name_or_both():
     assert arms(models=["gin", "trimnet"], methods=["perforated"]) == ["gin/perforated", "trimnet/perforated"]
 
 
+def test_all_is_every_registered_name():
+    made = plan("tox21", "smoke", models=["gin"], methods=["all"])
+    assert {arm.split("/")[1] for arm in made.arms} == set(METHODS.names()) - {"fit"}
+    assert [refused.arm for refused in made.refused] == ["gin/fit"]
+    everything = plan("tox21", "smoke", models=["all"])
+    assert {arm.split("/")[0] for arm in everything.arms} == set(MODELS.names())
+
+
 def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
     made = plan("tox21", "smoke", models=["gin", "random-forest"])
-    assert made.arms == ("gin/backprop", "gin/perforated")
-    assert [refused.arm for refused in made.refused] == ["random-forest/backprop", "random-forest/perforated"]
+    assert made.arms == ("gin/backprop", "gin/perforated", "random-forest/fit")
+    assert not made.refused
 
 
 def test_what_cannot_be_combined_is_reported_with_the_reason():

@@ -119,5 +119,6 @@ def _describe_arm(work: Work, arm: str) -> str:
     specs = [spec for spec in work.plan.specs if spec.arm == arm]
     todo = sum(spec.arm == arm for spec in work.todo)
     seeds = ranges([spec.seed for spec in specs])
-    each = f", about {duration(work.seconds.get(specs[0].key))} each" if todo else ""
+    seconds = work.seconds.get(specs[0].key)
+    each = f", about {duration(seconds)} each" if todo and seconds is not None else ""
     return f"  {arm:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"
