@@ -16,7 +16,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS, Architecture, Model
+from pbgraph.models.base import MODELS, Architecture, Estimator, Model
 from pbgraph.presets import ANY, Overrides, Preset, preset
 from pbgraph.records import RunSpec, Scalar
 from pbgraph.registry import Registry
@@ -139,12 +139,18 @@ def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
     refused = []
     for arm in asked:
         chain = _with_pairs(arm)
-        reasons = [reason for link in chain if (reason := METHODS.get(link[1]).refuses(MODELS.get(link[0])))]
+        reasons = [reason for link in chain if (reason := _why_not(*link))]
         if reasons:
             refused.append(Refused("/".join(arm), reasons[0]))
         else:
             arms.update(dict.fromkeys(chain))
     return list(arms), refused
+
+
+def _why_not(model: str, method: str) -> str | None:
+    found = MODELS.get(model)
+    missing = found.unavailable() if isinstance(found, Estimator) else None
+    return METHODS.get(method).refuses(found) or missing
 
 
 def _with_pairs(arm: Arm) -> list[Arm]:

@@ -83,6 +83,15 @@ def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
     assert not made.refused
 
 
+def test_a_model_whose_package_is_not_installed_is_reported_with_what_to_do(monkeypatch):
+    monkeypatch.setattr("pbgraph.models.base.find_spec", lambda name: None)
+    made = plan("tox21", "smoke", models=["gin", "xgboost"])
+    assert made.arms == ("gin/backprop", "gin/perforated")
+    (refused,) = made.refused
+    assert refused.arm == "xgboost/fit"
+    assert "pip install -e '.[boost]'" in refused.reason
+
+
 def test_what_cannot_be_combined_is_reported_with_the_reason():
     made = plan("tox21", models=["random-forest", "gin"], methods=["backprop"])
     assert made.arms == ("gin/backprop",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Estimator:
     fit         (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured, config, seed) ->
                 predict, which maps x (m, D) to scores (m, T) float in [0, 1]
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
+    package     what must be importable beyond pbgraph's own dependencies, and extra, which installs it; "" for nothing
     """
 
     name: str
@@ -60,6 +62,14 @@ class Estimator:
     fit: Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]
     source: str
     featuriser: str = "ecfp4"
+    package: str = ""
+    extra: str = ""
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used in this environment, or None if it can."""
+        if not self.package or find_spec(self.package) is not None:
+            return None
+        return f"it needs the package {self.package}, which is not installed: run pip install -e '.[{self.extra}]'"
 
 
 @dataclass(frozen=True)

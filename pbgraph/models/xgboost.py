@@ -53,9 +53,9 @@ class XGBoostConfig:
 def fit(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
     """One ensemble per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
 
-    The size of the fitted model is the number of its tree nodes. Raises UsageError if xgboost is not installed.
+    The size of the fitted model is the number of its tree nodes. Needs the package xgboost.
     """
-    xgboost = _imported()
+    import xgboost
 
     def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
         booster = xgboost.train(_parameters(config, seed), xgboost.DMatrix(x, y), num_boost_round=config.trees)
@@ -63,17 +63,6 @@ def fit(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> Fitte
         return lambda x: booster.inplace_predict(x), nodes
 
     return fit_tasks(x, y, fit_task, seed=seed, stream="xgboost", prepare=lambda x: x)
-
-
-def _imported() -> Any:
-    try:
-        import xgboost
-    except ImportError as error:
-        raise UsageError(
-            f"model 'xgboost' needs the package xgboost, which cannot be imported ({error}): "
-            "run 'pip install \"pbgraph[boost]\"', or choose 'lightgbm'"
-        ) from error
-    return xgboost
 
 
 def _parameters(config: XGBoostConfig, seed: int) -> dict[str, Any]:
@@ -97,6 +86,8 @@ XGBOOST = Estimator(
     version=1,
     config=XGBoostConfig,
     fit=fit,
+    package="xgboost",
+    extra="boost",
     source="doi:10.1145/2939672.2939785; XGBoost",
     featuriser="ecfp4-descriptors",
 )

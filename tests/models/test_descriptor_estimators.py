@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -113,11 +112,3 @@ def test_standardiser_uses_training_rows_alone_and_knows_bits_outliers_and_nan()
 def test_wrong_config_is_refused(name: str, config: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         MODELS.get(name).config(**config)
-
-
-def test_absent_xgboost_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "xgboost", None)
-    model = MODELS.get("xgboost")
-    assert isinstance(model, Estimator)
-    with pytest.raises(UsageError, match=r"pip install \"pbgraph\[boost\]\""):
-        model.fit(np.zeros((2, 1)), np.array([[0.0], [1.0]]), model.config(), 0)
