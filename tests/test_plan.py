@@ -74,7 +74,9 @@ def test_all_is_every_registered_name():
     assert {arm.split("/")[1] for arm in made.arms} == set(METHODS.names()) - {"fit"}
     assert [refused.arm for refused in made.refused] == ["gin/fit"]
     everything = plan("tox21", "smoke", models=["all"])
-    assert {arm.split("/")[0] for arm in everything.arms} == set(MODELS.names())
+    listed = [*everything.arms, *(refused.arm for refused in everything.refused)]
+    assert {arm.split("/")[0] for arm in listed} == set(MODELS.names())
+    assert {refused.arm for refused in everything.refused} <= {"xgboost/fit"}
 
 
 def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
