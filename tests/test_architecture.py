@@ -14,8 +14,8 @@ import pbgraph
 ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
-    "testing",
     "commands",
+    "testing",
     "figures",
     "formats",
     "tables",
