@@ -35,7 +35,7 @@ def to_markdown(table: Table) -> str:
     rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
     parts = [_heading(table), markdown(COLUMNS, rows, right=range(2, 8))]
     if table.comparisons:
-        parts += [_comparisons(table.comparisons), "\n".join(answers(table))]
+        parts += [_comparisons(table.comparisons), "\n".join(f"- {answer}" for answer in answers(table))]
     notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table.rows), *_origins(table)]
     return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
 
