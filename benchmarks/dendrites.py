@@ -1,4 +1,4 @@
-"""Dendrites on TrimNet: an epoch of each phase against an epoch of the plain network, one thread.
+"""Dendrites on TrimNet and GIN: an epoch of each phase against an epoch of the plain network, one thread.
 
     python benchmarks/dendrites.py [--repeats 7]
 
@@ -16,15 +16,17 @@ from timing import Result, in_turn, row_of
 from pbgraph.dendrites import Growth, GrowthSettings, perforate
 from pbgraph.graph import GraphBatch
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer
+from pbgraph.models.base import Architecture
+from pbgraph.models.gin import GIN
 from pbgraph.models.trimnet import TRIMNET
 
 
 class Perforated:
-    """Our training of a perforated TrimNet, a few batches at a time."""
+    """Our training of a perforated network, a few batches at a time."""
 
-    def __init__(self, pool: int) -> None:
-        task = fit_task(TRIMNET, TrainSettings())
-        model = perforate(build_model(task), sites=TRIMNET.dendrite_sites)
+    def __init__(self, architecture: Architecture, pool: int) -> None:
+        task = fit_task(architecture, TrainSettings())
+        model = perforate(build_model(task), sites=architecture.dendrite_sites)
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
         self.growth = Growth(model, make_optimizer(task.settings), settings=settings)
         self.loss_fn = make_loss(task)
@@ -49,14 +51,18 @@ class Perforated:
 
 def measure(repeats: int) -> Sequence[Result]:
     stores()
+    return [row for architecture in (TRIMNET, GIN) for row in _rows(architecture, repeats)]
+
+
+def _rows(architecture: Architecture, repeats: int) -> Sequence[Result]:
     times = in_turn(
         {
-            "plain": Training.of(TRIMNET).steps,
-            "pool of 1": Perforated(1).grown("dendrite", 0).steps,
-            "pool of 4": Perforated(4).grown("dendrite", 0).steps,
-            "one dendrite": Perforated(1).grown("neuron", 1).steps,
-            "two dendrites": Perforated(1).grown("neuron", 2).steps,
-            "copy": Training.of(TRIMNET).steps,
+            "plain": Training.of(architecture).steps,
+            "pool of 1": Perforated(architecture, 1).grown("dendrite", 0).steps,
+            "pool of 4": Perforated(architecture, 4).grown("dendrite", 0).steps,
+            "one dendrite": Perforated(architecture, 1).grown("neuron", 1).steps,
+            "two dendrites": Perforated(architecture, 1).grown("neuron", 2).steps,
+            "copy": Training.of(architecture).steps,
         },
         repeats,
     )
@@ -67,7 +73,14 @@ def measure(repeats: int) -> Sequence[Result]:
         "neuron phase, two dendrites": 1.7,
     }
     return [
-        row_of(f"{what} / plain epoch", times, what.split(", ")[1], "plain", target=target, scale=EPOCH / PART)
+        row_of(
+            f"{architecture.name}: {what} / plain epoch",
+            times,
+            what.split(", ")[1],
+            "plain",
+            target=target,
+            scale=EPOCH / PART,
+        )
         for what, target in limits.items()
     ]
 
