@@ -7,14 +7,14 @@ A state is any nesting of dict, list and tuple over tensors, str, int, float, bo
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from pbgraph.files import replaced_file
 
 _TREE = "tree"
 
@@ -26,17 +26,11 @@ def save_state(state: Any, path: Path) -> None:
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_encode(state, tensors, "state"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
     try:
-        save_file(tensors, part, metadata={_TREE: tree})
-        os.replace(part, path)
-    except BaseException as error:
-        os.unlink(part)
-        if isinstance(error, SafetensorError):  # what a full disk comes as
-            raise OSError(f"{path} cannot be written: {error}") from error
-        raise
+        with replaced_file(path) as part:
+            save_file(tensors, part, metadata={_TREE: tree})
+    except SafetensorError as error:  # what a full disk comes as
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def load_state(path: Path) -> Any:

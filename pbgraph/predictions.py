@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pbgraph.errors import DataError
-from pbgraph.records import ResultsFolder, RunRecord, new_file, sha256
+from pbgraph.files import new_file
+from pbgraph.records import ResultsFolder, RunRecord, sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa

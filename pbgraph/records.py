@@ -14,9 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import DataError, PbgraphError
+from pbgraph.files import new_file
 
 SCHEMA = 1
 Scalar = str | int | float | bool | None
@@ -219,25 +218,6 @@ def canonical_json(value: Any) -> bytes:
 def sha256(content: bytes) -> str:
     """SHA-256 as 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name, whole, when the block ends well.
-
-    Raises FileExistsError if `path` is there by then: nothing is ever overwritten.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        yield Path(name)
-        with open(name, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(name, 0o644)
-        os.link(name, path)
-    finally:
-        os.unlink(name)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ TOP_TO_BOTTOM = (
     "checkpoint",
     "records",
     "streams",
+    "files",
     "words",
     "registry",
     "errors",

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from pbgraph.errors import DataError, PbgraphError
+from pbgraph.files import new_file
 from pbgraph.records import (
     Cost,
     Epoch,
@@ -15,7 +16,6 @@ from pbgraph.records import (
     Selection,
     SplitScore,
     TaskScore,
-    new_file,
     read_record,
 )
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import DataError
-from pbgraph.features.cache import cache_folder, replace_file
+from pbgraph.features.cache import cache_folder
+from pbgraph.files import replaced_file
 from pbgraph.records import sha256
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,8 @@ def _download(url: str) -> bytes:
 
 def _keep(path: Path, content: bytes) -> None:
     try:
-        replace_file(path, content)
+        with replaced_file(path) as part:
+            part.write_bytes(content)
     except OSError as error:
         log.warning("%s cannot be kept (%s): it will be fetched again next time", path, error.strerror)
 

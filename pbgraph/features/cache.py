@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ import numpy as np
 
 from pbgraph.features.base import Featuriser
 from pbgraph.features.smiles import rdkit_version
+from pbgraph.files import replaced_file
 from pbgraph.records import Scalar, canonical_json, sha256
 
 log = logging.getLogger(__name__)
@@ -103,24 +103,11 @@ def _read(path: Path, identity: bytes) -> bytes | None:
 
 def _write(path: Path, identity: bytes, content: bytes) -> None:
     try:
-        replace_file(path, sha256(identity + content).encode() + b"\n" + content)
+        with replaced_file(path) as part:
+            part.write_bytes(sha256(identity + content).encode() + b"\n" + content)
     except OSError as error:
         log.warning(
             "cache folder %s cannot be written (%s), so the next start is slower; set PBGRAPH_CACHE to another folder",
             path.parent,
             error.strerror,
         )
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, in place of one of the same name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
