@@ -66,12 +66,13 @@ AUTHORS = {
     "loss": "class-weighted",
 }
 LONG = {"epochs": 40, "patience": 40}
-TWO = {"max_dendrites": 2, "cycle_epochs": 20, "dendrite_epochs": 8}
+SHORT = {"epochs": 20, "patience": 20}
+TWO = {"max_dendrites": 2, "cycle_epochs": 15, "dendrite_epochs": 6}
 
 
 def tiny(**growth: Any) -> Recipe:
     """A TrimNet of 1,252 parameters, where dendrites have something to do, with two of them."""
-    return Recipe(SIZES["1k"], LONG | {"learning_rate": 2e-2}, TWO | growth)
+    return Recipe(SIZES["1k"], SHORT | {"learning_rate": 2e-2}, TWO | growth)
 
 
 def plain(size: str, rate: float) -> Recipe:

@@ -152,6 +152,9 @@ SIZES: Mapping[str, Overrides] = {  # parameters of the plain model -> its shape
 }
 
 
+RATES = {"1k": 2e-2, "2k": 2e-2, "8k": 5e-3, "25k": 2e-3, "100k": 2e-3}  # found as RECIPE was, on seeds 0-1
+
+
 def _compression(size: str) -> Preset:
     return Preset(
         name=f"compression-{size}",
@@ -159,8 +162,8 @@ def _compression(size: str) -> Preset:
         arms=tuple(("trimnet", method) for method in ("backprop", "perforated", "widened", "widened-continued")),
         seeds=(68, 69, 70),
         models={"trimnet": {"logits_per_task": 1, **SIZES[size]}},
-        training={"trimnet": {**RECIPE, "epochs": 20, "patience": 20}},
-        methods={"perforated": {**GROWTH, "max_dendrites": 5, "cycle_epochs": 15, "dendrite_epochs": 6}},
+        training={"trimnet": {**RECIPE, "learning_rate": RATES[size], "epochs": 40, "patience": 40}},
+        methods={"perforated": {**GROWTH, "max_dendrites": 5, "cycle_epochs": 20, "dendrite_epochs": 8}},
     )
 
 
