@@ -56,7 +56,7 @@ RECORD = RunRecord(
     status="finished",
     provenance=PROVENANCE,
     selection=Selection("best", 3, 0.8),
-    scores={"test": SplitScore(10, 0.8, None, ("a",), {"a": TaskScore(None, None, 0, 10)})},
+    scores={"test": SplitScore(10, {"roc_auc": 0.8}, {"a": TaskScore({"roc_auc": None}, 10, positives=0)})},
     cost=Cost(100, 5, 1.5, 10**8, 1),
     history=(Epoch(0, "neuron", 0, 0.5, 0.7, 1e-3),),
     predictions_sha256="p" * 64,

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
-from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.metrics import ROC_AUC, mean_over_tasks, weighted_roc_auc
 from pbgraph.predictions import Predicted
-from pbgraph.stats import Interval, hierarchical_bootstrap, holm, paired_difference, verdict, weighted_roc_auc
+from pbgraph.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)
 
@@ -68,7 +68,7 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
     ],
 )
 def test_verdicts(interval, p, words):
-    assert verdict(interval, p, a="A", b="B") == words
+    assert verdict(interval, p, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
 
 
 @settings(deadline=None)
@@ -97,17 +97,17 @@ def predictions(seed: int, gain: float, n: int = 120) -> Predicted:
 def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
     seeds = [predictions(seed, 1.0) for seed in range(4)]
     measured = np.mean([mean_over_tasks(ROC_AUC, s.y, s.a) - mean_over_tasks(ROC_AUC, s.y, s.b) for s in seeds])
-    interval = hierarchical_bootstrap(seeds, resamples=400)
+    interval = hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
     assert interval.low < measured < interval.high
     assert interval.low > 0
-    assert interval == hierarchical_bootstrap(seeds, resamples=400)
-    assert interval != hierarchical_bootstrap(seeds, resamples=400, seed=1)
+    assert interval == hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
+    assert interval != hierarchical_bootstrap(seeds, ROC_AUC, resamples=400, seed=1)
 
 
 def test_bootstrap_of_equal_arms_is_zero():
-    assert hierarchical_bootstrap([predictions(0, 0.0)], resamples=50) == Interval(0.0, 0.0)
+    assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
 
 
 def test_bootstrap_needs_a_seed():
     with pytest.raises(ValueError, match="no seed"):
-        hierarchical_bootstrap([])
+        hierarchical_bootstrap([], ROC_AUC)

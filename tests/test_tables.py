@@ -33,8 +33,8 @@ def table(records, arms=ARMS, seeds=SEEDS):
 def test_a_row_is_the_mean_over_seeds():
     row = table(grid()).rows[0]
     assert (row.model, row.method, row.seeds, row.missing, row.failed) == ("trimnet", "backprop", SEEDS, (), {})
-    assert (row.roc_auc.mean, row.roc_auc.sd) == pytest.approx((0.82, 0.02))
-    assert row.average_precision.mean == pytest.approx(0.41)
+    assert (row.metrics["roc_auc"].mean, row.metrics["roc_auc"].sd) == pytest.approx((0.82, 0.02))
+    assert row.metrics["average_precision"].mean == pytest.approx(0.41)
     assert (row.parameters, row.epochs, row.seconds) == pytest.approx((1002, 20, 60))
 
 
@@ -82,7 +82,7 @@ def test_missing_and_failed_runs_have_their_place():
 
 def test_an_arm_without_any_run_is_shown_as_missing():
     made = table(grid(), (*ARMS, "gin/backprop"))
-    assert (made.rows[3].roc_auc, made.rows[3].missing) == (None, SEEDS)
+    assert (made.rows[3].metrics["roc_auc"], made.rows[3].missing) == (None, SEEDS)
     assert "missing: gin/backprop seeds 1-3" in to_markdown(made)
 
 
