@@ -42,7 +42,7 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         axis.set_title(f"{drawn[0].spec.model}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
     axes[0][0].set_ylabel(f"validation {label_of(drawn[0].spec.metric)}")
-    axes[0][0].set_ylim(*_limits(drawn))
+    axes[0][0].set_ylim(*axis_limits(drawn))
     legends = [axis.get_legend_handles_labels() for axis in axes[0]]
     named = {label: handle for handles, labels in legends for handle, label in zip(handles, labels, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=9)
@@ -54,7 +54,7 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         pyplot.close(figure)
 
 
-def _limits(records: Sequence[RunRecord]) -> tuple[float, float]:
+def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
     """Ends of the score axis: `SPAN` on the worse side of the best score, a tenth of that on the other."""
     yardstick = yardstick_of(records)
     span = SPAN * yardstick.relevant

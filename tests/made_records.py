@@ -65,6 +65,15 @@ def make_record(arm: str, seed: int, test: float | None, *, provenance: Provenan
     )
 
 
+def make_regression_record(arm: str, seed: int, test: float, **spec) -> RunRecord:
+    """A finished run with this test RMSE on targets with standard deviation 2."""
+    record = make_record(arm, seed, 0.5, metric="rmse", task="esol", **spec)
+    metrics = {"mae": 0.8 * test, "r2": 1 - test**2 / 4, "rmse": test}
+    score = SplitScore(100, metrics, {"y": TaskScore(metrics, labelled=100, sd=2.0)})
+    versions = {"mae": 1, "r2": 1, "rmse": 1}
+    return replace(record, scores={"test": score, "valid": score}, metrics=versions)
+
+
 def make_failure(arm: str, seed: int, error: str) -> RunRecord:
     provenance = replace(PROVENANCE, split_sha256=f"split {seed}")
     return RunRecord(make_spec(arm, seed), "failed", provenance, error=error)

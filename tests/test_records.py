@@ -178,3 +178,10 @@ def test_a_name_that_no_run_gives_is_refused(tmp_path):
     path.with_name("abc.failed-old.json").write_text("{}")
     with pytest.raises(DataError, match="not named as a record"):
         folder.records(RECORD.spec.task)
+
+
+def test_records_of_an_earlier_schema_are_refused_by_its_number(tmp_path):
+    path = tmp_path / f"{SPEC.key}.json"
+    path.write_text('{"schema": 1, "scores": {"test": {"roc_auc": 0.8}}}')
+    with pytest.raises(DataError, match="record schema 1, this version reads 2; move it away"):
+        read_record(path)

@@ -122,7 +122,7 @@ def _number(cell: str) -> float | None:
         value = float(cell)
     except ValueError:
         return None
-    return value if abs(value) <= np.finfo(np.float32).max else None  # False for NaN
+    return value if abs(value) <= float(np.finfo(np.float32).max) else None  # False for NaN
 
 
 READERS: Mapping[Kind, tuple[Callable[[str], float | None], str]] = {
