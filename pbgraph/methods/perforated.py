@@ -33,8 +33,8 @@ from pbgraph.methods.training import (
     build_model,
     make_loss,
     make_optimizer,
+    make_predictor,
     parameter_count,
-    predict,
     rate_factor,
     refuses_estimators,
     steps_per_epoch,
@@ -131,7 +131,7 @@ def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
         _end_epoch(task, growth, session)
     growth.restore_best()
     return Fitted(
-        predict=lambda store: predict(growth.model, store),
+        predict=make_predictor(growth.model, task),
         parameters=parameter_count(growth.model),
         epochs=session.epoch,
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
