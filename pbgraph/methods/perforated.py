@@ -32,6 +32,7 @@ from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
+    evaluation_batches,
     make_loss,
     make_optimizer,
     parameter_count,
@@ -125,6 +126,7 @@ def fit_growing(task: FitTask, **options: Any) -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        dendrites=growth.insight(evaluation_batches(task.valid)),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
