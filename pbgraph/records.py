@@ -3,6 +3,7 @@
     results/records/<task>/<key>.json          one finished run
     results/records/<task>/<key>.failed-1.json its failures, if any
     results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -251,6 +252,10 @@ class ResultsFolder:
     def predictions_path(self, spec: RunSpec) -> Path:
         """Where the scores of single molecules go."""
         return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
+
+    def dendrites_path(self, spec: RunSpec) -> Path:
+        """Where it is written what dendrites learnt."""
+        return self.root / "dendrites" / spec.task / f"{spec.key}.json"
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Where a run in progress saves its state."""

@@ -20,6 +20,7 @@ from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
+from pbgraph.insight import DIGEST, write_insight
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
@@ -131,7 +132,10 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
     }
-    path = ResultsFolder(folders.results).predictions_path(spec)
+    results = ResultsFolder(folders.results)
+    path, details = results.predictions_path(spec), fitted.details
+    if fitted.dendrites is not None:
+        details = {**details, DIGEST: write_insight(results.dendrites_path(spec), fitted.dendrites)}
     return RunRecord(
         spec=spec,
         status="finished",
@@ -143,7 +147,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
         history=tuple(replace(line, valid=_in_own_direction(metric, line.valid)) for line in fitted.history),
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
-        details=fitted.details,
+        details=details,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.records import Epoch, RunRecord, Selection
@@ -67,6 +68,7 @@ class Fitted:
     selection, history  with validation scores as FitTask.metric gives them
     parameters  number of trained and frozen values the predictor uses
     details     what the method wants to keep in the record, JSON types only
+    dendrites   what dendrites learnt, if any grew
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
     """
 
@@ -76,6 +78,7 @@ class Fitted:
     selection: Selection
     history: tuple[Epoch, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    dendrites: Insight | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1
 

@@ -31,6 +31,7 @@ from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
+    evaluation_batches,
     make_loss,
     make_optimizer,
     make_predictor,
@@ -137,6 +138,7 @@ def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        dendrites=growth.insight(evaluation_batches(task.valid)),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )

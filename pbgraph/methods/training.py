@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -170,13 +170,18 @@ def steps_per_epoch(task: FitTask) -> int:
     return -(-len(task.train) // int(task.settings.batch_size))
 
 
+def evaluation_batches(store: GraphStore) -> Iterator[GraphBatch]:
+    """All molecules of `store`, in its order."""
+    for start in range(0, len(store), EVALUATION_BATCH):
+        yield store.batch(np.arange(start, min(start + EVALUATION_BATCH, len(store))))
+
+
 @torch.no_grad()
 def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
     """Outputs (n, T) float32 of the model for every molecule of `store`, in its order; the model's mode is kept."""
     training = model.training
     model.eval()
-    starts = range(0, len(store), EVALUATION_BATCH)
-    parts = [model(store.batch(np.arange(s, min(s + EVALUATION_BATCH, len(store))))).cpu().numpy() for s in starts]
+    parts = [model(batch).cpu().numpy() for batch in evaluation_batches(store)]
     model.train(training)
     return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
 
