@@ -71,15 +71,17 @@ def benchmark(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
-    from pbgraph.plan import plan
+    from pbgraph.plan import plan, plan_study
 
-    chosen = plan(
+    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    chosen = make(
         args.task,
-        args.preset,
+        name,
         models=args.models,
         methods=args.methods,
         seeds=_flat(args.seeds),
         split=args.split,
+        controls=args.controls,
     )
     if args.shard is None and args.engine != "shard":
         return chosen

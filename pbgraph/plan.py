@@ -17,7 +17,7 @@ from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model
-from pbgraph.presets import ANY, Overrides, Preset, preset
+from pbgraph.presets import ANY, Overrides, Preset, preset, study
 from pbgraph.records import RunSpec, Scalar
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
@@ -38,12 +38,15 @@ class Refused:
 class Plan:
     """What was asked for.
 
+    name     "preset NAME" or "study NAME"
+    presets  one, or those of the study
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
     """
 
     task: str
-    preset: Preset
+    name: str
+    presets: tuple[Preset, ...]
     split: str
     specs: tuple[RunSpec, ...]
     refused: tuple[Refused, ...] = ()
@@ -59,6 +62,20 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
+def plan_study(task: str, study_name: str, **narrowed: Any) -> Plan:
+    """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
+    chosen = study(study_name)
+    parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
+    return Plan(
+        task,
+        f"study {chosen.name}",
+        chosen.presets,
+        parts[0].split,
+        tuple(spec for part in parts for spec in part.specs),
+        tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+    )
+
+
 def plan(
     task: str,
     preset_name: str = "default",
@@ -67,6 +84,7 @@ def plan(
     methods: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     split: str | None = None,
+    controls: bool = False,
 ) -> Plan:
     """The runs of `preset_name` on `task`, narrowed or widened by the other arguments.
 
@@ -74,6 +92,7 @@ def plan(
                      with everything on its other side. Both: every combination.
     seeds            instead of the preset's
     split            instead of the data set's usual one
+    controls         every registered control of the arms as well
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
     valid one, for a seed that the split does not take, and if no arm is left.
@@ -81,7 +100,8 @@ def plan(
     chosen = preset(preset_name)
     split = DATASETS.get(task).split if split is None else split
     splitter = SPLITS.get(split)
-    arms, refused = _supported(_arms(chosen, models, methods))
+    asked = _arms(chosen, models, methods)
+    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked)
     if not arms:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
@@ -92,7 +112,7 @@ def plan(
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
         specs[arm, seed] = _spec(task, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(task, chosen, split, tuple(specs.values()), tuple(refused))
+    return Plan(task, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -104,6 +124,11 @@ def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] |
     if methods is not None:
         return _named(chosen, 1, methods)
     return list(chosen.arms)
+
+
+def _controls(arms: Sequence[Arm]) -> list[Arm]:
+    found = [METHODS.get(name) for name in METHODS]
+    return [(model, one.name) for model, method in arms for one in found if one.control_of == method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:

@@ -8,8 +8,8 @@ from pbgraph import plan as planning
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plan import plan
-from pbgraph.presets import PRESETS, Preset, preset
+from pbgraph.plan import plan, plan_study
+from pbgraph.presets import PRESETS, STUDIES, Preset, preset, study
 from pbgraph.splits import SPLITS
 
 
@@ -26,7 +26,7 @@ def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     for spec in made.specs:
         assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
         assert METHODS.get(spec.method).settings(**spec.settings)
-    assert set(preset(name).epochs) <= set(made.arms)
+    assert set(preset(name).seconds) <= set(made.arms)
 
 
 def test_presets_are_the_declared_ones():
@@ -164,3 +164,22 @@ def test_a_control_that_grows_has_the_settings_of_its_pair():
     assert settings["gd-dendrites"]["max_dendrites"] == 1
     assert "max_dendrites" not in settings["widened"]
     assert {spec.control_of for spec in made.specs[1:]} == {made.specs[0].key}
+
+
+def test_controls_of_every_planned_method_are_added_with_their_pair():
+    made = plan("tox21", "smoke", models=["trimnet"], controls=True)
+    controls = {name for name in METHODS if METHODS.get(name).control_of == "perforated"}
+    assert {arm.split("/")[1] for arm in made.arms} == {"backprop", "perforated"} | controls
+    perforated = next(spec.key for spec in made.specs if spec.method == "perforated")
+    assert {spec.control_of for spec in made.specs if spec.method in controls} == {perforated}
+    assert arms("smoke", models=["random-forest"], controls=True) == ["random-forest/fit"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_its_presets_one_after_the_other(name):
+    made = plan_study("tox21", name, seeds=[1])
+    parts = [plan("tox21", one.name, seeds=[1]) for one in study(name).presets]
+    assert made.specs == tuple(spec for part in parts for spec in part.specs)
+    assert len({spec.key for spec in made.specs}) == len(made.specs)
+    with pytest.raises(UsageError, match="compression"):
+        plan_study("tox21", "compresion")

@@ -12,7 +12,7 @@
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
-from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.dendrite import Dendrite, Errors
 from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.export import export, load_network, save_network
@@ -24,6 +24,7 @@ from pbgraph.dendrites.switching import Status
 
 __all__ = [
     "Dendrite",
+    "Errors",
     "Growth",
     "GrowthSettings",
     "PerforatedSite",

@@ -32,6 +32,7 @@ class Architecture:
     build           (dims, config) -> module mapping a GraphBatch to logits (G, T)
     dendrite_sites  names of the sub-modules that may grow dendrites; ``*`` matches within one name
     width           the config field that a size-matched control scales
+    fine_width      a field that moves the size by smaller steps, to make up what is missing; or None
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
     """
@@ -44,6 +45,7 @@ class Architecture:
     width: str
     source: str
     featuriser: str = "graph"
+    fine_width: str | None = None
 
 
 @dataclass(frozen=True)

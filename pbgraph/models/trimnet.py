@@ -237,5 +237,6 @@ TRIMNET = Architecture(
     build=TrimNet,
     dendrite_sites=("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "hidden", "logits"),
     width="hidden",
+    fine_width="output_hidden",
     source="doi:10.1093/bib/bbaa266; github.com/yvquanli/TrimNet@147ca4d",
 )
