@@ -24,7 +24,7 @@ COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "compare": "show the paired difference of two arms, A - B",
-    "check": "put a registered architecture through its conformance checks",
+    "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
 }
 MOST_SEEDS = 10_000
@@ -157,7 +157,8 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.check)
-    parser.add_argument("name", metavar="NAME", help="as registered; see 'ls models'")
+    parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:

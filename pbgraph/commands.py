@@ -255,11 +255,11 @@ def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Put a registered architecture through its conformance checks, one line each; 1 if one fails."""
-    from pbgraph.testing import CheckFailed, architecture_checks
+    """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in architecture_checks(args.name):
+    for one in checks(args.name, args.data):
         try:
             one()
             print(f"ok      {one!s:<20} {one.summary}")

@@ -96,16 +96,18 @@ def plan(
     controls         every registered control of the arms as well
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
-    valid one, and if no arm is left.
+    valid one, for a seed that the split does not take, and if no arm is left.
     """
     chosen = preset(preset_name)
     split = DATASETS.get(task).split if split is None else split
-    SPLITS.get(split)
+    splitter = SPLITS.get(split)
     asked = _arms(chosen, models, methods)
     arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, DATASETS.get(task).kind)
     if not arms:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
+    for seed in unique if splitter.seeded else ():
+        splitter.needed(seed)
     specs: dict[tuple[Arm, int], RunSpec] = {}
     for arm, seed in product(arms, unique):
         pair = METHODS.get(arm[1]).control_of

@@ -247,12 +247,11 @@ def _test(record: RunRecord | None) -> float | None:
 
 
 def _test_share(records: Sequence[RunRecord]) -> float:
-    """n_test / n_train, or 0 if all these runs share one training set."""
+    """Test rows / training rows (validation not counted) over all these runs, or 0 if they share one training set."""
     if len({record.provenance.split_sha256 for record in records}) == 1 and len(records) > 1:
         return 0.0
-    record = records[0]
-    test, valid = record.scores["test"].size, record.scores["valid"].size
-    accepted = record.provenance.rows - len(record.provenance.rejected)
+    test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
+    accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)
     return test / (accepted - test - valid)
 
 

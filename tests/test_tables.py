@@ -274,3 +274,18 @@ def test_a_metric_of_a_third_party_has_its_column():
     assert made.metrics == ("roc_auc", "average_precision", "kappa")
     assert "| average precision |           kappa |" in to_markdown(made)
     assert next(csv.DictReader(io.StringIO(to_csv(made))))["kappa"] == "0.25"
+
+
+def test_overlap_is_that_of_all_folds_together():
+    """Test and training rows of both runs count, so that no fold stands for the others."""
+    sizes = {1: (200, 100), 2: (202, 98)}
+    records = []
+    for seed, (test, valid) in sizes.items():
+        for arm, score in ((ARMS[0], 0.8), (ARMS[1], 0.8 + 0.01 * seed)):
+            record = make_record(arm, seed, score)
+            scores = {name: replace(record.scores[name], size=n) for name, n in (("test", test), ("valid", valid))}
+            records.append(replace(record, scores=scores))
+    found = compare(records, ARMS[1], ARMS[0], seeds=(1, 2))
+    share = (200 + 202) / (708 + 708)
+    error = (0.01**2 / 2 * (1 / 2 + share)) ** 0.5
+    assert found.interval.high - found.mean == pytest.approx(12.706205 * error, rel=1e-5)
