@@ -101,8 +101,8 @@ class CandidateStatistics:
         if normalised:
             deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
-        pull: Tensor = (-weight / patterns).to(delta.dtype)
-        return (delta - centre.to(delta.dtype)).mul_(pull)
+        gradient: Tensor = (delta - centre.to(delta.dtype)).mul_((-weight / patterns).to(delta.dtype))
+        return gradient
 
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
