@@ -13,7 +13,7 @@ from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
-from pbgraph.dendrites.outputs import rows_of
+from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import PerforatedSite
@@ -96,13 +96,10 @@ class SiteCandidates:
 
     def _separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
         """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
-        shapes = [self._neurons_last(call).shape for call in calls]
+        shapes = [neurons_last(call, self.site.axis).shape for call in calls]
         rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
         last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
         return [v.movedim(-1, self.site.axis).to(call.dtype) for v, call in zip(last, calls, strict=True)]
-
-    def _neurons_last(self, values: Tensor) -> Tensor:
-        return values if self.site.axis == -1 else values.movedim(self.site.axis, -1)
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
