@@ -14,7 +14,6 @@ from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import preset
 from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.registry import Registry
-from pbgraph.words import ranges
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
@@ -222,40 +221,15 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
 
 def dendrites(args: argparse.Namespace) -> int:
     """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
-    from pbgraph.insight import read_insight
+    from pbgraph.insight import finished_run, read_insight
     from pbgraph.insight_views import FORMATS, draw_dendrites
 
-    record = _run_of(args)
+    record = finished_run(_records(args), args.arm, args.seed)
     found = read_insight(ResultsFolder(args.results), record)
     print(FORMATS[args.format](record.spec, found), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, found, args.figure)
     return 0
-
-
-def _run_of(args: argparse.Namespace) -> RunRecord:
-    """The finished run of the arm and seed that the arguments name."""
-    records = _records(args)
-    known = sorted({record.spec.arm for record in records})
-    if args.arm not in known:
-        raise unknown_name("arm", args.arm, known)
-    mine = {record.spec.seed: record for record in records if record.spec.arm == args.arm}
-    finished = sorted(seed for seed, record in mine.items() if record.status == "finished")
-    seed = args.seed if args.seed is not None else min(finished, default=min(mine))
-    if seed in finished:
-        return mine[seed]
-    if seed in mine:
-        raise UsageError(f"{args.arm}, seed {seed}, failed: {mine[seed].error}; finished seeds: {_named(finished)}")
-    model, method = args.arm.split("/")
-    raise UsageError(
-        f"{args.results} holds no run of {args.arm} with seed {seed}; finished seeds: {_named(finished)}. "
-        f"'python -m pbgraph.bench {args.task} --preset {args.preset} --split {mine[min(mine)].spec.split} "
-        f"--models {model} --methods {method} --seeds {seed}' makes it"
-    )
-
-
-def _named(seeds: Sequence[int]) -> str:
-    return ranges(seeds) or "none"
 
 
 def ls(args: argparse.Namespace) -> int:
