@@ -208,16 +208,18 @@ def compare(args: argparse.Namespace) -> int:
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
 
     by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
     pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
     try:
-        return hierarchical_bootstrap([paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs])
+        predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
+    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
 def ls(args: argparse.Namespace) -> int:

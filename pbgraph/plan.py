@@ -15,7 +15,8 @@ from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
-from pbgraph.metrics import METRICS
+from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
+from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model
 from pbgraph.presets import ANY, Overrides, Preset, preset, study
 from pbgraph.records import RunSpec, Scalar
@@ -101,7 +102,7 @@ def plan(
     split = DATASETS.get(task).split if split is None else split
     splitter = SPLITS.get(split)
     asked = _arms(chosen, models, methods)
-    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked)
+    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, DATASETS.get(task).kind)
     if not arms:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
@@ -160,13 +161,13 @@ def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
     return [method.name for method in methods if not method.control_of and method.refuses(MODELS.get(model)) is None]
 
 
-def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
+def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refused]]:
     """The arms that can be run, each control after the arm it is paired with, and the others with reasons."""
     arms: dict[Arm, None] = {}
     refused = []
     for arm in asked:
         chain = _with_pairs(arm)
-        reasons = [reason for link in chain if (reason := _why_not(*link))]
+        reasons = [reason for link in chain if (reason := _why_not(*link, kind))]
         if reasons:
             refused.append(Refused("/".join(arm), reasons[0]))
         else:
@@ -174,10 +175,10 @@ def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
     return list(arms), refused
 
 
-def _why_not(model: str, method: str) -> str | None:
+def _why_not(model: str, method: str, kind: Kind) -> str | None:
     found = MODELS.get(model)
-    missing = found.unavailable() if isinstance(found, Estimator) else None
-    return METHODS.get(method).refuses(found) or missing
+    reason = found.refuses(kind) or found.unavailable() if isinstance(found, Estimator) else None
+    return METHODS.get(method).refuses(found) or reason
 
 
 def _with_pairs(arm: Arm) -> list[Arm]:
@@ -198,7 +199,14 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         "method": method,
         "metric": METRICS.get(dataset.metric),
     }
-    settings = {**_training_overrides(chosen, model), **_method_overrides(chosen, method)}
+    settings = {
+        **_loss(chosen, model, method, kind=dataset.kind),
+        **_training_overrides(chosen, model),
+        **_method_overrides(chosen, method),
+    }
+    resolved = _resolved(f"settings of method {method.name!r}", method.settings, settings)
+    if issubclass(method.settings, TrainSettings):
+        check_loss(str(resolved["loss"]), dataset.kind)
     return RunSpec(
         task=task,
         split=split,
@@ -210,10 +218,17 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
         featuriser=featuriser.name,
         preset=chosen.name,
         model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
-        settings=_resolved(f"settings of method {method.name!r}", method.settings, settings),
+        settings=resolved,
         versions={name: part.version for name, part in parts.items()},
         control_of=control_of,
     )
+
+
+def _loss(chosen: Preset, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
+    """The preset's loss for this model and kind of task, or the kind's usual one; {} if the method has no choice."""
+    if not issubclass(method.settings, TrainSettings):
+        return {}
+    return {"loss": chosen.losses.get(kind, {}).get(model.name, USUAL_LOSS[kind])}
 
 
 def _training_overrides(chosen: Preset, model: Model) -> Overrides:

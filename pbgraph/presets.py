@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pbgraph.errors import unknown_name
 from pbgraph.records import Scalar
+
+if TYPE_CHECKING:
+    from pbgraph.metrics import Kind
 
 Overrides = Mapping[str, Scalar]
 ANY = "*"
@@ -27,6 +31,7 @@ class Preset:
     models   model -> overrides of its config
     training model, or ANY for every other one -> overrides of the settings of every method that trains it
     methods  method -> overrides of its settings, stronger than `training`
+    losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one
     seconds  "model/method" -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     """
 
@@ -38,6 +43,7 @@ class Preset:
     models: Mapping[str, Overrides] = field(default_factory=dict)
     training: Mapping[str, Overrides] = field(default_factory=dict)
     methods: Mapping[str, Overrides] = field(default_factory=dict)
+    losses: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -133,7 +139,8 @@ PAPER = Preset(
     arms=DEFAULT.arms,
     seeds=tuple(range(68, 118)),
     featurisers={"trimnet": "trimnet-paper"},
-    training={"trimnet": {"epochs": 200, "patience": 100, "loss": "class-weighted"}},
+    training={"trimnet": {"epochs": 200, "patience": 100}},
+    losses={"classification": {"trimnet": "class-weighted"}},
     seconds={
         "random-forest/fit": 30,
         "gin/backprop": 165,

@@ -76,7 +76,7 @@ def test_all_is_every_registered_name():
     everything = plan("tox21", "smoke", models=["all"])
     listed = [*everything.arms, *(refused.arm for refused in everything.refused)]
     assert {arm.split("/")[0] for arm in listed} == set(MODELS.names())
-    assert {refused.arm for refused in everything.refused} <= {"xgboost/fit"}
+    assert {refused.arm for refused in everything.refused} <= {"ridge/fit", "xgboost/fit"}
 
 
 def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
@@ -183,3 +183,27 @@ def test_a_study_is_its_presets_one_after_the_other(name):
     assert len({spec.key for spec in made.specs}) == len(made.specs)
     with pytest.raises(UsageError, match="compression"):
         plan_study("tox21", "compresion")
+
+
+def test_the_loss_follows_the_kind_of_the_tasks():
+    def losses(task, name):
+        return {spec.model: spec.settings["loss"] for spec in plan(task, name).specs if "loss" in spec.settings}
+
+    assert losses("tox21", "paper") == {"gin": "plain", "trimnet": "class-weighted"}
+    assert losses("esol", "paper") == {"gin": "squared-error", "trimnet": "squared-error"}
+
+
+def test_a_preset_with_a_loss_for_other_tasks_is_refused(monkeypatch):
+    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
+    monkeypatch.setattr(planning, "preset", lambda _: wrong)
+    with pytest.raises(UsageError, match="'class-weighted' is for classification, and these are regression tasks"):
+        plan("esol", "wrong")
+    assert plan("tox21", "wrong").specs[0].settings["loss"] == "class-weighted"
+
+
+def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():
+    def refused(task, model):
+        return [one.reason for one in plan(task, "smoke", models=["gin", model], methods=["fit", "backprop"]).refused]
+
+    assert "it is for classification, not for regression tasks" in refused("esol", "logistic-regression")
+    assert "it is for regression, not for classification tasks" in refused("tox21", "ridge")

@@ -51,7 +51,7 @@ class Patterns:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Of the activations a and errors δ of C neurons over the patterns of one batch, float64.
+    """Of two quantities of C neurons, such as activations a and errors δ, over some patterns, float64.
 
     mean  (2, C): of a and δ;  sums (3, C): Σ (a - ā)², Σ (δ - δ̄)², Σ (a - ā)(δ - δ̄), about these means
     """
@@ -66,6 +66,13 @@ class Moments:
         return cls(
             torch.stack([a.mean, delta.mean]), torch.stack([a.squares, delta.squares, a.products(delta)]), len(a)
         )
+
+    def plus(self, other: Moments) -> Moments:
+        """Over the patterns of both."""
+        total = self.patterns + other.patterns
+        step = other.mean - self.mean
+        between = products(step) * (self.patterns * other.patterns / total)
+        return Moments(self.mean + step * (other.patterns / total), self.sums + (other.sums + between), total)
 
     def finite(self, row: int) -> bool:
         """Whether no activation (row 0) or no error (row 1) is NaN or infinite."""
@@ -105,11 +112,8 @@ class CandidateStatistics:
         self.batches += 1
 
     def _merge(self, batch: Moments) -> None:
-        total = self.patterns + batch.patterns
-        step = batch.mean - self.mean
-        self.moments += batch.sums + products(step) * (self.patterns * batch.patterns / total)
-        self.mean += step * (batch.patterns / total)
-        self.patterns = total
+        merged = Moments(self.mean, self.moments, self.patterns).plus(batch)
+        self.mean, self.moments, self.patterns = merged.mean, merged.sums, merged.patterns
 
     def loss(self, a: Tensor, delta: Tensor, patterns: int, *, normalised: bool) -> Tensor:
         """The scalar to minimise over a batch's patterns, a and delta (P, C); only `a` gets a gradient.

@@ -20,6 +20,7 @@ from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.insight import DendriteInsight
 
 
 class DendritePhase:
@@ -72,6 +73,10 @@ class DendritePhase:
     def by_layer(self) -> list[str]:
         """Sites whose neurons share weights, so that a snapshot for each neuron was asked for in vain."""
         return [name for name, pool in self.pools.items() if pool.settings.snapshot == "neuron" and not pool.by_neuron]
+
+    def insights(self, epoch: int) -> dict[str, DendriteInsight]:
+        """What is known of each site's dendrite in the making, in a phase whose first epoch was `epoch`."""
+        return {name: pool.insight(epoch) for name, pool in self.pools.items()}
 
     def accept(self) -> dict[str, float]:
         """Turn the best snapshots into dendrites and end the phase; returns the score of each site that got one."""

@@ -31,10 +31,11 @@ from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
+    evaluation_batches,
     make_loss,
     make_optimizer,
+    make_predictor,
     parameter_count,
-    predict,
     rate_factor,
     refuses_estimators,
     steps_per_epoch,
@@ -131,12 +132,13 @@ def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
         _end_epoch(task, growth, session)
     growth.restore_best()
     return Fitted(
-        predict=lambda store: predict(growth.model, store),
+        predict=make_predictor(growth.model, task),
         parameters=parameter_count(growth.model),
         epochs=session.epoch,
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        dendrites=growth.insight(evaluation_batches(task.valid)),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )

@@ -53,6 +53,10 @@ def test_variants_begin_as_the_perforated_run_and_grow(method, perforated, pair)
     accepted = [event for event in fitted.details["events"] if event["event"] == "accept"]
     expected = {"gd-dendrites": 0, "random-dendrites": len(accepted), "unperforated": 2 * len(accepted)}
     assert dendrite_epochs == expected[method.name]
+    for site in fitted.dendrites.sites.values():
+        assert len(site.dendrites) == len(accepted)
+        assert sum(one.outcome == "kept" for one in site.dendrites) == fitted.details["dendrites"]
+        assert {len(one.mean_correlation) * len(accepted) for one in site.dendrites} == {dendrite_epochs}
 
 
 def test_variants_differ_from_the_perforated_run_and_each_other(perforated, pair):
