@@ -9,15 +9,17 @@ from typing import Any
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
 from pbgraph.testing.architectures import architecture_checks
 from pbgraph.testing.base import Check
 from pbgraph.testing.datasets import dataset_checks
+from pbgraph.testing.metrics import metric_checks
 from pbgraph.testing.splits import split_checks
 
-REGISTRIES: Mapping[str, Registry[Any]] = {"model": MODELS, "task": DATASETS, "split": SPLITS}
+REGISTRIES: Mapping[str, Registry[Any]] = {"model": MODELS, "task": DATASETS, "split": SPLITS, "metric": METRICS}
 
 
 def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
@@ -32,6 +34,7 @@ def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
         "model": architecture_checks,
         "task": partial(dataset_checks, folder=folder),
         "split": split_checks,
+        "metric": metric_checks,
     }
     return make[kind](name)
 

@@ -7,19 +7,23 @@ from pathlib import Path
 import pytest
 
 import mutants_of_datasets
+import mutants_of_metrics
 import mutants_of_splits
 from mutants import MUTANTS, SOUND
 from pbgraph.errors import UsageError
+from pbgraph.metrics import METRICS
 from pbgraph.splits import SPLITS
 from pbgraph.testing import (
     ARCHITECTURE_CHECKS,
     DATASET_CHECKS,
+    METRIC_CHECKS,
     SPLIT_CHECKS,
     Check,
     CheckFailed,
     architecture_checks,
     checks,
     dataset_checks,
+    metric_checks,
     split_checks,
 )
 from pbgraph.testing import find as finding
@@ -57,6 +61,18 @@ def test_mutant_of_a_split_is_rejected(name: str) -> None:
     rejected(split_checks(mutants_of_splits.MUTANTS[name]), name)
 
 
+@pytest.mark.parametrize("name", list(METRICS))
+def test_every_metric_passes(name: str) -> None:
+    for check in metric_checks(name):
+        check()
+        assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(METRIC_CHECKS))
+def test_mutant_of_a_metric_is_rejected(name: str) -> None:
+    rejected(metric_checks(mutants_of_metrics.MUTANTS[name]), name)
+
+
 @pytest.mark.parametrize("name", list(DATASET_CHECKS))
 def test_mutant_of_a_data_set_is_rejected(name: str, tmp_path: Path) -> None:
     (sound,) = (
@@ -73,8 +89,8 @@ def test_tox21_conforms(shared: Path) -> None:
 
 
 def test_a_name_is_looked_for_among_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "butina", "split:random")}
-    assert found == {"gin": "Architecture", "tox21": "OnDisk", "butina": "Splitter", "split:random": "Splitter"}
+    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "rmse", "split:random")}
+    assert found == {"gin": "Architecture", "tox21": "OnDisk", "rmse": "Metric", "split:random": "Splitter"}
     with pytest.raises(UsageError, match="'butna'; did you mean 'butina'"):
         checks("butna")
     monkeypatch.setitem(finding.REGISTRIES, "model", SPLITS)
