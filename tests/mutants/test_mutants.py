@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 import mutants_of_datasets
+import mutants_of_methods
 import mutants_of_metrics
 import mutants_of_splits
 from mutants import MUTANTS, SOUND
 from pbgraph.errors import UsageError
+from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
 from pbgraph.splits import SPLITS
 from pbgraph.testing import (
     ARCHITECTURE_CHECKS,
     DATASET_CHECKS,
+    METHOD_CHECKS,
     METRIC_CHECKS,
     SPLIT_CHECKS,
     Check,
@@ -23,6 +26,7 @@ from pbgraph.testing import (
     architecture_checks,
     checks,
     dataset_checks,
+    method_checks,
     metric_checks,
     split_checks,
 )
@@ -71,6 +75,27 @@ def test_every_metric_passes(name: str) -> None:
 @pytest.mark.parametrize("name", list(METRIC_CHECKS))
 def test_mutant_of_a_metric_is_rejected(name: str) -> None:
     rejected(metric_checks(mutants_of_metrics.MUTANTS[name]), name)
+
+
+QUICK = ("backprop", "fit", "perforated")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+)
+def test_every_method_passes(name: str) -> None:
+    for check in method_checks(name):
+        check()
+        assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(METHOD_CHECKS))
+def test_mutant_of_a_method_is_rejected(name: str) -> None:
+    rejected(method_checks(mutants_of_methods.MUTANTS[name]), name)
+
+
+def test_a_method_that_cannot_be_interrupted_is_rejected() -> None:
+    rejected(method_checks(mutants_of_methods.DEAF), "resuming")
 
 
 @pytest.mark.parametrize("name", list(DATASET_CHECKS))
