@@ -12,8 +12,8 @@ from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns
-from pbgraph.dendrites.outputs import rows_of
+from pbgraph.dendrites.objective import CandidateStatistics, Moments
+from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import PerforatedSite
@@ -60,20 +60,20 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def objective(self, deltas: list[Tensor]) -> list[Tensor]:
-        """One loss per candidate to be trained on this batch; deltas are δ of the site's calls.
+    def gradients(self, deltas: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on this batch.
 
+        deltas  δ of the site's calls
         Empty while the running means are being primed, or if the batch has no pattern for this site.
         """
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        error = Patterns(delta)
-        losses = []
+        pairs: list[tuple[Tensor, Tensor]] = []
         for number in self.live:
-            a = self._joined([call.candidates[number] for call in self.site.calls or ()])
-            batch = self.processes.merged(Moments.of(Patterns(a), error))
+            calls = [call.candidates[number] for call in self.site.calls or ()]
+            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
             if not batch.patterns:
                 continue
             if not batch.finite(1):
@@ -85,13 +85,21 @@ class SiteCandidates:
             statistics.update(batch)
             if self.epochs or statistics.batches > self.settings.priming_batches:
                 normalised = self.settings.objective == "normalised"
-                losses.append(statistics.loss(a, delta, batch.patterns, normalised=normalised))
-        return losses
+                joined = statistics.gradient(delta, batch.patterns, normalised=normalised)
+                pairs += zip(calls, self._separated(joined, calls), strict=True)
+        return pairs
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
         rows = [rows_of(values, self.site.axis) for values in calls]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def _separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
+        """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
+        shapes = [neurons_last(call, self.site.axis).shape for call in calls]
+        rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
+        last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
+        return [v.movedim(-1, self.site.axis).to(call.dtype) for v, call in zip(last, calls, strict=True)]
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.errors import SiteError
-from pbgraph.dendrites.objective import RESOLUTION, Moments, Patterns
+from pbgraph.dendrites.objective import RESOLUTION, Moments
 from pbgraph.dendrites.outputs import opened, rows_of
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.sites import PerforatedSite
@@ -72,8 +72,7 @@ class _Watch:
         self.rows += len(y)
         if not len(y) or not answers:
             return
-        seen = Patterns(y)
-        here = [Moments.of(Patterns(rows_of(a, self.site.axis)), seen) for a in answers]
+        here = [Moments.of(rows_of(a, self.site.axis), y) for a in answers]
         before = self.moments
         self.moments = [old.plus(new) for old, new in zip(before, here, strict=True)] if before else here
 

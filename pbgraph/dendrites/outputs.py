@@ -50,9 +50,14 @@ def replaced(value: Any, y: Tensor) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
+def neurons_last(y: Tensor, axis: int) -> Tensor:
+    """Values whose neurons are on `axis`, counted from the last, -1 -> the same with neurons on the last axis."""
+    return y if axis == -1 else y.movedim(axis, -1)
+
+
 def rows_of(y: Tensor, axis: int) -> Tensor:
     """Values whose neurons are on `axis`, counted from the last, -1 -> (P, C), all other axes joined."""
-    last = y if axis == -1 else y.movedim(axis, -1)
+    last = neurons_last(y, axis)
     return last.reshape(-1, last.shape[-1])
 
 
