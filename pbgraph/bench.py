@@ -152,7 +152,13 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the learning curves: .png, .svg or .pdf")
+    _add_study_argument(parser)
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
+    )
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:

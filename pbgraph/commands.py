@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
-from pbgraph.presets import preset
+from pbgraph.presets import Study, preset, study
 from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.registry import Registry
 
@@ -67,7 +67,7 @@ def benchmark(args: argparse.Namespace) -> int:
         folders = Folders(args.results, data=args.data, offline=args.offline)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
-    return _show(plan, results)
+    return _show(plan, results, args.study and study(args.study))
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -102,8 +102,9 @@ def _device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _show(plan: Plan, results: ResultsFolder) -> int:
+def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     """Print the table of the plan's own runs."""
+    from pbgraph import studies
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
 
@@ -112,13 +113,17 @@ def _show(plan: Plan, results: ResultsFolder) -> int:
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
-    if len(failed) < len(records):
+    if len(failed) < len(records) and study is not None:
+        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds)), end="")
+    elif len(failed) < len(records):
         print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0
 
 
 def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
+    if args.study is not None:
+        return _study_table(args)
     from pbgraph.figures import draw_learning_curves
     from pbgraph.formats import FORMATS
 
@@ -130,6 +135,19 @@ def table(args: argparse.Namespace) -> int:
         draw_learning_curves(
             [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
         )
+    return 0
+
+
+def _study_table(args: argparse.Namespace) -> int:
+    from pbgraph import studies
+
+    chosen = study(args.study)
+    if args.format not in studies.STUDY_FORMATS:
+        raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
+    made = studies.study_table(chosen, _records(args), seeds=_flat(args.seeds))
+    print(studies.STUDY_FORMATS[args.format](made), end="")
+    if args.figure is not None:
+        studies.draw_frontier(made, args.figure)
     return 0
 
 
@@ -161,11 +179,14 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
     split = args.split or _usual_split(args.task)
-    mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
+    of_study = getattr(args, "study", None)
+    presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
+    mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
     if not mine:
+        what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
         raise UsageError(
-            f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --preset {args.preset} --split {split}' makes them"
+            f"{args.results} holds no run of {args.task} with {what} and split {split}; "
+            f"'python -m pbgraph.bench {args.task} --{what} --split {split}' makes them"
         )
     return mine
 

@@ -18,17 +18,23 @@ if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit
 
 DENDRITES = "perforated"  # the method whose arms are answered for in words
+COMPARISON_COLUMNS = ("A", "B", "A - B", "95 % interval", "p", "verdict")
 
 
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-    rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
-    parts = [_heading(table), markdown(_columns(table), rows, right=range(2, len(_columns(table)) - 1))]
+    rows = [cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
+    parts = [_heading(table), markdown(columns(table), rows, right=range(2, len(columns(table)) - 1))]
     if table.comparisons:
         parts += [_comparisons(table), "\n".join(f"- {answer}" for answer in answers(table))]
-    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
-    return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
+    parts.append("\n".join(f"- {note}" for note in notes(table)))
+    return "\n\n".join(parts) + "\n"
+
+
+def notes(table: Table) -> list[str]:
+    """What is missing, failed or undefined, and where the runs come from."""
+    return [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
 
 
 def to_csv(table: Table) -> str:
@@ -41,7 +47,8 @@ def to_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def _columns(table: Table) -> tuple[str, ...]:
+def columns(table: Table) -> tuple[str, ...]:
+    """The header of its rows."""
     metrics = [label_of(name) for name in table.metrics]
     return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
 
@@ -161,17 +168,19 @@ def _heading(table: Table) -> str:
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
     seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
     return (
-        f"## {one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}\n\n"
+        f"## {one.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}\n\n"
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
     )
 
 
-def _direction(table: Table) -> str:
+def direction(table: Table) -> str:
+    """What a heading adds where smaller is better."""
     return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
-def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+def cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+    """What the columns hold for one arm; difference: to the plain model."""
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
         row.model,
@@ -186,15 +195,21 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
 
 
 def _comparisons(table: Table) -> str:
-    comparisons, count = table.comparisons, len(table.comparisons)
-    note = (
+    lines = markdown(COMPARISON_COLUMNS, map(comparison_cells, table.comparisons), right=(2, 4))
+    return f"{comparison_note(len(table.comparisons), table.yardstick.relevant)}\n\n{lines}"
+
+
+def comparison_note(count: int, relevant: float) -> str:
+    """How so many comparisons were made."""
+    return (
         f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {table.yardstick.relevant} is the smallest difference that matters."
+        f"comparison{'' if count == 1 else 's'}; {relevant} is the smallest difference that matters."
     )
-    cells = [
-        (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict) for one in comparisons
-    ]
-    return f"{note}\n\n{markdown(('A', 'B', 'A - B', '95 % interval', 'p', 'verdict'), cells, right=(2, 4))}"
+
+
+def comparison_cells(one: Comparison) -> tuple[str, ...]:
+    """What the columns of COMPARISON_COLUMNS hold."""
+    return (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict)
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:

@@ -17,6 +17,7 @@ TOP_TO_BOTTOM = (
     "commands",
     "testing",
     "insight_views",
+    "studies",
     "figures",
     "formats",
     "tables",
