@@ -16,8 +16,9 @@ from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.base import Dataset
+    from pbgraph.datasets.base import Dataset, Molecules
     from pbgraph.plan import Plan
+    from pbgraph.splits import Split
     from pbgraph.stats import Interval
     from pbgraph.tables import Comparison, Table
 
@@ -284,7 +285,8 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
     where = locate(dataset, args.data) or "not on this machine yet"
-    print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
+    tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
+    print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
 
 
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -297,11 +299,25 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.audit import audit
     from pbgraph.datasets.load import load
+    from pbgraph.engines.progress import counted
     from pbgraph.formats import audit_text
-    from pbgraph.presets import preset
+
+    molecules = load(dataset, folder=args.data, offline=args.offline)
+    splits, refused = _splits(molecules)
+    with counted("structures", len(molecules)) as done:
+        facts = audit(dataset, molecules, splits, done=done)
+    print(audit_text(facts, refused), end="")
+
+
+def _splits(molecules: Molecules) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every registered split of the molecules, seeded ones by the default preset's first seed; and why one refuses."""
     from pbgraph.splits import SPLITS
 
-    molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
-    splitter = SPLITS.get(dataset.split)
-    facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
-    print(audit_text(facts, dataset.tasks), end="")
+    seed, splits, refused = preset("default").seeds[0], {}, {}
+    for splitter in map(SPLITS.get, SPLITS):
+        name = f"{splitter.name}, seed {seed}" if splitter.seeded else splitter.name
+        try:
+            splits[name] = splitter.split(molecules, seed if splitter.seeded else None)
+        except UsageError as error:
+            refused[name] = str(error)
+    return splits, refused

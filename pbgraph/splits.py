@@ -14,11 +14,13 @@ import numpy as np
 from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
 from pbgraph.records import sha256
 from pbgraph.registry import Registry
 
 TRAIN, VALID = 0.8, 0.1
+SECONDS_EACH = 0.0003  # that the scaffold of a molecule takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +104,21 @@ def _by_size(scaffolds: Sequence[str]) -> list[list[int]]:
 def _scaffolds(molecules: Molecules) -> list[str]:
     """The scaffold of each molecule as SMILES without chirality, "" without rings; kept in the cache."""
     key = {"version": SCAFFOLD.version, **structures_key(molecules.smiles)}
-    content = cached(f"{molecules.dataset}-scaffolds", key, lambda: msgspec.json.encode(_murcko(molecules.smiles)))
+    content = cached(f"{molecules.dataset}-scaffolds", key, lambda: _murcko_all(molecules.smiles))
     return msgspec.json.decode(content, type=list[str])
 
 
-def _murcko(smiles: Sequence[str]) -> list[str]:
+def _murcko_all(smiles: Sequence[str]) -> bytes:
+    parts = in_parts(_murcko, smiles, seconds_each=SECONDS_EACH)
+    return msgspec.json.encode([scaffold for part in parts for scaffold in part])
+
+
+def _murcko(smiles: Sequence[str], first: int) -> list[str]:
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
     return [
         str(MurckoScaffoldSmiles(mol=molecule, includeChirality=False))  # type: ignore[no-untyped-call]
-        for molecule in parsed(smiles)
+        for molecule in parsed(smiles, first)
     ]
 
 

@@ -26,7 +26,7 @@ SCAFFOLDS = {smiles: MurckoScaffoldSmilesFromSmiles(smiles, includeChirality=Fal
 def molecules(smiles: tuple[str, ...]) -> Molecules:
     n = len(smiles)
     ids = tuple(f"M{i}" for i in range(n))
-    return Molecules("few", "0" * 64, ids, smiles, np.arange(n), np.zeros((n, 1), np.float32), ())
+    return Molecules("few", "0" * 64, ("a",), ids, smiles, np.arange(n), np.zeros((n, 1), np.float32), ())
 
 
 def assert_partition(split: Split, n: int) -> None:

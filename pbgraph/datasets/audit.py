@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,10 +11,13 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
 from pbgraph.records import Rejected
 
-VERSION = 1  # of `Structure`
+VERSION = 2  # of `Structure`
+SECONDS_EACH = 0.0007  # that InChI takes for a structure
+TOLERANCE = 0.25  # standard deviations of a measured quantity's labels, by which those of one parent may differ
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,20 @@ class Structure:
 
     parent     first block of the InChIKey of the largest fragment (most heavy atoms, the first of equals): the same for
                salts, stereoisomers and isotopes of one compound; the SMILES itself where InChI fails
+    key        InChIKey of the whole row, the same for tautomers that standard InChI knows; the SMILES where InChI fails
     fragments  disconnected parts
     bonds      between heavy atoms
     """
 
     parent: str
+    key: str
     fragments: int
     bonds: int
 
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """How many rows of a task are measured, and how many of these are active."""
+    """How many rows of a task are measured, and how many of these are active (label 1)."""
 
     task: str
     labelled: int
@@ -43,10 +48,11 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class Leakage:
-    """Parents on both sides of a split: how many, and how many test rows they reach."""
+    """Parents on both sides of a split: how many, and how many of its `tested` test rows they reach."""
 
     parents: int
     test_rows: int
+    tested: int
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,12 @@ class Audit:
     rows               of the file
     labelled           measured cells; blank cells are `accepted` x tasks - `labelled`
     blank_rows         accepted rows without any label
+    duplicate_rows     rows whose whole structure, by InChIKey, occurs in another row too
     sharing_rows       rows whose parent occurs in another row too
     repeated_cells     (parent, task) pairs measured in more than one row
-    conflicting_cells  those of them with both labels
-    leakage            None if no split was asked about
+    conflicting_cells  those of them with both labels, or where labels are measured quantities, with two that are more
+                       than TOLERANCE standard deviations of all labels of the task apart
+    leakage            split -> what it leaks
     """
 
     dataset: str
@@ -72,10 +80,11 @@ class Audit:
     multi_fragment: int
     bond_free: int
     parents: int
+    duplicate_rows: int
     sharing_rows: int
     repeated_cells: int
     conflicting_cells: int
-    leakage: Leakage | None
+    leakage: Mapping[str, Leakage]
 
 
 class TrainTest(Protocol):
@@ -92,33 +101,51 @@ class TrainTest(Protocol):
         ...
 
 
-def audit(dataset: Dataset, molecules: Molecules, split: TrainTest | None = None) -> Audit:
-    """Measure the facts about a data set, and the leakage of a split if one is given.
+def audit(
+    dataset: Dataset,
+    molecules: Molecules,
+    splits: Mapping[str, TrainTest],
+    *,
+    done: Callable[[int], None] = lambda _: None,
+) -> Audit:
+    """Measure the facts about a data set, and the leakage of some splits of it.
+
+    done  told how many structures more were described, now and then
 
     For Tox21 two kinds of numbers differ from those stated in `datasets.tox21`, which count all 7,831 rows of the file.
     Here the 8 rows that RDKit rejects are left out: one of them is multi-fragment (244, not 245), and they hold
     82 of the 77,946 labels, 4 of them active. Parents can only be had from parsed structures, so those numbers agree.
     """
-    structures = describe(molecules)
-    parents = np.unique([s.parent for s in structures], return_inverse=True)[1]
-    repeated, conflicting = _cells(parents, molecules.y)
+    structures = describe(molecules, done=done)
+    parents, keys = (_numbered([getattr(s, name) for s in structures]) for name in ("parent", "key"))
+    repeated, conflicting = conflicts(parents, molecules.y)
     measured = ~np.isnan(molecules.y)
     return Audit(
         dataset=dataset.name,
         rows=len(molecules) + len(molecules.rejected),
         rejected=molecules.rejected,
         accepted=len(molecules),
-        tasks=task_facts(dataset.tasks, molecules.y),
+        tasks=task_facts(molecules.tasks, molecules.y),
         labelled=int(measured.sum()),
         blank_rows=int((~measured.any(axis=1)).sum()),
         multi_fragment=sum(s.fragments > 1 for s in structures),
         bond_free=sum(s.bonds == 0 for s in structures),
         parents=len(np.unique(parents)),
-        sharing_rows=int((np.bincount(parents)[parents] > 1).sum()),
+        duplicate_rows=_repeated(keys),
+        sharing_rows=_repeated(parents),
         repeated_cells=repeated,
         conflicting_cells=conflicting,
-        leakage=None if split is None else leakage(parents, split),
+        leakage={name: leakage(parents, split) for name, split in splits.items()},
     )
+
+
+def _numbered(names: Sequence[str]) -> np.ndarray:
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _repeated(numbers: np.ndarray) -> int:
+    """Entries that occur more than once."""
+    return int((np.bincount(numbers)[numbers] > 1).sum())
 
 
 def task_facts(tasks: Sequence[str], y: np.ndarray) -> tuple[TaskFacts, ...]:
@@ -130,20 +157,29 @@ def task_facts(tasks: Sequence[str], y: np.ndarray) -> tuple[TaskFacts, ...]:
 def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
     """Which parents occur in both training and test rows; parents (n,), equal for rows of one compound."""
     shared = np.intersect1d(parents[split.train], parents[split.test])
-    return Leakage(parents=len(shared), test_rows=int(np.isin(parents[split.test], shared).sum()))
+    reached = int(np.isin(parents[split.test], shared).sum())
+    return Leakage(parents=len(shared), test_rows=reached, tested=len(split.test))
 
 
-def describe(molecules: Molecules) -> list[Structure]:
+def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: None) -> list[Structure]:
     """The structure facts of every accepted row, in order; kept in the cache, since InChI takes seconds."""
     key = {"version": VERSION, **structures_key(molecules.smiles)}
     content = cached(
         f"{molecules.dataset}-structures",
         key,
         lambda: msgspec.json.encode(
-            [_structure(*pair) for pair in zip(molecules.smiles, parsed(molecules.smiles), strict=True)]
+            [
+                structure
+                for part in in_parts(_structures, molecules.smiles, seconds_each=SECONDS_EACH, done=done)
+                for structure in part
+            ]
         ),
     )
     return msgspec.json.decode(content, type=list[Structure])
+
+
+def _structures(smiles: Sequence[str], first: int) -> list[Structure]:
+    return [_structure(*pair) for pair in zip(smiles, parsed(smiles, first), strict=True)]
 
 
 def _structure(smiles: str, molecule: Any) -> Structure:
@@ -151,14 +187,31 @@ def _structure(smiles: str, molecule: Any) -> Structure:
 
     fragments = Chem.GetMolFrags(molecule, asMols=True)
     largest = max(fragments, key=lambda fragment: fragment.GetNumHeavyAtoms())
-    key = Chem.MolToInchiKey(largest)  # type: ignore[no-untyped-call]
-    return Structure(parent=key[:14] or smiles, fragments=len(fragments), bonds=molecule.GetNumBonds())
+    parent, key = (Chem.MolToInchiKey(one) for one in (largest, molecule))  # type: ignore[no-untyped-call]
+    return Structure(
+        parent=parent[:14] or smiles, key=key or smiles, fragments=len(fragments), bonds=molecule.GetNumBonds()
+    )
 
 
-def _cells(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
-    """Numbers of (parent, task) cells measured more than once, and of those with both labels."""
-    counts = np.zeros((2, int(parents.max(initial=-1)) + 1, y.shape[1]), dtype=np.int64)
-    for label in (0, 1):
-        np.add.at(counts[label], parents, y == label)
-    repeated = counts.sum(axis=0) > 1
-    return int(repeated.sum()), int((repeated & (counts > 0).all(axis=0)).sum())
+def conflicts(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
+    """Numbers of (parent, task) cells measured more than once, and of those whose labels conflict; see `Audit`.
+
+    parents (n,), equal for rows of one compound; y (n, T), NaN = not measured
+    """
+    order = np.argsort(parents, kind="stable")
+    starts = np.flatnonzero(np.diff(parents[order], prepend=-1))
+    ordered = y[order]
+    counts = np.add.reduceat(~np.isnan(ordered), starts, axis=0, dtype=np.int64)
+    spread = np.fmax.reduceat(ordered, starts, axis=0) - np.fmin.reduceat(ordered, starts, axis=0)
+    repeated = counts > 1
+    return int(repeated.sum()), int((repeated & (spread > _tolerance(y))).sum())
+
+
+def _tolerance(y: np.ndarray) -> np.ndarray:
+    """(T,): 0 for classes, else a share of the standard deviation of the measured labels."""
+    classes = (np.isnan(y) | (y == 0) | (y == 1)).all(axis=0)
+    measured = ~np.isnan(y)
+    count = measured.sum(axis=0).clip(min=1)
+    centred = y - np.where(measured, y, 0).sum(axis=0, dtype=np.float64) / count
+    deviation = np.sqrt((np.where(measured, centred, 0) ** 2).sum(axis=0) / count)
+    return np.where(classes, 0.0, TOLERANCE * deviation)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from pbgraph.errors import DataError
 from pbgraph.records import Rejected
 from pbgraph.registry import Registry
+
+
+@dataclass(frozen=True)
+class OtherColumns:
+    """Label columns known by their number: every column but those of structures and names, in the order of the file.
+
+    The hash of the file fixes their names, so that hundreds of them need no list of their own.
+    """
+
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,7 @@ class Dataset:
     rows           rows of the file, rejected ones included
     tasks          label columns, in the order of all label arrays; cells are 0, 1 or blank = not measured
     smiles_column  column of the structures
-    id_column      column of the unique names of the molecules
+    id_column      column of the unique names of the molecules; None if there is none: a row's number is its name
     metric, split  registered names of what is used unless something else is asked for
     licence        under which the data may be used, as far as known
     defects        known defects of the file -> number of rows (or cells) concerned
@@ -37,15 +51,30 @@ class Dataset:
     sha256: str
     urls: tuple[str, ...]
     rows: int
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] | OtherColumns
     smiles_column: str
-    id_column: str
+    id_column: str | None
     metric: str
     split: str
     licence: str
     defects: Mapping[str, int]
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
+
+    def label_columns(self, header: Sequence[str]) -> tuple[str, ...]:
+        """The names of the tasks, under this header of the file.
+
+        Raises DataError if a column is missing or their number is not the one expected.
+        """
+        named = self.tasks if isinstance(self.tasks, tuple) else ()
+        about = [column for column in (self.smiles_column, self.id_column) if column is not None]
+        missing = [column for column in (*about, *named) if column not in header]
+        if missing:
+            raise DataError(f"{self.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
+        others = named or tuple(column for column in header if column not in about)
+        if len(set(others)) != len(self.tasks):
+            raise DataError(f"{self.file} has {len(set(others))} label columns, expected {len(self.tasks)}")
+        return others
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +83,7 @@ class Molecules:
 
     dataset   name of the data set
     sha256    of the decompressed CSV
+    tasks     T names of label columns
     mol_ids   n names
     smiles    n structures, as the file spells them
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
@@ -63,6 +93,7 @@ class Molecules:
 
     dataset: str
     sha256: str
+    tasks: tuple[str, ...]
     mol_ids: tuple[str, ...]
     smiles: tuple[str, ...]
     rows: np.ndarray

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,14 @@ from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.datasets.source import find
 from pbgraph.errors import DataError
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import why_not
 from pbgraph.records import Rejected, sha256
 
 log = logging.getLogger(__name__)
 
 VERSION = 1  # of the rules by which structures are rejected
+SECONDS_EACH = 0.00015  # that parsing a structure takes
 LABELS = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
 
 
@@ -46,16 +49,17 @@ def read(dataset: Dataset, content: bytes) -> Molecules:
     Raises DataError if a column is missing, a name occurs twice, or there is no row.
     """
     header, table = _table(dataset, content)
+    tasks = dataset.label_columns(header)
     columns = {name: i for i, name in enumerate(header)}
     smiles = tuple(row[columns[dataset.smiles_column]] for row in table)
-    mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
-    _check_unique(dataset, mol_ids)
-    y, bad_labels = _labels(table, [columns[task] for task in dataset.tasks], dataset.tasks)
+    mol_ids = _names(dataset, table, columns)
+    y, bad_labels = _labels(table, [columns[task] for task in tasks], tasks)
     reasons = {**_bad_structures(dataset, smiles), **bad_labels}
     rows = np.array([i for i in range(len(table)) if i not in reasons], dtype=np.int64)
     return Molecules(
         dataset=dataset.name,
         sha256=sha256(content),
+        tasks=tasks,
         mol_ids=tuple(mol_ids[i] for i in rows),
         smiles=tuple(smiles[i] for i in rows),
         rows=rows,
@@ -74,16 +78,17 @@ def _table(dataset: Dataset, content: bytes) -> tuple[list[str], list[list[str]]
     if len(table) < 2:
         raise DataError(f"{dataset.file} has no rows; expected a header and at least one row")
     header, rows = table[0], table[1:]
-    missing = [c for c in (dataset.smiles_column, dataset.id_column, *dataset.tasks) if c not in header]
-    if missing:
-        raise DataError(f"{dataset.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise DataError(f"{dataset.file}, row {number}: {len(row)} cells under a header of {len(header)}")
     return header, rows
 
 
-def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
+def _names(dataset: Dataset, table: Sequence[Sequence[str]], columns: Mapping[str, int]) -> tuple[str, ...]:
+    """The name of each row, no two alike; its number, from 0, if the file names none."""
+    if dataset.id_column is None:
+        return tuple(map(str, range(len(table))))
+    mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
     seen: set[str] = set()
     twice = [name for name in mol_ids if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
     if twice:
@@ -91,6 +96,7 @@ def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
             f"{dataset.file}: column {dataset.id_column} must name each row once, but {len(twice)} names are repeated, "
             f"first {twice[0]!r}"
         )
+    return mol_ids
 
 
 def _labels(
@@ -99,23 +105,33 @@ def _labels(
     """Cells -> (rows, T) float32 with NaN for blanks, and why a row's labels cannot be used."""
     y = np.full((len(table), len(places)), np.nan, dtype=np.float32)
     reasons: dict[int, str] = {}
+    labels_of = itemgetter(*places, places[0])  # one more, so that it gives a tuple for a single place too
     for i, row in enumerate(table):
-        cells = [row[place] for place in places]
-        wrong = [f"{task} is {cell!r}" for task, cell in zip(tasks, cells, strict=True) if cell not in LABELS]
-        if wrong:
-            reasons[i] = f"label {', '.join(wrong)}; expected 0, 1 or blank"
+        values = list(map(LABELS.get, labels_of(row)))
+        if None in values:
+            reasons[i] = _bad_labels(dict(zip(tasks, labels_of(row), strict=False)))
         else:
-            y[i] = [LABELS[cell] for cell in cells]
+            y[i] = values[:-1]
     return y, reasons
+
+
+def _bad_labels(cells: Mapping[str, str]) -> str:
+    wrong = [f"{task} is {cell!r}" for task, cell in cells.items() if cell not in LABELS]
+    return f"label {', '.join(wrong)}; expected 0, 1 or blank"
 
 
 def _bad_structures(dataset: Dataset, smiles: Sequence[str]) -> dict[int, str]:
     """Why structures cannot be used, by row; kept in the cache, so that a second start needs no RDKit."""
     key = {"version": VERSION, **structures_key(smiles)}
-    content = cached(f"{dataset.name}-rejected", key, lambda: msgspec.json.encode(_reasons(smiles)))
+    content = cached(f"{dataset.name}-rejected", key, lambda: msgspec.json.encode(_all_reasons(smiles)))
     return msgspec.json.decode(content, type=dict[int, str])
 
 
-def _reasons(smiles: Sequence[str]) -> dict[int, str]:
-    found = ((row, why_not(text)) for row, text in enumerate(smiles))
+def _all_reasons(smiles: Sequence[str]) -> dict[int, str]:
+    parts = in_parts(_reasons, smiles, seconds_each=SECONDS_EACH)
+    return {row: reason for part in parts for row, reason in part.items()}
+
+
+def _reasons(smiles: Sequence[str], first: int) -> dict[int, str]:
+    found = ((row, why_not(text)) for row, text in enumerate(smiles, first))
     return {row: reason for row, reason in found if reason is not None}

@@ -33,13 +33,13 @@ LABELLED_AND_ACTIVE = {
 
 def test_a_table_counted_by_hand() -> None:
     split = Split(train=np.array([0, 1, 4]), valid=np.array([2]), test=np.array([3]))
-    facts = audit(dataset(), load.read(dataset(), CSV), split)
+    facts = audit(dataset(), load.read(dataset(), CSV), {"one": split})
     assert facts.tasks == (TaskFacts("a", 4, 2), TaskFacts("b", 4, 2))
     assert (facts.rows, facts.accepted, facts.labelled, facts.blank_rows) == (5, 5, 8, 0)
     assert (facts.multi_fragment, facts.bond_free) == (2, 1)
     assert (facts.parents, facts.sharing_rows) == (4, 2)  # sodium acetate and acetic acid
     assert (facts.repeated_cells, facts.conflicting_cells) == (2, 2)
-    assert facts.leakage == Leakage(parents=1, test_rows=1)
+    assert facts.leakage == {"one": Leakage(parents=1, test_rows=1, tested=1)}
 
 
 def test_labels_of_the_whole_tox21_file_are_those_stated(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_labels_of_the_whole_tox21_file_are_those_stated(shared: Path, monkeypat
 
 
 def test_structures_of_tox21_are_those_stated(tox21: Molecules) -> None:
-    facts = audit(TOX21, tox21, RANDOM.split(tox21, 68))
+    facts = audit(TOX21, tox21, {"random": RANDOM.split(tox21, 68)})
     assert (facts.rows, facts.accepted, len(facts.rejected)) == (7831, 7823, 8)
     assert all("Al, 6, is greater than permitted" in row.reason for row in facts.rejected)
     assert (facts.parents, facts.sharing_rows) == (7484, 600)
@@ -59,7 +59,7 @@ def test_structures_of_tox21_are_those_stated(tox21: Molecules) -> None:
     assert (facts.multi_fragment, facts.bond_free, facts.blank_rows) == (244, 19, 0)
     assert facts.labelled == sum(task.labelled for task in facts.tasks) == 77_946 - 82
     assert sum(task.active for task in facts.tasks) == sum(active for _, active in LABELLED_AND_ACTIVE.values()) - 4
-    assert facts.leakage == Leakage(parents=49, test_rows=52)
+    assert facts.leakage == {"random": Leakage(parents=49, test_rows=52, tested=783)}
 
 
 def test_defects_stated_for_tox21_add_up(tox21: Molecules) -> None:
