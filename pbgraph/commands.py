@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +72,17 @@ def benchmark(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
-    from pbgraph.plan import plan
+    from pbgraph.plan import plan, plan_study
 
-    chosen = plan(
+    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    chosen = make(
         args.task,
-        args.preset,
+        name,
         models=args.models,
         methods=args.methods,
         seeds=_flat(args.seeds),
         split=args.split,
+        controls=args.controls,
     )
     if args.shard is None and args.engine != "shard":
         return chosen
@@ -207,16 +209,18 @@ def compare(args: argparse.Namespace) -> int:
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
 
     by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
     pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
     try:
-        return hierarchical_bootstrap([paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs])
+        predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
+    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
 def ls(args: argparse.Namespace) -> int:
@@ -252,11 +256,11 @@ def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Put a registered architecture through its conformance checks, one line each; 1 if one fails."""
-    from pbgraph.testing import CheckFailed, architecture_checks
+    """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in architecture_checks(args.name):
+    for one in checks(args.name, args.data):
         try:
             one()
             print(f"ok      {one!s:<20} {one.summary}")
@@ -301,23 +305,28 @@ def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.load import load
     from pbgraph.engines.progress import counted
     from pbgraph.formats import audit_text
+    from pbgraph.splits import SPLITS
 
     molecules = load(dataset, folder=args.data, offline=args.offline)
-    splits, refused = _splits(molecules)
+    with counted("splits", len(SPLITS.names())) as done:
+        splits, refused = _splits(molecules, done)
     with counted("structures", len(molecules)) as done:
         facts = audit(dataset, molecules, splits, done=done)
     print(audit_text(facts, refused), end="")
 
 
-def _splits(molecules: Molecules) -> tuple[dict[str, Split], dict[str, str]]:
-    """Every registered split of the molecules, seeded ones by the default preset's first seed; and why one refuses."""
+def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every registered split of the molecules, seeded ones by the first seed there is; and why one does not apply."""
     from pbgraph.splits import SPLITS
 
-    seed, splits, refused = preset("default").seeds[0], {}, {}
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
     for splitter in map(SPLITS.get, SPLITS):
-        name = f"{splitter.name}, seed {seed}" if splitter.seeded else splitter.name
+        seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
+        name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
         try:
-            splits[name] = splitter.split(molecules, seed if splitter.seeded else None)
+            splits[name] = splitter.split(molecules, seed)
         except UsageError as error:
-            refused[name] = str(error)
+            refused[name] = str(error).split(";")[0]
+        done(1)
     return splits, refused

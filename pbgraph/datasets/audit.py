@@ -13,11 +13,12 @@ from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
+from pbgraph.metrics import Kind
 from pbgraph.records import Rejected
 
 VERSION = 2  # of `Structure`
 SECONDS_EACH = 0.0007  # that InChI takes for a structure
-TOLERANCE = 0.25  # standard deviations of a measured quantity's labels, by which those of one parent may differ
+TOLERANCE = 0.25  # standard deviations of a regression task's values, by which those of one parent may differ
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Structure:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """How many rows of a task are measured, and how many of these are active (label 1)."""
+    """How many rows of a task are measured, and how many of these are active; None for a regression task."""
 
     task: str
     labelled: int
-    active: int
+    active: int | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Audit:
     duplicate_rows     rows whose whole structure, by InChIKey, occurs in another row too
     sharing_rows       rows whose parent occurs in another row too
     repeated_cells     (parent, task) pairs measured in more than one row
-    conflicting_cells  those of them with both labels, or where labels are measured quantities, with two that are more
-                       than TOLERANCE standard deviations of all labels of the task apart
+    conflicting_cells  those of them with both labels, or of regression with two values that are more than TOLERANCE
+                       standard deviations of the task's values apart
     leakage            split -> what it leaks
     """
 
@@ -118,14 +119,14 @@ def audit(
     """
     structures = describe(molecules, done=done)
     parents, keys = (_numbered([getattr(s, name) for s in structures]) for name in ("parent", "key"))
-    repeated, conflicting = conflicts(parents, molecules.y)
+    repeated, conflicting = conflicts(parents, molecules.y, dataset.kind)
     measured = ~np.isnan(molecules.y)
     return Audit(
         dataset=dataset.name,
         rows=len(molecules) + len(molecules.rejected),
         rejected=molecules.rejected,
         accepted=len(molecules),
-        tasks=task_facts(molecules.tasks, molecules.y),
+        tasks=task_facts(molecules.tasks, molecules.y, dataset.kind),
         labelled=int(measured.sum()),
         blank_rows=int((~measured.any(axis=1)).sum()),
         multi_fragment=sum(s.fragments > 1 for s in structures),
@@ -148,10 +149,11 @@ def _repeated(numbers: np.ndarray) -> int:
     return int((np.bincount(numbers)[numbers] > 1).sum())
 
 
-def task_facts(tasks: Sequence[str], y: np.ndarray) -> tuple[TaskFacts, ...]:
+def task_facts(tasks: Sequence[str], y: np.ndarray, kind: Kind) -> tuple[TaskFacts, ...]:
     """Labelled and active rows of each task; y (n, T), NaN = not measured."""
-    labelled, active = (~np.isnan(y)).sum(axis=0), (y == 1).sum(axis=0)
-    return tuple(TaskFacts(task, int(n), int(a)) for task, n, a in zip(tasks, labelled, active, strict=True))
+    labelled, active = (~np.isnan(y)).sum(axis=0).tolist(), (y == 1).sum(axis=0).tolist()
+    counted = active if kind == "classification" else [None] * len(active)
+    return tuple(TaskFacts(*facts) for facts in zip(tasks, labelled, counted, strict=True))
 
 
 def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
@@ -193,7 +195,7 @@ def _structure(smiles: str, molecule: Any) -> Structure:
     )
 
 
-def conflicts(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
+def conflicts(parents: np.ndarray, y: np.ndarray, kind: Kind) -> tuple[int, int]:
     """Numbers of (parent, task) cells measured more than once, and of those whose labels conflict; see `Audit`.
 
     parents (n,), equal for rows of one compound; y (n, T), NaN = not measured
@@ -204,14 +206,5 @@ def conflicts(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
     counts = np.add.reduceat(~np.isnan(ordered), starts, axis=0, dtype=np.int64)
     spread = np.fmax.reduceat(ordered, starts, axis=0) - np.fmin.reduceat(ordered, starts, axis=0)
     repeated = counts > 1
-    return int(repeated.sum()), int((repeated & (spread > _tolerance(y))).sum())
-
-
-def _tolerance(y: np.ndarray) -> np.ndarray:
-    """(T,): 0 for classes, else a share of the standard deviation of the measured labels."""
-    classes = (np.isnan(y) | (y == 0) | (y == 1)).all(axis=0)
-    measured = ~np.isnan(y)
-    count = measured.sum(axis=0).clip(min=1)
-    centred = y - np.where(measured, y, 0).sum(axis=0, dtype=np.float64) / count
-    deviation = np.sqrt((np.where(measured, centred, 0) ** 2).sum(axis=0) / count)
-    return np.where(classes, 0.0, TOLERANCE * deviation)
+    tolerance = 0.0 if kind == "classification" else TOLERANCE * np.nanstd(y, axis=0, dtype=np.float64)
+    return int(repeated.sum()), int((repeated & (spread > tolerance)).sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pbgraph.errors import DataError
+from pbgraph.metrics import METRICS, Kind
 from pbgraph.records import Rejected
 from pbgraph.registry import Registry
 
@@ -35,10 +36,12 @@ class Dataset:
     sha256         of the decompressed CSV
     urls           public places to fetch it from, tried in turn; plain or gzip
     rows           rows of the file, rejected ones included
-    tasks          label columns, in the order of all label arrays; cells are 0, 1 or blank = not measured
+    tasks          label columns, in the order of all label arrays; cells are 0 or 1, of regression tasks numbers, or
+                   blank = not measured
     smiles_column  column of the structures
     id_column      column of the unique names of the molecules; None if there is none: a row's number is its name
-    metric, split  registered names of what is used unless something else is asked for
+    metric, split  registered names of what selects and ranks, and of the split unless another is asked for; the
+                   metric says of which kind the tasks are
     licence        under which the data may be used, as far as known
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
@@ -61,6 +64,11 @@ class Dataset:
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> Kind:
+        """What the tasks are: that of the metric. Raises UsageError if the metric is not registered."""
+        return METRICS.get(self.metric).kind
+
     def label_columns(self, header: Sequence[str]) -> tuple[str, ...]:
         """The names of the tasks, under this header of the file.
 
@@ -71,10 +79,10 @@ class Dataset:
         missing = [column for column in (*about, *named) if column not in header]
         if missing:
             raise DataError(f"{self.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
-        others = named or tuple(column for column in header if column not in about)
-        if len(set(others)) != len(self.tasks):
-            raise DataError(f"{self.file} has {len(set(others))} label columns, expected {len(self.tasks)}")
-        return others
+        found = named or tuple(column for column in header if column not in about)
+        if len(set(found)) != len(self.tasks):
+            raise DataError(f"{self.file} has {len(set(found))} label columns, expected {len(self.tasks)}")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +95,10 @@ class Molecules:
     mol_ids   n names
     smiles    n structures, as the file spells them
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
-    y         (n, T) float32, 0, 1, or NaN = not measured
+    y         (n, T) float32, 0 or 1, of regression tasks any number; NaN = not measured
     rejected  the rows left out, and why
+    part      n words for split 'predefined', each train, valid or test; None: the data set says none
+    date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
     """
 
     dataset: str
@@ -99,6 +109,8 @@ class Molecules:
     rows: np.ndarray
     y: np.ndarray
     rejected: tuple[Rejected, ...]
+    part: tuple[str, ...] | None = None
+    date: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)

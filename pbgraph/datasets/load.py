@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pbgraph.errors import DataError
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import why_not
+from pbgraph.metrics import Kind
 from pbgraph.records import Rejected, sha256
 
 log = logging.getLogger(__name__)
@@ -45,15 +47,15 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
 def read(dataset: Dataset, content: bytes) -> Molecules:
     """Read the CSV text of a data set.
 
-    A row is rejected if a label is neither 0, 1 nor blank, or if RDKit cannot parse the SMILES or finds no atom in it.
-    Raises DataError if a column is missing, a name occurs twice, or there is no row.
+    A row is rejected if a label is neither 0, 1 (of regression tasks, a number) nor blank, or if RDKit cannot parse the
+    SMILES or finds no atom in it. Raises DataError if a column is missing, a name occurs twice, or there is no row.
     """
     header, table = _table(dataset, content)
     tasks = dataset.label_columns(header)
     columns = {name: i for i, name in enumerate(header)}
     smiles = tuple(row[columns[dataset.smiles_column]] for row in table)
     mol_ids = _names(dataset, table, columns)
-    y, bad_labels = _labels(table, [columns[task] for task in tasks], tasks)
+    y, bad_labels = _labels(dataset, table, {task: columns[task] for task in tasks})
     reasons = {**_bad_structures(dataset, smiles), **bad_labels}
     rows = np.array([i for i in range(len(table)) if i not in reasons], dtype=np.int64)
     return Molecules(
@@ -100,24 +102,39 @@ def _names(dataset: Dataset, table: Sequence[Sequence[str]], columns: Mapping[st
 
 
 def _labels(
-    table: Sequence[Sequence[str]], places: Sequence[int], tasks: Sequence[str]
+    dataset: Dataset, table: Sequence[Sequence[str]], places: Mapping[str, int]
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Cells -> (rows, T) float32 with NaN for blanks, and why a row's labels cannot be used."""
+    """(rows, T) float32 with NaN for blanks, and why a row's labels cannot be used; places: task -> place in a row."""
+    label, expected = READERS[dataset.kind]
     y = np.full((len(table), len(places)), np.nan, dtype=np.float32)
     reasons: dict[int, str] = {}
-    labels_of = itemgetter(*places, places[0])  # one more, so that it gives a tuple for a single place too
+    first, *rest = places.values()
+    labels_of = itemgetter(first, *rest, first)  # one more than there are, so that it gives a tuple for one task too
     for i, row in enumerate(table):
-        values = list(map(LABELS.get, labels_of(row)))
+        values = list(map(label, labels_of(row)))
         if None in values:
-            reasons[i] = _bad_labels(dict(zip(tasks, labels_of(row), strict=False)))
+            wrong = [f"{task} is {row[place]!r}" for task, place in places.items() if label(row[place]) is None]
+            reasons[i] = f"label {', '.join(wrong)}; expected {expected} or blank"
         else:
             y[i] = values[:-1]
     return y, reasons
 
 
-def _bad_labels(cells: Mapping[str, str]) -> str:
-    wrong = [f"{task} is {cell!r}" for task, cell in cells.items() if cell not in LABELS]
-    return f"label {', '.join(wrong)}; expected 0, 1 or blank"
+def _number(cell: str) -> float | None:
+    """The cell as a number that float32 can hold, NaN for a blank one, None for anything else."""
+    if not cell.strip():
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if abs(value) <= float(np.finfo(np.float32).max) else None  # False for NaN
+
+
+READERS: Mapping[Kind, tuple[Callable[[str], float | None], str]] = {
+    "classification": (LABELS.get, "0, 1"),
+    "regression": (_number, "a number"),
+}
 
 
 def _bad_structures(dataset: Dataset, smiles: Sequence[str]) -> dict[int, str]:
