@@ -24,6 +24,7 @@ COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "compare": "show the paired difference of two arms, A - B",
+    "dendrites": "show what the dendrites of a finished run learnt",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
 }
@@ -81,6 +82,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
+    _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
     return parser
@@ -103,10 +105,16 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
 
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_preset_arguments(parser)
+    parser.add_argument(
+        "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
+    )
+
+
+def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
-    add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
 
 
@@ -155,6 +163,21 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     _add_selection_arguments(parser)
 
 
+def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.dendrites)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
+    _add_preset_arguments(parser)
+    formats = ", ".join(commands.DENDRITE_FORMATS)
+    parser.add_argument(
+        "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+    )
+
+
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.check)
     parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
@@ -177,6 +200,12 @@ def _presets() -> str:
 def _seeds(text: str) -> list[int]:
     """One word of ``--seeds``: numbers and ranges, joined by commas."""
     return [seed for part in text.split(",") for seed in _range(part)]
+
+
+def _seed(text: str) -> int:
+    if len(found := _seeds(text)) != 1:
+        raise UsageError(f"--seed {text}: expected one number")
+    return found[0]
 
 
 def _range(text: str) -> range:

@@ -32,6 +32,7 @@ KINDS = {
     "metrics": "pbgraph.metrics:METRICS",
 }
 FORMATS = ("md", "csv", "json")
+DENDRITE_FORMATS = ("md", "json")
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
@@ -221,6 +222,19 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
     return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
+
+
+def dendrites(args: argparse.Namespace) -> int:
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    from pbgraph.insight import finished_run, read_insight
+    from pbgraph.insight_views import FORMATS, draw_dendrites
+
+    record = finished_run(_records(args), args.arm, args.seed)
+    found = read_insight(ResultsFolder(args.results), record)
+    print(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_dendrites(record.spec, found, args.figure)
+    return 0
 
 
 def ls(args: argparse.Namespace) -> int:
