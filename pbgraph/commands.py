@@ -330,7 +330,7 @@ def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
 
 
 def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
-    """Every registered split of the molecules, seeded ones by the first seed there is; and why one does not apply."""
+    """Every split of the molecules, by the first seed there is; and why one does not apply."""
     from pbgraph.splits import SPLITS
 
     splits: dict[str, Split] = {}
