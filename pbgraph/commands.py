@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.base import Dataset
+    from pbgraph.datasets.base import Dataset, Molecules
     from pbgraph.plan import Plan
+    from pbgraph.splits import Split
     from pbgraph.stats import Interval
     from pbgraph.tables import Comparison, Table
 
@@ -323,7 +324,8 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
     where = locate(dataset, args.data) or "not on this machine yet"
-    print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
+    tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
+    print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
 
 
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -336,11 +338,30 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.audit import audit
     from pbgraph.datasets.load import load
+    from pbgraph.engines.progress import counted
     from pbgraph.formats import audit_text
-    from pbgraph.presets import preset
     from pbgraph.splits import SPLITS
 
-    molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
-    splitter = SPLITS.get(dataset.split)
-    facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
-    print(audit_text(facts, dataset.tasks), end="")
+    molecules = load(dataset, folder=args.data, offline=args.offline)
+    with counted("splits", len(SPLITS.names())) as done:
+        splits, refused = _splits(molecules, done)
+    with counted("structures", len(molecules)) as done:
+        facts = audit(dataset, molecules, splits, done=done)
+    print(audit_text(facts, refused), end="")
+
+
+def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every split of the molecules, by the first seed there is; and why one does not apply."""
+    from pbgraph.splits import SPLITS
+
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
+    for splitter in map(SPLITS.get, SPLITS):
+        seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
+        name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
+        try:
+            splits[name] = splitter.split(molecules, seed)
+        except UsageError as error:
+            refused[name] = str(error).split(";")[0]
+        done(1)
+    return splits, refused

@@ -128,7 +128,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
-    tasks = DATASETS.get(spec.task).tasks
+    tasks = data.molecules.tasks
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
     }

@@ -146,9 +146,10 @@ def verified(dataset: Dataset, content: bytes, where: str) -> bytes:
 
 
 def _rows(content: bytes) -> int:
-    """Rows under the header of a CSV; 0 for what is no table."""
+    """Rows under the header of a CSV, empty lines left out; 0 for what is no table."""
     try:
-        return max(sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))) - 1, 0)
+        lines = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+        return max(sum(1 for line in lines if line) - 1, 0)
     except csv.Error:
         return 0
 
