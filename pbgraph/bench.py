@@ -61,7 +61,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if not argv:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
     if not argv[0].startswith("-") and argv[0] not in known:
-        raise unknown_name("task or command", argv[0], known)
+        if not commands.is_task(argv[0]):
+            raise unknown_name("task or command", argv[0], known)
+        tasks.append(argv[0])  # of a namespace, of which not all names are known
     return _parser(tasks).parse_args(argv)
 
 

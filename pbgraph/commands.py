@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,11 @@ def task_names() -> list[str]:
     if not tasks.names():
         tasks.get("")
     return tasks.names()
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
+    return name in Registry[Any]("task", "pbgraph.datasets", object)
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -151,7 +156,7 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
-    if args.task not in task_names():
+    if not is_task(args.task):
         raise unknown_name("task", args.task, task_names())
     for kind in ("models", "methods"):
         _check_known(kind, getattr(args, kind, None) or ())
@@ -169,7 +174,7 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
 
 def _check_known(kind: str, names: Sequence[str]) -> None:
     """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
-    known = Registry[Any](kind, f"pbgraph.{kind}", object).names()
+    known = Registry[Any](kind, f"pbgraph.{kind}", object)
     for name in names:
         if name not in known:
             raise unknown_name(kind.removesuffix("s"), name, known)
@@ -221,7 +226,7 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
 def ls(args: argparse.Namespace) -> int:
     """List registered names with version and source; one that cannot be imported is shown with the reason."""
     kinds = [args.kind] if args.kind else list(KINDS)
-    listed = {kind: [_entry(resolve_name(KINDS[kind]), name) for name in resolve_name(KINDS[kind])] for kind in kinds}
+    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
     if args.json:
         print(json.dumps(listed, indent=1))
         return 0
@@ -229,7 +234,9 @@ def ls(args: argparse.Namespace) -> int:
         print(kind)
         for entry in entries:
             version = "" if entry["version"] is None else f"v{entry['version']}"
-            print(f"  {entry['name']:<20} {version:<4} {entry['source']}")
+            others = [package for package in entry["packages"] if package != "pbgraph"]
+            owner = f"  [package {' and '.join(others)}]" if others else ""
+            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
 
@@ -242,9 +249,15 @@ def _warn_of_slow_operations() -> None:
         log.warning("operations run slowly, in plain PyTorch: %s", reason)
 
 
-def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
+def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
+    """What `ls` shows of every name, and of every namespace."""
+    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
+    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
+
+
+def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        value = registry.get(name)
+        value = get(name)
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
     return {"name": name, "version": value.version, "source": value.source}
@@ -270,8 +283,8 @@ def data(args: argparse.Namespace) -> int:
     from pbgraph.datasets.base import DATASETS
 
     if args.action == "ls":
-        for name in DATASETS if args.task is None else [args.task]:
-            _print_dataset(DATASETS.get(name), args)
+        for dataset in DATASETS.working() if args.task is None else [DATASETS.get(args.task)]:
+            _print_dataset(dataset, args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
