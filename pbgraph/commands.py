@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import preset
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
@@ -76,15 +76,17 @@ def benchmark(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
-    from pbgraph.plan import plan
+    from pbgraph.plan import plan, plan_study
 
-    chosen = plan(
+    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    chosen = make(
         args.task,
-        args.preset,
+        name,
         models=args.models,
         methods=args.methods,
         seeds=_flat(args.seeds),
         split=args.split,
+        controls=args.controls,
     )
     if args.shard is None and args.engine != "shard":
         return chosen
@@ -211,16 +213,18 @@ def compare(args: argparse.Namespace) -> int:
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
 
     by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
     pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
     try:
-        return hierarchical_bootstrap([paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs])
+        predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
+    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
 def ls(args: argparse.Namespace) -> int:
@@ -264,11 +268,11 @@ def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Put a registered architecture through its conformance checks, one line each; 1 if one fails."""
-    from pbgraph.testing import CheckFailed, architecture_checks
+    """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in architecture_checks(args.name):
+    for one in checks(args.name, args.data):
         try:
             one()
             print(f"ok      {one!s:<20} {one.summary}")
@@ -296,6 +300,9 @@ def data(args: argparse.Namespace) -> int:
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
+    if dataset.make is not None:
+        print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
+        return
     where = locate(dataset, args.data) or "not on this machine yet"
     print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
 
@@ -303,8 +310,11 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
-    find(dataset, folder=args.data, offline=args.offline)
-    print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+    content = find(dataset, folder=args.data, offline=args.offline)
+    if dataset.make is not None:
+        print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
+    else:
+        print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
 
 
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from pbgraph.metrics import METRICS, Kind
 from pbgraph.records import Rejected
 from pbgraph.registry import Registry
 
@@ -21,14 +23,18 @@ class Dataset:
     sha256         of the decompressed CSV
     urls           public places to fetch it from, tried in turn; plain or gzip
     rows           rows of the file, rejected ones included
-    tasks          label columns, in the order of all label arrays; cells are 0, 1 or blank = not measured
+    tasks          label columns, in the order of all label arrays; cells are 0 or 1, of regression tasks numbers, or
+                   blank = not measured
     smiles_column  column of the structures
     id_column      column of the unique names of the molecules
-    metric, split  registered names of what is used unless something else is asked for
+    metric, split  registered names of what selects and ranks, and of the split unless another is asked for; the
+                   metric says of which kind the tasks are
     licence        under which the data may be used, as far as known
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
     lookalikes     row counts of other files that circulate under the same name -> what they are
+    make           (folder of ``--data`` or None, offline) -> the CSV, for a table that another package reads; `sha256`,
+                   `urls` and `rows` are then blank, and every record says what the content was
     """
 
     name: str
@@ -46,6 +52,12 @@ class Dataset:
     defects: Mapping[str, int]
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
+    make: Callable[[Path | None, bool], bytes] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What the tasks are: that of the metric. Raises UsageError if the metric is not registered."""
+        return METRICS.get(self.metric).kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +69,10 @@ class Molecules:
     mol_ids   n names
     smiles    n structures, as the file spells them
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
-    y         (n, T) float32, 0, 1, or NaN = not measured
+    y         (n, T) float32, 0 or 1, of regression tasks any number; NaN = not measured
     rejected  the rows left out, and why
+    part      n words for split 'predefined', each train, valid or test; None: the data set says none
+    date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
     """
 
     dataset: str
@@ -68,6 +82,8 @@ class Molecules:
     rows: np.ndarray
     y: np.ndarray
     rejected: tuple[Rejected, ...]
+    part: tuple[str, ...] | None = None
+    date: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)
