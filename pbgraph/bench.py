@@ -23,6 +23,7 @@ from pbgraph.presets import PRESETS, STUDIES
 COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
+    "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
@@ -82,6 +83,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
         )
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
+    _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
@@ -109,7 +111,13 @@ def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
     add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
+    _add_results_argument(parser)
+
+
+def _add_results_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
+    )
 
 
 def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +155,12 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the learning curves: .png, .svg or .pdf")
+
+
+def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.leaderboard)
+    _add_results_argument(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: to stdout)")
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,13 @@ KINDS = {
     "splits": "pbgraph.splits:SPLITS",
     "metrics": "pbgraph.metrics:METRICS",
 }
-FORMATS = ("md", "csv", "json")
+FORMATS = {
+    "md": "pbgraph.formats:to_markdown",
+    "tex": "pbgraph.latex:to_latex",
+    "csv": "pbgraph.formats:to_csv",
+    "html": "pbgraph.html:to_html",
+    "json": "pbgraph.formats:to_json",
+}
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
@@ -124,16 +130,30 @@ def _show(plan: Plan, results: ResultsFolder) -> int:
 def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
     from pbgraph.figures import draw_learning_curves
-    from pbgraph.formats import FORMATS
 
     records, made = _table(args)
-    print(FORMATS[args.format](made), end="")
+    print(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
         models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
         model = models[0] if models else made.arms[0].split("/")[0]
         draw_learning_curves(
             [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
         )
+    return 0
+
+
+def leaderboard(args: argparse.Namespace) -> int:
+    """Write one web page of all that a results folder holds."""
+    from pbgraph.files import replaced_file
+    from pbgraph.leaderboard import leaderboard
+
+    text = leaderboard(ResultsFolder(args.results))
+    if args.output is None:
+        print(text, end="")
+        return 0
+    with replaced_file(args.output) as part:
+        part.write_text(text, encoding="utf-8")
+    print(f"written to {args.output}", file=sys.stderr)
     return 0
 
 

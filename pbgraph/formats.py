@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,17 +19,57 @@ if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit
 
 DENDRITES = "perforated"  # the method whose arms are answered for in words
+COMPARED = ("A", "B", "A - B", "95 % interval", "p", "verdict")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a table says, the same in Markdown, LaTeX and HTML.
+
+    title, protocol  what is shown, and under which conditions it was measured
+    header, rows     names in the first two columns, numbers after them
+    note, comparisons  how arms were compared, and one row per pair under `COMPARED`
+    answers          one sentence per arm with dendrites, the model in **bold**
+    notes            what is missing, failed or undefined, and where the runs come from
+    """
+
+    title: str
+    protocol: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+    comparisons: tuple[tuple[str, ...], ...]
+    answers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def texts(table: Table) -> Texts:
+    """A table as text."""
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    return Texts(
+        title=_title(table),
+        protocol=_protocol(table),
+        header=_columns(table),
+        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
+        note=_how_compared(table),
+        comparisons=tuple(map(_comparison, table.comparisons)),
+        answers=tuple(answers(table)),
+        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
+    )
 
 
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-    rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
-    parts = [_heading(table), markdown(_columns(table), rows, right=range(2, len(_columns(table)) - 1))]
-    if table.comparisons:
-        parts += [_comparisons(table), "\n".join(f"- {answer}" for answer in answers(table))]
-    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
-    return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
+    said = texts(table)
+    parts = [f"## {said.title}\n\n{said.protocol}"]
+    parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
+    if said.comparisons:
+        parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), _bullets(said.answers)]
+    return "\n\n".join(filter(None, [*parts, _bullets(said.notes)])) + "\n"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def to_csv(table: Table) -> str:
@@ -60,9 +101,6 @@ def to_json(table: Table) -> str:
     """Everything the table holds."""
     content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
-
-
-FORMATS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
 
 
 def answers(table: Table) -> list[str]:
@@ -156,12 +194,16 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Ite
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
 
 
-def _heading(table: Table) -> str:
+def _title(table: Table) -> str:
+    one = table.protocol
+    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
+    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}"
+
+
+def _protocol(table: Table) -> str:
     one = table.protocol
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
-    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
     return (
-        f"## {one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}\n\n"
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
     )
@@ -185,16 +227,16 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def _comparisons(table: Table) -> str:
-    comparisons, count = table.comparisons, len(table.comparisons)
-    note = (
+def _how_compared(table: Table) -> str:
+    count = len(table.comparisons)
+    return (
         f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
         f"comparison{'' if count == 1 else 's'}; {table.yardstick.relevant} is the smallest difference that matters."
     )
-    cells = [
-        (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict) for one in comparisons
-    ]
-    return f"{note}\n\n{markdown(('A', 'B', 'A - B', '95 % interval', 'p', 'verdict'), cells, right=(2, 4))}"
+
+
+def _comparison(one: Comparison) -> tuple[str, ...]:
+    return one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
