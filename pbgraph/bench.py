@@ -23,6 +23,7 @@ from pbgraph.presets import PRESETS, STUDIES
 COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
+    "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
     "dendrites": "show what the dendrites of a finished run learnt",
     "check": "put what is registered under a name through its conformance checks",
@@ -62,7 +63,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if not argv:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
     if not argv[0].startswith("-") and argv[0] not in known:
-        raise unknown_name("task or command", argv[0], known)
+        if not commands.is_task(argv[0]):
+            raise unknown_name("task or command", argv[0], known)
+        tasks.append(argv[0])  # of a namespace, of which not all names are known
     return _parser(tasks).parse_args(argv)
 
 
@@ -81,6 +84,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
         )
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
+    _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
@@ -115,7 +119,13 @@ def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
+    _add_results_argument(parser)
+
+
+def _add_results_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
+    )
 
 
 def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +169,12 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
     )
+
+
+def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.leaderboard)
+    _add_results_argument(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: to stdout)")
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:

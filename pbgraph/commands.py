@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import Study, preset, study
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ KINDS = {
     "splits": "pbgraph.splits:SPLITS",
     "metrics": "pbgraph.metrics:METRICS",
 }
-FORMATS = ("md", "csv", "json")
+FORMATS = {
+    "md": "pbgraph.formats:to_markdown",
+    "tex": "pbgraph.latex:to_latex",
+    "csv": "pbgraph.formats:to_csv",
+    "html": "pbgraph.html:to_html",
+    "json": "pbgraph.formats:to_json",
+}
 DENDRITE_FORMATS = ("md", "json")
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
@@ -42,6 +48,11 @@ def task_names() -> list[str]:
     if not tasks.names():
         tasks.get("")
     return tasks.names()
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
+    return name in Registry[Any]("task", "pbgraph.datasets", object)
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -126,10 +137,9 @@ def table(args: argparse.Namespace) -> int:
     if args.study is not None:
         return _study_table(args)
     from pbgraph.figures import draw_learning_curves
-    from pbgraph.formats import FORMATS
 
     records, made = _table(args)
-    print(FORMATS[args.format](made), end="")
+    print(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
         models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
         model = models[0] if models else made.arms[0].split("/")[0]
@@ -149,6 +159,21 @@ def _study_table(args: argparse.Namespace) -> int:
     print(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
         studies.draw_frontier(made, args.figure)
+    return 0
+
+
+def leaderboard(args: argparse.Namespace) -> int:
+    """Write one web page of all that a results folder holds."""
+    from pbgraph.files import replaced_file
+    from pbgraph.leaderboard import leaderboard
+
+    text = leaderboard(ResultsFolder(args.results))
+    if args.output is None:
+        print(text, end="")
+        return 0
+    with replaced_file(args.output) as part:
+        part.write_text(text, encoding="utf-8")
+    print(f"written to {args.output}", file=sys.stderr)
     return 0
 
 
@@ -173,7 +198,7 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
-    if args.task not in task_names():
+    if not is_task(args.task):
         raise unknown_name("task", args.task, task_names())
     for kind in ("models", "methods"):
         _check_known(kind, getattr(args, kind, None) or ())
@@ -194,7 +219,7 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
 
 def _check_known(kind: str, names: Sequence[str]) -> None:
     """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
-    known = Registry[Any](kind, f"pbgraph.{kind}", object).names()
+    known = Registry[Any](kind, f"pbgraph.{kind}", object)
     for name in names:
         if name not in known:
             raise unknown_name(kind.removesuffix("s"), name, known)
@@ -261,7 +286,7 @@ def dendrites(args: argparse.Namespace) -> int:
 def ls(args: argparse.Namespace) -> int:
     """List registered names with version and source; one that cannot be imported is shown with the reason."""
     kinds = [args.kind] if args.kind else list(KINDS)
-    listed = {kind: [_entry(resolve_name(KINDS[kind]), name) for name in resolve_name(KINDS[kind])] for kind in kinds}
+    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
     if args.json:
         print(json.dumps(listed, indent=1))
         return 0
@@ -269,7 +294,9 @@ def ls(args: argparse.Namespace) -> int:
         print(kind)
         for entry in entries:
             version = "" if entry["version"] is None else f"v{entry['version']}"
-            print(f"  {entry['name']:<20} {version:<4} {entry['source']}")
+            others = [package for package in entry["packages"] if package != "pbgraph"]
+            owner = f"  [package {' and '.join(others)}]" if others else ""
+            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
 
@@ -282,9 +309,15 @@ def _warn_of_slow_operations() -> None:
         log.warning("operations run slowly, in plain PyTorch: %s", reason)
 
 
-def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
+def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
+    """What `ls` shows of every name, and of every namespace."""
+    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
+    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
+
+
+def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        value = registry.get(name)
+        value = get(name)
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
     return {"name": name, "version": value.version, "source": value.source}
@@ -310,8 +343,8 @@ def data(args: argparse.Namespace) -> int:
     from pbgraph.datasets.base import DATASETS
 
     if args.action == "ls":
-        for name in DATASETS if args.task is None else [args.task]:
-            _print_dataset(DATASETS.get(name), args)
+        for dataset in DATASETS.working() if args.task is None else [DATASETS.get(args.task)]:
+            _print_dataset(dataset, args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
@@ -323,6 +356,9 @@ def data(args: argparse.Namespace) -> int:
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
+    if dataset.make is not None:
+        print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
+        return
     where = locate(dataset, args.data) or "not on this machine yet"
     tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
     print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
@@ -331,8 +367,11 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
-    find(dataset, folder=args.data, offline=args.offline)
-    print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+    content = find(dataset, folder=args.data, offline=args.offline)
+    if dataset.make is not None:
+        print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
+    else:
+        print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
 
 
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:

@@ -133,13 +133,17 @@ def _controls(arms: Sequence[Arm]) -> list[Arm]:
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
-    """The names, each of them registered; an unknown one is an error even where it would select nothing."""
+    """The names, each of them registered; an unknown one is an error even where it would select nothing.
+
+    Of all of them, those that cannot be loaded are left out with a warning.
+    """
     if names is None:
         return None
-    listed = registry.names() if list(names) == [ALL] else names
-    for name in listed:
+    if list(names) == [ALL]:
+        return [value.name for value in registry.working()]
+    for name in names:
         registry.get(name)
-    return listed
+    return names
 
 
 def _named(chosen: Preset, side: int, names: Sequence[str]) -> list[Arm]:
@@ -157,8 +161,11 @@ def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
     """The wanted methods, or where none of them can train the model, those that can and are no controls."""
     if any(METHODS.get(name).refuses(MODELS.get(model)) is None for name in wanted):
         return wanted
-    methods = [METHODS.get(name) for name in METHODS]
-    return [method.name for method in methods if not method.control_of and method.refuses(MODELS.get(model)) is None]
+    return [
+        method.name
+        for method in METHODS.working()
+        if not method.control_of and method.refuses(MODELS.get(model)) is None
+    ]
 
 
 def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refused]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Dataset:
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
     lookalikes     row counts of other files that circulate under the same name -> what they are
+    make           (folder of ``--data`` or None, offline) -> the CSV, for a table that another package reads; `sha256`,
+                   `urls` and `rows` are then blank, and every record says what the content was
     """
 
     name: str
@@ -63,6 +66,7 @@ class Dataset:
     defects: Mapping[str, int]
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
+    make: Callable[[Path | None, bool], bytes] | None = None
 
     @property
     def kind(self) -> Kind:
