@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pbgraph import __version__, commands
+from pbgraph import __version__, commands, own_data
 from pbgraph.engines.shard import parse_shard
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import PRESETS
@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "show the paired difference of two arms, A - B",
     "check": "put a registered architecture through its conformance checks",
     "data": "list data sets, fetch or audit one",
+    "train": "the same as TASK, on a table of your own",
 }
 MOST_SEEDS = 10_000
 EXAMPLES = """examples:
@@ -33,7 +34,15 @@ EXAMPLES = """examples:
   python -m pbgraph.bench tox21 --preset smoke          a minute's trial
   python -m pbgraph.bench tox21 --models gin --seeds 68-72 --split scaffold
   python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
+  python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
 """
+TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
+256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
+blank, NA, N/A, NaN, null and none mean not measured. Rows whose SMILES cannot be read are left out and named in every
+record.
+
+The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
+know it by that name, with the same --results."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,15 +92,34 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
+    _add_train_arguments(each.add_parser("train", help=COMMANDS["train"], description=TRAIN))
     return parser
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.set_defaults(command=commands.benchmark, task=task)
+    _add_data_folder_arguments(parser)
+    _add_plan_arguments(parser)
+
+
+def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=own_data.train, data=None, offline=True)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("file", type=Path, metavar="TABLE")
+    add("--smiles", required=True, metavar="COL", help="column of the structures")
+    add("--targets", required=True, nargs="+", metavar="COL", help="columns of the labels")
+    add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
+    add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
+    add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
+    add("--time-column", metavar="COL", help="column of dates; for --split time")
+    _add_plan_arguments(parser)
+
+
+def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
-    _add_data_folder_arguments(parser)
     add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
@@ -105,7 +133,13 @@ def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
     add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)")
+    _add_results_argument(parser)
+
+
+def _add_results_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
+    )
 
 
 def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +191,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.data)
     parser.add_argument("action", type=_one_of("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
     parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
+    _add_results_argument(parser)
     _add_data_folder_arguments(parser)
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +43,22 @@ def task_names() -> list[str]:
 
 
 def benchmark(args: argparse.Namespace) -> int:
-    """Do what is missing of a plan, then show its table; 1 if a run has failed."""
+    """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
     from pbgraph.datasets.base import DATASETS
     from pbgraph.datasets.source import find
+
+    dataset = DATASETS.get(args.task)
+    return do_missing(args, dataset, lambda _: find(dataset, folder=args.data, offline=args.offline))
+
+
+def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
     from pbgraph.engines.local import cores, run_all
     from pbgraph.engines.progress import shown
     from pbgraph.engines.work import describe, survey
     from pbgraph.runner import Folders
 
-    plan, results = _plan(args), ResultsFolder(args.results)
+    plan, results = _plan(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
     device = _device(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
@@ -59,7 +66,7 @@ def benchmark(args: argparse.Namespace) -> int:
         print(describe(work, jobs))
         return 0
     if work.todo:
-        find(DATASETS.get(plan.task), folder=args.data, offline=args.offline)
+        make_ready(plan)
         results.check_writable()
     print(describe(work, jobs), file=sys.stderr)
     if work.todo:
@@ -69,12 +76,12 @@ def benchmark(args: argparse.Namespace) -> int:
     return _show(plan, results)
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
     from pbgraph.plan import plan
 
     chosen = plan(
-        args.task,
+        dataset,
         args.preset,
         models=args.models,
         methods=args.methods,
@@ -151,18 +158,17 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
-    if args.task not in task_names():
-        raise unknown_name("task", args.task, task_names())
+    dataset = _dataset(args)
     for kind in ("models", "methods"):
         _check_known(kind, getattr(args, kind, None) or ())
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
-    split = args.split or _usual_split(args.task)
+    split = args.split or dataset.split
     mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
     if not mine:
         raise UsageError(
             f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --preset {args.preset} --split {split}' makes them"
+            f"'python -m pbgraph.bench {_makes(args.task)} --preset {args.preset} --split {split}' makes them"
         )
     return mine
 
@@ -175,10 +181,15 @@ def _check_known(kind: str, names: Sequence[str]) -> None:
             raise unknown_name(kind.removesuffix("s"), name, known)
 
 
-def _usual_split(task: str) -> str:
-    from pbgraph.datasets.base import DATASETS
+def _dataset(args: argparse.Namespace) -> Dataset:
+    """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
+    from pbgraph.datasets.lookup import dataset_of
 
-    return DATASETS.get(task).split
+    return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def _makes(task: str) -> str:
+    return task if task in task_names() else "train"
 
 
 def _seeds(args: argparse.Namespace) -> list[int]:
@@ -268,21 +279,26 @@ def check(args: argparse.Namespace) -> int:
 def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.lookup import dataset_of, own_names
 
+    results = ResultsFolder(args.results)
     if args.action == "ls":
-        for name in DATASETS if args.task is None else [args.task]:
-            _print_dataset(DATASETS.get(name), args)
+        for name in [*DATASETS, *own_names(results)] if args.task is None else [args.task]:
+            _print_dataset(dataset_of(name, results), args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
     act = _fetch if args.action == "fetch" else _audit
-    act(DATASETS.get(args.task), args)
+    act(_dataset(args), args)
     return 0
 
 
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
+    if dataset.load is not None:
+        print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.source}")
+        return
     where = locate(dataset, args.data) or "not on this machine yet"
     print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
 
@@ -290,6 +306,8 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
+    if dataset.load is not None:
+        raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
     find(dataset, folder=args.data, offline=args.offline)
     print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
-from pbgraph.datasets.base import DATASETS
+from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
@@ -60,7 +60,7 @@ class Plan:
 
 
 def plan(
-    task: str,
+    task: str | Dataset,
     preset_name: str = "default",
     *,
     models: Sequence[str] | None = None,
@@ -68,7 +68,7 @@ def plan(
     seeds: Sequence[int] | None = None,
     split: str | None = None,
 ) -> Plan:
-    """The runs of `preset_name` on `task`, narrowed or widened by the other arguments.
+    """The runs of `preset_name` on `task`, a registered name or a data set; narrowed or widened by the other arguments.
 
     models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
                      with everything on its other side. Both: every combination.
@@ -79,7 +79,8 @@ def plan(
     valid one, and if no arm is left.
     """
     chosen = preset(preset_name)
-    split = DATASETS.get(task).split if split is None else split
+    dataset = DATASETS.get(task) if isinstance(task, str) else task
+    split = dataset.split if split is None else split
     SPLITS.get(split)
     arms, refused = _supported(_arms(chosen, models, methods))
     if not arms:
@@ -89,8 +90,8 @@ def plan(
     for arm, seed in product(arms, unique):
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
-        specs[arm, seed] = _spec(task, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(task, chosen, split, tuple(specs.values()), tuple(refused))
+        specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
+    return Plan(dataset.name, chosen, split, tuple(specs.values()), tuple(refused))
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -159,8 +160,8 @@ def _with_pairs(arm: Arm) -> list[Arm]:
     return [*(_with_pairs((arm[0], pair)) if pair else ()), arm]
 
 
-def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
-    dataset, splitter = DATASETS.get(task), SPLITS.get(split)
+def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
+    splitter = SPLITS.get(split)
     model, method = MODELS.get(arm[0]), METHODS.get(arm[1])
     featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
     parts: dict[str, Any] = {
@@ -173,7 +174,7 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
     }
     settings = {**_training_overrides(chosen, model), **_method_overrides(chosen, method)}
     return RunSpec(
-        task=task,
+        task=dataset.name,
         split=split,
         split_seed=seed if splitter.seeded else None,
         model=model.name,

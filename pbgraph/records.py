@@ -3,6 +3,8 @@
     results/records/<task>/<key>.json          one finished run
     results/records/<task>/<key>.failed-1.json its failures, if any
     results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/tasks/<task>.json                  how a table of the user's is read, where it is one
+    results/models/<task>/<key>/               the trained model, where it was asked for
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -233,6 +235,14 @@ class ResultsFolder:
     def predictions_path(self, spec: RunSpec) -> Path:
         """Where the scores of single molecules go."""
         return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
+
+    def task_path(self, task: str) -> Path:
+        """Where it is described how a table of the user's is read."""
+        return self.root / "tasks" / f"{task}.json"
+
+    def model_path(self, spec: RunSpec) -> Path:
+        """The folder of the trained model."""
+        return self.root / "models" / spec.task / spec.key
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Where a run in progress saves its state."""

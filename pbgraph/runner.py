@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.datasets.base import DATASETS, Molecules
+from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
+from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
@@ -126,7 +127,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
-    tasks = DATASETS.get(spec.task).tasks
+    tasks = dataset_of(spec.task, ResultsFolder(folders.results)).tasks
     scores = {name: split_score(data.store.y[index], score, tasks) for name, (index, score) in predictions.items()}
     path = ResultsFolder(folders.results).predictions_path(spec)
     return RunRecord(
@@ -144,14 +145,15 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
 
 
 @lru_cache(maxsize=4)
-def _loaded(task: str, featuriser: str, data: Path | None, offline: bool) -> tuple[Molecules, Any]:
-    molecules = load(DATASETS.get(task), folder=data, offline=offline)
+def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
+    dataset = dataset_of(task, ResultsFolder(folders.results))
+    molecules = load(dataset, folder=folders.data, offline=folders.offline)
     return molecules, featurised(FEATURISERS.get(featuriser), molecules)
 
 
 def prepare(spec: RunSpec, folders: Folders) -> Prepared:
     """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, folders.data, folders.offline)
+    molecules, store = _loaded(spec.task, spec.featuriser, folders)
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 

@@ -14,6 +14,7 @@ import pbgraph
 ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
+    "own_data",
     "commands",
     "testing",
     "figures",

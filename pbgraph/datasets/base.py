@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Dataset:
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
     lookalikes     row counts of other files that circulate under the same name -> what they are
+    load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
+                   `pbgraph.datasets.load` reads a CSV file
     """
 
     name: str
@@ -46,6 +49,7 @@ class Dataset:
     defects: Mapping[str, int]
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
+    load: Callable[[Path | None], Molecules] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,8 @@ class Molecules:
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
     y         (n, T) float32, 0, 1, or NaN = not measured
     rejected  the rows left out, and why
+    part      n cells that say which part of a split each row belongs to, or None if the data set has no such column
+    date      n cells that say when each row was measured, or None
     """
 
     dataset: str
@@ -68,6 +74,8 @@ class Molecules:
     rows: np.ndarray
     y: np.ndarray
     rejected: tuple[Rejected, ...]
+    part: tuple[str, ...] | None = None
+    date: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)

@@ -48,3 +48,23 @@ def why_not(smiles: str) -> str | None:
         problems = [] if raw is None else Chem.DetectChemistryProblems(raw)
     more = f" (and {len(problems) - 1} problems more)" if len(problems) > 1 else ""
     return f"{problems[0].Message()}{more}" if problems else "not a valid SMILES"
+
+
+def examined(smiles: str, *, most_atoms: int) -> tuple[str | None, str]:
+    """(why a structure cannot be used, or None; its canonical SMILES, or "").
+
+    most_atoms  heavy atoms: one with more is refused, since RDKit's scaffolds and descriptors of it take minutes
+
+    >>> examined("OCC", most_atoms=3), examined("CCCC", most_atoms=3)
+    ((None, 'CCO'), ('4 heavy atoms, more than the 3 that a molecule may have here', ''))
+    """
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or not molecule.GetNumAtoms():
+        return why_not(smiles), ""
+    atoms = molecule.GetNumHeavyAtoms()
+    if atoms > most_atoms:
+        return f"{atoms} heavy atoms, more than the {most_atoms} that a molecule may have here", ""
+    return None, Chem.MolToSmiles(molecule)
