@@ -20,6 +20,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from pbgraph.presets import SIZES
+
 OUT = Path(__file__).with_suffix(".jsonl")
 
 
@@ -63,6 +65,21 @@ AUTHORS = {
     "clip_norm": 0.0,
     "loss": "class-weighted",
 }
+LONG = {"epochs": 40, "patience": 40}
+SHORT = {"epochs": 20, "patience": 20}
+TWO = {"max_dendrites": 2, "cycle_epochs": 15, "dendrite_epochs": 6}
+
+
+def tiny(**growth: Any) -> Recipe:
+    """A TrimNet of 1,252 parameters, where dendrites have something to do, with two of them."""
+    return Recipe(SIZES["1k"], SHORT | {"learning_rate": 2e-2}, TWO | growth)
+
+
+def plain(size: str, rate: float) -> Recipe:
+    """A TrimNet of the compression study, without dendrites."""
+    return Recipe(SIZES[size], LONG | {"learning_rate": rate})
+
+
 RECIPES = {
     "base": Recipe(),
     "authors": Recipe({"logits_per_task": 2}, AUTHORS),
@@ -95,7 +112,21 @@ RECIPES = {
     "depth 2, one dendrite, sigmoid": Recipe({"depth": 2}, growth={"activation": "sigmoid"}),
     "depth 2, one dendrite, raw objective": Recipe({"depth": 2}, growth={"objective": "raw"}),
     "depth 2, one dendrite, pool of 4": Recipe({"depth": 2}, growth={"pool": 4}),
+    "tiny": tiny(),
+    "tiny, raw objective": tiny(objective="raw"),
+    "tiny, sigmoid": tiny(activation="sigmoid"),
+    "tiny, relu": tiny(activation="relu"),
+    "tiny, pool of 4": tiny(pool=4),
+    "tiny, snapshot per neuron": tiny(snapshot="neuron"),
+    "tiny, w starts at 0.01": tiny(initial_w=0.01),
+    "tiny, w starts at 0.1": tiny(initial_w=0.1),
+    "tiny, dendrites trainable": tiny(dendrites_trainable=True),
+    "tiny, initial weights halved": tiny(init_scale=0.5),
+    "tiny, initial weights doubled": tiny(init_scale=2.0),
+    "tiny, dendrite phase of 15 epochs": tiny(dendrite_epochs=15, dendrite_patience=15),
 }
+RATES = {"1k": (1e-2, 2e-2, 4e-2), "2k": (1e-2, 2e-2, 4e-2), "8k": (5e-3, 1e-2, 2e-2), "25k": (2e-3, 5e-3, 1e-2)}
+RECIPES |= {f"{size}, rate {rate:g}": plain(size, rate) for size, rates in RATES.items() for rate in rates}
 
 
 def one_run(name: str, seed: int) -> dict[str, object]:

@@ -18,13 +18,13 @@ from typing import Any, NoReturn
 from pbgraph import __version__, commands, own_data
 from pbgraph.engines.shard import parse_shard
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
-from pbgraph.presets import PRESETS
+from pbgraph.presets import PRESETS, STUDIES
 
 COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "compare": "show the paired difference of two arms, A - B",
-    "check": "put a registered architecture through its conformance checks",
+    "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
 }
@@ -120,6 +120,8 @@ def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
+    _add_study_argument(parser)
+    add("--controls", action="store_true", help="every control of the planned methods as well")
     add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
@@ -147,6 +149,11 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
     )
+
+
+def _add_study_argument(parser: argparse.ArgumentParser) -> None:
+    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
+    parser.add_argument("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
 
 
 def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -184,7 +191,8 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.check)
-    parser.add_argument("name", metavar="NAME", help="as registered; see 'ls models'")
+    parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -196,7 +204,9 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _presets() -> str:
-    return "; ".join(f"{name}: {one.summary}" for name, one in PRESETS.items()) + " (default: default)"
+    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
+    shown = (f"{name}: {one.summary}" for name, one in PRESETS.items() if name not in of_studies)
+    return "; ".join(shown) + "; or a part of a study (default: default)"
 
 
 def _seeds(text: str) -> list[int]:

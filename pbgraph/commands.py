@@ -78,15 +78,17 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
 
 def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
-    from pbgraph.plan import plan
+    from pbgraph.plan import plan, plan_study
 
-    chosen = plan(
+    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    chosen = make(
         dataset,
-        args.preset,
+        name,
         models=args.models,
         methods=args.methods,
         seeds=_flat(args.seeds),
         split=args.split,
+        controls=args.controls,
     )
     if args.shard is None and args.engine != "shard":
         return chosen
@@ -217,16 +219,18 @@ def compare(args: argparse.Namespace) -> int:
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
 
     by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
     pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
     try:
-        return hierarchical_bootstrap([paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs])
+        predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
+    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
 def ls(args: argparse.Namespace) -> int:
@@ -262,11 +266,11 @@ def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Put a registered architecture through its conformance checks, one line each; 1 if one fails."""
-    from pbgraph.testing import CheckFailed, architecture_checks
+    """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in architecture_checks(args.name):
+    for one in checks(args.name, args.data):
         try:
             one()
             print(f"ok      {one!s:<20} {one.summary}")

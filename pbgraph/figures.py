@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from pbgraph.errors import UsageError
+from pbgraph.metrics import label_of
 from pbgraph.records import Epoch, RunRecord
+from pbgraph.tables import yardstick_of
 
 COLOURS = {"backprop": "#444444", "perforated": "#c8102e", "continued": "#1f6fb2"}
 PHASE_COLOUR = "#f3c9a5"
 PANELS = 3
-SPAN = 0.1  # of the score axis, below the best score: the first epochs' steep rise is cut off
+SPAN = 10.0  # of the score axis, in relevant differences from the best score: the first epochs' steep rise is cut off
 
 
 def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Sequence[int]) -> None:
-    """Validation ROC-AUC over epochs, a panel for each of the first seeds: phases shaded, arrivals of dendrites marked.
+    """Validation scores over epochs, a panel for each of the first seeds: phases shaded, arrivals of dendrites marked.
 
     records  of one model, finished; the shading is that of its perforated run
     path     its suffix says which format: .png, .svg or .pdf
-    A ring marks the epoch whose network was selected. Scores more than `SPAN` below the best are cut off.
+    A ring marks the epoch whose network was selected. Scores worse than the best by more than `SPAN` are cut off.
     Raises UsageError if no run has a history, or for a suffix that matplotlib does not know.
     """
     import matplotlib
@@ -39,9 +41,8 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         _draw_panel(axis, [record for record in drawn if record.spec.seed == seed])
         axis.set_title(f"{drawn[0].spec.model}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
-    axes[0][0].set_ylabel("validation ROC-AUC")
-    scores = [line.valid for record in drawn for line in record.history if line.valid is not None]
-    axes[0][0].set_ylim(max(scores) - SPAN, max(scores) + 0.1 * SPAN)
+    axes[0][0].set_ylabel(f"validation {label_of(drawn[0].spec.metric)}")
+    axes[0][0].set_ylim(*axis_limits(drawn))
     legends = [axis.get_legend_handles_labels() for axis in axes[0]]
     named = {label: handle for handles, labels in legends for handle, label in zip(handles, labels, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=9)
@@ -51,6 +52,16 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         raise UsageError(f"figure {path}: {error}; give a name that ends in .png, .svg or .pdf") from error
     finally:
         pyplot.close(figure)
+
+
+def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
+    """Ends of the score axis: `SPAN` on the worse side of the best score, a tenth of that on the other."""
+    yardstick = yardstick_of(records)
+    span = SPAN * yardstick.relevant
+    scores = [line.valid for record in records for line in record.history if line.valid is not None]
+    if yardstick.larger_is_better:
+        return max(scores) - span, max(scores) + 0.1 * span
+    return min(scores) - 0.1 * span, min(scores) + span
 
 
 def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pbgraph.stats import RELEVANT, Interval
+from pbgraph.metrics import METRICS, label_of
+from pbgraph.stats import Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
 from pbgraph.words import duration, ranges
 
@@ -17,37 +18,42 @@ if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit
 
 DENDRITES = "perforated"  # the method whose arms are answered for in words
-COLUMNS = (
-    *("model", "method", "seeds", "ROC-AUC", "average precision"),
-    *("parameters", "epochs", "time", "difference to backprop"),
-)
-CSV_COLUMNS = (
-    *("protocol", "task", "split", "preset", "model", "method", "seeds", "missing", "failed"),
-    *("roc_auc", "roc_auc_sd", "average_precision", "average_precision_sd", "valid_roc_auc"),
-    *("parameters", "epochs", "seconds"),
-    *("difference", "low", "high", "p", "p_holm", "verdict"),
-)
 
 
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
     rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
-    parts = [_heading(table), markdown(COLUMNS, rows, right=range(2, 8))]
+    parts = [_heading(table), markdown(_columns(table), rows, right=range(2, len(_columns(table)) - 1))]
     if table.comparisons:
-        parts += [_comparisons(table.comparisons), "\n".join(f"- {answer}" for answer in answers(table))]
-    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table.rows), *_origins(table)]
+        parts += [_comparisons(table), "\n".join(f"- {answer}" for answer in answers(table))]
+    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
     return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
 def to_csv(table: Table) -> str:
     """One line per arm; numbers unrounded, a cell that has no value is blank."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
     writer.writeheader()
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
     writer.writerows(_csv_line(table, row, against_plain.get(row.arm)) for row in table.rows)
     return text.getvalue()
+
+
+def _columns(table: Table) -> tuple[str, ...]:
+    metrics = [label_of(name) for name in table.metrics]
+    return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
+
+
+def _csv_columns(table: Table) -> tuple[str, ...]:
+    metrics = [column for name in table.metrics for column in (name, f"{name}_sd")]
+    return (
+        *("protocol", "task", "split", "preset", "model", "method", "seeds", "missing", "failed"),
+        *(*metrics, f"valid_{table.metrics[0]}"),
+        *("parameters", "epochs", "seconds"),
+        *("difference", "low", "high", "p", "p_holm", "verdict"),
+    )
 
 
 def to_json(table: Table) -> str:
@@ -121,10 +127,13 @@ def audit_text(one: Audit, tasks: Sequence[str]) -> str:
     ]
     if one.leakage is not None:
         facts.append(("test rows whose parent is in training", f"{one.leakage.test_rows:,} (default split)"))
-    labels = [(fact.task, f"{fact.labelled:,}", f"{fact.active:,}") for fact in one.tasks]
+    labels = [
+        (fact.task, f"{fact.labelled:,}", *([] if fact.active is None else [f"{fact.active:,}"])) for fact in one.tasks
+    ]
+    header = ("task", "labelled", "active")[: len(labels[0])]
     parts = [
         markdown((one.dataset, "count"), facts, right=(1,)),
-        markdown(("task", "labelled", "active"), labels, right=(1, 2)),
+        markdown(header, labels, right=range(1, len(header))),
     ]
     if one.rejected:
         rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
@@ -152,10 +161,14 @@ def _heading(table: Table) -> str:
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
     seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
     return (
-        f"## {one.task.split()[0]}: test ROC-AUC, mean ± SD over {seeds}\n\n"
+        f"## {one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}\n\n"
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
     )
+
+
+def _direction(table: Table) -> str:
+    return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
 def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
@@ -164,8 +177,7 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
         row.model,
         row.method,
         count,
-        _statistic(row.roc_auc),
-        _statistic(row.average_precision),
+        *map(_statistic, row.metrics.values()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
         "-" if row.epochs is None else f"{row.epochs:.0f}",
         duration(row.seconds),
@@ -173,11 +185,11 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def _comparisons(comparisons: Sequence[Comparison]) -> str:
-    count = len(comparisons)
+def _comparisons(table: Table) -> str:
+    comparisons, count = table.comparisons, len(table.comparisons)
     note = (
         f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {RELEVANT} is the smallest difference that matters."
+        f"comparison{'' if count == 1 else 's'}; {table.yardstick.relevant} is the smallest difference that matters."
     )
     cells = [
         (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict) for one in comparisons
@@ -193,10 +205,12 @@ def _failures(rows: Sequence[Row]) -> list[str]:
     return [f"failed: {row.arm} seed {seed}: {error}" for row in rows for seed, error in row.failed.items()]
 
 
-def _undefined(rows: Sequence[Row]) -> list[str]:
+def _undefined(table: Table) -> list[str]:
+    classes = METRICS.get(table.metrics[0]).kind == "classification"
+    reason = "one class only" if classes else f"{label_of(table.metrics[0])} undefined"
     return [
-        f"one class only, left out of the mean: {row.arm}, {task} in {runs} of {len(row.seeds)} runs"
-        for row in rows
+        f"{reason}, left out of the mean: {row.arm}, {task} in {runs} of {len(row.seeds)} runs"
+        for row in table.rows
         for task, runs in row.undefined.items()
     ]
 
@@ -225,9 +239,9 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
         "parameters": row.parameters,
         "epochs": row.epochs,
         "seconds": row.seconds,
-        "valid_roc_auc": row.valid and row.valid.mean,
+        f"valid_{table.metrics[0]}": row.valid and row.valid.mean,
     }
-    for name, statistic in (("roc_auc", row.roc_auc), ("average_precision", row.average_precision)):
+    for name, statistic in row.metrics.items():
         if statistic is not None:
             line |= {name: statistic.mean, f"{name}_sd": statistic.sd}
     if difference is not None:

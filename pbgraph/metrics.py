@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from pbgraph.records import SplitScore, TaskScore
 from pbgraph.registry import Registry
 
+Kind = Literal["classification", "regression"]
+
 
 @dataclass(frozen=True)
 class Metric:
     """A score of one task; larger is better if `larger_is_better`.
 
-    score  (y (n,) with NaN = not measured, scores (n,)) -> value, or None where it is undefined
+    kind      of the tasks that it scores: labels 0 and 1, or numbers
+    score     (y (n,) with NaN = not measured, scores (n,)) -> value, or None where it is undefined
+    label     what it is called in tables; its name unless given
+    relevant  the smallest difference that matters in practice, declared before any run: in the metric's own unit, or if
+              `in_target_units` in standard deviations of the targets, since no number suits every unit
+    weighted  (y (n,), scores (n,), weights (m, n) >= 0), nothing blank -> (m,): the score where row i counts
+              weights[:, i] times, NaN where it is undefined. None: the bootstrap repeats rows instead, which is slower
     """
 
     name: str
     version: int
+    kind: Kind
     score: Callable[[np.ndarray, np.ndarray], float | None]
     larger_is_better: bool
     source: str
+    label: str = ""
+    relevant: float = 0.01
+    in_target_units: bool = False
+    weighted: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 def roc_auc(y: np.ndarray, score: np.ndarray) -> float | None:
@@ -59,13 +73,7 @@ def average_precision(y: np.ndarray, score: np.ndarray) -> float | None:
 
 def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Positives and negatives at or above each distinct score, from the highest score down; None for one class."""
-    y, score = np.asarray(y), np.asarray(score)
-    if y.shape != score.shape or y.ndim != 1:
-        raise ValueError(f"y has shape {y.shape} and score {score.shape}; expected one equal length")
-    measured = ~np.isnan(y)
-    y, score = y[measured], score[measured]
-    if np.isnan(score).any():
-        raise ValueError(f"{int(np.isnan(score).sum())} of {len(score)} measured rows have the score NaN")
+    y, score = _measured(y, score)
     positive = y > 0.5
     if positive.all() or not positive.any():
         return None
@@ -73,6 +81,87 @@ def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     ends = np.append(np.flatnonzero(score[order][1:] != score[order][:-1]), len(order) - 1)
     positives = np.cumsum(positive[order])[ends]
     return positives, ends + 1 - positives
+
+
+def _measured(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The measured rows of both."""
+    y, score = np.asarray(y), np.asarray(score)
+    if y.shape != score.shape or y.ndim != 1:
+        raise ValueError(f"y has shape {y.shape} and score {score.shape}; expected one equal length")
+    measured = ~np.isnan(y)
+    y, score = y[measured], score[measured]
+    if np.isnan(score).any():
+        raise ValueError(f"{int(np.isnan(score).sum())} of {len(score)} measured rows have the score NaN")
+    return y, score
+
+
+def rmse(y: np.ndarray, score: np.ndarray) -> float | None:
+    """Root of the mean squared error of one task, in the unit of y.
+
+    y      (n,) float, NaN = not measured (row ignored)
+    score  (n,) float, predicted values
+    None if nothing is measured. Raises ValueError if shapes differ or a measured row's score is NaN.
+    """
+    error = _errors(y, score)
+    return float(np.sqrt(np.square(error).mean())) if len(error) else None
+
+
+def mae(y: np.ndarray, score: np.ndarray) -> float | None:
+    """Mean absolute error of one task, in the unit of y; arguments, undefined cases and errors as for `rmse`."""
+    error = _errors(y, score)
+    return float(np.abs(error).mean()) if len(error) else None
+
+
+def r2(y: np.ndarray, score: np.ndarray) -> float | None:
+    """Coefficient of determination, 1 - Σ (y - score)² / Σ (y - ȳ)²: not the square of a correlation; it may be < 0.
+
+    Arguments and errors as for `rmse`. None unless two different values are measured.
+    Source: scikit-learn's definition
+    """
+    error, y = _errors(y, score), np.asarray(y, np.float64)
+    y = y[~np.isnan(y)]
+    if not len(y) or (y == y[0]).all():
+        return None
+    return float(1 - np.square(error).sum() / np.square(y - y.mean()).sum())
+
+
+def _errors(y: np.ndarray, score: np.ndarray) -> np.ndarray:
+    y, score = _measured(y, score)
+    error: np.ndarray = score.astype(np.float64) - y.astype(np.float64)
+    return error
+
+
+def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ROC-AUC under many weightings of the rows at once; ties count one half.
+
+    y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
+    """
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
+    positive = y[order] > 0.5
+    sorted_weights = weights[:, order]
+    positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)  # m x distinct scores
+    negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(1) * negatives.sum(1)
+    return _divided((positives * below).sum(1), pairs)
+
+
+def weighted_rmse(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """RMSE under many weightings of the rows at once; arguments as for `weighted_roc_auc`, NaN without any weight."""
+    mean: np.ndarray = _divided(weights @ np.square(_errors(y, score)), weights.sum(1))
+    return np.asarray(np.sqrt(mean))
+
+
+def weighted_mae(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """MAE under many weightings of the rows at once; arguments as for `weighted_roc_auc`, NaN without any weight."""
+    return _divided(weights @ np.abs(_errors(y, score)), weights.sum(1))
+
+
+def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Quotients, NaN where the divisor is 0."""
+    quotients: np.ndarray = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return quotients
 
 
 def mean_over_tasks(metric: Metric, y: np.ndarray, scores: np.ndarray) -> float | None:
@@ -84,31 +173,88 @@ def mean_over_tasks(metric: Metric, y: np.ndarray, scores: np.ndarray) -> float 
     return float(np.mean(defined)) if defined else None
 
 
-def split_score(y: np.ndarray, scores: np.ndarray, tasks: Sequence[str]) -> SplitScore:
-    """Both metrics of every task and their means; y and scores (n, T).
+def split_score(y: np.ndarray, scores: np.ndarray, tasks: Sequence[str], metrics: Sequence[Metric]) -> SplitScore:
+    """Every metric of every task and their means; y and scores (n, T), metrics of one kind.
 
-    A task with one class only is named as undefined and left out of the means.
+    A task where a metric is undefined is left out of that metric's mean.
     """
-    by_task = {name: _task_score(y[:, t], scores[:, t]) for t, name in enumerate(tasks)}
     return SplitScore(
         size=len(y),
-        roc_auc=mean_over_tasks(ROC_AUC, y, scores),
-        average_precision=mean_over_tasks(AVERAGE_PRECISION, y, scores),
-        undefined=tuple(name for name, score in by_task.items() if score.roc_auc is None),
-        tasks=by_task,
+        metrics={metric.name: mean_over_tasks(metric, y, scores) for metric in metrics},
+        tasks={name: _task_score(y[:, t], scores[:, t], metrics) for t, name in enumerate(tasks)},
     )
 
 
-def _task_score(y: np.ndarray, score: np.ndarray) -> TaskScore:
-    return TaskScore(
-        roc_auc=roc_auc(y, score),
-        average_precision=average_precision(y, score),
-        positives=int(np.nansum(y)),
-        labelled=int((~np.isnan(y)).sum()),
-    )
+def _task_score(y: np.ndarray, score: np.ndarray, metrics: Sequence[Metric]) -> TaskScore:
+    values = {metric.name: metric.score(y, score) for metric in metrics}
+    labels = y[~np.isnan(y)].astype(np.float64)
+    if any(metric.kind == "classification" for metric in metrics):
+        return TaskScore(metrics=values, labelled=len(labels), positives=int(labels.sum()))
+    return TaskScore(metrics=values, labelled=len(labels), sd=float(labels.std()) if len(labels) else None)
 
 
-ROC_AUC = Metric("roc_auc", 1, roc_auc, True, "doi:10.1148/radiology.143.1.7063747")
-AVERAGE_PRECISION = Metric("average_precision", 1, average_precision, True, "scikit-learn, average_precision_score")
+ROC_AUC = Metric(
+    name="roc_auc",
+    version=1,
+    kind="classification",
+    score=roc_auc,
+    larger_is_better=True,
+    source="doi:10.1148/radiology.143.1.7063747",
+    label="ROC-AUC",
+    weighted=weighted_roc_auc,
+)
+AVERAGE_PRECISION = Metric(
+    name="average_precision",
+    version=1,
+    kind="classification",
+    score=average_precision,
+    larger_is_better=True,
+    source="scikit-learn, average_precision_score",
+    label="average precision",
+)
+RMSE = Metric(
+    name="rmse",
+    version=1,
+    kind="regression",
+    score=rmse,
+    larger_is_better=False,
+    source="root of the mean squared error; scikit-learn, root_mean_squared_error",
+    label="RMSE",
+    relevant=0.05,
+    in_target_units=True,
+    weighted=weighted_rmse,
+)
+MAE = Metric(
+    name="mae",
+    version=1,
+    kind="regression",
+    score=mae,
+    larger_is_better=False,
+    source="mean absolute error; scikit-learn, mean_absolute_error",
+    label="MAE",
+    relevant=0.05,
+    in_target_units=True,
+    weighted=weighted_mae,
+)
+R2 = Metric(
+    name="r2",
+    version=1,
+    kind="regression",
+    score=r2,
+    larger_is_better=True,
+    source="coefficient of determination; scikit-learn, r2_score",
+    label="R²",
+    relevant=0.02,
+)
 
 METRICS: Registry[Metric] = Registry("metric", "pbgraph.metrics", Metric)
+
+
+def metrics_of(kind: Kind) -> list[Metric]:
+    """Every registered metric for tasks of this kind, by name."""
+    return [metric for metric in map(METRICS.get, METRICS) if metric.kind == kind]
+
+
+def label_of(name: str) -> str:
+    """What tables call a metric: its label, or its name where it has none or is not registered here."""
+    return (METRICS.get(name).label if name in METRICS else "") or name

@@ -51,7 +51,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:
-    """Raises DataError if a part of a planned split has no molecule, or nothing in it that can be scored."""
+    """Raises UsageError if a planned split leaves a part empty, DataError if nothing in a part can be scored."""
     from pbgraph.splits import SPLITS
 
     for seed in dict.fromkeys(spec.split_seed for spec in plan.specs):
@@ -59,11 +59,6 @@ def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:
         which = plan.split if seed is None else f"{plan.split}, seed {seed},"
         for name in ("train", "valid", "test"):
             rows = getattr(split, name)
-            if not len(rows):
-                raise DataError(
-                    f"{dataset.file}: {len(molecules)} molecules are too few for split {which} which leaves none for "
-                    f"{name}; add molecules (10 are the least for a random split), or choose another --split"
-                )
             if not _can_be_scored(molecules.y[rows]):
                 raise DataError(
                     f"{dataset.file}: split {which} leaves {len(rows)} molecules for {name}, and no target has two "

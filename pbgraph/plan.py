@@ -15,9 +15,10 @@ from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
-from pbgraph.metrics import METRICS
+from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
+from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model
-from pbgraph.presets import ANY, Overrides, Preset, preset
+from pbgraph.presets import ANY, Overrides, Preset, preset, study
 from pbgraph.records import RunSpec, Scalar
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
@@ -38,12 +39,15 @@ class Refused:
 class Plan:
     """What was asked for.
 
+    name     "preset NAME" or "study NAME"
+    presets  one, or those of the study
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
     """
 
     task: str
-    preset: Preset
+    name: str
+    presets: tuple[Preset, ...]
     split: str
     specs: tuple[RunSpec, ...]
     refused: tuple[Refused, ...] = ()
@@ -59,6 +63,20 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
+def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
+    """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
+    chosen = study(study_name)
+    parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
+    return Plan(
+        task if isinstance(task, str) else task.name,
+        f"study {chosen.name}",
+        chosen.presets,
+        parts[0].split,
+        tuple(spec for part in parts for spec in part.specs),
+        tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+    )
+
+
 def plan(
     task: str | Dataset,
     preset_name: str = "default",
@@ -67,6 +85,7 @@ def plan(
     methods: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     split: str | None = None,
+    controls: bool = False,
 ) -> Plan:
     """The runs of `preset_name` on `task`, a registered name or a data set; narrowed or widened by the other arguments.
 
@@ -74,24 +93,28 @@ def plan(
                      with everything on its other side. Both: every combination.
     seeds            instead of the preset's
     split            instead of the data set's usual one
+    controls         every registered control of the arms as well
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
-    valid one, and if no arm is left.
+    valid one, for a seed that the split does not take, and if no arm is left.
     """
     chosen = preset(preset_name)
     dataset = DATASETS.get(task) if isinstance(task, str) else task
     split = dataset.split if split is None else split
-    SPLITS.get(split)
-    arms, refused = _supported(_arms(chosen, models, methods))
+    splitter = SPLITS.get(split)
+    asked = _arms(chosen, models, methods)
+    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, dataset.kind)
     if not arms:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
+    for seed in unique if splitter.seeded else ():
+        splitter.needed(seed)
     specs: dict[tuple[Arm, int], RunSpec] = {}
     for arm, seed in product(arms, unique):
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
         specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(dataset.name, chosen, split, tuple(specs.values()), tuple(refused))
+    return Plan(dataset.name, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -103,6 +126,11 @@ def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] |
     if methods is not None:
         return _named(chosen, 1, methods)
     return list(chosen.arms)
+
+
+def _controls(arms: Sequence[Arm]) -> list[Arm]:
+    found = [METHODS.get(name) for name in METHODS]
+    return [(model, one.name) for model, method in arms for one in found if one.control_of == method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
@@ -134,13 +162,13 @@ def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
     return [method.name for method in methods if not method.control_of and method.refuses(MODELS.get(model)) is None]
 
 
-def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
+def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refused]]:
     """The arms that can be run, each control after the arm it is paired with, and the others with reasons."""
     arms: dict[Arm, None] = {}
     refused = []
     for arm in asked:
         chain = _with_pairs(arm)
-        reasons = [reason for link in chain if (reason := _why_not(*link))]
+        reasons = [reason for link in chain if (reason := _why_not(*link, kind))]
         if reasons:
             refused.append(Refused("/".join(arm), reasons[0]))
         else:
@@ -148,10 +176,10 @@ def _supported(asked: Iterable[Arm]) -> tuple[list[Arm], list[Refused]]:
     return list(arms), refused
 
 
-def _why_not(model: str, method: str) -> str | None:
+def _why_not(model: str, method: str, kind: Kind) -> str | None:
     found = MODELS.get(model)
-    missing = found.unavailable() if isinstance(found, Estimator) else None
-    return METHODS.get(method).refuses(found) or missing
+    reason = found.refuses(kind) or found.unavailable() if isinstance(found, Estimator) else None
+    return METHODS.get(method).refuses(found) or reason
 
 
 def _with_pairs(arm: Arm) -> list[Arm]:
@@ -172,7 +200,14 @@ def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, 
         "method": method,
         "metric": METRICS.get(dataset.metric),
     }
-    settings = {**_training_overrides(chosen, model), **_method_overrides(chosen, method)}
+    settings = {
+        **_loss(chosen, model, method, kind=dataset.kind),
+        **_training_overrides(chosen, model),
+        **_method_overrides(chosen, method),
+    }
+    resolved = _resolved(f"settings of method {method.name!r}", method.settings, settings)
+    if issubclass(method.settings, TrainSettings):
+        check_loss(str(resolved["loss"]), dataset.kind)
     return RunSpec(
         task=dataset.name,
         split=split,
@@ -184,10 +219,17 @@ def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, 
         featuriser=featuriser.name,
         preset=chosen.name,
         model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
-        settings=_resolved(f"settings of method {method.name!r}", method.settings, settings),
+        settings=resolved,
         versions={name: part.version for name, part in parts.items()},
         control_of=control_of,
     )
+
+
+def _loss(chosen: Preset, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
+    """The preset's loss for this model and kind of task, or the kind's usual one; {} if the method has no choice."""
+    if not issubclass(method.settings, TrainSettings):
+        return {}
+    return {"loss": chosen.losses.get(kind, {}).get(model.name, USUAL_LOSS[kind])}
 
 
 def _training_overrides(chosen: Preset, model: Model) -> Overrides:

@@ -35,7 +35,7 @@ def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], sc
     """Write one row per measured cell, and return the SHA-256 of the file's content.
 
     scored  split name -> (index (n,) into the accepted rows, scores (n, T))
-    Columns: split, mol_id, task (strings), y (float32, 0 or 1), score (float64).
+    Columns: split, mol_id, task (strings), y (float32), score (float64).
     A file left by a run that ended between its predictions and its record is replaced.
     """
     import pyarrow as pa

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pbgraph.errors import unknown_name
 from pbgraph.records import Scalar
+
+if TYPE_CHECKING:
+    from pbgraph.metrics import Kind
 
 Overrides = Mapping[str, Scalar]
 ANY = "*"
@@ -27,7 +31,8 @@ class Preset:
     models   model -> overrides of its config
     training model, or ANY for every other one -> overrides of the settings of every method that trains it
     methods  method -> overrides of its settings, stronger than `training`
-    epochs   "model/method" -> epochs a run is expected to take, for time estimates alone
+    losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one
+    seconds  "model/method" -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     """
 
     name: str
@@ -38,7 +43,17 @@ class Preset:
     models: Mapping[str, Overrides] = field(default_factory=dict)
     training: Mapping[str, Overrides] = field(default_factory=dict)
     methods: Mapping[str, Overrides] = field(default_factory=dict)
-    epochs: Mapping[str, int] = field(default_factory=dict)
+    losses: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question that takes several presets, which are run and shown together, in this order."""
+
+    name: str
+    summary: str
+    presets: tuple[Preset, ...]
 
 
 def preset(name: str) -> Preset:
@@ -52,6 +67,17 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+def study(name: str) -> Study:
+    """The study called `name`; raises UsageError with the nearest name if there is none.
+
+    >>> study("compression").presets[0].arms[0]
+    ('trimnet', 'backprop')
+    """
+    if name not in STUDIES:
+        raise unknown_name("study", name, STUDIES)
+    return STUDIES[name]
+
+
 SMOKE = Preset(
     name="smoke",
     summary="does it work? a few epochs of TrimNet with and without a dendrite, one seed",
@@ -59,7 +85,7 @@ SMOKE = Preset(
     seeds=(68,),
     training={ANY: {"epochs": 2, "patience": 2}},
     methods={"perforated": {"max_dendrites": 1, "max_tries": 1, "cycle_epochs": 2, "dendrite_epochs": 2}},
-    epochs={"trimnet/backprop": 2, "trimnet/perforated": 6},
+    seconds={"trimnet/backprop": 5, "trimnet/perforated": 20},
 )
 
 RECIPE: Overrides = {  # found on validation rows of seeds 0-2 alone; see benchmarks/recipes.md
@@ -98,12 +124,12 @@ DEFAULT = Preset(
         ANY: {**RECIPE, "epochs": 40, "patience": 40},
     },
     methods={"perforated": GROWTH},
-    epochs={
-        "random-forest/fit": 1,
-        "gin/backprop": 60,
-        "trimnet/backprop": 40,
-        "trimnet/perforated": 124,
-        "trimnet/continued": 124,
+    seconds={
+        "random-forest/fit": 30,
+        "gin/backprop": 65,
+        "trimnet/backprop": 90,
+        "trimnet/perforated": 450,
+        "trimnet/continued": 285,
     },
 )
 
@@ -113,14 +139,49 @@ PAPER = Preset(
     arms=DEFAULT.arms,
     seeds=tuple(range(68, 118)),
     featurisers={"trimnet": "trimnet-paper"},
-    training={"trimnet": {"epochs": 200, "patience": 100, "loss": "class-weighted"}},
-    epochs={
-        "random-forest/fit": 1,
-        "gin/backprop": 150,
-        "trimnet/backprop": 150,
-        "trimnet/perforated": 600,
-        "trimnet/continued": 600,
+    training={"trimnet": {"epochs": 200, "patience": 100}},
+    losses={"classification": {"trimnet": "class-weighted"}},
+    seconds={
+        "random-forest/fit": 30,
+        "gin/backprop": 165,
+        "trimnet/backprop": 345,
+        "trimnet/perforated": 2200,
+        "trimnet/continued": 1400,
     },
 )
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (SMOKE, DEFAULT, PAPER)}
+SIZES: Mapping[str, Overrides] = {  # parameters of the plain model -> its shape
+    "1k": {"hidden": 4, "depth": 1, "output_hidden": 16, "dropout": 0.0},
+    "2k": {"hidden": 6, "depth": 1, "output_hidden": 32, "dropout": 0.0},
+    "8k": {"hidden": 12, "depth": 1, "output_hidden": 64, "dropout": 0.0},
+    "25k": {"hidden": 16, "depth": 2, "output_hidden": 256, "dropout": 0.1},
+    "100k": {"hidden": 32, "depth": 3, "output_hidden": 512, "dropout": 0.2},
+}
+
+
+RATES = {"1k": 2e-2, "2k": 2e-2, "8k": 5e-3, "25k": 2e-3, "100k": 2e-3}  # found as RECIPE was, on seeds 0-1
+
+
+def _compression(size: str) -> Preset:
+    return Preset(
+        name=f"compression-{size}",
+        summary=f"TrimNet of about {size} parameters with up to five dendrites, and its controls of the same size",
+        arms=tuple(("trimnet", method) for method in ("backprop", "perforated", "widened", "widened-continued")),
+        seeds=(68, 69, 70),
+        models={"trimnet": {"logits_per_task": 1, **SIZES[size]}},
+        training={"trimnet": {**RECIPE, "learning_rate": RATES[size], "epochs": 40, "patience": 40}},
+        methods={"perforated": {**GROWTH, "max_dendrites": 5, "cycle_epochs": 20, "dendrite_epochs": 8}},
+    )
+
+
+COMPRESSION = Study(
+    name="compression",
+    summary="can a small TrimNet with dendrites do what a large one does? five sizes, each with controls of its size",
+    presets=tuple(_compression(size) for size in SIZES),
+)
+
+STUDIES: Mapping[str, Study] = {study.name: study for study in (COMPRESSION,)}
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (SMOKE, DEFAULT, PAPER, *(preset for study in STUDIES.values() for preset in study.presets))
+}

@@ -5,6 +5,7 @@
     results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
     results/tasks/<task>.json                  how a table of the user's is read, where it is one
     results/models/<task>/<key>/               the trained model, where it was asked for
+    results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -26,7 +27,7 @@ import msgspec
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.files import new_file
 
-SCHEMA = 1
+SCHEMA = 2
 Scalar = str | int | float | bool | None
 
 
@@ -73,7 +74,7 @@ class Epoch:
     """One line of a run's history.
 
     phase       "neuron" or "dendrite"
-    train_loss  mean over batches; valid the selection metric
+    train_loss  mean over batches; valid the selection metric, in its own unit and direction
     dendrites   accepted dendrites per site in the network that was scored
     score       mean normalised candidate score over sites, in the dendrite phase
     """
@@ -89,28 +90,36 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """Scores of one task in one split; None where one class is missing."""
+    """Scores of one task in one split.
 
-    roc_auc: float | None
-    average_precision: float | None
-    positives: int
+    metrics    name -> value of every metric registered for the task's kind; None where it is undefined
+    labelled   measured rows
+    positives  of classification: rows with label 1
+    sd         of regression: standard deviation of the measured targets; None if there is none
+    """
+
+    metrics: Mapping[str, float | None]
     labelled: int
+    positives: int | None = None
+    sd: float | None = None
 
 
 @dataclass(frozen=True)
 class SplitScore:
-    """Scores of one split: per task, and the means over the tasks that are defined."""
+    """Scores of one split: per task, and of each metric the mean over the tasks where it is defined."""
 
     size: int
-    roc_auc: float | None
-    average_precision: float | None
-    undefined: tuple[str, ...]
+    metrics: Mapping[str, float | None]
     tasks: Mapping[str, TaskScore]
+
+    def undefined(self, metric: str) -> tuple[str, ...]:
+        """The tasks that the mean of this metric leaves out."""
+        return tuple(name for name, task in self.tasks.items() if task.metrics.get(metric) is None)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How the reported network was chosen, and what validation score it had."""
+    """How the reported network was chosen, and what the selection metric was on validation rows."""
 
     rule: str
     epoch: int
@@ -170,6 +179,7 @@ class RunRecord:
     """The outcome of one run. status is "finished" or "failed"; a failed run has an error and no scores.
 
     scores       "valid" and "test" -> SplitScore
+    metrics      name -> version of what they were scored by
     predictions  file name and SHA-256 of its content
     written_digest  `digest` when the record was written, by which an edit is noticed
     """
@@ -180,6 +190,7 @@ class RunRecord:
     error: str | None = None
     selection: Selection | None = None
     scores: Mapping[str, SplitScore] = field(default_factory=dict)
+    metrics: Mapping[str, int] = field(default_factory=dict)
     cost: Cost | None = None
     history: tuple[Epoch, ...] = ()
     predictions: str | None = None
@@ -203,6 +214,7 @@ class RunRecord:
                     self.status,
                     self.selection,
                     self.scores,
+                    self.metrics,
                     cost,
                     self.history,
                     self.predictions_sha256,
@@ -210,6 +222,13 @@ class RunRecord:
                 )
             )
         )
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    """What every schema's records have in common."""
+
+    schema: int
 
 
 def canonical_json(value: Any) -> bytes:
@@ -243,6 +262,10 @@ class ResultsFolder:
     def model_path(self, spec: RunSpec) -> Path:
         """The folder of the trained model."""
         return self.root / "models" / spec.task / spec.key
+
+    def dendrites_path(self, spec: RunSpec) -> Path:
+        """Where it is written what dendrites learnt."""
+        return self.root / "dendrites" / spec.task / f"{spec.key}.json"
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Where a run in progress saves its state."""
@@ -313,12 +336,17 @@ def read_record(path: Path) -> RunRecord:
 
     Raises DataError if the file is not a record of this schema, was edited, or does not belong to its name.
     """
+    content = path.read_bytes()
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+        schema = msgspec.json.decode(content, type=_Versioned).schema
+        if schema != SCHEMA:
+            raise DataError(
+                f"{path} has record schema {schema}, this version reads {SCHEMA}; "
+                "move it away to have the run done again"
+            )
+        record = msgspec.json.decode(content, type=RunRecord)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise DataError(f"{path} is not a run record: {error}; move it away to have the run done again") from error
-    if record.schema != SCHEMA:
-        raise DataError(f"{path} has record schema {record.schema}, this version reads {SCHEMA}")
     if record.key != path.name.split(".", 1)[0] or record.written_digest not in (None, record.digest()):
         raise DataError(f"{path} was edited or renamed; restore it, or move it away to have the run done again")
     return replace(record, written_digest=None)

@@ -21,9 +21,10 @@ from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
+from pbgraph.insight import DIGEST, write_insight
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
-from pbgraph.metrics import METRICS, Metric, mean_over_tasks, split_score
+from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
 from pbgraph.models.base import MODELS
 from pbgraph.predictions import write_predictions
 from pbgraph.provenance import provenance, source_tree
@@ -120,7 +121,8 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     source_tree()  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
     torch.use_deterministic_algorithms(True)
-    data = prepare(spec, folders)
+    data, metric = prepare(spec, folders), METRICS.get(spec.metric)
+    metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
         fitted = METHODS.get(spec.method).fit(_fit_task(spec, data, folders, device, report))
         predictions = {
@@ -128,19 +130,25 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
     tasks = dataset_of(spec.task, ResultsFolder(folders.results)).tasks
-    scores = {name: split_score(data.store.y[index], score, tasks) for name, (index, score) in predictions.items()}
-    path = ResultsFolder(folders.results).predictions_path(spec)
+    scores = {
+        name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
+    }
+    results = ResultsFolder(folders.results)
+    path, details = results.predictions_path(spec), fitted.details
+    if fitted.dendrites is not None:
+        details = {**details, DIGEST: write_insight(results.dendrites_path(spec), fitted.dendrites)}
     return RunRecord(
         spec=spec,
         status="finished",
         provenance=_provenance(spec, data, device),
-        selection=fitted.selection,
+        selection=replace(fitted.selection, score=_in_own_direction(metric, fitted.selection.score)),
         scores=scores,
+        metrics={one.name: one.version for one in metrics},
         cost=_cost(fitted, time.monotonic() - started),
-        history=fitted.history,
+        history=tuple(replace(line, valid=_in_own_direction(metric, line.valid)) for line in fitted.history),
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
-        details=fitted.details,
+        details=details,
     )
 
 
@@ -169,10 +177,11 @@ def _fit_task(
         valid=_on(data.store.select(data.split.valid), device),
         seed=spec.seed,
         metric=_to_be_maximised(metric),
+        kind=metric.kind,
         device=device,
         paired=_paired(spec, folders),
         checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
-        report=report,
+        report=lambda news: report(replace(news, best=_in_own_direction(metric, news.best))),
     )
 
 
@@ -184,6 +193,11 @@ def _to_be_maximised(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float
         return mean if mean is None or metric.larger_is_better else -mean
 
     return score
+
+
+def _in_own_direction(metric: Metric, score: float | None) -> float | None:
+    """A score that was to be maximised as the metric itself has it."""
+    return score if score is None or metric.larger_is_better else -score
 
 
 def _paired(spec: RunSpec, folders: Folders) -> RunRecord | None:

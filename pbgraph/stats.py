@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pbgraph.metrics import Metric
+
 if TYPE_CHECKING:
     from pbgraph.predictions import Predicted
 
-RELEVANT = 0.01  # ROC-AUC; the smallest difference that matters in practice, declared before any run
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
@@ -32,6 +34,14 @@ class Interval:
 
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How a difference of a metric is judged: the smallest that matters in practice, and which sign is a gain."""
+
+    relevant: float
+    larger_is_better: bool
 
 
 @dataclass(frozen=True)
@@ -81,68 +91,61 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
 
 
-def verdict(interval: Interval | None, p: float | None, *, a: str, b: str) -> str:
-    """What an interval and the adjusted p-value allow to say, in words.
+def verdict(interval: Interval | None, p: float | None, *, a: str, b: str, by: Yardstick) -> str:
+    """What an interval of a - b and the adjusted p-value allow to say, in words.
 
-    >>> verdict(Interval(-0.004, 0.006), 0.8, a="A", b="B")
+    >>> verdict(Interval(-0.004, 0.006), 0.8, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
     'equivalent: the difference is below 0.01'
     """
     if interval is None or p is None:
         return "one seed: no interval, no verdict"
-    if interval.low > -RELEVANT and interval.high < RELEVANT:
-        return f"equivalent: the difference is below {RELEVANT}"
+    if interval.low > -by.relevant and interval.high < by.relevant:
+        return f"equivalent: the difference is below {by.relevant}"
     if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:
         return "not distinguishable"
-    better, gain = (a, interval.low) if interval.low > 0 else (b, -interval.high)
-    return f"{better} is better, by more than {RELEVANT}" if gain > RELEVANT else f"{better} is better"
+    larger, gain = (a, interval.low) if interval.low > 0 else (b, -interval.high)
+    better = larger if by.larger_is_better else (b if larger == a else a)
+    return f"{better} is better, by more than {by.relevant}" if gain > by.relevant else f"{better} is better"
 
 
-def hierarchical_bootstrap(seeds: Sequence[Predicted], *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """Percentile interval of the mean difference a - b in mean ROC-AUC over tasks: seeds are resampled, and molecules.
+def hierarchical_bootstrap(
+    seeds: Sequence[Predicted], metric: Metric, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
-    A task whose resampled rows hold one class alone is left out of that resample's mean.
+    Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
+    resample's mean.
     seed  of the resampling, so that the same predictions give the same interval
     Raises ValueError without a seed.
     """
     if not seeds:
         raise ValueError("no seed to resample")
     random = np.random.default_rng(seed)
-    by_molecule = np.stack([_molecule_bootstrap(one, resamples, random) for one in seeds])  # seeds x resamples
+    by_molecule = np.stack([_molecule_bootstrap(one, metric, resamples, random) for one in seeds])  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
     column = random.integers(resamples, size=drawn.shape)
     low, high = np.quantile(by_molecule[drawn, column].mean(0), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 
-def _molecule_bootstrap(rows: Predicted, resamples: int, random: np.random.Generator) -> np.ndarray:
-    """(resamples,): difference in mean ROC-AUC on rows drawn with replacement, the same rows for both arms."""
+def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
+    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms."""
+    weighted = metric.weighted or partial(_repeated, metric)
     n, tasks = rows.y.shape
     weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     differences = np.empty((tasks, resamples))
     for task in range(tasks):
         measured = ~np.isnan(rows.y[:, task])
         y, w = rows.y[measured, task], weights[:, measured]
-        differences[task] = weighted_roc_auc(y, rows.a[measured, task], w) - weighted_roc_auc(
-            y, rows.b[measured, task], w
-        )
+        differences[task] = weighted(y, rows.a[measured, task], w) - weighted(y, rows.b[measured, task], w)
     defined = ~np.isnan(differences)
     total = np.where(defined, differences, 0.0).sum(0)
     mean: np.ndarray = total / np.maximum(defined.sum(0), 1)
     return mean
 
 
-def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """ROC-AUC under many weightings of the rows at once; ties count one half.
-
-    y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
-    """
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
-    positive = y[order] > 0.5
-    sorted_weights = weights[:, order]
-    positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)  # m x distinct scores
-    negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    pairs = positives.sum(1) * negatives.sum(1)
-    area: np.ndarray = np.divide((positives * below).sum(1), pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return area
+def _repeated(metric: Metric, y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(m,): the metric of rows of which each is there as often as its weight says; NaN where it is undefined."""
+    counts = weights.astype(np.int64)
+    values = [metric.score(np.repeat(y, count), np.repeat(score, count)) for count in counts]
+    return np.array([np.nan if value is None else value for value in values])

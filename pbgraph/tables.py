@@ -1,22 +1,21 @@
 """Records -> rows -> Markdown, CSV or JSON. Works from records alone; needs neither torch nor the data.
 
-A table belongs to one protocol: data, accepted rows, split, metric and preset, and for every arm one set of versions
-and settings. Records that differ in one of these are refused, not averaged. Every declared seed of every arm has its
-place: a missing run is named, a failed one is a line that says why.
+A table belongs to one `Protocol`. Every declared seed of every arm has its place: a missing run is named, a failed one
+is a line that says why.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from statistics import fmean, stdev
-from typing import Any
 
 from pbgraph.errors import UsageError
-from pbgraph.records import Provenance, RunRecord, RunSpec, SplitScore, canonical_json, sha256
-from pbgraph.stats import Interval, holm, paired_difference, verdict
+from pbgraph.metrics import METRICS
+from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, protocol_of
+from pbgraph.records import Provenance, RunRecord
+from pbgraph.stats import Interval, Yardstick, holm, paired_difference, verdict
 
 PLAIN = "backprop"  # the method of the plain model
 
@@ -31,7 +30,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The paired difference a - b in test score over the seeds that both arms finished.
+    """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
     p         two-sided, of the corrected resampled t test
     p_holm    adjusted for all comparisons of the table
@@ -54,7 +53,9 @@ class Row:
     """One arm.
 
     seeds    finished; missing: never run; failed: seed -> error
-    test     seed -> test ROC-AUC, where it is defined
+    test     seed -> selection metric on test rows, where it is defined
+    metrics  of the test rows, in the order of the table; valid: the selection metric of the validation rows
+    undefined  task -> runs in which the selection metric was undefined for it
     """
 
     model: str
@@ -63,8 +64,7 @@ class Row:
     missing: tuple[int, ...]
     failed: Mapping[int, str]
     test: Mapping[int, float]
-    roc_auc: Statistic | None
-    average_precision: Statistic | None
+    metrics: Mapping[str, Statistic | None]
     valid: Statistic | None
     parameters: float | None
     epochs: float | None
@@ -78,31 +78,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """What all records of a table share; `id` is a hash of it. features: featuriser with version -> models."""
-
-    task: str
-    split: str
-    metric: str
-    preset: str
-    seeds: tuple[int, ...]
-    selection: str
-    data_sha256: str
-    rows: int
-    rejected: int
-    rows_sha256: str
-    features: Mapping[str, tuple[str, ...]]
-
-    @property
-    def id(self) -> str:
-        """First 12 hex digits of the SHA-256 of all fields."""
-        return sha256(canonical_json(self))[:12]
-
-
-@dataclass(frozen=True)
 class Table:
     """Rows in the order of the plan, and comparisons.
 
+    metrics   what is shown: the selection metric, then the others that all runs were scored by
+    yardstick by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
     """
@@ -110,6 +90,8 @@ class Table:
     protocol: Protocol
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
+    metrics: tuple[str, ...]
+    yardstick: Yardstick
     commits: Mapping[str, int]
     software: Mapping[str, int]
 
@@ -133,16 +115,40 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         raise UsageError(
             "no finished run to show; run the benchmark first, or name another --preset, --split or --results"
         )
-    _check_one_protocol(mine, finished)
-    origins = [record.provenance for record in finished]
-    rows = tuple(_row(arm, [record for record in mine if record.spec.arm == arm], seeds) for arm in arms)
+    check_one_protocol(mine, finished)
+    origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
+    by_arm = [[record for record in mine if record.spec.arm == arm] for arm in arms]
+    compared = [compare(finished, a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
     return Table(
-        protocol=_protocol(finished, seeds),
-        rows=rows,
-        comparisons=_adjusted([compare(finished, a, b, seeds=seeds) for a, b in _pairs(finished, arms)]),
+        protocol=protocol_of(finished, seeds),
+        rows=tuple(_row(arm, same, seeds, metrics=metrics) for arm, same in zip(arms, by_arm, strict=True)),
+        comparisons=_adjusted(compared, yardstick),
+        metrics=metrics,
+        yardstick=yardstick,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
     )
+
+
+def yardstick_of(finished: Sequence[RunRecord]) -> Yardstick:
+    """By which differences between these runs are judged: what their selection metric declares as relevant.
+
+    Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
+    and the product is rounded to two digits. Raises UsageError if the metric is not registered.
+    """
+    metric = METRICS.get(finished[0].spec.metric)
+    if not metric.in_target_units:
+        return Yardstick(metric.relevant, metric.larger_is_better)
+    tests = [record.scores["test"] for record in _by_seed(finished).values()]
+    deviations = [task.sd for test in tests for task in test.tasks.values() if task.sd is not None]
+    return Yardstick(float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}"), metric.larger_is_better)
+
+
+def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
+    """The selection metric, then by name the others that every run was scored by, in the same version."""
+    first = finished[0].spec.metric
+    shared = set.intersection(*(set(record.metrics.items()) for record in finished))
+    return (first, *sorted({name for name, _ in shared} - {first}))
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
@@ -157,19 +163,21 @@ def _software(origin: Provenance) -> str:
 def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int]) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
+    records  of one protocol, whose yardstick judges the difference
     Raises UsageError if they share no finished seed.
     """
-    by_arm = {arm: _by_seed(record for record in records if record.spec.arm == arm) for arm in (a, b)}
+    finished = [record for record in records if record.status == "finished"]
+    by_arm = {arm: _by_seed(record for record in finished if record.spec.arm == arm) for arm in (a, b)}
     shared = [s for s in seeds if _test(by_arm[a].get(s)) is not None and _test(by_arm[b].get(s)) is not None]
     if not shared:
         raise UsageError(f"{a} and {b} share no finished seed among {', '.join(map(str, seeds))}; run both first")
-    _check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
-    scores = {arm: [_test(by_arm[arm][seed]) or 0.0 for seed in shared] for arm in (a, b)}
+    check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
+    scores = {arm: [_or_zero(_test(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     found = paired_difference(scores[a], scores[b], test_share=_test_share([by_arm[a][seed] for seed in shared]))
     complete = len(shared) == len(seeds)
-    words = (
-        verdict(found.interval, found.p, a=a, b=b) if complete else f"incomplete: {len(shared)} of {len(seeds)} seeds"
-    )
+    words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
+    if complete:
+        words = verdict(found.interval, found.p, a=a, b=b, by=yardstick_of(finished))
     return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words)
 
 
@@ -191,24 +199,25 @@ def _shares_a_seed(finished: Sequence[RunRecord], a: str, b: str) -> bool:
     return bool(scored[0] & scored[1])
 
 
-def _adjusted(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+def _adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:
     """With Holm's correction over all of them, and verdicts by the corrected p-values."""
     tested = [one for one in comparisons if one.p is not None]
     p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
-    return tuple(_with_p(one, p_holm.get(id(one))) for one in comparisons)
+    return tuple(_with_p(one, p_holm.get(id(one)), yardstick) for one in comparisons)
 
 
-def _with_p(one: Comparison, p_holm: float | None) -> Comparison:
-    words = verdict(one.interval, p_holm, a=one.a, b=one.b) if one.complete else one.verdict
+def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
+    words = verdict(one.interval, p_holm, a=one.a, b=one.b, by=yardstick) if one.complete else one.verdict
     return replace(one, p_holm=p_holm, verdict=words)
 
 
-def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int]) -> Row:
+def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
     finished = _by_seed(record for record in records if record.status == "finished")
     failed = {record.spec.seed: record.error or "" for record in records if record.status == "failed"}
     done = [finished[seed] for seed in seeds if seed in finished]
     tests = [record.scores["test"] for record in done]
-    undefined = [name for score in tests for name in score.undefined]
+    selects = metrics[0]
+    undefined = [name for score in tests for name in score.undefined(selects)]
     model, method = arm.split("/")
     return Row(
         model=model,
@@ -217,9 +226,8 @@ def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int]) -> Row:
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
         test={record.spec.seed: score for record in done if (score := _test(record)) is not None},
-        roc_auc=_statistic(tests, lambda score: score.roc_auc),
-        average_precision=_statistic(tests, lambda score: score.average_precision),
-        valid=_statistic([record.scores["valid"] for record in done], lambda score: score.roc_auc),
+        metrics={name: _statistic([score.metrics.get(name) for score in tests]) for name in metrics},
+        valid=_statistic([record.scores["valid"].metrics.get(selects) for record in done]),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
         epochs=_mean([record.cost.epochs for record in done if record.cost]),
         seconds=_mean([record.cost.seconds for record in done if record.cost]),
@@ -232,16 +240,18 @@ def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
 
 
 def _test(record: RunRecord | None) -> float | None:
-    return None if record is None or record.status != "finished" else record.scores["test"].roc_auc
+    """The selection metric on the test rows; None for a run that is not finished, or where it is undefined."""
+    if record is None or record.status != "finished":
+        return None
+    return record.scores["test"].metrics.get(record.spec.metric)
 
 
 def _test_share(records: Sequence[RunRecord]) -> float:
-    """n_test / n_train, or 0 if all these runs share one training set."""
+    """Test rows / training rows (validation not counted) over all these runs, or 0 if they share one training set."""
     if len({record.provenance.split_sha256 for record in records}) == 1 and len(records) > 1:
         return 0.0
-    record = records[0]
-    test, valid = record.scores["test"].size, record.scores["valid"].size
-    accepted = record.provenance.rows - len(record.provenance.rejected)
+    test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
+    accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)
     return test / (accepted - test - valid)
 
 
@@ -249,77 +259,12 @@ def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def _statistic(scores: Sequence[SplitScore], value: Callable[[SplitScore], float | None]) -> Statistic | None:
-    defined = [found for score in scores if (found := value(score)) is not None]
+def _or_zero(value: float | None) -> float:
+    return 0.0 if value is None else value
+
+
+def _statistic(values: Sequence[float | None]) -> Statistic | None:
+    defined = [value for value in values if value is not None]
     if not defined:
         return None
     return Statistic(fmean(defined), stdev(defined) if len(defined) > 1 else None)
-
-
-def _protocol(finished: Sequence[RunRecord], seeds: Sequence[int]) -> Protocol:
-    spec, origin = finished[0].spec, finished[0].provenance
-    by_featuriser = sorted({(record.provenance.featuriser, record.spec.model) for record in finished})
-    return Protocol(
-        task=f"{spec.task} v{spec.versions['task']}",
-        split=f"{spec.split} v{spec.versions['split']}",
-        metric=f"{spec.metric} v{spec.versions['metric']}",
-        preset=spec.preset,
-        seeds=tuple(seeds),
-        selection="validation selects, test is scored once",
-        data_sha256=origin.data_sha256,
-        rows=origin.rows,
-        rejected=len(origin.rejected),
-        rows_sha256=origin.rows_sha256,
-        features={
-            name: tuple(model for _, model in group) for name, group in groupby(by_featuriser, key=lambda pair: pair[0])
-        },
-    )
-
-
-def arm_identity(spec: RunSpec) -> dict[str, Any]:
-    """What all runs of one arm must share: all of the spec but its seeds and its pair."""
-    left_out = {"seed", "split_seed", "control_of"}
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__ if name not in left_out}
-
-
-def _check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecord]) -> None:
-    for arm in dict.fromkeys(record.spec.arm for record in records):
-        same = [record for record in records if record.spec.arm == arm]
-        _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
-    _check_equal("these runs", finished, _common)
-    _check_same_split(finished)
-
-
-def _common(record: RunRecord) -> dict[str, Any]:
-    spec, origin = record.spec, record.provenance
-    versions = {name: spec.versions.get(name) for name in ("task", "split", "metric")}
-    fields = {name: getattr(spec, name) for name in ("task", "split", "metric", "preset")}
-    return {**fields, "versions": versions, "data": origin.data_sha256, "accepted rows": origin.rows_sha256}
-
-
-def _check_same_split(records: Sequence[RunRecord]) -> None:
-    by_seed = sorted(records, key=lambda record: record.spec.seed)
-    for seed, same in groupby(by_seed, key=lambda record: record.spec.seed):
-        _check_equal(f"runs of seed {seed}", list(same), lambda record: {"split": record.provenance.split_sha256})
-
-
-def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRecord], dict[str, Any]]) -> None:
-    """Raises UsageError, naming what differs and two records that do."""
-    first, mine = records[0], facts(records[0])
-    for other in records[1:]:
-        theirs = facts(other)
-        differing = [name for name in mine if mine[name] != theirs[name]]
-        if differing:
-            details = "; ".join(f"{name}: {_difference(mine[name], theirs[name])}" for name in differing)
-            raise UsageError(
-                f"{what} do not share one protocol, so no table mixes them: records {first.key} and {other.key} differ "
-                f"in {details}. Move those that are not wanted to another folder, or narrow the table with --preset, "
-                "--split, --models, --methods or --seeds"
-            )
-
-
-def _difference(a: Any, b: Any) -> str:
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        names = [name for name in {**a, **b} if a.get(name) != b.get(name)]
-        return ", ".join(f"{name} {a.get(name)} / {b.get(name)}" for name in names)
-    return f"{a} / {b}"

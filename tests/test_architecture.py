@@ -20,6 +20,7 @@ TOP_TO_BOTTOM = (
     "figures",
     "formats",
     "tables",
+    "protocol",
     "stats",
     "engines",
     "runner",
@@ -31,13 +32,14 @@ TOP_TO_BOTTOM = (
     "dendrites",
     "models",
     "ops",
-    "metrics",
     "splits",
     "datasets",
     "features",
     "graph",
     "memory",
     "checkpoint",
+    "insight",
+    "metrics",
     "records",
     "streams",
     "files",
@@ -82,7 +84,7 @@ def test_dendrites_know_nothing_of_chemistry():
         assert not [name for name in imports(path) if name.startswith(KNOWS_NOTHING_OF_CHEMISTRY)], path
 
 
-@pytest.mark.parametrize("module", ["bench", "tables", "stats", "formats", "figures"])
+@pytest.mark.parametrize("module", ["bench", "tables", "stats", "formats", "figures", "insight"])
 def test_what_reads_records_needs_no_torch(module):
     code = f"import sys, pbgraph.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from made_records import history, make_failure, make_record
+from made_records import history, make_failure, make_record, make_regression_record
 from pbgraph.errors import UsageError
-from pbgraph.figures import arrivals, dendrite_phases, draw_learning_curves
+from pbgraph.figures import arrivals, axis_limits, dendrite_phases, draw_learning_curves
 
 GROWN = history(
     *"nnddnddn".replace("n", "neuron ").replace("d", "dendrite ").split(), dendrites=(0, 0, 0, 0, 1, 1, 1, 2)
@@ -40,3 +40,8 @@ def test_an_unknown_format_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"):
         draw_learning_curves([make_record("trimnet/backprop", 1, 0.8)], tmp_path / "a.doc", seeds=(1,))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_axis_shows_the_side_of_the_best_score_on_which_curves_come_in():
+    assert axis_limits([make_record("trimnet/backprop", 1, 0.8)]) == pytest.approx((0.71 - 0.1, 0.71 + 0.01))
+    assert axis_limits([make_regression_record("trimnet/backprop", 1, 0.8)]) == pytest.approx((0.7 - 0.1, 0.7 + 1.0))

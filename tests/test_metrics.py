@@ -4,9 +4,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
-from pbgraph.metrics import METRICS, ROC_AUC, average_precision, mean_over_tasks, roc_auc, split_score
+from pbgraph.metrics import (
+    MAE,
+    METRICS,
+    RMSE,
+    ROC_AUC,
+    average_precision,
+    label_of,
+    mae,
+    mean_over_tasks,
+    metrics_of,
+    r2,
+    rmse,
+    roc_auc,
+    split_score,
+)
 
 ROWS = st.lists(st.tuples(st.sampled_from([0.0, 1.0, np.nan]), st.integers(-4, 4)), min_size=1, max_size=40)
 PAIRS = [(roc_auc, roc_auc_score), (average_precision, average_precision_score)]
@@ -56,11 +76,60 @@ def test_means_are_over_tasks_never_pooled():
 
 def test_a_task_with_one_class_is_named_and_left_out():
     y = np.array([[0.0, 1.0, np.nan], [1.0, 1.0, np.nan]])
-    found = split_score(y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]), ["a", "b", "c"])
-    assert (found.roc_auc, found.average_precision, found.undefined) == (1.0, 1.0, ("b", "c"))
+    found = split_score(y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]), ["a", "b", "c"], metrics_of("classification"))
+    assert found.metrics == {"roc_auc": 1.0, "average_precision": 1.0}
+    assert found.undefined("roc_auc") == ("b", "c")
     assert (found.tasks["b"].positives, found.tasks["b"].labelled, found.tasks["c"].labelled) == (2, 2, 0)
     assert mean_over_tasks(ROC_AUC, y[:, 1:], y[:, 1:]) is None
 
 
-def test_metrics_are_registered():
+VALUES = st.lists(
+    st.tuples(st.one_of(st.just(np.nan), st.integers(-50, 50).map(float)), st.floats(-50, 50)), min_size=1, max_size=40
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(rmse, root_mean_squared_error), (mae, mean_absolute_error), (r2, r2_score)]
+)
+@given(VALUES)
+def test_errors_agree_with_scikit_learn_with_blanks(ours, theirs, rows):
+    y, score = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    measured = ~np.isnan(y)
+    if len(set(y[measured])) < (2 if ours is r2 else 1):
+        assert ours(y, score) is None
+    else:
+        assert ours(y, score) == pytest.approx(theirs(y[measured], score[measured]), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", [RMSE, MAE], ids=lambda metric: metric.name)
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=20), st.integers(0, 2**31))
+def test_weighted_errors_count_rows_as_often_as_their_weight(metric, rows, seed):
+    y, score = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    weights = np.random.default_rng(seed).integers(0, 3, (5, len(y)))
+    for ours, counts in zip(metric.weighted(y, score, weights.astype(float)), weights, strict=True):
+        repeated = metric.score(np.repeat(y, counts), np.repeat(score, counts))
+        assert np.isnan(ours) if repeated is None else ours == pytest.approx(repeated, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("score", [rmse, mae, r2])
+def test_errors_refuse_what_scores_refuse(score):
+    with pytest.raises(ValueError, match="1 of 2 measured rows have the score NaN"):
+        score(np.array([0.0, 1.0]), np.array([0.5, np.nan]))
+    with pytest.raises(ValueError, match="expected one equal length"):
+        score(np.zeros(2), np.zeros(3))
+
+
+def test_regression_tasks_are_scored_by_every_metric_of_their_kind():
+    y = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, np.nan]])
+    found = split_score(y, y + 1, ["a", "b", "c"], metrics_of("regression"))
+    assert found.metrics == {"mae": 1.0, "r2": 0.0, "rmse": 1.0}
+    assert (found.undefined("rmse"), found.undefined("r2")) == (("c",), ("b", "c"))
+    assert (found.tasks["a"].sd, found.tasks["a"].labelled, found.tasks["a"].positives) == (1.0, 2, None)
+    assert (found.tasks["c"].sd, found.tasks["c"].labelled) == (None, 0)
+
+
+def test_metrics_are_registered_with_their_kind():
     assert METRICS.get("roc_auc") is ROC_AUC
+    assert [metric.name for metric in metrics_of("classification")] == ["average_precision", "roc_auc"]
+    assert [metric.name for metric in metrics_of("regression")] == ["mae", "r2", "rmse"]
+    assert (label_of("rmse"), label_of("of-nobody")) == ("RMSE", "of-nobody")

@@ -115,6 +115,26 @@ def test_nothing_is_written_before_a_run(tmp_path, capsys):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(("option", "split"), [("--split-column", "predefined"), ("--time-column", "time")])
+def test_a_column_can_give_the_split(option, split, tmp_path, capsys):
+    table = lines()
+    for row, cells in enumerate(table[1:]):
+        cells[4] = f"{1990 + row % 30}" if split == "time" else ["train", "valid", "test"][max(row - 90, 0) // 15]
+    assert train(tmp_path, option, "logP", "--dry-run", table=write(tmp_path, table)) == 0
+    assert f"split {split}: 1 runs" in capsys.readouterr().out
+    table[3][4] = "tset"
+    assert train(tmp_path, option, "logP", table=write(tmp_path, table)) == 3
+    assert "row 2 (M2): 'tset'" in capsys.readouterr().err
+
+
+def test_numbers_are_learnt_as_numbers(tmp_path, capsys):
+    words = ("--smiles", "SMILES", "--targets", "logP", *QUICK, "--results", tmp_path / "results")
+    assert call("train", write(tmp_path), *words) == 0
+    said = capsys.readouterr()
+    assert "regression of logP" in said.err
+    assert "test RMSE" in said.out
+
+
 @pytest.mark.parametrize(
     ("table", "options", "code", "words"),
     [
@@ -122,7 +142,7 @@ def test_nothing_is_written_before_a_run(tmp_path, capsys):
         (lines(), ["--kind", "clasification"], 2, "did you mean 'classification'?"),
         (lines(), ["--split", "scafold"], 2, "did you mean 'scaffold'?"),
         (lines(), ["--results-folder", "x"], 2, "unrecognized arguments"),
-        (lines()[:6], [], 3, "5 molecules are too few for split random, seed 68, which leaves none for valid"),
+        (lines()[:6], [], 2, "leaves no molecule for validation: of 5 molecules 4 for training"),
         (with_column("toxic", ["1"] * 120), [], 3, "all 120 labels of column 'toxic' are 1"),
         (with_cell(9, "toxic", "?"), [], 3, "line 10 ('?')"),
         ([lines()[0]], [], 3, "no rows under it"),

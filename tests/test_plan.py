@@ -8,8 +8,8 @@ from pbgraph import plan as planning
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plan import plan
-from pbgraph.presets import PRESETS, Preset, preset
+from pbgraph.plan import plan, plan_study
+from pbgraph.presets import PRESETS, STUDIES, Preset, preset, study
 from pbgraph.splits import SPLITS
 
 
@@ -26,7 +26,7 @@ def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     for spec in made.specs:
         assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
         assert METHODS.get(spec.method).settings(**spec.settings)
-    assert set(preset(name).epochs) <= set(made.arms)
+    assert set(preset(name).seconds) <= set(made.arms)
 
 
 def test_presets_are_the_declared_ones():
@@ -76,7 +76,7 @@ def test_all_is_every_registered_name():
     everything = plan("tox21", "smoke", models=["all"])
     listed = [*everything.arms, *(refused.arm for refused in everything.refused)]
     assert {arm.split("/")[0] for arm in listed} == set(MODELS.names())
-    assert {refused.arm for refused in everything.refused} <= {"xgboost/fit"}
+    assert {refused.arm for refused in everything.refused} <= {"ridge/fit", "xgboost/fit"}
 
 
 def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
@@ -164,3 +164,46 @@ def test_a_control_that_grows_has_the_settings_of_its_pair():
     assert settings["gd-dendrites"]["max_dendrites"] == 1
     assert "max_dendrites" not in settings["widened"]
     assert {spec.control_of for spec in made.specs[1:]} == {made.specs[0].key}
+
+
+def test_controls_of_every_planned_method_are_added_with_their_pair():
+    made = plan("tox21", "smoke", models=["trimnet"], controls=True)
+    controls = {name for name in METHODS if METHODS.get(name).control_of == "perforated"}
+    assert {arm.split("/")[1] for arm in made.arms} == {"backprop", "perforated"} | controls
+    perforated = next(spec.key for spec in made.specs if spec.method == "perforated")
+    assert {spec.control_of for spec in made.specs if spec.method in controls} == {perforated}
+    assert arms("smoke", models=["random-forest"], controls=True) == ["random-forest/fit"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_its_presets_one_after_the_other(name):
+    made = plan_study("tox21", name, seeds=[1])
+    parts = [plan("tox21", one.name, seeds=[1]) for one in study(name).presets]
+    assert made.specs == tuple(spec for part in parts for spec in part.specs)
+    assert len({spec.key for spec in made.specs}) == len(made.specs)
+    with pytest.raises(UsageError, match="compression"):
+        plan_study("tox21", "compresion")
+
+
+def test_the_loss_follows_the_kind_of_the_tasks():
+    def losses(task, name):
+        return {spec.model: spec.settings["loss"] for spec in plan(task, name).specs if "loss" in spec.settings}
+
+    assert losses("tox21", "paper") == {"gin": "plain", "trimnet": "class-weighted"}
+    assert losses("esol", "paper") == {"gin": "squared-error", "trimnet": "squared-error"}
+
+
+def test_a_preset_with_a_loss_for_other_tasks_is_refused(monkeypatch):
+    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
+    monkeypatch.setattr(planning, "preset", lambda _: wrong)
+    with pytest.raises(UsageError, match="'class-weighted' is for classification, and these are regression tasks"):
+        plan("esol", "wrong")
+    assert plan("tox21", "wrong").specs[0].settings["loss"] == "class-weighted"
+
+
+def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():
+    def refused(task, model):
+        return [one.reason for one in plan(task, "smoke", models=["gin", model], methods=["fit", "backprop"]).refused]
+
+    assert "it is for classification, not for regression tasks" in refused("esol", "logistic-regression")
+    assert "it is for regression, not for classification tasks" in refused("tox21", "ridge")

@@ -56,7 +56,7 @@ RECORD = RunRecord(
     status="finished",
     provenance=PROVENANCE,
     selection=Selection("best", 3, 0.8),
-    scores={"test": SplitScore(10, 0.8, None, ("a",), {"a": TaskScore(None, None, 0, 10)})},
+    scores={"test": SplitScore(10, {"roc_auc": 0.8}, {"a": TaskScore({"roc_auc": None}, 10, positives=0)})},
     cost=Cost(100, 5, 1.5, 10**8, 1),
     history=(Epoch(0, "neuron", 0, 0.5, 0.7, 1e-3),),
     predictions_sha256="p" * 64,
@@ -178,3 +178,10 @@ def test_a_name_that_no_run_gives_is_refused(tmp_path):
     path.with_name("abc.failed-old.json").write_text("{}")
     with pytest.raises(DataError, match="not named as a record"):
         folder.records(RECORD.spec.task)
+
+
+def test_records_of_an_earlier_schema_are_refused_by_its_number(tmp_path):
+    path = tmp_path / f"{SPEC.key}.json"
+    path.write_text('{"schema": 1, "scores": {"test": {"roc_auc": 0.8}}}')
+    with pytest.raises(DataError, match="record schema 1, this version reads 2; move it away"):
+        read_record(path)

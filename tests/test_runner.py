@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pbgraph.insight import read_insight
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 from toy_plugin import install
 
@@ -102,6 +103,8 @@ def test_a_record_says_all_that_a_reader_needs(undisturbed):
     assert sum(record.scores[split].tasks["b"].labelled for split in ("valid", "test")) < 48
     path = results / "predictions" / "toy" / record.predictions
     assert sha256(path.read_bytes()) == record.predictions_sha256
+    learnt = read_insight(ResultsFolder(results), record)
+    assert all(site.rows >= 24 and site.dendrites for site in learnt.sites.values())
     rows = pq.read_table(path).to_pylist()
     assert {row["split"] for row in rows} == {"valid", "test"}
     assert all(np.isfinite(row["score"]) and row["y"] in (0.0, 1.0) for row in rows)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
-from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.metrics import R2, RMSE, ROC_AUC, mean_over_tasks, weighted_roc_auc
 from pbgraph.predictions import Predicted
-from pbgraph.stats import Interval, hierarchical_bootstrap, holm, paired_difference, verdict, weighted_roc_auc
+from pbgraph.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)
 
@@ -68,7 +70,19 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
     ],
 )
 def test_verdicts(interval, p, words):
-    assert verdict(interval, p, a="A", b="B") == words
+    assert verdict(interval, p, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (Interval(0.011, 0.02), "B is better, by more than 0.01"),
+        (Interval(-0.02, -0.002), "A is better"),
+        (Interval(-0.002, 0.003), "equivalent: the difference is below 0.01"),
+    ],
+)
+def test_verdicts_where_smaller_is_better(interval, words):
+    assert verdict(interval, 0.001, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
 
 
 @settings(deadline=None)
@@ -97,17 +111,42 @@ def predictions(seed: int, gain: float, n: int = 120) -> Predicted:
 def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
     seeds = [predictions(seed, 1.0) for seed in range(4)]
     measured = np.mean([mean_over_tasks(ROC_AUC, s.y, s.a) - mean_over_tasks(ROC_AUC, s.y, s.b) for s in seeds])
-    interval = hierarchical_bootstrap(seeds, resamples=400)
+    interval = hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
     assert interval.low < measured < interval.high
     assert interval.low > 0
-    assert interval == hierarchical_bootstrap(seeds, resamples=400)
-    assert interval != hierarchical_bootstrap(seeds, resamples=400, seed=1)
+    assert interval == hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
+    assert interval != hierarchical_bootstrap(seeds, ROC_AUC, resamples=400, seed=1)
 
 
 def test_bootstrap_of_equal_arms_is_zero():
-    assert hierarchical_bootstrap([predictions(0, 0.0)], resamples=50) == Interval(0.0, 0.0)
+    assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
 
 
 def test_bootstrap_needs_a_seed():
     with pytest.raises(ValueError, match="no seed"):
-        hierarchical_bootstrap([])
+        hierarchical_bootstrap([], ROC_AUC)
+
+
+def values(seed: int, noise: float, n: int = 120) -> Predicted:
+    """Values of two arms for two tasks with blanks; arm b has `noise` times the error of arm a."""
+    random = np.random.default_rng(seed)
+    y, error = random.normal(size=(2, n, 2))
+    a, b = y + error, y + noise * error
+    y[random.random(y.shape) < 0.1] = np.nan
+    return Predicted(y, a, b)
+
+
+@pytest.mark.parametrize("metric", [RMSE, R2], ids=lambda metric: metric.name)
+def test_bootstrap_of_errors_holds_the_measured_difference(metric):
+    seeds = [values(seed, 1.5) for seed in range(3)]
+    measured = np.mean([mean_over_tasks(metric, s.y, s.a) - mean_over_tasks(metric, s.y, s.b) for s in seeds])
+    interval = hierarchical_bootstrap(seeds, metric, resamples=300)
+    assert interval.low < measured < interval.high
+    assert (interval.high < 0) if metric is RMSE else (interval.low > 0)
+
+
+def test_bootstrap_gives_the_same_by_repeating_rows_as_by_weighting_them():
+    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, [predictions(0, 1.0)])):
+        slow = hierarchical_bootstrap(seeds, replace(metric, weighted=None), resamples=60)
+        fast = hierarchical_bootstrap(seeds, metric, resamples=60)
+        assert (slow.low, slow.high) == pytest.approx((fast.low, fast.high), rel=1e-9)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from made_records import PROVENANCE, make_failure, make_record
+from made_records import PROVENANCE, make_failure, make_record, make_regression_record
 from pbgraph.errors import UsageError
 from pbgraph.formats import FORMATS, answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.stats import Yardstick
 from pbgraph.tables import compare, make_table
 
 SEEDS = (1, 2, 3)
@@ -33,8 +34,8 @@ def table(records, arms=ARMS, seeds=SEEDS):
 def test_a_row_is_the_mean_over_seeds():
     row = table(grid()).rows[0]
     assert (row.model, row.method, row.seeds, row.missing, row.failed) == ("trimnet", "backprop", SEEDS, (), {})
-    assert (row.roc_auc.mean, row.roc_auc.sd) == pytest.approx((0.82, 0.02))
-    assert row.average_precision.mean == pytest.approx(0.41)
+    assert (row.metrics["roc_auc"].mean, row.metrics["roc_auc"].sd) == pytest.approx((0.82, 0.02))
+    assert row.metrics["average_precision"].mean == pytest.approx(0.41)
     assert (row.parameters, row.epochs, row.seconds) == pytest.approx((1002, 20, 60))
 
 
@@ -82,7 +83,7 @@ def test_missing_and_failed_runs_have_their_place():
 
 def test_an_arm_without_any_run_is_shown_as_missing():
     made = table(grid(), (*ARMS, "gin/backprop"))
-    assert (made.rows[3].roc_auc, made.rows[3].missing) == (None, SEEDS)
+    assert (made.rows[3].metrics["roc_auc"], made.rows[3].missing) == (None, SEEDS)
     assert "missing: gin/backprop seeds 1-3" in to_markdown(made)
 
 
@@ -216,3 +217,75 @@ def test_markdown_columns_line_up():
     assert len({len(line) for line in lines}) == 1
     assert lines[1] == "| --------- | -------: |"
     assert lines[2] == "| long cell |        1 |"
+
+
+ERRORS = (0.90, 0.93, 0.91)
+
+
+def errors(perforated=(0.70, 0.72, 0.715)):
+    """The same three arms by RMSE; the control does as the plain model."""
+    records = []
+    for seed, plain, grown in zip(SEEDS, ERRORS, perforated, strict=True):
+        records += [make_regression_record(ARMS[0], seed, plain), make_regression_record(ARMS[1], seed, grown)]
+        records.append(make_regression_record(ARMS[2], seed, plain, control_of=records[-1].key))
+    return records
+
+
+def test_of_errors_the_smaller_is_better():
+    made = table(errors())
+    assert made.yardstick == Yardstick(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
+    assert made.comparisons[0].mean == pytest.approx(-0.20166667)
+    assert made.comparisons[0].verdict == "trimnet/perforated is better, by more than 0.1"
+    assert answers(made) == ["**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued."]
+    worse = table(errors(perforated=(1.1, 1.13, 1.115)))
+    assert "dendrites made it worse" in answers(worse)[0]
+
+
+def test_columns_are_the_metrics_of_the_task():
+    made = table(errors())
+    assert made.metrics == ("rmse", "mae", "r2")
+    text = to_markdown(made)
+    assert text.startswith("## esol: test RMSE (smaller is better), mean ± SD over seeds 1-3")
+    assert "RMSE |             MAE |              R² |" in text
+    assert "0.1 is the smallest difference that matters" in text
+    line = next(csv.DictReader(io.StringIO(to_csv(made))))
+    assert float(line["rmse"]) == pytest.approx(0.91333333)
+    assert {"mae_sd", "r2", "valid_rmse"} <= set(line)
+
+
+def test_a_metric_that_some_runs_were_not_scored_by_is_left_out():
+    records = errors()
+    records[4] = replace(records[4], metrics={"rmse": 1, "mae": 2, "r2": 1})
+    assert table(records).metrics == ("rmse", "r2")
+
+
+def test_a_metric_of_a_third_party_has_its_column():
+    records = [
+        replace(
+            record,
+            metrics={**record.metrics, "kappa": 1},
+            scores={
+                name: replace(score, metrics={**score.metrics, "kappa": 0.25}) for name, score in record.scores.items()
+            },
+        )
+        for record in grid()
+    ]
+    made = table(records)
+    assert made.metrics == ("roc_auc", "average_precision", "kappa")
+    assert "| average precision |           kappa |" in to_markdown(made)
+    assert next(csv.DictReader(io.StringIO(to_csv(made))))["kappa"] == "0.25"
+
+
+def test_overlap_is_that_of_all_folds_together():
+    """Test and training rows of both runs count, so that no fold stands for the others."""
+    sizes = {1: (200, 100), 2: (202, 98)}
+    records = []
+    for seed, (test, valid) in sizes.items():
+        for arm, score in ((ARMS[0], 0.8), (ARMS[1], 0.8 + 0.01 * seed)):
+            record = make_record(arm, seed, score)
+            scores = {name: replace(record.scores[name], size=n) for name, n in (("test", test), ("valid", valid))}
+            records.append(replace(record, scores=scores))
+    found = compare(records, ARMS[1], ARMS[0], seeds=(1, 2))
+    share = (200 + 202) / (708 + 708)
+    error = (0.01**2 / 2 * (1 / 2 + share)) ** 0.5
+    assert found.interval.high - found.mean == pytest.approx(12.706205 * error, rel=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,11 +33,11 @@ class Structure:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """How many rows of a task are measured, and how many of these are active."""
+    """How many rows of a task are measured, and how many of these are active; None for a regression task."""
 
     task: str
     labelled: int
-    active: int
+    active: int | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Audit:
     blank_rows         accepted rows without any label
     sharing_rows       rows whose parent occurs in another row too
     repeated_cells     (parent, task) pairs measured in more than one row
-    conflicting_cells  those of them with both labels
+    conflicting_cells  those of them with different labels
     leakage            None if no split was asked about
     """
 
@@ -108,7 +107,7 @@ def audit(dataset: Dataset, molecules: Molecules, split: TrainTest | None = None
         rows=len(molecules) + len(molecules.rejected),
         rejected=molecules.rejected,
         accepted=len(molecules),
-        tasks=task_facts(dataset.tasks, molecules.y),
+        tasks=task_facts(dataset, molecules.y),
         labelled=int(measured.sum()),
         blank_rows=int((~measured.any(axis=1)).sum()),
         multi_fragment=sum(s.fragments > 1 for s in structures),
@@ -121,10 +120,11 @@ def audit(dataset: Dataset, molecules: Molecules, split: TrainTest | None = None
     )
 
 
-def task_facts(tasks: Sequence[str], y: np.ndarray) -> tuple[TaskFacts, ...]:
+def task_facts(dataset: Dataset, y: np.ndarray) -> tuple[TaskFacts, ...]:
     """Labelled and active rows of each task; y (n, T), NaN = not measured."""
-    labelled, active = (~np.isnan(y)).sum(axis=0), (y == 1).sum(axis=0)
-    return tuple(TaskFacts(task, int(n), int(a)) for task, n, a in zip(tasks, labelled, active, strict=True))
+    labelled, active = (~np.isnan(y)).sum(axis=0).tolist(), (y == 1).sum(axis=0).tolist()
+    counted = active if dataset.kind == "classification" else [None] * len(active)
+    return tuple(TaskFacts(*facts) for facts in zip(dataset.tasks, labelled, counted, strict=True))
 
 
 def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
@@ -156,9 +156,10 @@ def _structure(smiles: str, molecule: Any) -> Structure:
 
 
 def _cells(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
-    """Numbers of (parent, task) cells measured more than once, and of those with both labels."""
-    counts = np.zeros((2, int(parents.max(initial=-1)) + 1, y.shape[1]), dtype=np.int64)
-    for label in (0, 1):
-        np.add.at(counts[label], parents, y == label)
-    repeated = counts.sum(axis=0) > 1
-    return int(repeated.sum()), int((repeated & (counts > 0).all(axis=0)).sum())
+    """Numbers of (parent, task) cells measured more than once, and of those with different labels."""
+    cells = (int(parents.max(initial=-1)) + 1, y.shape[1])
+    counts, low, high = np.zeros(cells, dtype=np.int64), np.full(cells, np.inf), np.full(cells, -np.inf)
+    np.add.at(counts, parents, ~np.isnan(y))
+    np.fmin.at(low, parents, y)
+    np.fmax.at(high, parents, y)
+    return int((counts > 1).sum()), int(((counts > 1) & (low < high)).sum())

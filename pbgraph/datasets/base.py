@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pbgraph.metrics import METRICS, Kind
 from pbgraph.records import Rejected
 from pbgraph.registry import Registry
 
@@ -22,10 +23,12 @@ class Dataset:
     sha256         of the decompressed CSV
     urls           public places to fetch it from, tried in turn; plain or gzip
     rows           rows of the file, rejected ones included
-    tasks          label columns, in the order of all label arrays; cells are 0, 1 or blank = not measured
+    tasks          label columns, in the order of all label arrays; cells are 0 or 1, of regression tasks numbers, or
+                   blank = not measured
     smiles_column  column of the structures
     id_column      column of the unique names of the molecules
-    metric, split  registered names of what is used unless something else is asked for
+    metric, split  registered names of what selects and ranks, and of the split unless another is asked for; the
+                   metric says of which kind the tasks are
     licence        under which the data may be used, as far as known
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
@@ -51,6 +54,11 @@ class Dataset:
     lookalikes: Mapping[int, str] = field(default_factory=dict)
     load: Callable[[Path | None], Molecules] | None = None
 
+    @property
+    def kind(self) -> Kind:
+        """What the tasks are: that of the metric. Raises UsageError if the metric is not registered."""
+        return METRICS.get(self.metric).kind
+
 
 @dataclass(frozen=True, eq=False)
 class Molecules:
@@ -61,10 +69,10 @@ class Molecules:
     mol_ids   n names
     smiles    n structures, as the file spells them
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
-    y         (n, T) float32, 0, 1, or NaN = not measured
+    y         (n, T) float32, 0 or 1, of regression tasks any number; NaN = not measured
     rejected  the rows left out, and why
-    part      n cells that say which part of a split each row belongs to, or None if the data set has no such column
-    date      n cells that say when each row was measured, or None
+    part      n words for split 'predefined', each train, valid or test; None: the data set says none
+    date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
     """
 
     dataset: str

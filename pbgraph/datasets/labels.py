@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from pbgraph.datasets.sheet import Sheet, shown
 from pbgraph.errors import DataError, UsageError
+from pbgraph.metrics import Kind
 
-Kind = Literal["classification", "regression"]
 KINDS: tuple[Kind, ...] = ("classification", "regression")
 BLANKS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 CLASSES = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from pbgraph.datasets.source import find
 from pbgraph.errors import DataError
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.smiles import why_not
+from pbgraph.metrics import Kind
 from pbgraph.records import Rejected, sha256
 
 log = logging.getLogger(__name__)
@@ -53,15 +55,15 @@ def _listed(rejected: Sequence[Rejected]) -> str:
 def read(dataset: Dataset, content: bytes) -> Molecules:
     """Read the CSV text of a data set.
 
-    A row is rejected if a label is neither 0, 1 nor blank, or if RDKit cannot parse the SMILES or finds no atom in it.
-    Raises DataError if a column is missing, a name occurs twice, or there is no row.
+    A row is rejected if a label is neither 0, 1 (of regression tasks, a number) nor blank, or if RDKit cannot parse the
+    SMILES or finds no atom in it. Raises DataError if a column is missing, a name occurs twice, or there is no row.
     """
     header, table = _table(dataset, content)
     columns = {name: i for i, name in enumerate(header)}
     smiles = tuple(row[columns[dataset.smiles_column]] for row in table)
     mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
     _check_unique(dataset, mol_ids)
-    y, bad_labels = _labels(table, [columns[task] for task in dataset.tasks], dataset.tasks)
+    y, bad_labels = _labels(dataset, [[row[columns[task]] for task in dataset.tasks] for row in table])
     reasons = {**_bad_structures(dataset, smiles), **bad_labels}
     rows = np.array([i for i in range(len(table)) if i not in reasons], dtype=np.int64)
     return Molecules(
@@ -104,20 +106,40 @@ def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
         )
 
 
-def _labels(
-    table: Sequence[Sequence[str]], places: Sequence[int], tasks: Sequence[str]
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Cells -> (rows, T) float32 with NaN for blanks, and why a row's labels cannot be used."""
-    y = np.full((len(table), len(places)), np.nan, dtype=np.float32)
+def _labels(dataset: Dataset, table: Sequence[Sequence[str]]) -> tuple[np.ndarray, dict[int, str]]:
+    """Label cells (rows, T) -> float32 with NaN for blanks, and why a row's labels cannot be used."""
+    label, expected = READERS[dataset.kind]
+    y = np.full((len(table), len(dataset.tasks)), np.nan, dtype=np.float32)
     reasons: dict[int, str] = {}
-    for i, row in enumerate(table):
-        cells = [row[place] for place in places]
-        wrong = [f"{task} is {cell!r}" for task, cell in zip(tasks, cells, strict=True) if cell not in LABELS]
+    for i, cells in enumerate(table):
+        values = [label(cell) for cell in cells]
+        wrong = [
+            f"{task} is {cell!r}"
+            for task, cell, value in zip(dataset.tasks, cells, values, strict=True)
+            if value is None
+        ]
         if wrong:
-            reasons[i] = f"label {', '.join(wrong)}; expected 0, 1 or blank"
+            reasons[i] = f"label {', '.join(wrong)}; expected {expected} or blank"
         else:
-            y[i] = [LABELS[cell] for cell in cells]
+            y[i] = values
     return y, reasons
+
+
+def _number(cell: str) -> float | None:
+    """The cell as a number that float32 can hold, NaN for a blank one, None for anything else."""
+    if not cell.strip():
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if abs(value) <= float(np.finfo(np.float32).max) else None  # False for NaN
+
+
+READERS: Mapping[Kind, tuple[Callable[[str], float | None], str]] = {
+    "classification": (LABELS.get, "0, 1"),
+    "regression": (_number, "a number"),
+}
 
 
 def _bad_structures(dataset: Dataset, smiles: Sequence[str]) -> dict[int, str]:

@@ -144,7 +144,7 @@ def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str
             _position(file, table.schema_arrow.names, name)
         groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
         if sum(groups) > MAX_BYTES:
-            raise DataError(f"{file}, unpacked, has more than {MAX_BYTES // 2**20} MiB, the most that a table may have")
+            raise DataError(f"{file}, unpacked, has more than {MAX_BYTES} bytes, the most that a table may have")
         read = table.read(columns=list(wanted))
     except pa.ArrowException as error:
         raise DataError(f"{file} is damaged Parquet ({error}); write it anew") from error

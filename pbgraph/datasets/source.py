@@ -127,7 +127,7 @@ def capped(content: bytes, where: str) -> bytes:
     """The content itself; raises DataError if it is longer than MAX_BYTES."""
     if len(content) > MAX_BYTES:
         raise DataError(
-            f"{where} has more than {MAX_BYTES // 2**20} MiB, the most that a table may have; supply the right file"
+            f"{where} has more than {MAX_BYTES} bytes, the most that a table may have; supply the right file"
         )
     return content
 

@@ -7,16 +7,18 @@
             growth.step(loss_fn, batch)
         growth.epoch_end(validation_score)
     growth.restore_best()
+    growth.insight(batches)                     # what each dendrite contributes; see pbgraph.insight
     plain = export(model)                       # no bookkeeping left in it
 
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
-from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.dendrite import Dendrite, Errors
 from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
+from pbgraph.dendrites.insight import dendrite_insight
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import PerforatedSite, SiteState
@@ -24,6 +26,7 @@ from pbgraph.dendrites.switching import Status
 
 __all__ = [
     "Dendrite",
+    "Errors",
     "Growth",
     "GrowthSettings",
     "PerforatedSite",
@@ -32,6 +35,7 @@ __all__ = [
     "SiteState",
     "Status",
     "TrainingError",
+    "dendrite_insight",
     "export",
     "load_network",
     "perforate",

@@ -12,11 +12,13 @@ from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns
+from pbgraph.dendrites.objective import CandidateStatistics, Moments
+from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.switching import improves
+from pbgraph.insight import DendriteInsight
 
 _ROWS = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
@@ -31,6 +33,7 @@ class SiteCandidates:
     best        (C,): normalised scores of the snapshot; -1 without one
     signs       (C,): of the covariance that it had
     snapshot    weights of the best candidate at the end of its best epoch, or None
+    curve       for each epoch with a candidate left: mean and maximum over neurons of the best candidate's score
     mark        the score that has to be beaten by the threshold to count as an improvement
     """
 
@@ -41,6 +44,7 @@ class SiteCandidates:
         self.by_neuron = settings.snapshot == "neuron" and separable(site.parent)
         self.discarded: list[int] = []
         self.epochs = 0
+        self.curve: list[list[float]] = []
         self.mark = 0.0
         self.best = torch.full((site.known_channels,), -1.0, dtype=torch.float64, device=device)
         self.signs = torch.zeros_like(self.best)
@@ -56,20 +60,20 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def objective(self, deltas: list[Tensor]) -> list[Tensor]:
-        """One loss per candidate to be trained on this batch; deltas are δ of the site's calls.
+    def gradients(self, deltas: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on this batch.
 
+        deltas  δ of the site's calls
         Empty while the running means are being primed, or if the batch has no pattern for this site.
         """
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        error = Patterns(delta)
-        losses = []
+        pairs: list[tuple[Tensor, Tensor]] = []
         for number in self.live:
-            a = self._joined([call.candidates[number] for call in self.site.calls or ()])
-            batch = self.processes.merged(Moments.of(Patterns(a), error))
+            calls = [call.candidates[number] for call in self.site.calls or ()]
+            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
             if not batch.patterns:
                 continue
             if not batch.finite(1):
@@ -81,15 +85,21 @@ class SiteCandidates:
             statistics.update(batch)
             if self.epochs or statistics.batches > self.settings.priming_batches:
                 normalised = self.settings.objective == "normalised"
-                losses.append(statistics.loss(a, delta, batch.patterns, normalised=normalised))
-        return losses
+                joined = statistics.gradient(delta, batch.patterns, normalised=normalised)
+                pairs += zip(calls, self._separated(joined, calls), strict=True)
+        return pairs
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
-        axis = self.site.axis
-        last = calls if axis == -1 else [values.movedim(axis, -1) for values in calls]
-        rows = [values.reshape(-1, values.shape[-1]) for values in last]
+        rows = [rows_of(values, self.site.axis) for values in calls]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def _separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
+        """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
+        shapes = [neurons_last(call, self.site.axis).shape for call in calls]
+        rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
+        last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
+        return [v.movedim(-1, self.site.axis).to(call.dtype) for v, call in zip(last, calls, strict=True)]
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
@@ -107,13 +117,15 @@ class SiteCandidates:
         if self.by_neuron:
             for number, own in scores.items():
                 self._keep(number, own, signs[number], own > self.best)
-            score = float(torch.stack(list(scores.values())).amax(0).mean())
+            best = torch.stack(list(scores.values())).amax(0)
+            score = float(best.mean())
         else:
             means = {number: float(own.mean()) for number, own in scores.items()}
             winner = max(means, key=means.__getitem__)
-            score = means[winner]
+            best, score = scores[winner], means[winner]
             if score > self.best_score:
                 self._keep(winner, scores[winner], signs[winner], torch.ones_like(self.best, dtype=torch.bool))
+        self.curve.append([score, float(best.max())])
         if improved := improves(score, self.mark, self.settings.threshold):
             self.mark = score
         return score, improved
@@ -128,6 +140,17 @@ class SiteCandidates:
                     chosen = neurons.reshape(-1, *[1] * (value.ndim - 1))
                     self.snapshot[name] = torch.where(chosen, value, old[name])
         self.best, self.signs = torch.where(neurons, scores, self.best), torch.where(neurons, signs, self.signs)
+
+    def insight(self, epoch: int) -> DendriteInsight:
+        """What is known of the dendrite in the making, in a phase whose first epoch was `epoch`."""
+        return DendriteInsight(
+            number=len(self.site.dendrites) + 1,
+            outcome="failed" if self.snapshot is None else "kept",
+            epoch=epoch,
+            mean_correlation=tuple(mean for mean, _ in self.curve),
+            max_correlation=tuple(most for _, most in self.curve),
+            correlation=() if self.snapshot is None else tuple(self.best.tolist()),
+        )
 
     def accept(self) -> bool:
         """Make the snapshot a dendrite of the site, and the candidates go; without a snapshot there is no dendrite.
@@ -149,13 +172,15 @@ class SiteCandidates:
         """All but the candidates' weights, which are the network's."""
         plain = {name: getattr(self, name) for name in _STATE}
         statistics = [statistics.state_dict() for statistics in self.statistics]
-        return {**plain, "discarded": list(self.discarded), "statistics": statistics}
+        lists = {"discarded": list(self.discarded), "curve": [list(line) for line in self.curve]}
+        return {**plain, **lists, "statistics": statistics}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
         for name in _STATE:
             setattr(self, name, state[name])
         self.discarded = list(state["discarded"])
+        self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
 

@@ -18,7 +18,7 @@ Source: Brenner & Itti, arXiv:2501.18018.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,14 @@ from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.insight import Call, dendrite_insight
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.dendrites.switching import Clock, Course, Phase, Status
+from pbgraph.insight import DendriteInsight, Insight, with_trials
 from pbgraph.streams import seeded
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
@@ -61,7 +63,8 @@ class Growth:
 
     phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
     is. events is its history: a line for every set of dendrites that was accepted (with the score of each site and
-    the number of candidates discarded as not finite), that failed or was dropped, and for the end.
+    the number of candidates discarded as not finite), that failed or was dropped, and for the end. trials has, for
+    each site, every dendrite tried there, with its correlations; `insight` joins them with the network's shares.
 
         while not growth.finished:
             for batch in loader:
@@ -93,6 +96,7 @@ class Growth:
         self.epoch = self._steps = self._pending = 0
         self.learning_rate = 0.0
         self.events: list[dict[str, Any]] = []
+        self.trials: dict[str, list[DendriteInsight]] = {name: [] for name in self.sites}
         self._course = Course()
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
@@ -238,9 +242,10 @@ class Growth:
         return switched
 
     def _accept_untrained(self) -> str:
-        for site in self.sites.values():
+        for name, site in self.sites.items():
             site.accept(cast(Dendrite, site.candidates[0]))
             site.candidates = nn.ModuleList()
+            self.trials[name].append(DendriteInsight(number=len(site.dendrites), epoch=self.epoch + 1))
         self._enter(None)
         self._note("accept", dendrites=self.dendrites, scores={}, discarded={})
         return "accept"
@@ -252,6 +257,8 @@ class Growth:
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:
         by_layer = phase.by_layer
+        for name, tried in phase.insights(self.epoch + 1 - self._clock.epochs).items():
+            self.trials[name].append(tried)
         scores = phase.accept()
         self._enter(None)
         if scores:
@@ -267,6 +274,13 @@ class Growth:
         self.finished = True
         self._leave_dendrite_phase()
         restore_network(self.model, self._best)
+
+    def insight(self, batches: Iterable[Any], call: Call | None = None) -> Insight:
+        """What the dendrites of the model as it now is learnt, and what became of all others that were tried.
+
+        Arguments and errors as of `dendrite_insight`. After `restore_best` it is of the best network.
+        """
+        return with_trials(dendrite_insight(self.model, batches, call), self.trials)
 
     def _leave_dendrite_phase(self) -> None:
         if self._dendrite_phase is not None:
@@ -328,6 +342,7 @@ class Growth:
                 "course": asdict(self._course),
                 "clock": asdict(self._clock),
                 "events": self.events,
+                "trials": {name: [asdict(one) for one in tried] for name, tried in self.trials.items()},
                 "best": self._best,
                 "network": network_state(self.model, candidates=True),
                 "dendrite_phase": self._dendrite_phase.state_dict() if self._dendrite_phase is not None else None,
@@ -359,6 +374,7 @@ class Growth:
             setattr(self, name, state["plain"][name])
         self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
         self._best, self.events = state["best"], state["events"]
+        self.trials = {name: [DendriteInsight(**one) for one in tried] for name, tried in state["trials"].items()}
         if state["dendrite_phase"] is not None:
             self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])

@@ -24,34 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pbgraph.ops.moments import moments
+
 DECAY = 0.99  # of the exponential averages, per batch
 FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation
 RESOLUTION = 1e-7  # a neuron whose deviation is below this share of its mean is constant, as float32 goes
 
 
-class Patterns:
-    """One batch of values of C neurons over P > 0 patterns; sums are float64, single values float32 or finer.
-
-    mean (C,);  centred (P, C), minus the mean;  squares (C,), Σ_p centred²
-    """
-
-    def __init__(self, values: Tensor) -> None:
-        values = values.detach().to(torch.promote_types(values.dtype, torch.float32))
-        self.mean = values.mean(0, dtype=torch.float64)
-        self.centred = values - self.mean.to(values.dtype)
-        self.squares = self.products(self)
-
-    def products(self, other: Patterns) -> Tensor:
-        """(C,): Σ_p of the product of the centred values of both."""
-        return (self.centred * other.centred).sum(0, dtype=torch.float64)
-
-    def __len__(self) -> int:
-        return len(self.centred)
-
-
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Of the activations a and errors δ of C neurons over the patterns of one batch, float64.
+    """Of two quantities of C neurons, such as activations a and errors δ, over some patterns, float64.
 
     mean  (2, C): of a and δ;  sums (3, C): Σ (a - ā)², Σ (δ - δ̄)², Σ (a - ā)(δ - δ̄), about these means
     """
@@ -61,11 +43,16 @@ class Moments:
     patterns: int
 
     @classmethod
-    def of(cls, a: Patterns, delta: Patterns) -> Moments:
-        """From the values themselves."""
-        return cls(
-            torch.stack([a.mean, delta.mean]), torch.stack([a.squares, delta.squares, a.products(delta)]), len(a)
-        )
+    def of(cls, a: Tensor, delta: Tensor) -> Moments:
+        """From the values themselves, (P, C)."""
+        return cls(*moments(a, delta), len(a))
+
+    def plus(self, other: Moments) -> Moments:
+        """Over the patterns of both."""
+        total = self.patterns + other.patterns
+        step = other.mean - self.mean
+        between = products(step) * (self.patterns * other.patterns / total)
+        return Moments(self.mean + step * (other.patterns / total), self.sums + (other.sums + between), total)
 
     def finite(self, row: int) -> bool:
         """Whether no activation (row 0) or no error (row 1) is NaN or infinite."""
@@ -105,14 +92,11 @@ class CandidateStatistics:
         self.batches += 1
 
     def _merge(self, batch: Moments) -> None:
-        total = self.patterns + batch.patterns
-        step = batch.mean - self.mean
-        self.moments += batch.sums + products(step) * (self.patterns * batch.patterns / total)
-        self.mean += step * (batch.patterns / total)
-        self.patterns = total
+        merged = Moments(self.mean, self.moments, self.patterns).plus(batch)
+        self.mean, self.moments, self.patterns = merged.mean, merged.sums, merged.patterns
 
-    def loss(self, a: Tensor, delta: Tensor, patterns: int, *, normalised: bool) -> Tensor:
-        """The scalar to minimise over a batch's patterns, a and delta (P, C); only `a` gets a gradient.
+    def gradient(self, delta: Tensor, patterns: int, *, normalised: bool) -> Tensor:
+        """∂/∂a (P, C) of what is minimised over a batch's patterns, with errors delta (P, C).
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
@@ -121,8 +105,8 @@ class CandidateStatistics:
         if normalised:
             deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
-        pull: Tensor = (delta.detach() - centre.to(delta.dtype)) * (weight / patterns).to(delta.dtype)  # P x C
-        return -(a * pull).sum()
+        gradient: Tensor = (delta - centre.to(delta.dtype)).mul_((-weight / patterns).to(delta.dtype))
+        return gradient
 
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""

@@ -50,6 +50,17 @@ def replaced(value: Any, y: Tensor) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
+def neurons_last(y: Tensor, axis: int) -> Tensor:
+    """Values whose neurons are on `axis`, counted from the last, -1 -> the same with neurons on the last axis."""
+    return y if axis == -1 else y.movedim(axis, -1)
+
+
+def rows_of(y: Tensor, axis: int) -> Tensor:
+    """Values whose neurons are on `axis`, counted from the last, -1 -> (P, C), all other axes joined."""
+    last = neurons_last(y, axis)
+    return last.reshape(-1, last.shape[-1])
+
+
 def neuron_axis(module: nn.Module) -> int:
     """The axis of the output of `module` that holds its neurons, counted from the last one, -1.
 

@@ -20,6 +20,7 @@ from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.insight import DendriteInsight
 
 
 class DendritePhase:
@@ -31,6 +32,9 @@ class DendritePhase:
     def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
         self.model, self.processes = model, processes
         self.pools = {name: SiteCandidates(site, settings, processes) for name, site in sites_of(model).items()}
+        candidates = [pool.site.candidates for pool in self.pools.values()]
+        self._own_modules = frozenset(module for own in candidates for module in own.modules())
+        self._parameters = [parameter for own in candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
 
     def add_gradients(self, task_loss: Callable[[], Tensor], batches: int) -> tuple[Tensor, bool]:
@@ -44,14 +48,14 @@ class DendritePhase:
         with self._calls_kept(), self._buffers_kept():
             loss = task_loss()
             deltas = self._output_gradients(loss)
-            losses = [one for name, pool in self.pools.items() for one in pool.objective(deltas[name])]
-        if losses:
+            pairs = [pair for name, pool in self.pools.items() for pair in pool.gradients(deltas[name])]
+        if pairs:
+            activations, pulls = zip(*pairs, strict=True)
             trained = self.parameters()
-            total = torch.stack([one.double() for one in losses]).sum()
-            gradients = torch.autograd.grad(total, trained, allow_unused=True)
+            gradients = torch.autograd.grad(activations, trained, pulls, allow_unused=True)
             for parameter, gradient in zip(trained, gradients, strict=True):
                 _add_gradient(parameter, gradient, batches)
-        return loss.detach(), bool(losses)
+        return loss.detach(), bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement)."""
@@ -72,6 +76,10 @@ class DendritePhase:
     def by_layer(self) -> list[str]:
         """Sites whose neurons share weights, so that a snapshot for each neuron was asked for in vain."""
         return [name for name, pool in self.pools.items() if pool.settings.snapshot == "neuron" and not pool.by_neuron]
+
+    def insights(self, epoch: int) -> dict[str, DendriteInsight]:
+        """What is known of each site's dendrite in the making, in a phase whose first epoch was `epoch`."""
+        return {name: pool.insight(epoch) for name, pool in self.pools.items()}
 
     def accept(self) -> dict[str, float]:
         """Turn the best snapshots into dendrites and end the phase; returns the score of each site that got one."""
@@ -98,10 +106,7 @@ class DendritePhase:
 
     def parameters(self) -> list[nn.Parameter]:
         """Those of all candidates."""
-        return [parameter for pool in self.pools.values() for parameter in pool.site.candidates.parameters()]
-
-    def _own_modules(self) -> set[nn.Module]:
-        return {module for pool in self.pools.values() for module in pool.site.candidates.modules()}
+        return self._parameters
 
     def _freeze(self) -> dict[str, bool]:
         """Leave nothing but the candidates trainable; returns what was."""
@@ -116,8 +121,7 @@ class DendritePhase:
     def _set_mode(self) -> None:
         """Training mode, in which only the candidates' normalisation layers may change their statistics."""
         self.model.train()
-        own = self._own_modules()
-        freeze_statistics(module for module in self.model.modules() if module not in own)
+        freeze_statistics(module for module in self.model.modules() if module not in self._own_modules)
 
     def _output_gradients(self, loss: Tensor) -> dict[str, list[Tensor]]:
         """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
@@ -155,11 +159,10 @@ class DendritePhase:
     @contextmanager
     def _buffers_kept(self) -> Iterator[None]:
         """After the block the network's buffers are and hold what they did before; the candidates' may change."""
-        own = self._own_modules()
         before = [
             (module, name, buffer, buffer._version, buffer.clone())
             for module in self.model.modules()
-            if module not in own
+            if module not in self._own_modules
             for name, buffer in module._buffers.items()
             if buffer is not None
         ]

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from pbgraph.engines.base import Progress
+from pbgraph.metrics import label_of
 from pbgraph.records import RunRecord, RunSpec
 from pbgraph.words import duration
 
@@ -33,8 +34,9 @@ def outcome(record: RunRecord) -> str:
     test, cost = record.scores.get("test"), record.cost
     if record.status == "failed" or test is None or cost is None:
         return f"{name}: FAILED: {record.error}"
-    score = "undefined" if test.roc_auc is None else f"{test.roc_auc:.4f}"
-    return f"{name}: test ROC-AUC {score}, {cost.epochs} epochs, {duration(cost.seconds)}"
+    value = test.metrics.get(record.spec.metric)
+    score = "undefined" if value is None else f"{value:.4f}"
+    return f"{name}: test {label_of(record.spec.metric)} {score}, {cost.epochs} epochs, {duration(cost.seconds)}"
 
 
 class TimeLeft:

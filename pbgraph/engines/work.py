@@ -10,13 +10,6 @@ from pbgraph.plan import Plan
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.words import duration, ranges
 
-SECONDS_PER_EPOCH = {  # of the default preset on Tox21, one thread of an Intel Xeon; used until a run is finished
-    "random-forest/fit": 30.0,
-    "gin/backprop": 1.1,
-    "trimnet/backprop": 2.3,
-    "trimnet/perforated": 3.6,
-    "trimnet/continued": 2.3,
-}
 UNKNOWN_SECONDS = 600.0  # of a run nobody has timed, for the order alone
 SEEDS_TOGETHER = 10  # a plan of days works through its seeds in groups of so many, so that early rows are paired
 
@@ -74,18 +67,15 @@ def chain_seconds(specs: Sequence[RunSpec], seconds: Mapping[str, float], *, unk
 
 
 def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
-    """Key -> expected seconds: the median of finished runs of the same arm and preset, else from the table."""
-    measured: dict[str, list[float]] = {}
+    """Key -> expected seconds: the median of finished runs of the same arm and preset, else what the preset expects."""
+    measured: dict[tuple[str, str], list[float]] = {}
     for record in records:
-        if record.cost is not None and record.spec.preset == plan.preset.name:
-            measured.setdefault(record.spec.arm, []).append(record.cost.seconds)
-    guessed = {
-        arm: seconds * plan.preset.epochs[arm]
-        for arm, seconds in SECONDS_PER_EPOCH.items()
-        if arm in plan.preset.epochs
-    }
-    by_arm = guessed | {arm: median(seconds) for arm, seconds in measured.items()}
-    return {spec.key: by_arm[spec.arm] for spec in plan.specs if spec.arm in by_arm}
+        if record.cost is not None:
+            measured.setdefault((record.spec.preset, record.spec.arm), []).append(record.cost.seconds)
+    expected = {(preset.name, arm): seconds for preset in plan.presets for arm, seconds in preset.seconds.items()}
+    known = expected | {row: median(seconds) for row, seconds in measured.items()}
+    rows = {spec.key: (spec.preset, spec.arm) for spec in plan.specs}
+    return {key: known[row] for key, row in rows.items() if row in known}
 
 
 def _in_starting_order(todo: Sequence[RunSpec], seconds: Mapping[str, float]) -> tuple[RunSpec, ...]:
@@ -103,8 +93,9 @@ def describe(work: Work, jobs: int) -> str:
     """The plan for people: one line per arm, what cannot be run and why, and how long it will take."""
     plan, todo = work.plan, len(work.todo)
     counts = f"{len(plan.specs)} runs, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
-    lines = [f"{plan.task}, preset {plan.preset.name}, split {plan.split}: {counts}"]
-    lines += [_describe_arm(work, arm) for arm in plan.arms]
+    lines = [f"{plan.task}, {plan.name}, split {plan.split}: {counts}"]
+    rows = dict.fromkeys((spec.preset, spec.arm) for spec in plan.specs)
+    lines += [_describe_row(work, *row) for row in rows]
     lines += [f"  not run: {one.arm}: {one.reason}" for one in plan.refused]
     if work.failed:
         lines.append("  --retry-failed tries the failed runs again")
@@ -115,10 +106,12 @@ def describe(work: Work, jobs: int) -> str:
     return "\n".join(lines)
 
 
-def _describe_arm(work: Work, arm: str) -> str:
-    specs = [spec for spec in work.plan.specs if spec.arm == arm]
-    todo = sum(spec.arm == arm for spec in work.todo)
+def _describe_row(work: Work, preset: str, arm: str) -> str:
+    specs = [spec for spec in work.plan.specs if (spec.preset, spec.arm) == (preset, arm)]
+    keys = {spec.key for spec in specs}
+    todo = sum(spec.key in keys for spec in work.todo)
     seeds = ranges([spec.seed for spec in specs])
     seconds = work.seconds.get(specs[0].key)
     each = f", about {duration(seconds)} each" if todo and seconds is not None else ""
-    return f"  {arm:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"
+    name = arm if len(work.plan.presets) == 1 else f"{preset} {arm}"
+    return f"  {name:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pbgraph.insight import Insight
+from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.records import Epoch, RunRecord, Selection
 from pbgraph.registry import Registry
@@ -37,7 +39,8 @@ class FitTask:
     model, config    what to train, and its resolved hyper-parameters (an instance of model.config)
     settings         the method's resolved settings (an instance of method.settings)
     seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
-    metric           (y, logits) -> mean over tasks, or None; larger is better
+    metric           (y, scores) -> mean over tasks, or None; larger is better, errors have their sign turned
+    kind             of the tasks
     paired           the record of the run that a control is matched to, without its scores
     checkpoint       file to save to and to resume from, or None to keep nothing
     report           called with a Report; raising from it stops the run after its state was saved
@@ -50,6 +53,7 @@ class FitTask:
     valid: Any
     seed: int
     metric: Callable[[np.ndarray, np.ndarray], float | None]
+    kind: Kind = "classification"
     device: str = "cpu"
     paired: RunRecord | None = None
     checkpoint: Path | None = None
@@ -60,9 +64,11 @@ class FitTask:
 class Fitted:
     """A trained model, chosen by validation score, ready to be scored once on the test rows.
 
-    predict     store -> scores (n, T) float; any monotone scale
+    predict     store -> scores (n, T) float: of classification on any monotone scale, of regression in the units of y
+    selection, history  with validation scores as FitTask.metric gives them
     parameters  number of trained and frozen values the predictor uses
     details     what the method wants to keep in the record, JSON types only
+    dendrites   what dendrites learnt, if any grew
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
     """
 
@@ -72,6 +78,7 @@ class Fitted:
     selection: Selection
     history: tuple[Epoch, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    dendrites: Insight | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1
 

@@ -1,11 +1,13 @@
-"""`ensemble`: K plain models whose probabilities are averaged: what else could the dendrites' parameters buy?
+"""`ensemble`: K plain models whose predictions are averaged: what else could the dendrites' parameters buy?
 
 K is the number of plain models whose parameters come nearest to those of the paired perforated run. The first member
-is the run of `backprop`; every other one has random streams of its own and is trained in the same way.
+is the run of `backprop`; every other one has random streams of its own and is trained in the same way. Of
+classification it is the probabilities that are averaged, of regression the values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from pbgraph.methods.backprop import fit as fit_plain
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
 from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
 from pbgraph.methods.widened import paired_parameters
+from pbgraph.metrics import Kind
 from pbgraph.records import Selection
 from pbgraph.streams import seed_of
 
@@ -34,10 +37,7 @@ def fit(task: FitTask) -> Fitted:
     fitted = [fit_plain(each) for each in tasks]
 
     def predict(store: Any) -> np.ndarray:
-        from scipy.special import expit  # takes a fifth of a second to import
-
-        mean: np.ndarray = np.mean([expit(each.predict(store)) for each in fitted], axis=0)
-        return mean
+        return averaged([each.predict(store) for each in fitted], task.kind)
 
     starts = np.cumsum([0, *(each.epochs for each in fitted)]).tolist()
     history = [
@@ -58,6 +58,14 @@ def fit(task: FitTask) -> Fitted:
         earlier_seconds=sum(each.earlier_seconds for each in fitted),
         sittings=max(each.sittings for each in fitted),
     )
+
+
+def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
+    """Mean over members of probabilities, which are σ of logits (n, T), or of values (n, T)."""
+    from scipy.special import expit  # takes a fifth of a second to import
+
+    mean: np.ndarray = np.mean([expit(one) for one in scores] if kind == "classification" else scores, axis=0)
+    return mean
 
 
 def _member(task: FitTask, number: int, count: int) -> FitTask:

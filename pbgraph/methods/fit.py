@@ -18,7 +18,7 @@ def fit(task: FitTask) -> Fitted:
     """Fit on the training rows; there is nothing to select, so the validation rows are only scored."""
     assert isinstance(task.model, Estimator)
     task.report(Report("fit", 0, None, 0, 0.0))
-    fitted = task.model.fit(task.train.x, task.train.y, task.config, task.seed)
+    fitted = task.model.fitter(task.kind)(task.train.x, task.train.y, task.config, task.seed)
     return Fitted(
         predict=lambda store: fitted.predict(store.x),
         parameters=fitted.parameters,

@@ -21,21 +21,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from pbgraph.dendrites import Growth, GrowthSettings, perforate
+from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
+    evaluation_batches,
     make_loss,
     make_optimizer,
+    make_predictor,
     parameter_count,
-    predict,
     rate_factor,
     refuses_estimators,
     steps_per_epoch,
@@ -60,6 +60,11 @@ class PerforatedSettings(TrainSettings):
     activation         g of the dendrites: "tanh", "sigmoid" or "relu"
     objective          "normalised" or "raw" covariance
     pool               candidates per site that are trained side by side; the best is accepted
+    snapshot           which weights of a candidate are accepted: the best of each "layer" or of each "neuron"
+    init_scale         factor on the candidates' initial weights
+    initial_w          size of the output weights w at acceptance; 0 changes nothing at first
+    dendrites_trainable  whether accepted dendrites are trained in neuron phases too
+    switching          "history": a phase ends by patience or at its length; "fixed": at its length alone
     """
 
     cycle_epochs: int = 200
@@ -72,6 +77,14 @@ class PerforatedSettings(TrainSettings):
     activation: str = "tanh"
     objective: str = "normalised"
     pool: int = 1
+    snapshot: str = "layer"
+    init_scale: float = 1.0
+    initial_w: float = 0.0
+    dendrites_trainable: bool = False
+    switching: str = "history"
+
+    def __post_init__(self) -> None:
+        growth_settings(self)  # says which value is out of range
 
 
 def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
@@ -95,15 +108,15 @@ def fit(task: FitTask) -> Fitted:
     return fit_growing(task)
 
 
-def fit_growing(task: FitTask, **options: Any) -> Fitted:
-    """As `fit`, with these settings of `GrowthSettings` instead of what a perforated run has."""
+def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
+    """As `fit`; errors: whether they flow "through" dendrites, as in a control, or not."""
     assert isinstance(task.model, Architecture)
     settings: PerforatedSettings = task.settings
     loss_fn = make_loss(task)
     growth = Growth(
         perforate(build_model(task), sites=task.model.dendrite_sites),
         make_optimizer(settings),
-        settings=growth_settings(settings).changed(options),
+        settings=growth_settings(settings).changed({"errors": errors}),
         seed=task.seed,
         make_scheduler=partial(_scheduler, task),
     )
@@ -119,12 +132,13 @@ def fit_growing(task: FitTask, **options: Any) -> Fitted:
         _end_epoch(task, growth, session)
     growth.restore_best()
     return Fitted(
-        predict=lambda store: predict(growth.model, store),
+        predict=make_predictor(growth.model, task),
         parameters=parameter_count(growth.model),
         epochs=session.epoch,
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        dendrites=growth.insight(evaluation_batches(task.valid)),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )

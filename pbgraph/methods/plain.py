@@ -12,8 +12,8 @@ from pbgraph.methods.training import (
     build_model,
     make_loss,
     make_optimizer,
+    make_predictor,
     parameter_count,
-    predict,
     rate_factor,
     set_rate,
     steps_per_epoch,
@@ -59,7 +59,7 @@ def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | No
         session.end_epoch(phase="neuron", dendrites=0, valid=score, learning_rate=optimizer.param_groups[0]["lr"])
     best.restore(model)
     return Fitted(
-        predict=lambda store: predict(model, store),
+        predict=make_predictor(model, task),
         parameters=parameter_count(model),
         epochs=session.epoch,
         selection=Selection(RULE, best.epoch, best.score),

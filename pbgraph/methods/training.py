@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +14,20 @@ from torch import Tensor, nn
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitTask
+from pbgraph.methods.targets import TargetScale, masked_squared_error
+from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 from pbgraph.streams import seeded
 
 LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
 
 EVALUATION_BATCH = 512
+LOSSES: Mapping[str, Kind] = {
+    "plain": "classification",
+    "class-weighted": "classification",
+    "squared-error": "regression",
+}
+USUAL_LOSS: Mapping[Kind, str] = {"classification": "plain", "regression": "squared-error"}
 FINAL_RATE = 0.01  # the cosine schedule ends at this share of the learning rate
 
 
@@ -32,7 +40,9 @@ class TrainSettings:
     batch_size     molecules per step
     learning_rate  of AdamW, at its peak
     weight_decay   decoupled, per unit of learning rate
-    loss           "plain": mean cross-entropy over measured cells; "class-weighted": see `class_weights`
+    loss           of classification: "plain", mean cross-entropy over measured cells, or "class-weighted", see
+                   `class_weights`; of regression: "squared-error", its mean over measured cells, on targets scaled to
+                   mean 0 and standard deviation 1
     schedule       "constant", or "cosine" down to 1 % of the learning rate over `epochs`
     warmup_epochs  the learning rate rises linearly from 0 over so many epochs
     clip_norm      gradients are scaled down to this Euclidean norm; 0 = never
@@ -43,7 +53,7 @@ class TrainSettings:
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    loss: Literal["plain", "class-weighted"] = "plain"
+    loss: Literal["plain", "class-weighted", "squared-error"] = "plain"
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: float = 0.0
     clip_norm: float = 0.0
@@ -58,8 +68,8 @@ class TrainSettings:
         }.items():
             if getattr(self, name) < least:
                 raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")
-        if self.loss not in ("plain", "class-weighted"):
-            raise UsageError(f"setting loss is {self.loss!r}; it must be 'plain' or 'class-weighted'")
+        if self.loss not in LOSSES:
+            raise UsageError(f"setting loss is {self.loss!r}; it must be one of {', '.join(map(repr, LOSSES))}")
         if self.schedule not in ("constant", "cosine"):
             raise UsageError(f"setting schedule is {self.schedule!r}; it must be 'constant' or 'cosine'")
 
@@ -110,8 +120,22 @@ def masked_cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None = Non
     return per_task.sum() / measured.any(0).sum().clamp(min=1)
 
 
+def check_loss(loss: str, kind: Kind) -> None:
+    """Raises UsageError if tasks of this kind cannot be trained with the loss."""
+    if LOSSES[loss] != kind:
+        fitting = " or ".join(repr(name) for name, its_kind in LOSSES.items() if its_kind == kind)
+        raise UsageError(f"loss {loss!r} is for {LOSSES[loss]}, and these are {kind} tasks; set loss to {fitting}")
+
+
 def make_loss(task: FitTask) -> LossFunction:
-    """(model, batch) -> the scalar that is minimised; weights come from training rows alone."""
+    """(model, batch) -> the scalar that is minimised; weights and scales come from training rows alone.
+
+    Raises UsageError if the setting `loss` does not fit the kind of the tasks.
+    """
+    check_loss(task.settings.loss, task.kind)
+    if task.kind == "regression":
+        scale = TargetScale.of(task.train.y)
+        return lambda model, batch: masked_squared_error(model(batch), scale.standardised(batch.y))
     weights = None
     if task.settings.loss == "class-weighted":
         weights = torch.from_numpy(class_weights(task.train.y)).to(task.device)
@@ -146,26 +170,40 @@ def steps_per_epoch(task: FitTask) -> int:
     return -(-len(task.train) // int(task.settings.batch_size))
 
 
+def evaluation_batches(store: GraphStore) -> Iterator[GraphBatch]:
+    """All molecules of `store`, in its order."""
+    for start in range(0, len(store), EVALUATION_BATCH):
+        yield store.batch(np.arange(start, min(start + EVALUATION_BATCH, len(store))))
+
+
 @torch.no_grad()
 def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
-    """Logits (n, T) float32 of every molecule of `store`, in its order; the model's mode is kept."""
+    """Outputs (n, T) float32 of the model for every molecule of `store`, in its order; the model's mode is kept."""
     training = model.training
     model.eval()
-    starts = range(0, len(store), EVALUATION_BATCH)
-    parts = [model(store.batch(np.arange(s, min(s + EVALUATION_BATCH, len(store))))).cpu().numpy() for s in starts]
+    parts = [model(batch).cpu().numpy() for batch in evaluation_batches(store)]
     model.train(training)
     return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
 
 
+def make_predictor(model: nn.Module, task: FitTask) -> Callable[[GraphStore], np.ndarray]:
+    """Store -> scores (n, T) float32 by the model as it is when called: logits, or values in the targets' units."""
+    if task.kind == "classification":
+        return lambda store: predict(model, store)
+    scale = TargetScale.of(task.train.y)
+    return lambda store: scale.restored(predict(model, store))
+
+
 def validation_score(model: nn.Module, task: FitTask) -> float:
-    """The selection metric on the validation rows.
+    """The selection metric on the validation rows; larger is better.
 
     Raises PbgraphError if no task can be scored there, since nothing could then be selected.
     """
-    score = task.metric(task.valid.y, predict(model, task.valid))
+    score = task.metric(task.valid.y, make_predictor(model, task)(task.valid))
     if score is None:
+        lack = "has both classes" if task.kind == "classification" else "has targets enough to be scored"
         raise PbgraphError(
-            f"none of the {task.valid.y.shape[1]} tasks has both classes among the {len(task.valid)} validation rows; "
+            f"none of the {task.valid.y.shape[1]} tasks {lack} among the {len(task.valid)} validation rows; "
             "choose another split or seed"
         )
     return score

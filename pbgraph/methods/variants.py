@@ -21,8 +21,8 @@ from pbgraph.methods.training import refuses_estimators
 
 def fit_gd_dendrites(task: FitTask) -> Fitted:
     """Grow as a perforated run does, but let ordinary gradients train the dendrites."""
-    settings = replace(task.settings, dendrite_epochs=0)
-    return fit_growing(replace(task, settings=settings), errors="through", dendrites_trainable=True)
+    settings = replace(task.settings, dendrite_epochs=0, dendrites_trainable=True, initial_w=0.0)
+    return fit_growing(replace(task, settings=settings), errors="through")
 
 
 def fit_random_dendrites(task: FitTask) -> Fitted:

@@ -1,13 +1,15 @@
 """`widened` and `widened-continued`: is a gain no more than what the dendrites' parameters would buy elsewhere?
 
 The plain model is made wider until it has the parameters of the paired perforated run, to within 1 %. The field of
-its config that is scaled is the architecture's `width`.
+its config that is scaled is the architecture's `width`; where its steps are too coarse, as in small models, the
+widest model that is not too large is filled up by the architecture's `fine_width`, if it has one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from pbgraph.errors import PbgraphError
 from pbgraph.methods.base import FitTask, Fitted, Method
@@ -17,6 +19,25 @@ from pbgraph.methods.training import TrainSettings, build_model, parameter_count
 from pbgraph.models.base import Architecture
 
 TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Neighbouring values of a field, and the parameters of the model at each; below has fewer than the target."""
+
+    field: str
+    below: tuple[int, int]
+    above: tuple[int, int]
+    target: int
+
+    @property
+    def match(self) -> int | None:
+        """The value whose parameters are nearest to the target, or None if they are not within the tolerance."""
+        value, count = min(self.below, self.above, key=lambda pair: abs(pair[1] - self.target))
+        return value if abs(count - self.target) <= TOLERANCE * self.target else None
+
+    def __str__(self) -> str:
+        return " and ".join(f"{self.field} {value} with {count}" for value, count in (self.below, self.above))
 
 
 def fit_widened(task: FitTask) -> Fitted:
@@ -37,15 +58,30 @@ def widened(task: FitTask) -> FitTask:
 
     Raises PbgraphError with the two nearest widths if none is within the tolerance.
     """
+    target, brackets = paired_parameters(task), []
+    for field in _fields(task):
+        found = bracket(partial(_parameters, task, field), target, field)
+        if found.match is not None:
+            return _at(task, field, found.match)
+        brackets.append(found)
+        task = _at(task, field, found.below[0])
+    raise PbgraphError(
+        f"no width of {task.model.name} gives {target} parameters within {TOLERANCE:.0%}; the nearest are "
+        + ", then ".join(map(str, brackets))
+    )
+
+
+def _fields(task: FitTask) -> list[str]:
     assert isinstance(task.model, Architecture)
-    field = task.model.width
+    return [field for field in (task.model.width, task.model.fine_width) if field is not None]
 
-    def at(width: int) -> FitTask:
-        return replace(task, config=replace(task.config, **{field: width}))
 
-    target = paired_parameters(task)
-    width = matching_width(lambda width: parameter_count(build_model(at(width))), target, f"{task.model.name} {field}")
-    return at(width)
+def _at(task: FitTask, field: str, value: int) -> FitTask:
+    return replace(task, config=replace(task.config, **{field: value}))
+
+
+def _parameters(task: FitTask, field: str, value: int) -> int:
+    return parameter_count(build_model(_at(task, field, value)))
 
 
 def paired_parameters(task: FitTask) -> int:
@@ -55,13 +91,11 @@ def paired_parameters(task: FitTask) -> int:
     return task.paired.cost.parameters
 
 
-def matching_width(count: Callable[[int], int], target: int, what: str) -> int:
-    """The width whose parameter count is nearest to the target, found by bisection; `count` grows with the width.
+def bracket(count: Callable[[int], int], target: int, field: str) -> Bracket:
+    """The two neighbouring values of `field` between which the target lies, by bisection; `count` grows with it.
 
-    Raises PbgraphError, naming `what`, if it is not within 1 % of the target.
-
-    >>> matching_width(lambda width: width * width, 10_050, "square")
-    100
+    >>> bracket(lambda width: width * width, 10_050, "side")
+    Bracket(field='side', below=(100, 10000), above=(101, 10201), target=10050)
     """
     low, high = 1, 2
     while count(high) < target:
@@ -69,25 +103,17 @@ def matching_width(count: Callable[[int], int], target: int, what: str) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < target else (low, middle)
-    below, above = count(low), count(high)
-    nearest = low if target - below < above - target else high
-    if abs(count(nearest) - target) > TOLERANCE * target:
-        raise PbgraphError(
-            f"no {what} gives {target} parameters within {TOLERANCE:.0%}; the nearest are {low} with {below} and "
-            f"{high} with {above}"
-        )
-    return nearest
+    return Bracket(field, (low, count(low)), (high, count(high)), target)
 
 
 def _noted(task: FitTask, fitted: Fitted) -> Fitted:
-    assert isinstance(task.model, Architecture)
-    width = {"field": task.model.width, "value": getattr(task.config, task.model.width)}
+    width = {field: getattr(task.config, field) for field in _fields(task)}
     return replace(fitted, details={**fitted.details, "width": width, "matched_parameters": paired_parameters(task)})
 
 
 WIDENED = Method(
     name="widened",
-    version=1,
+    version=2,
     settings=TrainSettings,
     fit=fit_widened,
     refuses=refuses_estimators,
@@ -97,7 +123,7 @@ WIDENED = Method(
 
 WIDENED_CONTINUED = Method(
     name="widened-continued",
-    version=1,
+    version=2,
     settings=TrainSettings,
     fit=fit_widened_continued,
     refuses=refuses_estimators,

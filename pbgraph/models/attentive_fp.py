@@ -172,7 +172,7 @@ class AttentiveFPNetwork(nn.Module):
 
 ATTENTIVE_FP = Architecture(
     name="attentive-fp",
-    version=1,
+    version=2,
     config=AttentiveFPConfig,
     build=AttentiveFPNetwork,
     dendrite_sites=("embedding", "convs.*", "grus.*", "readout_conv", "readout_gru", "logits"),

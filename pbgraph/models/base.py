@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pbgraph.errors import UsageError
+from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 
 
@@ -29,9 +31,10 @@ class Architecture:
     name            as registered
     version         raise it when the same config would give other numbers
     config          frozen dataclass of hyper-parameters; its defaults are the paper's
-    build           (dims, config) -> module mapping a GraphBatch to logits (G, T)
+    build           (dims, config) -> module mapping a GraphBatch to logits (G, T), of regression tasks to scaled values
     dendrite_sites  names of the sub-modules that may grow dendrites; ``*`` matches within one name
     width           the config field that a size-matched control scales
+    fine_width      a field that moves the size by smaller steps, to make up what is missing; or None
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
     """
@@ -44,14 +47,16 @@ class Architecture:
     width: str
     source: str
     featuriser: str = "graph"
+    fine_width: str | None = None
 
 
 @dataclass(frozen=True)
 class Estimator:
     """A model on fixed feature vectors that fits itself, e.g. a random forest on fingerprints.
 
-    fit         (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured, config, seed) ->
-                predict, which maps x (m, D) to scores (m, T) float in [0, 1]
+    fit         of classification: (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured,
+                config, seed) -> predict, which maps x (m, D) to scores (m, T) float in [0, 1]; None if it cannot
+    regress     of regression: the same, but predict gives values in the units of y; None if it cannot
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
     package     what must be importable beyond pbgraph's own dependencies, and extra, which installs it; "" for nothing
     """
@@ -59,11 +64,26 @@ class Estimator:
     name: str
     version: int
     config: type
-    fit: Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]
+    fit: Fit | None
     source: str
     featuriser: str = "ecfp4"
     package: str = ""
     extra: str = ""
+    regress: Fit | None = None
+
+    def refuses(self, kind: Kind) -> str | None:
+        """Why it cannot be fitted to tasks of this kind, or None if it can."""
+        able = {"classification": self.fit, "regression": self.regress}
+        if able[kind] is not None:
+            return None
+        return f"it is for {' and '.join(name for name in able if able[name] is not None)}, not for {kind} tasks"
+
+    def fitter(self, kind: Kind) -> Fit:
+        """What fits it to tasks of this kind. Raises UsageError if nothing does."""
+        fit = self.fit if kind == "classification" else self.regress
+        if fit is None:
+            raise UsageError(f"model {self.name!r}: {self.refuses(kind)}")
+        return fit
 
     def unavailable(self) -> str | None:
         """Why it cannot be used in this environment, or None if it can."""
@@ -80,6 +100,7 @@ class FittedEstimator:
     parameters: int
 
 
+Fit = Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]
 Model = Architecture | Estimator
 
 MODELS: Registry[Model] = Registry("model", "pbgraph.models", (Architecture, Estimator))

@@ -3,6 +3,7 @@
     F₀ = log-odds of the training rows;  F_m = F_{m-1} + η · tree_m,  fitted to the gradient of the cross-entropy
     score = σ(F_M)
 
+Of regression F₀ is the mean of the training targets, trees are fitted to the squared error, and the score is F_M.
 Columns are split at thresholds, so no scaling enters; a row where the split column is NaN goes to the side that
 lowered the training loss more.
 """
@@ -55,21 +56,31 @@ def fit(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> Fitt
 
     The size of the fitted model is the number of its leaves and splits.
     """
+    return _fit(x, y, config, seed=seed, objective="binary", unmeasured=0.5)
 
+
+def regress(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
+    """As `fit`, for targets y; a task without any measured row gets 0."""
+    return _fit(x, y, config, seed=seed, objective="regression", unmeasured=0.0)
+
+
+def _fit(
+    x: np.ndarray, y: np.ndarray, config: LightGBMConfig, *, seed: int, objective: str, unmeasured: float
+) -> FittedEstimator:
     def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
         import lightgbm
 
         data = lightgbm.Dataset(x, y, params={"verbosity": -1}, free_raw_data=True)
-        booster = lightgbm.train(_parameters(config, seed), data, num_boost_round=config.trees)
+        booster = lightgbm.train(_parameters(config, objective, seed), data, num_boost_round=config.trees)
         leaves = sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
         return lambda x: np.asarray(booster.predict(x)), 2 * leaves - booster.num_trees()
 
-    return fit_tasks(x, y, fit_task, seed=seed, stream="lightgbm", prepare=lambda x: x)
+    return fit_tasks(x, y, fit_task, seed=seed, stream="lightgbm", prepare=lambda x: x, unmeasured=unmeasured)
 
 
-def _parameters(config: LightGBMConfig, seed: int) -> dict[str, Any]:
+def _parameters(config: LightGBMConfig, objective: str, seed: int) -> dict[str, Any]:
     return {
-        "objective": "binary",
+        "objective": objective,
         "learning_rate": config.learning_rate,
         "num_leaves": config.leaves,
         "min_data_in_leaf": config.min_leaf_rows,
@@ -90,4 +101,5 @@ LIGHTGBM = Estimator(
     fit=fit,
     source="Ke et al. 2017, papers.nips.cc/paper/6907; LightGBM",
     featuriser="ecfp4-descriptors",
+    regress=regress,
 )

@@ -58,7 +58,7 @@ class Standardiser:
         x = np.ma.masked_invalid(x.astype(np.float64))
         low, high = x.min(0).filled(0.0), x.max(0).filled(0.0)
         real = np.flatnonzero(~((x == 0) | (x == 1)).filled(True).all(0))
-        if len(x):
+        if len(x) and len(real):
             percentiles = np.nanpercentile(x[:, real].filled(np.nan), [1, 99], axis=0)
             low[real], high[real] = np.nan_to_num(percentiles)
         clipped = np.ma.clip(x, low, high)

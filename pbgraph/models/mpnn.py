@@ -123,7 +123,7 @@ class MPNNNetwork(nn.Module):
 
 MPNN = Architecture(
     name="mpnn",
-    version=1,
+    version=2,
     config=MPNNConfig,
     build=MPNNNetwork,
     dendrite_sites=("embedding", "message", "gru", "set2set", "hidden", "logits"),

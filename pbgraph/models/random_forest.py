@@ -1,7 +1,7 @@
 """Random forests on ECFP4, one per task (Breiman 2001, doi:10.1023/A:1010933404324), by scikit-learn.
 
-A tree grows on a bootstrap sample of the task's measured rows and at each node tries √D of the D features; the
-score of a molecule is the mean over trees of the share of actives in its leaf.
+A tree grows on a bootstrap sample of the task's measured rows and at each node tries √D of the D features, of
+regression D/3; the score of a molecule is the mean over trees of the share of actives, or of the targets, in its leaf.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class RandomForestConfig:
 
     trees             of each task's forest
     min_samples_leaf  rows in a leaf; 2 did better than 1 or 3
-    class_weight      "none": every row counts alike, which did best; "balanced": both classes have equal weight
+    class_weight      "none": every row counts alike, which did best; "balanced": both classes have equal weight,
+                      which regression has not
     """
 
     trees: int = 300
@@ -51,6 +52,20 @@ def fit(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> 
     return fit_tasks(_sparse(x), y, fit_task, seed=seed, stream="forest", prepare=_sparse)
 
 
+def regress(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
+    """As `fit`, for targets y; a task without any measured row gets 0. Raises UsageError for class weights."""
+    if config.class_weight != "none":
+        raise UsageError(
+            f"class_weight is {config.class_weight!r}, but regression tasks have no classes; leave it 'none'"
+        )
+
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+        forest = _regression_forest(config, seed).fit(x, y)
+        return forest.predict, sum(tree.tree_.node_count for tree in forest.estimators_)
+
+    return fit_tasks(_sparse(x), y, fit_task, seed=seed, stream="forest", prepare=_sparse, unmeasured=0.0)
+
+
 def _sparse(x: np.ndarray) -> Any:
     from scipy.sparse import csr_array  # takes a seventh of a second to import
 
@@ -70,10 +85,23 @@ def _forest(config: RandomForestConfig, seed: int) -> Any:
     )
 
 
+def _regression_forest(config: RandomForestConfig, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor  # takes a second to import
+
+    return RandomForestRegressor(
+        n_estimators=config.trees,
+        min_samples_leaf=config.min_samples_leaf,
+        max_features=1 / 3,
+        n_jobs=1,
+        random_state=seed % 2**32,
+    )
+
+
 RANDOM_FOREST = Estimator(
     name="random-forest",
     version=1,
     config=RandomForestConfig,
     fit=fit,
     source="doi:10.1023/A:1010933404324; scikit-learn RandomForestClassifier",
+    regress=regress,
 )

@@ -29,7 +29,7 @@ from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.pooling import graph_attention
-from pbgraph.ops.recurrent import gru_norm
+from pbgraph.ops.recurrent import gru_cell_norm
 from pbgraph.ops.triplet import triplet_attention
 
 
@@ -129,9 +129,7 @@ class GRUNorm(nn.Module):
 
     def forward(self, message: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Message (N, C) and state (N, C) -> node features (N, C) and next state (N, C)."""
-        gates_m = F.linear(message, self.cell.weight_ih, self.cell.bias_ih)  # N x 3C: reset, update, new
-        gates_h = F.linear(h, self.cell.weight_hh, self.cell.bias_hh)
-        return gru_norm(gates_m, gates_h, h, self.norm.weight, self.norm.bias, self.norm.eps)
+        return gru_cell_norm(self.cell, self.norm, message, h)
 
 
 class Block(nn.Module):
@@ -232,10 +230,11 @@ def _differences(logits: Tensor) -> Tensor:
 
 TRIMNET = Architecture(
     name="trimnet",
-    version=1,
+    version=2,
     config=TrimNetConfig,
     build=TrimNet,
     dendrite_sites=("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "hidden", "logits"),
     width="hidden",
+    fine_width="output_hidden",
     source="doi:10.1093/bib/bbaa266; github.com/yvquanli/TrimNet@147ca4d",
 )

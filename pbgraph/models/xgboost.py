@@ -3,8 +3,9 @@
     F_m = F_{m-1} + η · tree_m,  whose leaf values are  -Σ g / (Σ h + λ)  over the rows of the leaf
     score = σ(F_M)
 
-g and h are the first and second derivative of a row's cross-entropy by F_{m-1}. Columns are split at thresholds, so
-no scaling enters; a row where the split column is NaN goes to the side that lowered the training loss more.
+g and h are the first and second derivative of a row's cross-entropy by F_{m-1}; of regression, of its squared error,
+and the score is F_M. Columns are split at thresholds, so no scaling enters; a row where the split column is NaN goes to
+the side that lowered the training loss more.
 Source: Chen & Guestrin 2016, doi:10.1145/2939672.2939785. Needs the extra ``boost``.
 """
 
@@ -55,19 +56,32 @@ def fit(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> Fitte
 
     The size of the fitted model is the number of its tree nodes. Needs the package xgboost.
     """
+    return _fit(x, y, config, seed=seed, objective="binary:logistic", unmeasured=0.5)
+
+
+def regress(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
+    """As `fit`, for targets y; a task without any measured row gets 0."""
+    return _fit(x, y, config, seed=seed, objective="reg:squarederror", unmeasured=0.0)
+
+
+def _fit(
+    x: np.ndarray, y: np.ndarray, config: XGBoostConfig, *, seed: int, objective: str, unmeasured: float
+) -> FittedEstimator:
     import xgboost
 
     def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
-        booster = xgboost.train(_parameters(config, seed), xgboost.DMatrix(x, y), num_boost_round=config.trees)
+        booster = xgboost.train(
+            _parameters(config, objective, seed), xgboost.DMatrix(x, y), num_boost_round=config.trees
+        )
         nodes = sum(text.count("\n") for text in booster.get_dump())
         return lambda x: booster.inplace_predict(x), nodes
 
-    return fit_tasks(x, y, fit_task, seed=seed, stream="xgboost", prepare=lambda x: x)
+    return fit_tasks(x, y, fit_task, seed=seed, stream="xgboost", prepare=lambda x: x, unmeasured=unmeasured)
 
 
-def _parameters(config: XGBoostConfig, seed: int) -> dict[str, Any]:
+def _parameters(config: XGBoostConfig, objective: str, seed: int) -> dict[str, Any]:
     return {
-        "objective": "binary:logistic",
+        "objective": objective,
         "tree_method": "hist",
         "eta": config.learning_rate,
         "max_depth": config.depth,
@@ -90,4 +104,5 @@ XGBOOST = Estimator(
     extra="boost",
     source="doi:10.1145/2939672.2939785; XGBoost",
     featuriser="ecfp4-descriptors",
+    regress=regress,
 )

@@ -43,8 +43,8 @@ class Kernel:
     """A loop over arrays that writes its results into some of them.
 
     module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
-    signature     kinds of the arguments: "f3" a float array of 3 dimensions, "i1" an int64 array of 1, "s" a float,
-                  "b" a truth value; arrays are contiguous, and all floats of the same type
+    signature     kinds of the arguments: "f3" a float array of 3 dimensions, "d2" a float64 array of 2, "i1" an int64
+                  array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type
     problem       why it could not be compiled, or None
 
     >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
@@ -112,7 +112,8 @@ def _argument_type(kind: str, dtype: str) -> Any:
 
     if kind in ("s", "b"):
         return types.float64 if kind == "s" else types.boolean
-    return types.Array(getattr(types, dtype) if kind[0] == "f" else types.int64, int(kind[1:]), "C")
+    element = {"f": getattr(types, dtype), "d": types.float64, "i": types.int64}[kind[0]]
+    return types.Array(element, int(kind[1:]), "C")
 
 
 def _compile(function: Callable[..., None], types: tuple[Any, ...], *, cache: bool) -> Callable[..., None]:

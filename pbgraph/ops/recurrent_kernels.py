@@ -1,7 +1,7 @@
 """Loops of `pbgraph.ops.recurrent`: one pass over the nodes in each direction. Compiled by Numba.
 
-Letters as there; m, g (N, 3, C) with rows r, z, n. Each inner loop writes one array and reads few others, and no
-array is both written and read at two places: so the compiler can prove that its vector form is right.
+Letters as there; m, g (N, 3, C) and b, c (3, C) with rows r, z, n. Each inner loop writes one array and reads few
+others, and no array is both written and read at two places: so the compiler can prove that its vector form is right.
 """
 
 from __future__ import annotations
@@ -54,57 +54,80 @@ def _rational_tanh(x: Any) -> Any:
 
 
 def gru(
-    m: np.ndarray, g: np.ndarray, h: np.ndarray, r: np.ndarray, z: np.ndarray, n: np.ndarray, h_new: np.ndarray
+    m: np.ndarray,
+    g: np.ndarray,
+    h: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    r: np.ndarray,
+    z: np.ndarray,
+    n: np.ndarray,
+    h_new: np.ndarray,
 ) -> None:
     """Forward without LayerNorm: fills r, z, n, h_new (N, C)."""
     nodes, channels = h.shape
-    half = h.dtype.type(0.5)
+    half, bias = h.dtype.type(0.5), b + c
     for i in range(nodes):
-        for c in range(channels):
-            r[i, c] = half + half * tanh(half * (m[i, 0, c] + g[i, 0, c]))  # = σ
-        for c in range(channels):
-            z[i, c] = half + half * tanh(half * (m[i, 1, c] + g[i, 1, c]))
-        for c in range(channels):
-            n[i, c] = tanh(m[i, 2, c] + r[i, c] * g[i, 2, c])
-        for c in range(channels):
-            h_new[i, c] = n[i, c] + z[i, c] * (h[i, c] - n[i, c])
+        for k in range(channels):
+            r[i, k] = half + half * tanh(half * (m[i, 0, k] + g[i, 0, k] + bias[0, k]))  # = σ
+        for k in range(channels):
+            z[i, k] = half + half * tanh(half * (m[i, 1, k] + g[i, 1, k] + bias[1, k]))
+        for k in range(channels):
+            n[i, k] = tanh(m[i, 2, k] + b[2, k] + r[i, k] * (g[i, 2, k] + c[2, k]))
+        for k in range(channels):
+            h_new[i, k] = n[i, k] + z[i, k] * (h[i, k] - n[i, k])
 
 
 def gru_backward(
     d_h_new: np.ndarray,
     g: np.ndarray,
     h: np.ndarray,
+    c: np.ndarray,
     r: np.ndarray,
     z: np.ndarray,
     n: np.ndarray,
     d_m: np.ndarray,
     d_g: np.ndarray,
     d_h: np.ndarray,
+    d_b: np.ndarray,
+    d_c: np.ndarray,
 ) -> None:
-    """Backward without LayerNorm: fills d_m, d_g (N, 3, C) and d_h (N, C)."""
+    """Backward without LayerNorm: fills d_m, d_g (N, 3, C) and d_h (N, C), adds to d_b and d_c (3, C), which are 0."""
     nodes, channels = h.shape
     one = h.dtype.type(1)
     for i in range(nodes):
-        for c in range(channels):
-            d_h[i, c] = d_h_new[i, c] * z[i, c]
-        for c in range(channels):
-            d_m[i, 1, c] = d_h_new[i, c] * (h[i, c] - n[i, c]) * z[i, c] * (one - z[i, c])
-        for c in range(channels):
-            d_m[i, 2, c] = d_h_new[i, c] * (one - z[i, c]) * (one - n[i, c] * n[i, c])
-        for c in range(channels):
-            d_m[i, 0, c] = d_m[i, 2, c] * g[i, 2, c] * r[i, c] * (one - r[i, c])
-        for c in range(channels):
-            d_g[i, 0, c] = d_m[i, 0, c]
-        for c in range(channels):
-            d_g[i, 1, c] = d_m[i, 1, c]
-        for c in range(channels):
-            d_g[i, 2, c] = d_m[i, 2, c] * r[i, c]
+        for k in range(channels):
+            d_h[i, k] = d_h_new[i, k] * z[i, k]
+        for k in range(channels):
+            d_m[i, 1, k] = d_h_new[i, k] * (h[i, k] - n[i, k]) * z[i, k] * (one - z[i, k])
+        for k in range(channels):
+            d_m[i, 2, k] = d_h_new[i, k] * (one - z[i, k]) * (one - n[i, k] * n[i, k])
+        for k in range(channels):
+            d_m[i, 0, k] = d_m[i, 2, k] * (g[i, 2, k] + c[2, k]) * r[i, k] * (one - r[i, k])
+        for k in range(channels):
+            d_g[i, 0, k] = d_m[i, 0, k]
+        for k in range(channels):
+            d_g[i, 1, k] = d_m[i, 1, k]
+        for k in range(channels):
+            d_g[i, 2, k] = d_m[i, 2, k] * r[i, k]
+        for k in range(channels):
+            d_b[0, k] += d_m[i, 0, k]
+        for k in range(channels):
+            d_b[1, k] += d_m[i, 1, k]
+        for k in range(channels):
+            d_b[2, k] += d_m[i, 2, k]
+        for k in range(channels):
+            d_c[2, k] += d_g[i, 2, k]
+    for k in range(channels):
+        d_c[0, k], d_c[1, k] = d_b[0, k], d_b[1, k]
 
 
 def step(
     m: np.ndarray,
     g: np.ndarray,
     h: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
     gamma: np.ndarray,
     beta: np.ndarray,
     eps: float,
@@ -119,25 +142,25 @@ def step(
     """Forward: fills r, z, n, x, h_new (N, C), and of each row of h_new the mean and scale 1 / √(var + ε), (N,)."""
     nodes, channels = h.shape
     half, one, epsilon = h.dtype.type(0.5), h.dtype.type(1), h.dtype.type(eps)
-    share = one / h.dtype.type(channels)
+    share, bias = one / h.dtype.type(channels), b + c
     for i in range(nodes):
-        for c in range(channels):
-            r[i, c] = half + half * tanh(half * (m[i, 0, c] + g[i, 0, c]))  # = σ
-        for c in range(channels):
-            z[i, c] = half + half * tanh(half * (m[i, 1, c] + g[i, 1, c]))
-        for c in range(channels):
-            n[i, c] = tanh(m[i, 2, c] + r[i, c] * g[i, 2, c])
-        for c in range(channels):
-            h_new[i, c] = n[i, c] + z[i, c] * (h[i, c] - n[i, c])
+        for k in range(channels):
+            r[i, k] = half + half * tanh(half * (m[i, 0, k] + g[i, 0, k] + bias[0, k]))  # = σ
+        for k in range(channels):
+            z[i, k] = half + half * tanh(half * (m[i, 1, k] + g[i, 1, k] + bias[1, k]))
+        for k in range(channels):
+            n[i, k] = tanh(m[i, 2, k] + b[2, k] + r[i, k] * (g[i, 2, k] + c[2, k]))
+        for k in range(channels):
+            h_new[i, k] = n[i, k] + z[i, k] * (h[i, k] - n[i, k])
         average = h.dtype.type(0)
-        for c in range(channels):
-            average += h_new[i, c] * share
+        for k in range(channels):
+            average += h_new[i, k] * share
         variance = h.dtype.type(0)
-        for c in range(channels):
-            variance += (h_new[i, c] - average) * (h_new[i, c] - average) * share
+        for k in range(channels):
+            variance += (h_new[i, k] - average) * (h_new[i, k] - average) * share
         inverse = one / math.sqrt(variance + epsilon)
-        for c in range(channels):
-            x[i, c] = gamma[c] * ((h_new[i, c] - average) * inverse) + beta[c]
+        for k in range(channels):
+            x[i, k] = gamma[k] * ((h_new[i, k] - average) * inverse) + beta[k]
         mean[i], scale[i] = average, inverse
 
 
@@ -146,6 +169,7 @@ def step_backward(
     d_h_new: np.ndarray,
     g: np.ndarray,
     h: np.ndarray,
+    c: np.ndarray,
     gamma: np.ndarray,
     r: np.ndarray,
     z: np.ndarray,
@@ -156,10 +180,12 @@ def step_backward(
     d_m: np.ndarray,
     d_g: np.ndarray,
     d_h: np.ndarray,
+    d_b: np.ndarray,
+    d_c: np.ndarray,
     d_gamma: np.ndarray,
     d_beta: np.ndarray,
 ) -> None:
-    """Backward: fills d_m, d_g (N, 3, C) and d_h (N, C), adds to d_gamma and d_beta (C,).
+    """Backward: fills d_m, d_g (N, 3, C) and d_h (N, C), adds to d_b, d_c (3, C), d_gamma and d_beta (C,), which are 0.
 
     With x̂ = (h' - mean) · scale and u = γ ⊙ ∂x, LayerNorm gives  d = ∂h' + scale · (u - mean(u) - x̂ mean(u ⊙ x̂)).
     """
@@ -169,32 +195,42 @@ def step_backward(
     d, normal = np.empty(channels, h.dtype), np.empty(channels, h.dtype)
     for i in range(nodes):
         average, inverse = mean[i], scale[i]
-        for c in range(channels):
-            normal[c] = (h_new[i, c] - average) * inverse
+        for k in range(channels):
+            normal[k] = (h_new[i, k] - average) * inverse
         mean_u, mean_ux = h.dtype.type(0), h.dtype.type(0)
-        for c in range(channels):
-            u = gamma[c] * d_x[i, c] * share
+        for k in range(channels):
+            u = gamma[k] * d_x[i, k] * share
             mean_u += u
-            mean_ux += u * normal[c]
-        for c in range(channels):
-            d[c] = d_h_new[i, c] + inverse * (gamma[c] * d_x[i, c] - mean_u - normal[c] * mean_ux)
-        for c in range(channels):
-            d_gamma[c] += d_x[i, c] * normal[c]
-        for c in range(channels):
-            d_beta[c] += d_x[i, c]
-        for c in range(channels):
-            d_h[i, c] = d[c] * z[i, c]
-        for c in range(channels):
-            d_m[i, 1, c] = d[c] * (h[i, c] - n[i, c]) * z[i, c] * (one - z[i, c])
-        for c in range(channels):
-            d[c] = d[c] * (one - z[i, c]) * (one - n[i, c] * n[i, c])
-        for c in range(channels):
-            d_m[i, 2, c] = d[c]
-        for c in range(channels):
-            d_m[i, 0, c] = d[c] * g[i, 2, c] * r[i, c] * (one - r[i, c])
-        for c in range(channels):
-            d_g[i, 0, c] = d_m[i, 0, c]
-        for c in range(channels):
-            d_g[i, 1, c] = d_m[i, 1, c]
-        for c in range(channels):
-            d_g[i, 2, c] = d[c] * r[i, c]
+            mean_ux += u * normal[k]
+        for k in range(channels):
+            d[k] = d_h_new[i, k] + inverse * (gamma[k] * d_x[i, k] - mean_u - normal[k] * mean_ux)
+        for k in range(channels):
+            d_gamma[k] += d_x[i, k] * normal[k]
+        for k in range(channels):
+            d_beta[k] += d_x[i, k]
+        for k in range(channels):
+            d_h[i, k] = d[k] * z[i, k]
+        for k in range(channels):
+            d_m[i, 1, k] = d[k] * (h[i, k] - n[i, k]) * z[i, k] * (one - z[i, k])
+        for k in range(channels):
+            d[k] = d[k] * (one - z[i, k]) * (one - n[i, k] * n[i, k])
+        for k in range(channels):
+            d_m[i, 2, k] = d[k]
+        for k in range(channels):
+            d_m[i, 0, k] = d[k] * (g[i, 2, k] + c[2, k]) * r[i, k] * (one - r[i, k])
+        for k in range(channels):
+            d_g[i, 0, k] = d_m[i, 0, k]
+        for k in range(channels):
+            d_g[i, 1, k] = d_m[i, 1, k]
+        for k in range(channels):
+            d_g[i, 2, k] = d[k] * r[i, k]
+        for k in range(channels):
+            d_b[0, k] += d_m[i, 0, k]
+        for k in range(channels):
+            d_b[1, k] += d_m[i, 1, k]
+        for k in range(channels):
+            d_b[2, k] += d_m[i, 2, k]
+        for k in range(channels):
+            d_c[2, k] += d_g[i, 2, k]
+    for k in range(channels):
+        d_c[0, k], d_c[1, k] = d_b[0, k], d_b[1, k]

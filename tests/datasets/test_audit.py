@@ -45,7 +45,7 @@ def test_a_table_counted_by_hand() -> None:
 def test_labels_of_the_whole_tox21_file_are_those_stated(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_bad_structures", lambda *_: {})  # count the rows that RDKit rejects, too
     y = load.read(TOX21, find(TOX21, folder=shared / "data", offline=True)).y
-    assert {fact.task: (fact.labelled, fact.active) for fact in task_facts(TOX21.tasks, y)} == LABELLED_AND_ACTIVE
+    assert {fact.task: (fact.labelled, fact.active) for fact in task_facts(TOX21, y)} == LABELLED_AND_ACTIVE
     assert (len(y), int((~np.isnan(y)).sum()), int(np.isnan(y).sum())) == (7831, 77_946, 16_026)
     assert bool((~np.isnan(y)).any(axis=1).all())
 

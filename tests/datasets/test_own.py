@@ -198,7 +198,7 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "MAX_BYTES", 2**20)
     path = tmp_path / "my.csv.gz"
     path.write_bytes(gzip.compress(b"0" * (2**20 + 1)))
-    with pytest.raises(DataError, match="unpacked, has more than 1 MiB, the most that a table may have"):
+    with pytest.raises(DataError, match="unpacked, has more than 1048576 bytes, the most that a table may have"):
         task_of(path)
 
 

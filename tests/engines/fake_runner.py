@@ -66,7 +66,7 @@ def make_spec(do: str = "finish", *, seed: int = 0, control_of: str | None = Non
 
 
 def make_record(spec: RunSpec, **details: object) -> RunRecord:
-    scores = {"test": SplitScore(1, 0.75, 0.5, (), {})}
+    scores = {"test": SplitScore(1, {"roc_auc": 0.75}, {})}
     return RunRecord(spec, "finished", PROVENANCE, scores=scores, cost=Cost(1, 2, 3.0, 4, 1), details=details)
 
 

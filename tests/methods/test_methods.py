@@ -25,7 +25,14 @@ GROWN = PerforatedSettings(
 
 def result(fitted, store):
     """All of a fitted model that has to be the same when a run is done again."""
-    return (fitted.predict(store).tobytes(), fitted.selection, fitted.history, fitted.epochs, fitted.parameters)
+    return (
+        fitted.predict(store).tobytes(),
+        fitted.selection,
+        fitted.history,
+        fitted.epochs,
+        fitted.parameters,
+        fitted.dendrites,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Variants and controls of the perforated method on a small task."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.training import TrainSettings, build_model, parameter_count
 from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
-from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, matching_width
+from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, bracket, widened
+from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
 from pbgraph.records import Cost, RunRecord
 from tiny_task import TinyConfig, tiny_store, tiny_task
 
@@ -51,6 +53,10 @@ def test_variants_begin_as_the_perforated_run_and_grow(method, perforated, pair)
     accepted = [event for event in fitted.details["events"] if event["event"] == "accept"]
     expected = {"gd-dendrites": 0, "random-dendrites": len(accepted), "unperforated": 2 * len(accepted)}
     assert dendrite_epochs == expected[method.name]
+    for site in fitted.dendrites.sites.values():
+        assert len(site.dendrites) == len(accepted)
+        assert sum(one.outcome == "kept" for one in site.dendrites) == fitted.details["dendrites"]
+        assert {len(one.mean_correlation) * len(accepted) for one in site.dendrites} == {dendrite_epochs}
 
 
 def test_variants_differ_from_the_perforated_run_and_each_other(perforated, pair):
@@ -63,7 +69,7 @@ def test_widened_has_the_parameters_of_its_pair(perforated, pair):
     fitted = WIDENED.fit(task(TrainSettings(**SHORT), pair))
     assert abs(fitted.parameters - perforated.parameters) <= 0.01 * perforated.parameters
     assert fitted.parameters == parameter_count(
-        build_model(tiny_task(None, config=TinyConfig(hidden=fitted.details["width"]["value"])))
+        build_model(tiny_task(None, config=TinyConfig(**fitted.details["width"])))
     )
     assert fitted.details["matched_parameters"] == perforated.parameters
     assert fitted.epochs == 4
@@ -74,15 +80,24 @@ def test_widened_has_the_parameters_of_its_pair(perforated, pair):
 
 @pytest.mark.parametrize("target", [1, 7, 1000, 10**6])
 def test_a_width_is_found_wherever_one_matches(target):
-    width = matching_width(lambda width: 7 * width, 7 * target, "net width")
-    assert width == target
+    assert bracket(lambda width: 7 * width, 7 * target, "width").match == target
 
 
-def test_where_no_width_matches_the_two_nearest_are_named():
+def test_where_no_width_matches_the_two_nearest_are_named(pair):
+    small = replace(pair, cost=replace(pair.cost, parameters=40))
     with pytest.raises(
-        PbgraphError, match="no net width gives 150 parameters within 1%; the nearest are 1 with 100 and 2 with 200"
+        PbgraphError, match=r"no width of tiny gives 40 parameters within 1%; the nearest are hidden \d+ with \d+ and"
     ):
-        matching_width(lambda width: 100 * width, 150, "net width")
+        WIDENED.fit(task(TrainSettings(**SHORT), small))
+
+
+def test_what_the_width_cannot_match_the_fine_width_makes_up():
+    paired = SimpleNamespace(cost=SimpleNamespace(parameters=3000))
+    fit_task = tiny_task(None, model=TRIMNET, config=TrimNetConfig(hidden=4, depth=1, output_hidden=16), paired=paired)
+    wide = widened(fit_task)
+    assert wide.config.hidden > 4
+    assert wide.config.output_hidden > 16
+    assert parameter_count(build_model(wide)) == pytest.approx(3000, rel=0.01)
 
 
 def test_an_ensemble_averages_plain_models_with_the_pairs_parameters(perforated, pair):

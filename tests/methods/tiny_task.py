@@ -8,7 +8,7 @@ from torch import nn
 
 from pbgraph.graph import GraphStore, MolGraph
 from pbgraph.methods.base import FitTask
-from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.metrics import RMSE, ROC_AUC, mean_over_tasks
 from pbgraph.models.base import Architecture
 
 
@@ -73,3 +73,23 @@ def tiny_task(settings, **changes):
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
     )
     return replace(task, **changes)
+
+
+def tiny_regression(settings, **changes):
+    """The same graphs with numbers for targets, far from mean 0 and standard deviation 1, and some cells blank."""
+    task = tiny_task(
+        settings,
+        kind="regression",
+        metric=lambda y, scores: -mean_over_tasks(RMSE, y, scores),
+        train=with_numbers(tiny_store(200, 0)),
+        valid=with_numbers(tiny_store(80, 1)),
+    )
+    return replace(task, **changes)
+
+
+def with_numbers(store):
+    """Targets of two tasks: sums over the nodes, in units of their own."""
+    sums = np.array([store.select(np.array([row])).as_batch().x.sum(0).numpy() for row in range(len(store))])
+    y = np.stack([1000 + 40 * sums[:, 0], 0.01 * sums[:, 1]], axis=1).astype(np.float32)
+    y[np.isnan(store.y)] = np.nan
+    return replace(store, y=y)

@@ -30,7 +30,7 @@ def architecture(name: str) -> Architecture:
 @pytest.mark.parametrize(
     "check",
     [check for name in NAMES for check in architecture_checks(name)],
-    ids=lambda c: f"{c.architecture.name}-{c}",
+    ids=lambda c: f"{c.subject.name}-{c}",
 )
 def test_conforms(check: Check) -> None:
     check()

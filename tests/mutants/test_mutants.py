@@ -1,12 +1,28 @@
-"""Every conformance check accepts a sound architecture and rejects its mutant."""
+"""Every conformance check accepts what is sound and rejects its mutant."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import mutants_of_datasets
+import mutants_of_splits
 from mutants import MUTANTS, SOUND
 from pbgraph.errors import UsageError
-from pbgraph.testing import ARCHITECTURE_CHECKS, Check, CheckFailed, architecture_checks
+from pbgraph.splits import SPLITS
+from pbgraph.testing import (
+    ARCHITECTURE_CHECKS,
+    DATASET_CHECKS,
+    SPLIT_CHECKS,
+    Check,
+    CheckFailed,
+    architecture_checks,
+    checks,
+    dataset_checks,
+    split_checks,
+)
+from pbgraph.testing import find as finding
 
 
 @pytest.mark.parametrize("check", architecture_checks(SOUND), ids=str)
@@ -20,6 +36,51 @@ def test_mutant_is_rejected(name: str) -> None:
     (check,) = (check for check in architecture_checks(MUTANTS[name]) if check.name == name)
     with pytest.raises(CheckFailed):
         check()
+
+
+def rejected(named: list[Check], name: str) -> None:
+    (check,) = (check for check in named if check.name == name)
+    with pytest.raises(CheckFailed):
+        check()
+
+
+@pytest.mark.parametrize(
+    "check", [check for name in SPLITS for check in split_checks(name)], ids=lambda c: f"{c.subject.name}-{c}"
+)
+def test_every_split_passes(check: Check) -> None:
+    check()
+    assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(SPLIT_CHECKS))
+def test_mutant_of_a_split_is_rejected(name: str) -> None:
+    rejected(split_checks(mutants_of_splits.MUTANTS[name]), name)
+
+
+@pytest.mark.parametrize("name", list(DATASET_CHECKS))
+def test_mutant_of_a_data_set_is_rejected(name: str, tmp_path: Path) -> None:
+    (sound,) = (
+        check for check in dataset_checks(mutants_of_datasets.written(tmp_path), tmp_path) if check.name == name
+    )
+    sound()
+    assert sound.summary.endswith(".")
+    rejected(dataset_checks(mutants_of_datasets.MUTANTS[name](tmp_path), tmp_path), name)
+
+
+def test_tox21_conforms(shared: Path) -> None:
+    for check in dataset_checks("tox21", shared / "data"):
+        check()
+
+
+def test_a_name_is_looked_for_among_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "butina", "split:random")}
+    assert found == {"gin": "Architecture", "tox21": "OnDisk", "butina": "Splitter", "split:random": "Splitter"}
+    with pytest.raises(UsageError, match="'butna'; did you mean 'butina'"):
+        checks("butna")
+    monkeypatch.setitem(finding.REGISTRIES, "model", SPLITS)
+    with pytest.raises(UsageError, match="'random' is registered as model and as split; say which: check model:random"):
+        checks("random")
+    assert checks("split:random")
 
 
 def test_unknown_names_and_estimators_are_refused() -> None:

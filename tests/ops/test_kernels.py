@@ -20,8 +20,8 @@ ONE_STEP = """
 import torch
 from pbgraph.ops.recurrent import gru_norm
 torch.manual_seed(0)
-m, g, h, gamma, beta = (torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (4,), (4,)])
-x, _ = gru_norm(m.requires_grad_(), g, h, gamma, beta, 1e-5)
+m, *others = (torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (12,), (12,), (4,), (4,)])
+x, _ = gru_norm(m.requires_grad_(), *others, 1e-5)
 x.sum().backward()
 print(type(x.grad_fn).__name__, x.sum().item())
 """
@@ -63,7 +63,7 @@ def test_fused_needs_equal_float_types_on_the_cpu() -> None:
 
 
 def test_threads_may_use_a_kernel_at_once() -> None:
-    inputs = [[torch.randn(s) for s in [(300, 96), (300, 96), (300, 32), (32,), (32,)]] for _ in range(8)]
+    inputs = [[torch.randn(s) for s in [(300, 96), (300, 96), (300, 32), (96,), (96,), (32,), (32,)]] for _ in range(8)]
     expected = [gru_norm(*tensors, 1e-5) for tensors in inputs]
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
@@ -92,7 +92,7 @@ def test_without_a_compiler_the_definition_is_used_and_one_warning_given(
     monkeypatch.setattr(kernels, "_compile", fail)
     broken = Kernel("recurrent_kernels", "step", "f3 f3 f2 f1 f1 s f2 f2 f2 f1 f1 f2 f2")
     monkeypatch.setattr("pbgraph.ops.recurrent._step", broken)
-    inputs = [torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (4,), (4,)]]
+    inputs = [torch.randn(s) for s in [(5, 12), (5, 12), (5, 4), (12,), (12,), (4,), (4,)]]
     with caplog.at_level(logging.WARNING):
         results = [gru_norm(*inputs, 1e-5) for _ in range(2)]
     torch.testing.assert_close(results[0], gru_norm_definition(*inputs, 1e-5), rtol=0, atol=0)

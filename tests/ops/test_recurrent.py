@@ -6,16 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
-from pbgraph.ops.recurrent import gru, gru_cell, gru_definition, gru_norm, gru_norm_definition
+from pbgraph.ops.recurrent import gru, gru_cell, gru_cell_norm, gru_definition, gru_norm, gru_norm_definition
 
 Inputs = tuple[torch.Tensor, ...]
 
 
 def inputs(nodes: int, channels: int, seed: int = 0, dtype: torch.dtype = torch.float64, spread: float = 2) -> Inputs:
     generator = torch.Generator().manual_seed(seed)
-    shapes = [(nodes, 3 * channels), (nodes, 3 * channels), (nodes, channels), (channels,), (channels,)]
+    shapes = [(nodes, 3 * channels), (nodes, 3 * channels), (nodes, channels), (3 * channels,), (3 * channels,)]
+    shapes += [(channels,), (channels,)]
     return tuple((spread * torch.randn(shape, generator=generator, dtype=dtype)).requires_grad_() for shape in shapes)
 
 
@@ -47,8 +47,7 @@ def test_float32_keeps_five_digits(nodes: int, channels: int, seed: int) -> None
 def test_is_pytorchs_gru_cell_and_layer_norm() -> None:
     cell, norm = torch.nn.GRUCell(7, 7).double(), torch.nn.LayerNorm(7).double()
     message, state = torch.randn(2, 5, 7, dtype=torch.float64)
-    m, g = F.linear(message, cell.weight_ih, cell.bias_ih), F.linear(state, cell.weight_hh, cell.bias_hh)
-    x, h = gru_norm(m, g, state, norm.weight, norm.bias, norm.eps)
+    x, h = gru_cell_norm(cell, norm, message, state)
     torch.testing.assert_close(h, cell(message, state))
     torch.testing.assert_close(x, norm(h))
 
@@ -65,7 +64,7 @@ def test_gru_alone_equals_its_definition(
     nodes: int, channels: int, seed: int, precision: tuple[torch.dtype, float]
 ) -> None:
     dtype, tolerance = precision
-    tensors = inputs(nodes, channels, seed, dtype)[:3]
+    tensors = inputs(nodes, channels, seed, dtype)[:5]
     torch.testing.assert_close(
         gru_results(gru, tensors), gru_results(gru_definition, tensors), rtol=tolerance, atol=tolerance
     )
@@ -78,15 +77,15 @@ def test_gru_cell_is_pytorchs() -> None:
 
 
 def test_finite_differences() -> None:
-    assert torch.autograd.gradcheck(gru, inputs(4, 3)[:3])
+    assert torch.autograd.gradcheck(gru, inputs(4, 3)[:5])
     assert torch.autograd.gradcheck(lambda *tensors: gru_norm(*tensors, 1e-5), inputs(4, 3))
 
 
 @pytest.mark.parametrize("spread", [1e3, 1e30])
 def test_saturated_gates_stay_within_bounds(spread: float) -> None:
-    m, g, h, gamma, beta = inputs(50, 16, dtype=torch.float32, spread=spread)
+    m, g, h, *others = inputs(50, 16, dtype=torch.float32, spread=spread)
     h = torch.randn(50, 16)
-    assert gru_norm(m, g, h, gamma, beta, 1e-5)[1].abs().max() <= h.abs().max().clamp(min=1)
+    assert gru_norm(m, g, h, *others, 1e-5)[1].abs().max() <= h.abs().max().clamp(min=1)
 
 
 def test_nan_stays_nan() -> None:
@@ -99,14 +98,15 @@ def test_nan_stays_nan() -> None:
 
 
 def test_non_contiguous_inputs() -> None:
-    m, g, h, gamma, beta = (t.detach() for t in inputs(6, 6))
-    mixed = tuple(t.requires_grad_() for t in (m, g.t().contiguous().t(), h.t(), gamma, beta.flip(0)))
+    m, g, h, b, c, gamma, beta = (t.detach() for t in inputs(6, 6))
+    strided = c.repeat_interleave(2)[::2]
+    mixed = tuple(t.requires_grad_() for t in (m, g.t().contiguous().t(), h.t(), b, strided, gamma, beta.flip(0)))
     torch.testing.assert_close(results(gru_norm, mixed), results(gru_norm_definition, mixed))
 
 
-def test_unused_state_and_frozen_norm() -> None:
-    m, g, h, gamma, beta = inputs(4, 5)
-    frozen = (m, g, h, gamma.detach(), beta.detach())
+def test_unused_state_and_frozen_parameters() -> None:
+    m, g, h, *parameters = inputs(4, 5)
+    frozen = (m, g, h, *(parameter.detach() for parameter in parameters))
     fused, plain = (
         torch.autograd.grad(f(*frozen, 1e-5)[0].cos().sum(), [m, g, h]) for f in (gru_norm, gru_norm_definition)
     )

@@ -1,22 +1,13 @@
-"""What must hold for every architecture, as checks for whoever registers one.
-
-The whole test file of a package that offers the architecture ``my-net``::
-
-    import pytest
-    from pbgraph.testing import architecture_checks
-
-    @pytest.mark.parametrize("check", architecture_checks("my-net"), ids=str)
-    def test_conforms(check):
-        check()
+"""What must hold for every architecture.
 
 Each check builds the architecture for random small molecules (6 node columns, 3 edge columns, 2 tasks) from its
-config's defaults, and raises CheckFailed with the reason if something does not hold.
+config's defaults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,43 +20,14 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch, GraphStore, MolGraph
 from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.streams import seeded
+from pbgraph.testing.base import Check, CheckFailed, checks_of, require
 
 DIMS = Dims(node=6, edge=3, tasks=2)
 LARGE = 500  # atoms of the largest molecule tried
 OVERFIT_STEPS, OVERFIT_LOSS = 250, 0.05
 
 
-class CheckFailed(AssertionError):
-    """An architecture does not do what every architecture must."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One property of one architecture; calling it raises CheckFailed if the property does not hold."""
-
-    name: str
-    architecture: Architecture
-    run: Callable[[Architecture], None]
-
-    def __call__(self) -> None:
-        """Check it; an error of any kind means that the property does not hold."""
-        try:
-            self.run(self.architecture)
-        except CheckFailed:
-            raise
-        except Exception as error:
-            raise CheckFailed(f"{type(error).__name__}: {error}") from error
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def summary(self) -> str:
-        """The property in a line."""
-        return (self.run.__doc__ or "").strip()
-
-
-def architecture_checks(architecture: str | Architecture) -> list[Check]:
+def architecture_checks(architecture: str | Architecture) -> list[Check[Architecture]]:
     """All checks of an architecture, registered under this name or given itself.
 
     Raises UsageError for an unknown name or an estimator.
@@ -73,7 +35,7 @@ def architecture_checks(architecture: str | Architecture) -> list[Check]:
     found = MODELS.get(architecture) if isinstance(architecture, str) else architecture
     if not isinstance(found, Architecture):
         raise UsageError(f"{architecture!r} fits itself: these are checks of architectures, see 'ls models'")
-    return [Check(name, found, run) for name, run in ARCHITECTURE_CHECKS.items()]
+    return checks_of(found, ARCHITECTURE_CHECKS)
 
 
 def molecule(nodes: int, rng: np.random.Generator) -> MolGraph:
@@ -147,11 +109,11 @@ def check_shapes(architecture: Architecture) -> None:
         for what, batch in batches.items():
             found = model(batch)
             expected = (batch.num_graphs, DIMS.tasks)
-            _require(found.shape == expected, f"{what}: logits are {tuple(found.shape)}, expected {expected}")
-            _require(bool(found.isfinite().all()), f"{what}: logits are not finite")
+            require(found.shape == expected, f"{what}: logits are {tuple(found.shape)}, expected {expected}")
+            require(bool(found.isfinite().all()), f"{what}: logits are not finite")
             found.sum().backward()
         bad = [name for name, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
-        _require(not bad, f"gradients of {', '.join(bad)} are not finite")
+        require(not bad, f"gradients of {', '.join(bad)} are not finite")
 
 
 def check_permutation(architecture: Architecture) -> None:
@@ -176,7 +138,7 @@ def check_large_input(architecture: Architecture) -> None:
     """Logits of a molecule of 500 atoms are finite."""
     with torch.no_grad():
         found = built(architecture).eval()(as_batch(molecules([LARGE])))
-    _require(bool(found.isfinite().all()), f"logits of a molecule of {LARGE} atoms are {found.tolist()}")
+    require(bool(found.isfinite().all()), f"logits of a molecule of {LARGE} atoms are {found.tolist()}")
 
 
 def check_labels_unseen(architecture: Architecture) -> None:
@@ -184,7 +146,7 @@ def check_labels_unseen(architecture: Architecture) -> None:
     model, graphs = built(architecture), molecules([5, 3])
     labels = [np.full((2, DIMS.tasks), value, dtype=np.float32) for value in (0.0, 1.0, np.nan)]
     zero, *others = (logits(model, as_batch(graphs, y)) for y in labels)
-    _require(all(torch.equal(zero, other) for other in others), "logits change with the labels")
+    require(all(torch.equal(zero, other) for other in others), "logits change with the labels")
 
 
 def check_no_unused_parameter(architecture: Architecture) -> None:
@@ -194,7 +156,7 @@ def check_no_unused_parameter(architecture: Architecture) -> None:
         model.train(training)
         F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()  # type: ignore[no-untyped-call]
     unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    _require(not unused, f"no gradient reaches {', '.join(unused)}")
+    require(not unused, f"no gradient reaches {', '.join(unused)}")
 
 
 def check_determinism(architecture: Architecture) -> None:
@@ -206,9 +168,9 @@ def check_determinism(architecture: Architecture) -> None:
             found = model(batch)
         found.sum().backward()
         runs.append([found.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
-    _require(all(map(torch.equal, *runs)), "two runs with the same seeds differ: draw from torch's generator alone")
+    require(all(map(torch.equal, *runs)), "two runs with the same seeds differ: draw from torch's generator alone")
     first, other = (built(architecture, seed).state_dict() for seed in (0, 1))
-    _require(any(not torch.equal(first[key], other[key]) for key in first), "weights do not depend on the seed")
+    require(any(not torch.equal(first[key], other[key]) for key in first), "weights do not depend on the seed")
 
 
 def check_save_and_load(architecture: Architecture) -> None:
@@ -217,7 +179,7 @@ def check_save_and_load(architecture: Architecture) -> None:
     saved.train()(batch)  # so that running statistics are not those of a new network
     other.load_state_dict(saved.state_dict())
     same = torch.equal(logits(saved, batch), logits(other, batch))
-    _require(same, "logits change when weights are saved and loaded: keep all state in parameters and buffers")
+    require(same, "logits change when weights are saved and loaded: keep all state in parameters and buffers")
 
 
 def check_overfits(architecture: Architecture) -> None:
@@ -243,7 +205,7 @@ def check_dendrite_sites(architecture: Architecture) -> None:
     model = perforate(built(architecture), architecture.dendrite_sites)
     model(as_batch(molecules([6, 4])))
     idle = [name for name, site in sites_of(model).items() if site.channels is None]
-    _require(not idle, f"sites {', '.join(idle)} are never called")
+    require(not idle, f"sites {', '.join(idle)} are never called")
 
 
 def check_perforation(architecture: Architecture) -> None:
@@ -251,14 +213,14 @@ def check_perforation(architecture: Architecture) -> None:
     model, batch = built(architecture), as_batch(molecules([6, 1, 4]))
     plain = logits(model, batch)
     sites = sites_of(perforate(model, architecture.dendrite_sites))
-    _require(torch.equal(logits(model, batch), plain), "logits change when sites are made")
+    require(torch.equal(logits(model, batch), plain), "logits change when sites are made")
     with seeded(0, "dendrites"):
         for site in sites.values():
             site.accept(site.new_dendrite("tanh"))
-    _require(torch.equal(logits(model, batch), plain), "logits change when dendrites are accepted")
+    require(torch.equal(logits(model, batch), plain), "logits change when dendrites are accepted")
     model(as_double(batch)).sin().sum().backward()
     silent = [name for name, site in sites.items() if site.w[0].grad is None or not site.w[0].grad.any()]
-    _require(not silent, f"no gradient reaches the dendrites of {', '.join(silent)}")
+    require(not silent, f"no gradient reaches the dendrites of {', '.join(silent)}")
 
 
 def check_autocast(architecture: Architecture) -> None:
@@ -267,7 +229,7 @@ def check_autocast(architecture: Architecture) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = model(as_batch(molecules([5, 1, 7])))
         found.float().sum().backward()
-    _require(bool(found.isfinite().all()), "logits are not finite under autocast")
+    require(bool(found.isfinite().all()), "logits are not finite under autocast")
 
 
 ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
@@ -284,11 +246,6 @@ ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
     "perforation": check_perforation,
     "autocast": check_autocast,
 }
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise CheckFailed(otherwise)
 
 
 def _require_close(found: Tensor, expected: Tensor, what: str) -> None:

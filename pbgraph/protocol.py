@@ -1,0 +1,108 @@
+"""What all runs of one table must share: data, accepted rows, split, metric and preset, and per arm all settings.
+
+Records that differ in one of these are refused, not averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pbgraph.errors import UsageError
+from pbgraph.records import RunRecord, RunSpec, canonical_json, sha256
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all records of a table share; `id` is a hash of it. features: featuriser with version -> models."""
+
+    task: str
+    split: str
+    metric: str
+    preset: str
+    seeds: tuple[int, ...]
+    selection: str
+    data_sha256: str
+    rows: int
+    rejected: int
+    rows_sha256: str
+    features: Mapping[str, tuple[str, ...]]
+
+    @property
+    def id(self) -> str:
+        """First 12 hex digits of the SHA-256 of all fields."""
+        return sha256(canonical_json(self))[:12]
+
+
+def protocol_of(finished: Sequence[RunRecord], seeds: Sequence[int]) -> Protocol:
+    """What these finished runs share; seeds: the declared ones."""
+    spec, origin = finished[0].spec, finished[0].provenance
+    by_featuriser = sorted({(record.provenance.featuriser, record.spec.model) for record in finished})
+    return Protocol(
+        task=f"{spec.task} v{spec.versions['task']}",
+        split=f"{spec.split} v{spec.versions['split']}",
+        metric=f"{spec.metric} v{spec.versions['metric']}",
+        preset=spec.preset,
+        seeds=tuple(seeds),
+        selection="validation selects, test is scored once",
+        data_sha256=origin.data_sha256,
+        rows=origin.rows,
+        rejected=len(origin.rejected),
+        rows_sha256=origin.rows_sha256,
+        features={
+            name: tuple(model for _, model in group) for name, group in groupby(by_featuriser, key=lambda pair: pair[0])
+        },
+    )
+
+
+def arm_identity(spec: RunSpec) -> dict[str, Any]:
+    """What all runs of one arm must share: all of the spec but its seeds and its pair."""
+    left_out = {"seed", "split_seed", "control_of"}
+    return {name: getattr(spec, name) for name in spec.__dataclass_fields__ if name not in left_out}
+
+
+def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecord]) -> None:
+    """Raises UsageError if these runs, of which some are finished, must not stand in one table."""
+    for arm in dict.fromkeys(record.spec.arm for record in records):
+        same = [record for record in records if record.spec.arm == arm]
+        _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
+    _check_equal("these runs", finished, _common)
+    check_same_split(finished)
+
+
+def _common(record: RunRecord) -> dict[str, Any]:
+    spec, origin = record.spec, record.provenance
+    versions = {name: spec.versions.get(name) for name in ("task", "split", "metric")}
+    fields = {name: getattr(spec, name) for name in ("task", "split", "metric", "preset")}
+    return {**fields, "versions": versions, "data": origin.data_sha256, "accepted rows": origin.rows_sha256}
+
+
+def check_same_split(records: Sequence[RunRecord]) -> None:
+    """Raises UsageError if runs of one seed had different splits."""
+    by_seed = sorted(records, key=lambda record: record.spec.seed)
+    for seed, same in groupby(by_seed, key=lambda record: record.spec.seed):
+        _check_equal(f"runs of seed {seed}", list(same), lambda record: {"split": record.provenance.split_sha256})
+
+
+def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRecord], dict[str, Any]]) -> None:
+    """Raises UsageError, naming what differs and two records that do."""
+    first, mine = records[0], facts(records[0])
+    for other in records[1:]:
+        theirs = facts(other)
+        differing = [name for name in mine if mine[name] != theirs[name]]
+        if differing:
+            details = "; ".join(f"{name}: {_difference(mine[name], theirs[name])}" for name in differing)
+            raise UsageError(
+                f"{what} do not share one protocol, so no table mixes them: records {first.key} and {other.key} differ "
+                f"in {details}. Move those that are not wanted to another folder, or narrow the table with --preset, "
+                "--split, --models, --methods or --seeds"
+            )
+
+
+def _difference(a: Any, b: Any) -> str:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        names = [name for name in {**a, **b} if a.get(name) != b.get(name)]
+        return ", ".join(f"{name} {a.get(name)} / {b.get(name)}" for name in names)
+    return f"{a} / {b}"

@@ -1,0 +1,47 @@
+"""What must hold for everything that can be registered, as checks for whoever registers it.
+
+The whole test file of a package that offers the architecture ``my-net``::
+
+    import pytest
+    from pbgraph.testing import architecture_checks
+
+    @pytest.mark.parametrize("check", architecture_checks("my-net"), ids=str)
+    def test_conforms(check):
+        check()
+
+A check raises CheckFailed with the reason if something does not hold. Data sets and splits have theirs in the same way:
+`dataset_checks`, `split_checks`.
+"""
+
+from pbgraph.testing.architectures import (
+    ARCHITECTURE_CHECKS,
+    DIMS,
+    architecture_checks,
+    as_batch,
+    as_double,
+    molecule,
+    molecules,
+    without_atoms,
+)
+from pbgraph.testing.base import Check, CheckFailed
+from pbgraph.testing.datasets import DATASET_CHECKS, dataset_checks
+from pbgraph.testing.find import checks
+from pbgraph.testing.splits import SPLIT_CHECKS, split_checks
+
+__all__ = [
+    "ARCHITECTURE_CHECKS",
+    "DATASET_CHECKS",
+    "DIMS",
+    "SPLIT_CHECKS",
+    "Check",
+    "CheckFailed",
+    "architecture_checks",
+    "as_batch",
+    "as_double",
+    "checks",
+    "dataset_checks",
+    "molecule",
+    "molecules",
+    "split_checks",
+    "without_atoms",
+]

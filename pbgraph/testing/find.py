@@ -1,0 +1,50 @@
+"""Which kind of thing a name is registered as, and so which checks it must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pbgraph.datasets.base import DATASETS
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.models.base import MODELS
+from pbgraph.registry import Registry
+from pbgraph.splits import SPLITS
+from pbgraph.testing.architectures import architecture_checks
+from pbgraph.testing.base import Check
+from pbgraph.testing.datasets import dataset_checks
+from pbgraph.testing.splits import split_checks
+
+REGISTRIES: Mapping[str, Registry[Any]] = {"model": MODELS, "task": DATASETS, "split": SPLITS}
+
+
+def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
+    """All checks of whatever is registered under this name.
+
+    name    as registered, or, where several kinds of things have the name, ``kind:name``, e.g. ``split:random``
+    folder  looked in first for the file of a data set
+    Raises UsageError for a name that is unknown, ambiguous, or of something without checks.
+    """
+    kind, name = _kind_and_name(name)
+    make: Mapping[str, Callable[[str], list[Any]]] = {
+        "model": architecture_checks,
+        "task": partial(dataset_checks, folder=folder),
+        "split": split_checks,
+    }
+    return make[kind](name)
+
+
+def _kind_and_name(name: str) -> tuple[str, str]:
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in REGISTRIES:
+        return prefix, rest
+    kinds = [kind for kind, registry in REGISTRIES.items() if name in registry]
+    if len(kinds) > 1:
+        which = " or ".join(f"{kind}:{name}" for kind in kinds)
+        raise UsageError(f"{name!r} is registered as {' and as '.join(kinds)}; say which: check {which}")
+    if not kinds:
+        known = {known for registry in REGISTRIES.values() for known in registry}
+        raise unknown_name(" or ".join(REGISTRIES), name, known)
+    return kinds[0], name

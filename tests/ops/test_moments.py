@@ -1,0 +1,57 @@
+"""The fused moments against their definition and against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pbgraph.ops.moments import moments, moments_definition
+
+
+def values(rows: int, channels: int, seed: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    a = torch.randn(rows, channels, generator=generator, dtype=dtype) + 3
+    return a, 0.5 * a + torch.randn(rows, channels, generator=generator, dtype=dtype)
+
+
+precisions = st.sampled_from([(torch.float64, 1e-10), (torch.float32, 1e-5)])
+
+
+@given(st.integers(1, 30), st.integers(0, 40), st.integers(0, 2**32), precisions)
+@settings(deadline=None, max_examples=60)
+def test_equals_its_definition(rows: int, channels: int, seed: int, precision: tuple[torch.dtype, float]) -> None:
+    dtype, tolerance = precision
+    a, b = values(rows, channels, seed, dtype)
+    torch.testing.assert_close(moments(a, b), moments_definition(a, b), rtol=tolerance, atol=tolerance)
+
+
+def test_is_numpys_covariance() -> None:
+    a, b = values(50, 3, 0)
+    _, sums = moments(a, b)
+    for c in range(3):
+        covariance = np.cov(a[:, c].numpy(), b[:, c].numpy(), bias=True) * 50
+        np.testing.assert_allclose(sums[:, c], [covariance[0, 0], covariance[1, 1], covariance[0, 1]], rtol=1e-12)
+
+
+def test_a_far_mean_costs_no_digits() -> None:
+    a, b = values(1000, 4, 1)
+    torch.testing.assert_close(moments(a + 1e6, b - 1e6)[1], moments(a, b)[1], rtol=1e-6, atol=0)
+
+
+def test_nothing_and_what_is_not_finite() -> None:
+    for function in (moments, moments_definition):
+        mean, sums = function(torch.ones(0, 2), torch.ones(0, 2))
+        assert mean.isnan().all()
+        assert sums.eq(0).all()
+        bad = torch.tensor([[1.0, torch.inf], [2.0, 1.0]])
+        assert function(bad, torch.ones(2, 2))[1].isfinite().tolist() == [[True, False], [True, True], [True, False]]
+
+
+def test_non_contiguous_inputs_and_no_gradient() -> None:
+    a, b = values(6, 6, 2)
+    turned = a.t().contiguous().t().requires_grad_()
+    mean, sums = moments(turned, b.t())
+    torch.testing.assert_close((mean, sums), moments_definition(a, b.t()))
+    assert not sums.requires_grad
