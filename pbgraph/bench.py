@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
+    "predict": "apply a trained model to molecules",
 }
 MOST_SEEDS = 10_000
 EXAMPLES = """examples:
@@ -43,6 +44,11 @@ record.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
+
+PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
+Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
+models of one arm, as of several seeds, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
+the CPU. An output file is there whole in the end, or not at all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +98,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
+    _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
     _add_train_arguments(each.add_parser("train", help=COMMANDS["train"], description=TRAIN))
     return parser
 
@@ -100,10 +107,11 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.set_defaults(command=commands.benchmark, task=task)
     _add_data_folder_arguments(parser)
     _add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=own_data.train, data=None, offline=True)
+    parser.set_defaults(command=own_data.train, data=None, offline=True, save_models=True)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("file", type=Path, metavar="TABLE")
@@ -114,6 +122,20 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
     add("--time-column", metavar="COL", help="column of dates; for --split time")
     _add_plan_arguments(parser)
+    add("--no-save-models", dest="save_models", action="store_false", help="do not keep the trained models")
+
+
+def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=own_data.predict)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
+    add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
+    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=".csv, .csv.gz, .parquet, or stdout")
+    add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
+    add("--id", metavar="COL", help="column of names to be copied to the output")
+    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
 
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:

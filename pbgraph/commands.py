@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,24 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         make_ready(plan)
         results.check_writable()
     print(describe(work, jobs), file=sys.stderr)
+    if args.save_models:
+        _warn_of_unsaved(work.finished.values(), results)
     if work.todo:
-        folders = Folders(args.results, data=args.data, offline=args.offline)
+        folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
     return _show(plan, results)
+
+
+def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
+    unsaved = [record.key for record in finished if not results.model_path(record.spec).exists()]
+    if unsaved:
+        log.warning(
+            "%d finished runs have no saved model, and a record holds no weights: %s. To have them trained again, move "
+            "their records away, or give another --results",
+            len(unsaved),
+            ", ".join(unsaved[:5]) + (", ..." if len(unsaved) > 5 else ""),
+        )
 
 
 def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:

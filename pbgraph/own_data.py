@@ -1,21 +1,25 @@
-"""The command on a user's own table: `train`."""
+"""The commands on a user's own molecules: `train` and `predict`."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
+import time
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pbgraph.commands import do_missing
-from pbgraph.errors import DataError
+from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.records import ResultsFolder
+from pbgraph.words import duration
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset, Molecules
     from pbgraph.plan import Plan
+    from pbgraph.predict import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -69,3 +73,40 @@ def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:
 
 def _can_be_scored(y: np.ndarray) -> bool:
     return any(len(np.unique(column[~np.isnan(column)])) > 1 for column in y.T)
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Apply a saved model, or several of one arm, to the molecules of a file."""
+    from pbgraph.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer
+    from pbgraph.predict import load_predictor
+
+    form = args.input_format or form_of(args.input)
+    if form not in FORMS:
+        raise unknown_name("input format", form, FORMS)
+    if args.input != STANDARD and args.output.exists() and args.output.samefile(args.input):
+        raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
+    started, predictor = time.monotonic(), load_predictor(args.model, args.arm)
+    smiles = args.smiles or predictor.models[0].smiles_column
+    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
+    begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written
+    total = failed = 0
+    several = len(predictor.models) > 1
+    names = [name for target in predictor.targets for name in ((target, f"{target}_sd") if several else (target,))]
+    with writer(args.output, ["name", "smiles", *names, "error"], numbers=len(names)) as write:
+        for chunk, made in predictor.stream(chain(begun, chunks)):
+            write([chunk.names, chunk.smiles, *_columns(made), made.errors])
+            total, failed = total + len(made.errors), failed + sum(map(bool, made.errors))
+    noun = f"{len(predictor.models)} models" if several else "model"
+    print(
+        f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a prediction, "
+        f"{duration(time.monotonic() - started)}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _columns(made: Predictions) -> list[list[float | None]]:
+    """The numbers of every target, each followed by its standard deviations if there are any; None for NaN."""
+    parts = [made.mean] if made.sd is None else [made.mean, made.sd]
+    columns = [part[:, target] for target in range(made.mean.shape[1]) for part in parts]
+    return [[None if np.isnan(value) else value for value in column.tolist()] for column in columns]

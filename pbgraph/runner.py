@@ -27,8 +27,9 @@ from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
 from pbgraph.models.base import MODELS
 from pbgraph.predictions import write_predictions
-from pbgraph.provenance import provenance, source_tree
+from pbgraph.provenance import package_versions, provenance, source_tree
 from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
+from pbgraph.saved import SavedModel, write_model
 from pbgraph.splits import SPLITS, Split
 from pbgraph.streams import seeded
 
@@ -37,11 +38,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Folders:
-    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline."""
+    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline.
+
+    save_models  whether to keep trained models beside their records
+    """
 
     results: Path
     data: Path | None = None
     offline: bool = False
+    save_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
+    if folders.save_models:
+        _save_model(spec, folders, fitted)
     tasks = dataset_of(spec.task, ResultsFolder(folders.results)).tasks
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
@@ -150,6 +157,16 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
         details=details,
     )
+
+
+def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted) -> None:
+    if fitted.state is None:
+        log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
+        return
+    results = ResultsFolder(folders.results)
+    dataset, commit = dataset_of(spec.task, results), source_tree()[0]
+    facts = SavedModel(spec, tuple(dataset.tasks), dataset.kind, dataset.smiles_column, package_versions(), commit)
+    write_model(results.model_path(spec), facts, fitted.state())
 
 
 @lru_cache(maxsize=4)

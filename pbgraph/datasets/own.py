@@ -241,7 +241,7 @@ def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, 
 
 def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
     if len(smiles) < PARALLEL:
-        return [_structure(text) for text in smiles]
+        return _part(smiles)
     from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
 
     parts = [smiles[first : first + 2000] for first in range(0, len(smiles), 2000)]
@@ -250,11 +250,4 @@ def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
 
 
 def _part(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
-    return [_structure(text) for text in smiles]
-
-
-def _structure(text: str) -> tuple[str | None, str]:
-    name = text.split(maxsplit=1)[1:]
-    if name:
-        return f"text after the SMILES ({name[0]!r}); this column should hold SMILES alone", ""
-    return examined(text, most_atoms=MAX_ATOMS)
+    return [examined(text, most_atoms=MAX_ATOMS) for text in smiles]

@@ -237,7 +237,7 @@ def test_structures_that_cannot_be_used_are_left_out_and_named(tmp_path, caplog)
     assert [(row.row, row.mol_id) for row in read.rejected] == [(i, f"line {i + 2}") for i in range(5)]
     reasons = [row.reason for row in read.rejected]
     assert reasons[:2] == ["not a valid SMILES", "blank SMILES"]
-    assert reasons[2].startswith("text after the SMILES ('ethanol')")
+    assert reasons[2] == "text after the SMILES: 'ethanol'"
     assert reasons[3] == f"5000 heavy atoms, more than the {MAX_ATOMS} that a molecule may have here"
     assert "valence" in reasons[4]
     assert "5 of 120 rows left out: row 0 (line 2): not a valid SMILES;" in caplog.text
