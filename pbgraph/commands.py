@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -56,15 +56,22 @@ def is_task(name: str) -> bool:
 
 
 def benchmark(args: argparse.Namespace) -> int:
-    """Do what is missing of a plan, then show its table; 1 if a run has failed."""
+    """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
     from pbgraph.datasets.base import DATASETS
     from pbgraph.datasets.source import find
+
+    dataset = DATASETS.get(args.task)
+    return do_missing(args, dataset, lambda _: find(dataset, folder=args.data, offline=args.offline))
+
+
+def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
     from pbgraph.engines.local import cores, run_all
     from pbgraph.engines.progress import shown
     from pbgraph.engines.work import describe, survey
     from pbgraph.runner import Folders
 
-    plan, results = _plan(args), ResultsFolder(args.results)
+    plan, results = _plan(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
     device = _device(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
@@ -72,23 +79,36 @@ def benchmark(args: argparse.Namespace) -> int:
         print(describe(work, jobs))
         return 0
     if work.todo:
-        find(DATASETS.get(plan.task), folder=args.data, offline=args.offline)
+        make_ready(plan)
         results.check_writable()
     print(describe(work, jobs), file=sys.stderr)
+    if args.save_models:
+        _warn_of_unsaved(work.finished.values(), results)
     if work.todo:
-        folders = Folders(args.results, data=args.data, offline=args.offline)
+        folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
     return _show(plan, results, args.study and study(args.study))
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
+    unsaved = [record.key for record in finished if not results.model_path(record.spec).exists()]
+    if unsaved:
+        log.warning(
+            "%d finished runs have no saved model, and a record holds no weights: %s. To have them trained again, move "
+            "their records away, or give another --results",
+            len(unsaved),
+            ", ".join(unsaved[:5]) + (", ..." if len(unsaved) > 5 else ""),
+        )
+
+
+def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
     from pbgraph.plan import plan, plan_study
 
     make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
     chosen = make(
-        args.task,
+        dataset,
         name,
         models=args.models,
         methods=args.methods,
@@ -198,13 +218,12 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
-    if not is_task(args.task):
-        raise unknown_name("task", args.task, task_names())
+    dataset = _dataset(args)
     for kind in ("models", "methods"):
         _check_known(kind, getattr(args, kind, None) or ())
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
-    split = args.split or _usual_split(args.task)
+    split = args.split or dataset.split
     of_study = getattr(args, "study", None)
     presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
     mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
@@ -212,7 +231,7 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
         what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
         raise UsageError(
             f"{args.results} holds no run of {args.task} with {what} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --{what} --split {split}' makes them"
+            f"'python -m pbgraph.bench {_makes(args.task)} --{what} --split {split}' makes them"
         )
     return mine
 
@@ -225,10 +244,15 @@ def _check_known(kind: str, names: Sequence[str]) -> None:
             raise unknown_name(kind.removesuffix("s"), name, known)
 
 
-def _usual_split(task: str) -> str:
-    from pbgraph.datasets.base import DATASETS
+def _dataset(args: argparse.Namespace) -> Dataset:
+    """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
+    from pbgraph.datasets.lookup import dataset_of
 
-    return DATASETS.get(task).split
+    return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def _makes(task: str) -> str:
+    return task if task in task_names() else "train"
 
 
 def _seeds(args: argparse.Namespace) -> list[int]:
@@ -341,22 +365,26 @@ def check(args: argparse.Namespace) -> int:
 def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.lookup import dataset_of, own_names
 
+    results = ResultsFolder(args.results)
     if args.action == "ls":
-        for dataset in DATASETS.working() if args.task is None else [DATASETS.get(args.task)]:
+        own = [dataset_of(name, results) for name in own_names(results)]
+        listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
+        for dataset in listed:
             _print_dataset(dataset, args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
     act = _fetch if args.action == "fetch" else _audit
-    act(DATASETS.get(args.task), args)
+    act(_dataset(args), args)
     return 0
 
 
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
-    if dataset.make is not None:
+    if dataset.make is not None or dataset.load is not None:
         print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
         return
     where = locate(dataset, args.data) or "not on this machine yet"
@@ -367,6 +395,8 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
+    if dataset.load is not None:
+        raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
     content = find(dataset, folder=args.data, offline=args.offline)
     if dataset.make is not None:
         print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")

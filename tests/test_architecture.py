@@ -14,6 +14,7 @@ import pbgraph
 ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
+    "own_data",
     "commands",
     "testing",
     "insight_views",
@@ -31,6 +32,9 @@ TOP_TO_BOTTOM = (
     "plan",
     "presets",
     "provenance",
+    "predict",
+    "molecule_files",
+    "saved",
     "predictions",
     "methods",
     "dendrites",

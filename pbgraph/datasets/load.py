@@ -24,6 +24,7 @@ from pbgraph.records import Rejected, sha256
 
 log = logging.getLogger(__name__)
 
+MOST_SHOWN = 10  # rejected rows in one warning
 VERSION = 1  # of the rules by which structures are rejected
 SECONDS_EACH = 0.00015  # that parsing a structure takes
 LABELS = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
@@ -36,12 +37,22 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
     offline  do not fetch
     Rows that were left out are named in one warning. Raises DataError if the file cannot be had or read.
     """
-    molecules = read(dataset, find(dataset, folder=folder, offline=offline))
+    if dataset.load is not None:
+        molecules = dataset.load(folder)
+    else:
+        molecules = read(dataset, find(dataset, folder=folder, offline=offline))
     if molecules.rejected:
-        listed = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in molecules.rejected)
         total = len(molecules) + len(molecules.rejected)
-        log.warning("%s: %d of %d rows left out: %s", dataset.name, len(molecules.rejected), total, listed)
+        log.warning(
+            "%s: %d of %d rows left out: %s", dataset.name, len(molecules.rejected), total, _listed(molecules.rejected)
+        )
     return molecules
+
+
+def _listed(rejected: Sequence[Rejected]) -> str:
+    shown = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in rejected[:MOST_SHOWN])
+    more = len(rejected) - MOST_SHOWN
+    return f"{shown}; and {more} more, which every record lists" if more > 0 else shown
 
 
 def read(dataset: Dataset, content: bytes) -> Molecules:
