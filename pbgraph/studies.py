@@ -84,7 +84,7 @@ def to_markdown(made: StudyTable) -> str:
     rows = [(name, *cells) for name, one in said.items() for cells in one.rows]
     parts = [
         f"## Study {made.study.name} of {first.title}",
-        f"{made.study.summary[:1].upper()}{made.study.summary[1:]}. Protocols: {protocols}; split {split}; {selection}.",
+        f"{made.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
         markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
     ]
     if comparisons:
