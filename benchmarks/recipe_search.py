@@ -192,16 +192,16 @@ def search(names: list[str], seeds: list[int], jobs: int) -> list[dict[str, obje
     return lines
 
 
-def table(lines: list[dict[str, object]]) -> str:
+def table(lines: list[dict[str, object]], base: str) -> str:
     """Markdown rows: recipe, seeds, mean validation ROC-AUC, its SD, difference to the base on shared seeds."""
     scores: dict[str, dict[int, float]] = {}
     for line in lines:
         scores.setdefault(str(line["recipe"]), {})[int(line["seed"])] = float(line["valid"])
-    rows = ["| recipe | seeds | valid ROC-AUC | SD | paired difference to base |", "|---|---|---:|---:|---:|"]
+    rows = [f"| recipe | seeds | valid ROC-AUC | SD | paired difference to {base} |", "|---|---|---:|---:|---:|"]
     for name, by_seed in sorted(scores.items(), key=lambda item: -statistics.mean(item[1].values())):
         values = list(by_seed.values())
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "–"
-        shared = [value - scores["base"][seed] for seed, value in by_seed.items() if seed in scores.get("base", {})]
+        shared = [value - scores[base][seed] for seed, value in by_seed.items() if seed in scores.get(base, {})]
         gain = f"{statistics.mean(shared):+.4f}" if shared else "–"
         rows.append(f"| {name} | {len(values)} | {statistics.mean(values):.4f} | {spread} | {gain} |")
     return "\n".join(rows)
@@ -212,10 +212,12 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--seeds", default="0-2", help="first-last")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--base", default="base", choices=list(RECIPES), help="what the others are compared with")
     given = parser.parse_args()
     first, last = map(int, given.seeds.split("-"))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    print(table(search(given.recipes, list(range(first, last + 1)), given.jobs)))
+    lines = search(given.recipes, list(range(first, last + 1)), given.jobs)
+    print(table([line for line in lines if line["recipe"] in (*given.recipes, given.base)], given.base))
 
 
 if __name__ == "__main__":
