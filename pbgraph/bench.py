@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pbgraph import __version__, commands
+from pbgraph import __version__, commands, listing
 from pbgraph.engines.shard import parse_shard
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import PRESETS, STUDIES
@@ -25,6 +25,7 @@ COMMANDS = {
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
+    "dendrites": "show what the dendrites of a finished run learnt",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
 }
@@ -85,6 +86,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
     _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
+    _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
     return parser
@@ -107,10 +109,16 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
 
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_preset_arguments(parser)
+    parser.add_argument(
+        "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
+    )
+
+
+def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
-    add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
     _add_results_argument(parser)
 
 
@@ -138,9 +146,9 @@ def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.ls)
+    parser.set_defaults(command=listing.ls)
     parser.add_argument(
-        "kind", nargs="?", type=_one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
+        "kind", nargs="?", type=_one_of("kind", listing.KINDS), help=f"one of {', '.join(listing.KINDS)}"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -154,7 +162,13 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the learning curves: .png, .svg or .pdf")
+    _add_study_argument(parser)
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
+    )
 
 
 def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,6 +183,21 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="MODEL/METHOD")
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
     _add_selection_arguments(parser)
+
+
+def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.dendrites)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
+    _add_preset_arguments(parser)
+    formats = ", ".join(commands.DENDRITE_FORMATS)
+    parser.add_argument(
+        "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+    )
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -193,6 +222,12 @@ def _presets() -> str:
 def _seeds(text: str) -> list[int]:
     """One word of ``--seeds``: numbers and ranges, joined by commas."""
     return [seed for part in text.split(",") for seed in _range(part)]
+
+
+def _seed(text: str) -> int:
+    if len(found := _seeds(text)) != 1:
+        raise UsageError(f"--seed {text}: expected one number")
+    return found[0]
 
 
 def _range(text: str) -> range:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from pbgraph.errors import PbgraphError, UsageError, unknown_name
-from pbgraph.presets import preset
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.presets import Study, preset, study
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.registry import Registry
 
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KINDS = {
-    "tasks": "pbgraph.datasets.base:DATASETS",
-    "models": "pbgraph.models.base:MODELS",
-    "methods": "pbgraph.methods.base:METHODS",
-    "splits": "pbgraph.splits:SPLITS",
-    "metrics": "pbgraph.metrics:METRICS",
-}
 FORMATS = {
     "md": "pbgraph.formats:to_markdown",
     "tex": "pbgraph.latex:to_latex",
@@ -37,6 +29,7 @@ FORMATS = {
     "html": "pbgraph.html:to_html",
     "json": "pbgraph.formats:to_json",
 }
+DENDRITE_FORMATS = ("md", "json")
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
@@ -77,7 +70,7 @@ def benchmark(args: argparse.Namespace) -> int:
         folders = Folders(args.results, data=args.data, offline=args.offline)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
-    return _show(plan, results)
+    return _show(plan, results, args.study and study(args.study))
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -112,8 +105,9 @@ def _device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _show(plan: Plan, results: ResultsFolder) -> int:
+def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     """Print the table of the plan's own runs."""
+    from pbgraph import studies
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
 
@@ -122,13 +116,17 @@ def _show(plan: Plan, results: ResultsFolder) -> int:
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
-    if len(failed) < len(records):
+    if len(failed) < len(records) and study is not None:
+        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds)), end="")
+    elif len(failed) < len(records):
         print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0
 
 
 def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
+    if args.study is not None:
+        return _study_table(args)
     from pbgraph.figures import draw_learning_curves
 
     records, made = _table(args)
@@ -154,6 +152,19 @@ def leaderboard(args: argparse.Namespace) -> int:
     with replaced_file(args.output) as part:
         part.write_text(text, encoding="utf-8")
     print(f"written to {args.output}", file=sys.stderr)
+    return 0
+
+
+def _study_table(args: argparse.Namespace) -> int:
+    from pbgraph import studies
+
+    chosen = study(args.study)
+    if args.format not in studies.STUDY_FORMATS:
+        raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
+    made = studies.study_table(chosen, _records(args), seeds=_flat(args.seeds))
+    print(studies.STUDY_FORMATS[args.format](made), end="")
+    if args.figure is not None:
+        studies.draw_frontier(made, args.figure)
     return 0
 
 
@@ -185,11 +196,14 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
     split = args.split or _usual_split(args.task)
-    mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
+    of_study = getattr(args, "study", None)
+    presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
+    mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
     if not mine:
+        what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
         raise UsageError(
-            f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --preset {args.preset} --split {split}' makes them"
+            f"{args.results} holds no run of {args.task} with {what} and split {split}; "
+            f"'python -m pbgraph.bench {args.task} --{what} --split {split}' makes them"
         )
     return mine
 
@@ -247,44 +261,17 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
     return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
-def ls(args: argparse.Namespace) -> int:
-    """List registered names with version and source; one that cannot be imported is shown with the reason."""
-    kinds = [args.kind] if args.kind else list(KINDS)
-    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
-    if args.json:
-        print(json.dumps(listed, indent=1))
-        return 0
-    for kind, entries in listed.items():
-        print(kind)
-        for entry in entries:
-            version = "" if entry["version"] is None else f"v{entry['version']}"
-            others = [package for package in entry["packages"] if package != "pbgraph"]
-            owner = f"  [package {' and '.join(others)}]" if others else ""
-            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
-    _warn_of_slow_operations()
+def dendrites(args: argparse.Namespace) -> int:
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    from pbgraph.insight import finished_run, read_insight
+    from pbgraph.insight_views import FORMATS, draw_dendrites
+
+    record = finished_run(_records(args), args.arm, args.seed)
+    found = read_insight(ResultsFolder(args.results), record)
+    print(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_dendrites(record.spec, found, args.figure)
     return 0
-
-
-def _warn_of_slow_operations() -> None:
-    from pbgraph.ops.kernels import slow_because
-
-    reason = slow_because()
-    if reason is not None:
-        log.warning("operations run slowly, in plain PyTorch: %s", reason)
-
-
-def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
-    """What `ls` shows of every name, and of every namespace."""
-    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
-    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
-
-
-def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
-    try:
-        value = get(name)
-    except PbgraphError as error:
-        return {"name": name, "version": None, "source": f"broken: {error}"}
-    return {"name": name, "version": value.version, "source": value.source}
 
 
 def check(args: argparse.Namespace) -> int:

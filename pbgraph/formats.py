@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,57 +18,26 @@ if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit
 
 DENDRITES = "perforated"  # the method whose arms are answered for in words
-COMPARED = ("A", "B", "A - B", "95 % interval", "p", "verdict")
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What a table says, the same in Markdown, LaTeX and HTML.
-
-    title, protocol  what is shown, and under which conditions it was measured
-    header, rows     names in the first two columns, numbers after them
-    note, comparisons  how arms were compared, and one row per pair under `COMPARED`
-    answers          one sentence per arm with dendrites, the model in **bold**
-    notes            what is missing, failed or undefined, and where the runs come from
-    """
-
-    title: str
-    protocol: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
-    comparisons: tuple[tuple[str, ...], ...]
-    answers: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def texts(table: Table) -> Texts:
-    """A table as text."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-    return Texts(
-        title=_title(table),
-        protocol=_protocol(table),
-        header=_columns(table),
-        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
-        note=_how_compared(table),
-        comparisons=tuple(map(_comparison, table.comparisons)),
-        answers=tuple(answers(table)),
-        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
-    )
+COMPARISON_COLUMNS = ("A", "B", "A - B", "95 % interval", "p", "verdict")
 
 
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
-    said = texts(table)
-    parts = [f"## {said.title}\n\n{said.protocol}"]
-    parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
-    if said.comparisons:
-        parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), _bullets(said.answers)]
-    return "\n\n".join(filter(None, [*parts, _bullets(said.notes)])) + "\n"
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    rows = [cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
+    parts = [
+        f"## {title(table)}\n\n{protocol_line(table)}",
+        markdown(columns(table), rows, right=range(2, len(columns(table)) - 1)),
+    ]
+    if table.comparisons:
+        parts += [_comparisons(table), "\n".join(f"- {answer}" for answer in answers(table))]
+    parts.append("\n".join(f"- {note}" for note in notes(table)))
+    return "\n\n".join(parts) + "\n"
 
 
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+def notes(table: Table) -> list[str]:
+    """What is missing, failed or undefined, and where the runs come from."""
+    return [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
 
 
 def to_csv(table: Table) -> str:
@@ -82,7 +50,8 @@ def to_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def _columns(table: Table) -> tuple[str, ...]:
+def columns(table: Table) -> tuple[str, ...]:
+    """The header of its rows."""
     metrics = [label_of(name) for name in table.metrics]
     return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
 
@@ -194,13 +163,15 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Ite
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
 
 
-def _title(table: Table) -> str:
+def title(table: Table) -> str:
+    """What the table shows."""
     one = table.protocol
     seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
-    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}"
+    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
 
 
-def _protocol(table: Table) -> str:
+def protocol_line(table: Table) -> str:
+    """Under which conditions it was measured, with the protocol's id."""
     one = table.protocol
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
     return (
@@ -209,11 +180,13 @@ def _protocol(table: Table) -> str:
     )
 
 
-def _direction(table: Table) -> str:
+def direction(table: Table) -> str:
+    """What a heading adds where smaller is better."""
     return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
-def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+def cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+    """What the columns hold for one arm; difference: to the plain model."""
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
         row.model,
@@ -227,16 +200,22 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def _how_compared(table: Table) -> str:
-    count = len(table.comparisons)
+def _comparisons(table: Table) -> str:
+    lines = markdown(COMPARISON_COLUMNS, map(comparison_cells, table.comparisons), right=(2, 4))
+    return f"{comparison_note(len(table.comparisons), table.yardstick.relevant)}\n\n{lines}"
+
+
+def comparison_note(count: int, relevant: float) -> str:
+    """How so many comparisons were made."""
     return (
         f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {table.yardstick.relevant} is the smallest difference that matters."
+        f"comparison{'' if count == 1 else 's'}; {relevant} is the smallest difference that matters."
     )
 
 
-def _comparison(one: Comparison) -> tuple[str, ...]:
-    return one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict
+def comparison_cells(one: Comparison) -> tuple[str, ...]:
+    """What the columns of COMPARISON_COLUMNS hold."""
+    return (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict)
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
