@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pbgraph import __version__, commands, listing
+from pbgraph import __version__, commands, own_data
 from pbgraph.engines.shard import parse_shard
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import PRESETS, STUDIES
@@ -28,6 +28,8 @@ COMMANDS = {
     "dendrites": "show what the dendrites of a finished run learnt",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
+    "train": "the same as TASK, on a table of your own",
+    "predict": "apply a trained model to molecules",
 }
 MOST_SEEDS = 10_000
 EXAMPLES = """examples:
@@ -35,7 +37,20 @@ EXAMPLES = """examples:
   python -m pbgraph.bench tox21 --preset smoke          a minute's trial
   python -m pbgraph.bench tox21 --models gin --seeds 68-72 --split scaffold
   python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
+  python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
 """
+TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
+256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
+blank, NA, N/A, NaN, null and none mean not measured. Rows whose SMILES cannot be read are left out and named in every
+record.
+
+The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
+know it by that name, with the same --results."""
+
+PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
+Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
+models of one arm, as of several seeds, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
+the CPU. An output file is there whole in the end, or not at all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,17 +104,52 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
+    _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
+    _add_train_arguments(each.add_parser("train", help=COMMANDS["train"], description=TRAIN))
     return parser
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.set_defaults(command=commands.benchmark, task=task)
+    _add_data_folder_arguments(parser)
+    _add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+
+
+def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=own_data.train, data=None, offline=True, save_models=True)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("file", type=Path, metavar="TABLE")
+    add("--smiles", required=True, metavar="COL", help="column of the structures")
+    add("--targets", required=True, nargs="+", metavar="COL", help="columns of the labels")
+    add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
+    add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
+    add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
+    add("--time-column", metavar="COL", help="column of dates; for --split time")
+    _add_plan_arguments(parser)
+    add("--no-save-models", dest="save_models", action="store_false", help="do not keep the trained models")
+
+
+def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=own_data.predict)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
+    add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
+    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=".csv, .csv.gz, .parquet, or stdout")
+    add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
+    add("--id", metavar="COL", help="column of names to be copied to the output")
+    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
+
+
+def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
     _add_study_argument(parser)
     add("--controls", action="store_true", help="every control of the planned methods as well")
-    _add_data_folder_arguments(parser)
     add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
@@ -146,9 +196,9 @@ def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=listing.ls)
+    parser.set_defaults(command=commands.ls)
     parser.add_argument(
-        "kind", nargs="?", type=_one_of("kind", listing.KINDS), help=f"one of {', '.join(listing.KINDS)}"
+        "kind", nargs="?", type=_one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -210,6 +260,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.data)
     parser.add_argument("action", type=_one_of("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
     parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
+    _add_results_argument(parser)
     _add_data_folder_arguments(parser)
 
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from pbgraph.errors import UsageError, unknown_name
+from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.presets import Study, preset, study
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.base import Dataset
+    from pbgraph.datasets.base import Dataset, Molecules
     from pbgraph.plan import Plan
+    from pbgraph.splits import Split
     from pbgraph.stats import Interval
     from pbgraph.tables import Comparison, Table
 
 log = logging.getLogger(__name__)
 
+KINDS = {
+    "tasks": "pbgraph.datasets.base:DATASETS",
+    "models": "pbgraph.models.base:MODELS",
+    "methods": "pbgraph.methods.base:METHODS",
+    "splits": "pbgraph.splits:SPLITS",
+    "metrics": "pbgraph.metrics:METRICS",
+}
 FORMATS = {
     "md": "pbgraph.formats:to_markdown",
     "tex": "pbgraph.latex:to_latex",
@@ -47,15 +56,22 @@ def is_task(name: str) -> bool:
 
 
 def benchmark(args: argparse.Namespace) -> int:
-    """Do what is missing of a plan, then show its table; 1 if a run has failed."""
+    """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
     from pbgraph.datasets.base import DATASETS
     from pbgraph.datasets.source import find
+
+    dataset = DATASETS.get(args.task)
+    return do_missing(args, dataset, lambda _: find(dataset, folder=args.data, offline=args.offline))
+
+
+def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
     from pbgraph.engines.local import cores, run_all
     from pbgraph.engines.progress import shown
     from pbgraph.engines.work import describe, survey
     from pbgraph.runner import Folders
 
-    plan, results = _plan(args), ResultsFolder(args.results)
+    plan, results = _plan(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
     device = _device(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
@@ -63,23 +79,36 @@ def benchmark(args: argparse.Namespace) -> int:
         print(describe(work, jobs))
         return 0
     if work.todo:
-        find(DATASETS.get(plan.task), folder=args.data, offline=args.offline)
+        make_ready(plan)
         results.check_writable()
     print(describe(work, jobs), file=sys.stderr)
+    if args.save_models:
+        _warn_of_unsaved(work.finished.values(), results)
     if work.todo:
-        folders = Folders(args.results, data=args.data, offline=args.offline)
+        folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
     return _show(plan, results, args.study and study(args.study))
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
+    unsaved = [record.key for record in finished if not results.model_path(record.spec).exists()]
+    if unsaved:
+        log.warning(
+            "%d finished runs have no saved model, and a record holds no weights: %s. To have them trained again, move "
+            "their records away, or give another --results",
+            len(unsaved),
+            ", ".join(unsaved[:5]) + (", ..." if len(unsaved) > 5 else ""),
+        )
+
+
+def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
     from pbgraph.plan import plan, plan_study
 
     make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
     chosen = make(
-        args.task,
+        dataset,
         name,
         models=args.models,
         methods=args.methods,
@@ -140,6 +169,19 @@ def table(args: argparse.Namespace) -> int:
     return 0
 
 
+def _study_table(args: argparse.Namespace) -> int:
+    from pbgraph import studies
+
+    chosen = study(args.study)
+    if args.format not in studies.STUDY_FORMATS:
+        raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
+    made = studies.study_table(chosen, _records(args), seeds=_flat(args.seeds))
+    print(studies.STUDY_FORMATS[args.format](made), end="")
+    if args.figure is not None:
+        studies.draw_frontier(made, args.figure)
+    return 0
+
+
 def leaderboard(args: argparse.Namespace) -> int:
     """Write one web page of all that a results folder holds."""
     from pbgraph.files import replaced_file
@@ -152,19 +194,6 @@ def leaderboard(args: argparse.Namespace) -> int:
     with replaced_file(args.output) as part:
         part.write_text(text, encoding="utf-8")
     print(f"written to {args.output}", file=sys.stderr)
-    return 0
-
-
-def _study_table(args: argparse.Namespace) -> int:
-    from pbgraph import studies
-
-    chosen = study(args.study)
-    if args.format not in studies.STUDY_FORMATS:
-        raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
-    made = studies.study_table(chosen, _records(args), seeds=_flat(args.seeds))
-    print(studies.STUDY_FORMATS[args.format](made), end="")
-    if args.figure is not None:
-        studies.draw_frontier(made, args.figure)
     return 0
 
 
@@ -189,13 +218,12 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 def _records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, preset and split that the arguments name."""
-    if not is_task(args.task):
-        raise unknown_name("task", args.task, task_names())
+    dataset = _dataset(args)
     for kind in ("models", "methods"):
         _check_known(kind, getattr(args, kind, None) or ())
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
-    split = args.split or _usual_split(args.task)
+    split = args.split or dataset.split
     of_study = getattr(args, "study", None)
     presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
     mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
@@ -203,7 +231,7 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
         what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
         raise UsageError(
             f"{args.results} holds no run of {args.task} with {what} and split {split}; "
-            f"'python -m pbgraph.bench {args.task} --{what} --split {split}' makes them"
+            f"'python -m pbgraph.bench {_makes(args.task)} --{what} --split {split}' makes them"
         )
     return mine
 
@@ -216,10 +244,15 @@ def _check_known(kind: str, names: Sequence[str]) -> None:
             raise unknown_name(kind.removesuffix("s"), name, known)
 
 
-def _usual_split(task: str) -> str:
-    from pbgraph.datasets.base import DATASETS
+def _dataset(args: argparse.Namespace) -> Dataset:
+    """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
+    from pbgraph.datasets.lookup import dataset_of
 
-    return DATASETS.get(task).split
+    return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def _makes(task: str) -> str:
+    return task if task in task_names() else "train"
 
 
 def _seeds(args: argparse.Namespace) -> list[int]:
@@ -274,6 +307,46 @@ def dendrites(args: argparse.Namespace) -> int:
     return 0
 
 
+def ls(args: argparse.Namespace) -> int:
+    """List registered names with version and source; one that cannot be imported is shown with the reason."""
+    kinds = [args.kind] if args.kind else list(KINDS)
+    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
+    if args.json:
+        print(json.dumps(listed, indent=1))
+        return 0
+    for kind, entries in listed.items():
+        print(kind)
+        for entry in entries:
+            version = "" if entry["version"] is None else f"v{entry['version']}"
+            others = [package for package in entry["packages"] if package != "pbgraph"]
+            owner = f"  [package {' and '.join(others)}]" if others else ""
+            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
+    _warn_of_slow_operations()
+    return 0
+
+
+def _warn_of_slow_operations() -> None:
+    from pbgraph.ops.kernels import slow_because
+
+    reason = slow_because()
+    if reason is not None:
+        log.warning("operations run slowly, in plain PyTorch: %s", reason)
+
+
+def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
+    """What `ls` shows of every name, and of every namespace."""
+    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
+    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
+
+
+def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        value = get(name)
+    except PbgraphError as error:
+        return {"name": name, "version": None, "source": f"broken: {error}"}
+    return {"name": name, "version": value.version, "source": value.source}
+
+
 def check(args: argparse.Namespace) -> int:
     """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
     from pbgraph.testing import CheckFailed, checks
@@ -292,31 +365,38 @@ def check(args: argparse.Namespace) -> int:
 def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.lookup import dataset_of, own_names
 
+    results = ResultsFolder(args.results)
     if args.action == "ls":
-        for dataset in DATASETS.working() if args.task is None else [DATASETS.get(args.task)]:
+        own = [dataset_of(name, results) for name in own_names(results)]
+        listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
+        for dataset in listed:
             _print_dataset(dataset, args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
     act = _fetch if args.action == "fetch" else _audit
-    act(DATASETS.get(args.task), args)
+    act(_dataset(args), args)
     return 0
 
 
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
-    if dataset.make is not None:
+    if dataset.make is not None or dataset.load is not None:
         print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
         return
     where = locate(dataset, args.data) or "not on this machine yet"
-    print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
+    tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
+    print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
 
 
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
+    if dataset.load is not None:
+        raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
     content = find(dataset, folder=args.data, offline=args.offline)
     if dataset.make is not None:
         print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
@@ -327,11 +407,30 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.audit import audit
     from pbgraph.datasets.load import load
+    from pbgraph.engines.progress import counted
     from pbgraph.formats import audit_text
-    from pbgraph.presets import preset
     from pbgraph.splits import SPLITS
 
-    molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
-    splitter = SPLITS.get(dataset.split)
-    facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
-    print(audit_text(facts, dataset.tasks), end="")
+    molecules = load(dataset, folder=args.data, offline=args.offline)
+    with counted("splits", len(SPLITS.names())) as done:
+        splits, refused = _splits(molecules, done)
+    with counted("structures", len(molecules)) as done:
+        facts = audit(dataset, molecules, splits, done=done)
+    print(audit_text(facts, refused), end="")
+
+
+def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every split of the molecules, by the first seed there is; and why one does not apply."""
+    from pbgraph.splits import SPLITS
+
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
+    for splitter in map(SPLITS.get, SPLITS):
+        seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
+        name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
+        try:
+            splits[name] = splitter.split(molecules, seed)
+        except UsageError as error:
+            refused[name] = str(error).split(";")[0]
+        done(1)
+    return splits, refused

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pbgraph.formats import COMPARISON_COLUMNS
+from pbgraph.formats import COMPARED, texts
 from pbgraph.tables import Table
-from pbgraph.texts import texts
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -87,7 +86,7 @@ def section(table: Table, *, anchor: str = "table", ranks: Sequence[str] | None 
     parts = [f'<section id="{escape(anchor)}">', f"<h2>{escape(said.title)}</h2>", f"<p>{escape(said.protocol)}</p>"]
     parts.append(grid("Measured", header, rows))
     if said.comparisons:
-        parts += [grid("Paired differences", COMPARISON_COLUMNS, said.comparisons), f"<p>{escape(said.note)}</p>"]
+        parts += [grid("Paired differences", COMPARED, said.comparisons), f"<p>{escape(said.note)}</p>"]
     return "\n".join([*parts, bullets((*said.answers, *said.notes)), "</section>"])
 
 

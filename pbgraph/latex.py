@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pbgraph.formats import COMPARISON_COLUMNS
+from pbgraph.formats import COMPARED, texts
 from pbgraph.tables import Table
-from pbgraph.texts import texts
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -37,7 +36,7 @@ def to_latex(table: Table) -> str:
         *_tabular(said.header, said.rows, "ll" + "r" * (len(said.header) - 3) + "l"),
     ]
     if said.comparisons:
-        lines += [r"\par\medskip", *_tabular(COMPARISON_COLUMNS, said.comparisons, "llrlrl")]
+        lines += [r"\par\medskip", *_tabular(COMPARED, said.comparisons, "llrlrl")]
         lines += [r"\par\smallskip\footnotesize", escaped(said.note)]
     lines += [r"\begin{itemize}", *(rf"\item {_bold(line)}" for line in (*said.answers, *said.notes)), r"\end{itemize}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"

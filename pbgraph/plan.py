@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
-from pbgraph.datasets.base import DATASETS
+from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
@@ -63,12 +63,12 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
-def plan_study(task: str, study_name: str, **narrowed: Any) -> Plan:
+def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
     """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
     chosen = study(study_name)
     parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
     return Plan(
-        task,
+        task if isinstance(task, str) else task.name,
         f"study {chosen.name}",
         chosen.presets,
         parts[0].split,
@@ -78,7 +78,7 @@ def plan_study(task: str, study_name: str, **narrowed: Any) -> Plan:
 
 
 def plan(
-    task: str,
+    task: str | Dataset,
     preset_name: str = "default",
     *,
     models: Sequence[str] | None = None,
@@ -87,7 +87,7 @@ def plan(
     split: str | None = None,
     controls: bool = False,
 ) -> Plan:
-    """The runs of `preset_name` on `task`, narrowed or widened by the other arguments.
+    """The runs of `preset_name` on `task`, a registered name or a data set; narrowed or widened by the other arguments.
 
     models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
                      with everything on its other side. Both: every combination.
@@ -99,10 +99,11 @@ def plan(
     valid one, for a seed that the split does not take, and if no arm is left.
     """
     chosen = preset(preset_name)
-    split = DATASETS.get(task).split if split is None else split
+    dataset = DATASETS.get(task) if isinstance(task, str) else task
+    split = dataset.split if split is None else split
     splitter = SPLITS.get(split)
     asked = _arms(chosen, models, methods)
-    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, DATASETS.get(task).kind)
+    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, dataset.kind)
     if not arms:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
@@ -112,8 +113,8 @@ def plan(
     for arm, seed in product(arms, unique):
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
-        specs[arm, seed] = _spec(task, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(task, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
+        specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
+    return Plan(dataset.name, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -194,8 +195,8 @@ def _with_pairs(arm: Arm) -> list[Arm]:
     return [*(_with_pairs((arm[0], pair)) if pair else ()), arm]
 
 
-def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
-    dataset, splitter = DATASETS.get(task), SPLITS.get(split)
+def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
+    splitter = SPLITS.get(split)
     model, method = MODELS.get(arm[0]), METHODS.get(arm[1])
     featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
     parts: dict[str, Any] = {
@@ -215,7 +216,7 @@ def _spec(task: str, chosen: Preset, split: str, arm: Arm, *, seed: int, control
     if issubclass(method.settings, TrainSettings):
         check_loss(str(resolved["loss"]), dataset.kind)
     return RunSpec(
-        task=task,
+        task=dataset.name,
         split=split,
         split_seed=seed if splitter.seeded else None,
         model=model.name,

@@ -52,7 +52,7 @@ def provenance(*, device: str, molecules: Molecules | None, featuriser: str, spl
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
-        packages={name: _version(name) for name in PACKAGES},
+        packages=package_versions(),
         platform=platform.platform(),
         processor=processor(),
         device=torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
@@ -64,6 +64,11 @@ def provenance(*, device: str, molecules: Molecules | None, featuriser: str, spl
         featuriser=featuriser,
         split_sha256=split_sha256,
     )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(package: str) -> str:

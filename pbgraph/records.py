@@ -3,6 +3,8 @@
     results/records/<task>/<key>.json          one finished run
     results/records/<task>/<key>.failed-1.json its failures, if any
     results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/tasks/<task>.json                  how a table of the user's is read, where it is one
+    results/models/<task>/<key>/               the trained model, where it was asked for
     results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
 
@@ -252,6 +254,14 @@ class ResultsFolder:
     def predictions_path(self, spec: RunSpec) -> Path:
         """Where the scores of single molecules go."""
         return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
+
+    def task_path(self, task: str) -> Path:
+        """Where it is described how a table of the user's is read."""
+        return self.root / "tasks" / f"{task}.json"
+
+    def model_path(self, spec: RunSpec) -> Path:
+        """The folder of the trained model."""
+        return self.root / "models" / spec.task / spec.key
 
     def dendrites_path(self, spec: RunSpec) -> Path:
         """Where it is written what dendrites learnt."""

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.datasets.base import DATASETS, Molecules
+from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
+from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
@@ -26,8 +27,9 @@ from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
 from pbgraph.models.base import MODELS
 from pbgraph.predictions import write_predictions
-from pbgraph.provenance import provenance, source_tree
+from pbgraph.provenance import package_versions, provenance, source_tree
 from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
+from pbgraph.saved import SavedModel, write_model
 from pbgraph.splits import SPLITS, Split
 from pbgraph.streams import seeded
 
@@ -36,11 +38,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Folders:
-    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline."""
+    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline.
+
+    save_models  whether to keep trained models beside their records
+    """
 
     results: Path
     data: Path | None = None
     offline: bool = False
+    save_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,9 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
-    tasks = DATASETS.get(spec.task).tasks
+    if folders.save_models:
+        _save_model(spec, folders, fitted, data.molecules.tasks)
+    tasks = data.molecules.tasks
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
     }
@@ -151,15 +159,26 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     )
 
 
+def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:
+    if fitted.state is None:
+        log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
+        return
+    results = ResultsFolder(folders.results)
+    dataset, commit = dataset_of(spec.task, results), source_tree()[0]
+    facts = SavedModel(spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
+    write_model(results.model_path(spec), facts, fitted.state())
+
+
 @lru_cache(maxsize=4)
-def _loaded(task: str, featuriser: str, data: Path | None, offline: bool) -> tuple[Molecules, Any]:
-    molecules = load(DATASETS.get(task), folder=data, offline=offline)
+def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
+    dataset = dataset_of(task, ResultsFolder(folders.results))
+    molecules = load(dataset, folder=folders.data, offline=folders.offline)
     return molecules, featurised(FEATURISERS.get(featuriser), molecules)
 
 
 def prepare(spec: RunSpec, folders: Folders) -> Prepared:
     """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, folders.data, folders.offline)
+    molecules, store = _loaded(spec.task, spec.featuriser, folders)
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 

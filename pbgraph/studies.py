@@ -15,25 +15,12 @@ import msgspec
 
 from pbgraph.errors import UsageError
 from pbgraph.figures import COLOURS, agg, save_figure
-from pbgraph.formats import (
-    COMPARISON_COLUMNS,
-    answers,
-    cells,
-    columns,
-    comparison_cells,
-    comparison_note,
-    direction,
-    markdown,
-    notes,
-    to_csv,
-    to_json,
-)
+from pbgraph.formats import COMPARED, bullets, direction, how_compared, markdown, texts, to_csv, to_json
 from pbgraph.metrics import label_of
 from pbgraph.presets import Study
 from pbgraph.records import RunRecord
 from pbgraph.stats import paired_difference
-from pbgraph.tables import PLAIN, Table, adjusted, make_table
-from pbgraph.words import ranges
+from pbgraph.tables import Table, adjusted, make_table
 
 
 @dataclass(frozen=True)
@@ -89,33 +76,24 @@ def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
 
 def to_markdown(made: StudyTable) -> str:
     """For people: every arm, every comparison, the answers in words, and what is missing."""
-    first = made.first
-    seeds = ranges(first.protocol.seeds)
-    heading = (
-        f"## {first.protocol.task.split()[0]}, study {made.study.name}: test {label_of(first.metrics[0])}"
-        f"{direction(first)}, mean ± SD over seeds {seeds}\n\n{made.study.summary.capitalize()}\n\n"
-        + "Protocols: "
-        + ", ".join(f"{name} {table.protocol.id}" for name, table in made.tables.items())
-        + f"; split {first.protocol.split}; {first.protocol.selection}."
-    )
-    comparisons = [(name, *comparison_cells(one)) for name, table in made.tables.items() for one in table.comparisons]
-    parts = [heading, markdown(("preset", *columns(first)), _rows(made), right=range(3, len(columns(first))))]
+    said = {name: texts(table) for name, table in made.tables.items()}
+    first = next(iter(said.values()))
+    comparisons = [(name, *cells) for name, one in said.items() for cells in one.comparisons]
+    split, selection = made.first.protocol.split, made.first.protocol.selection
+    protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in made.tables.items())
+    rows = [(name, *cells) for name, one in said.items() for cells in one.rows]
+    parts = [
+        f"## Study {made.study.name} of {first.title}",
+        f"{made.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
+        markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
+    ]
     if comparisons:
         parts += [
-            comparison_note(len(comparisons), first.yardstick.relevant),
-            markdown(("preset", *COMPARISON_COLUMNS), comparisons, right=(3, 5)),
-            "\n".join(f"- {name}, {answer}" for name, table in made.tables.items() for answer in answers(table)),
+            how_compared(len(comparisons), made.first.yardstick.relevant),
+            markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
+            bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
         ]
-    every = [f"{name}: {note}" for name, table in made.tables.items() for note in notes(table)]
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in every)]) + "\n"
-
-
-def _rows(made: StudyTable) -> list[tuple[str, ...]]:
-    rows = []
-    for name, table in made.tables.items():
-        against = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-        rows += [(name, *cells(row, table.protocol.seeds, against.get(row.arm))) for row in table.rows]
-    return rows
+    return "\n\n".join([*parts, bullets(f"{name}: {note}" for name, one in said.items() for note in one.notes)]) + "\n"
 
 
 def study_csv(made: StudyTable) -> str:

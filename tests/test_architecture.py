@@ -14,8 +14,8 @@ import pbgraph
 ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
+    "own_data",
     "commands",
-    "listing",
     "testing",
     "insight_views",
     "studies",
@@ -23,7 +23,6 @@ TOP_TO_BOTTOM = (
     "leaderboard",
     "html",
     "latex",
-    "texts",
     "formats",
     "tables",
     "protocol",
@@ -33,6 +32,9 @@ TOP_TO_BOTTOM = (
     "plan",
     "presets",
     "provenance",
+    "predict",
+    "molecule_files",
+    "saved",
     "predictions",
     "methods",
     "dendrites",

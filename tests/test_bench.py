@@ -13,6 +13,7 @@ import pytest
 
 from made_records import make_record
 from pbgraph import bench, testing
+from pbgraph.datasets.base import DATASETS
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.predictions import write_predictions
 from pbgraph.records import ResultsFolder
@@ -142,13 +143,19 @@ def test_a_model_is_put_through_its_checks(capsys, monkeypatch):
 
 def test_the_public_facts_of_tox21(capsys, shared):
     assert call("data", "ls", "--data", shared / "data") == 0
-    assert "tox21: 7831 rows, 12 tasks, tox21.csv at" in capsys.readouterr().out
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == DATASETS.names()
+    assert any(line.startswith("tox21            7831 rows  12 tasks  tox21.csv at") for line in listed)
+    assert any(line.startswith("toxcast          8576 rows 617 tasks  toxcast_data.csv") for line in listed)
     assert call("data", "fetch", "tox21", "--data", shared / "data", "--offline") == 0
     assert "verified, sha256 7d7e7facd853" in capsys.readouterr().out
     assert call("data", "audit", "tox21", "--data", shared / "data") == 0
     said = capsys.readouterr().out
     assert "7,823 of 7,831" in said
     assert "TOX31563" in said
+    assert "| random, seed 68 " in said
+    assert "52 of 783" in said
+    assert "| predefined " in said
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def download(url: str) -> bytes:
             content: bytes = response.read(MAX_BYTES + 1)
     except http.client.HTTPException as error:
         raise DataError(f"broken answer ({type(error).__name__}: {error})") from error
-    return _capped(content, url)
+    return capped(content, url)
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -107,7 +107,7 @@ def keep(path: Path, content: bytes) -> None:
 def _read(dataset: Dataset, path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = _capped(file.read(MAX_BYTES + 1), str(path))
+            content = capped(file.read(MAX_BYTES + 1), str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); make it readable or move it away") from error
     return verified(dataset, decompressed(content, str(path)), str(path))
@@ -122,15 +122,16 @@ def decompressed(content: bytes, where: str) -> bytes:
         return content
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            return _capped(file.read(MAX_BYTES + 1), f"{where}, unpacked,")
+            return capped(file.read(MAX_BYTES + 1), f"{where}, unpacked,")
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{where} is damaged gzip ({error}); delete it, or supply it anew") from error
 
 
-def _capped(content: bytes, where: str) -> bytes:
+def capped(content: bytes, where: str) -> bytes:
+    """The content itself; raises DataError if it is longer than MAX_BYTES."""
     if len(content) > MAX_BYTES:
         raise DataError(
-            f"{where} has more than {MAX_BYTES} bytes, which no supported data set has; supply the right file"
+            f"{where} has more than {MAX_BYTES} bytes, the most that a table may have; supply the right file"
         )
     return content
 
@@ -150,9 +151,10 @@ def verified(dataset: Dataset, content: bytes, where: str) -> bytes:
 
 
 def _rows(content: bytes) -> int:
-    """Rows under the header of a CSV; 0 for what is no table."""
+    """Rows under the header of a CSV, empty lines left out; 0 for what is no table."""
     try:
-        return max(sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))) - 1, 0)
+        lines = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+        return max(sum(1 for line in lines if line) - 1, 0)
     except csv.Error:
         return 0
 

@@ -67,6 +67,7 @@ class Fitted:
     predict     store -> scores (n, T) float: of classification on any monotone scale, of regression in the units of y
     selection, history  with validation scores as FitTask.metric gives them
     parameters  number of trained and frozen values the predictor uses
+    state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
     details     what the method wants to keep in the record, JSON types only
     dendrites   what dendrites learnt, if any grew
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
@@ -79,6 +80,7 @@ class Fitted:
     history: tuple[Epoch, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     dendrites: Insight | None = None
+    state: Callable[[], Any] | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1
 

@@ -7,7 +7,6 @@ classification it is the probabilities that are averaged, of regression the valu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ import numpy as np
 
 from pbgraph.methods.backprop import fit as fit_plain
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
-from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
+from pbgraph.methods.training import TrainSettings, averaged, build_model, parameter_count, refuses_estimators
 from pbgraph.methods.widened import paired_parameters
-from pbgraph.metrics import Kind
 from pbgraph.records import Selection
 from pbgraph.streams import seed_of
 
@@ -54,18 +52,11 @@ def fit(task: FitTask) -> Fitted:
         epochs=starts[-1],
         selection=Selection(RULE, fitted[0].selection.epoch, task.metric(task.valid.y, predict(task.valid))),
         history=tuple(history),
+        state=lambda: {"form": "ensemble", "members": [each.state() for each in fitted if each.state is not None]},
         details={"members": count, "member_scores": [each.selection.score for each in fitted]},
         earlier_seconds=sum(each.earlier_seconds for each in fitted),
         sittings=max(each.sittings for each in fitted),
     )
-
-
-def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
-    """Mean over members of probabilities, which are σ of logits (n, T), or of values (n, T)."""
-    from scipy.special import expit  # takes a fifth of a second to import
-
-    mean: np.ndarray = np.mean([expit(one) for one in scores] if kind == "classification" else scores, axis=0)
-    return mean
 
 
 def _member(task: FitTask, number: int, count: int) -> FitTask:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
-from pbgraph.models.base import Architecture, Estimator, Model
+from pbgraph.models.base import Architecture, Estimator, FittedEstimator, Model
 from pbgraph.records import Selection
 
 
@@ -21,12 +23,18 @@ def fit(task: FitTask) -> Fitted:
     fitted = task.model.fitter(task.kind)(task.train.x, task.train.y, task.config, task.seed)
     return Fitted(
         predict=lambda store: fitted.predict(store.x),
+        state=_saver(fitted),
         parameters=fitted.parameters,
         epochs=1,
         selection=Selection(
             "fitted once; nothing to select", 0, task.metric(task.valid.y, fitted.predict(task.valid.x))
         ),
     )
+
+
+def _saver(fitted: FittedEstimator) -> Callable[[], Any] | None:
+    state = fitted.state
+    return None if state is None else lambda: {"form": "estimator", "estimator": state()}
 
 
 def _refuses(model: Model) -> str | None:

@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
 from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TrainSettings,
@@ -133,6 +134,7 @@ def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
     growth.restore_best()
     return Fitted(
         predict=make_predictor(growth.model, task),
+        state=network_saver(growth.model, task),
         parameters=parameter_count(growth.model),
         epochs=session.epoch,
         selection=Selection(RULE, growth.best_epoch, growth.best_score),

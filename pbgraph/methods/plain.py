@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from pbgraph.methods.base import FitTask, Fitted
+from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Best, Session
 from pbgraph.methods.training import (
     TrainSettings,
@@ -60,6 +61,7 @@ def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | No
     best.restore(model)
     return Fitted(
         predict=make_predictor(model, task),
+        state=network_saver(model, task),
         parameters=parameter_count(model),
         epochs=session.epoch,
         selection=Selection(RULE, best.epoch, best.score),

@@ -58,6 +58,7 @@ class Estimator:
                 config, seed) -> predict, which maps x (m, D) to scores (m, T) float in [0, 1]; None if it cannot
     regress     of regression: the same, but predict gives values in the units of y; None if it cannot
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
+    restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     what must be importable beyond pbgraph's own dependencies, and extra, which installs it; "" for nothing
     """
 
@@ -70,6 +71,7 @@ class Estimator:
     package: str = ""
     extra: str = ""
     regress: Fit | None = None
+    restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""
@@ -94,10 +96,14 @@ class Estimator:
 
 @dataclass(frozen=True)
 class FittedEstimator:
-    """A fitted estimator: its prediction function and its size."""
+    """A fitted estimator: its prediction function and its size.
+
+    state  () -> all that is needed to predict again, as `pbgraph.checkpoint` keeps it; None: it cannot be saved
+    """
 
     predict: Callable[[np.ndarray], np.ndarray]
     parameters: int
+    state: Callable[[], Any] | None = None
 
 
 Fit = Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]

@@ -10,14 +10,16 @@ lowered the training loss more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
-from pbgraph.models.per_task import Predict, fit_tasks
+from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,31 @@ def regress(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> 
 def _fit(
     x: np.ndarray, y: np.ndarray, config: LightGBMConfig, *, seed: int, objective: str, unmeasured: float
 ) -> FittedEstimator:
-    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> FittedTask:
         import lightgbm
 
         data = lightgbm.Dataset(x, y, params={"verbosity": -1}, free_raw_data=True)
         booster = lightgbm.train(_parameters(config, objective, seed), data, num_boost_round=config.trees)
         leaves = sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
-        return lambda x: np.asarray(booster.predict(x)), 2 * leaves - booster.num_trees()
+        return FittedTask(
+            lambda x: np.asarray(booster.predict(x)),
+            2 * leaves - booster.num_trees(),
+            lambda: {"booster": torch.frombuffer(bytearray(booster.model_to_string(), "utf-8"), dtype=torch.uint8)},
+        )
 
     return fit_tasks(x, y, fit_task, seed=seed, stream="lightgbm", prepare=lambda x: x, unmeasured=unmeasured)
+
+
+def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """The prediction function of either kind, from LightGBM's own text."""
+    return restore_tasks(state, _restored, lambda x: x)
+
+
+def _restored(state: Any) -> Predict:
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=state["booster"].numpy().tobytes().decode())
+    return lambda x: np.asarray(booster.predict(x, num_threads=1))
 
 
 def _parameters(config: LightGBMConfig, objective: str, seed: int) -> dict[str, Any]:
@@ -102,4 +120,5 @@ LIGHTGBM = Estimator(
     source="Ke et al. 2017, papers.nips.cc/paper/6907; LightGBM",
     featuriser="ecfp4-descriptors",
     regress=regress,
+    restore=restore,
 )

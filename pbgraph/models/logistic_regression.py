@@ -7,14 +7,16 @@ f standardises each column by statistics of the training rows alone (see `Standa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
-from pbgraph.models.per_task import Predict, fit_tasks
+from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,46 @@ def fit(x: np.ndarray, y: np.ndarray, config: LogisticRegressionConfig, seed: in
 
     standardise = Standardiser.fit(x)
 
-    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> FittedTask:
         model = LogisticRegression(C=config.c, max_iter=config.max_iterations).fit(x, y)
-        return lambda x: model.predict_proba(x)[:, 1], model.coef_.size + model.intercept_.size
+        return FittedTask(_predictor(model), model.coef_.size + model.intercept_.size, lambda: _weights(model))
 
-    return fit_tasks(standardise(x), y, fit_task, seed=seed, stream="regression", prepare=standardise)
+    fitted = fit_tasks(standardise(x), y, fit_task, seed=seed, stream="regression", prepare=standardise)
+    return with_standardiser(fitted, standardise)
+
+
+def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """The prediction function, from its weights and the statistics of its columns."""
+    return restore_tasks(state, _restored, restored_standardiser(state))
+
+
+def with_standardiser(fitted: FittedEstimator, standardise: Standardiser) -> FittedEstimator:
+    """The same, with the columns' statistics in its state."""
+    assert fitted.state is not None
+    tasks, columns = fitted.state, {name: torch.from_numpy(values) for name, values in vars(standardise).items()}
+    return replace(fitted, state=lambda: {**tasks(), "standardiser": columns})
+
+
+def restored_standardiser(state: Any) -> Standardiser:
+    """The columns' statistics in a state."""
+    return Standardiser(**{name: values.numpy() for name, values in state["standardiser"].items()})
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    return {"coef": torch.from_numpy(model.coef_), "intercept": torch.from_numpy(model.intercept_)}
+
+
+def _restored(state: Any) -> Predict:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression()
+    model.coef_, model.intercept_ = state["coef"].numpy(), state["intercept"].numpy()
+    model.classes_ = np.array([0.0, 1.0])
+    return _predictor(model)
+
+
+def _predictor(model: Any) -> Predict:
+    return lambda x: model.predict_proba(x)[:, 1]
 
 
 LOGISTIC_REGRESSION = Estimator(
@@ -94,4 +131,5 @@ LOGISTIC_REGRESSION = Estimator(
     fit=fit,
     source="doi:10.1111/j.2517-6161.1958.tb00292.x; scikit-learn LogisticRegression",
     featuriser="ecfp4-descriptors",
+    restore=restore,
 )

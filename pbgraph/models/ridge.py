@@ -7,15 +7,17 @@ f standardises each column by statistics of the training rows alone, as for logi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
-from pbgraph.models.logistic_regression import Standardiser
-from pbgraph.models.per_task import Predict, fit_tasks
+from pbgraph.models.logistic_regression import Standardiser, restored_standardiser, with_standardiser
+from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,30 @@ def regress(x: np.ndarray, y: np.ndarray, config: RidgeConfig, seed: int) -> Fit
 
     standardise = Standardiser.fit(x)
 
-    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> FittedTask:
         model = Ridge(alpha=config.alpha).fit(x, y)
-        return model.predict, model.coef_.size + 1
+        return FittedTask(model.predict, model.coef_.size + 1, lambda: _weights(model))
 
-    return fit_tasks(standardise(x), y, fit_task, seed=seed, stream="regression", prepare=standardise, unmeasured=0.0)
+    fitted = fit_tasks(standardise(x), y, fit_task, seed=seed, stream="regression", prepare=standardise, unmeasured=0.0)
+    return with_standardiser(fitted, standardise)
+
+
+def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """The prediction function, from its weights and the statistics of its columns."""
+    return restore_tasks(state, _restored, restored_standardiser(state))
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    return {"coef": torch.from_numpy(model.coef_), "intercept": float(model.intercept_)}
+
+
+def _restored(state: Any) -> Predict:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge()
+    model.coef_, model.intercept_ = state["coef"].numpy(), state["intercept"]
+    predict: Predict = model.predict
+    return predict
 
 
 RIDGE = Estimator(
@@ -60,4 +81,5 @@ RIDGE = Estimator(
     source="doi:10.1080/00401706.1970.10488634; scikit-learn Ridge",
     featuriser="ecfp4-descriptors",
     regress=regress,
+    restore=restore,
 )

@@ -11,14 +11,16 @@ Source: Chen & Guestrin 2016, doi:10.1145/2939672.2939785. Needs the extra ``boo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
-from pbgraph.models.per_task import Predict, fit_tasks
+from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,31 @@ def _fit(
 ) -> FittedEstimator:
     import xgboost
 
-    def fit_task(x: Any, y: np.ndarray, seed: int) -> tuple[Predict, int]:
+    def fit_task(x: Any, y: np.ndarray, seed: int) -> FittedTask:
         booster = xgboost.train(
             _parameters(config, objective, seed), xgboost.DMatrix(x, y), num_boost_round=config.trees
         )
         nodes = sum(text.count("\n") for text in booster.get_dump())
-        return lambda x: booster.inplace_predict(x), nodes
+        return FittedTask(
+            lambda x: booster.inplace_predict(x),
+            nodes,
+            lambda: {"booster": torch.frombuffer(booster.save_raw("json"), dtype=torch.uint8)},
+        )
 
     return fit_tasks(x, y, fit_task, seed=seed, stream="xgboost", prepare=lambda x: x, unmeasured=unmeasured)
+
+
+def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """The prediction function of either kind, from XGBoost's own JSON."""
+    return restore_tasks(state, _restored, lambda x: x)
+
+
+def _restored(state: Any) -> Predict:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(state["booster"].numpy().tobytes()))
+    return lambda x: booster.inplace_predict(x)
 
 
 def _parameters(config: XGBoostConfig, objective: str, seed: int) -> dict[str, Any]:
@@ -105,4 +124,5 @@ XGBOOST = Estimator(
     source="doi:10.1145/2939672.2939785; XGBoost",
     featuriser="ecfp4-descriptors",
     regress=regress,
+    restore=restore,
 )

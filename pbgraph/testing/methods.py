@@ -26,7 +26,7 @@ from pbgraph.testing.architectures import DIMS
 from pbgraph.testing.architectures import molecules as random_molecules
 from pbgraph.testing.base import Check, checks_of, require, require_described
 
-MODELS: Mapping[str, Mapping[str, Scalar]] = {"gin": {"layers": 2, "hidden": 16}, "random-forest": {"trees": 10}}
+MODELS: Mapping[str, Mapping[str, Scalar]] = {"gin": {"layers": 2}, "random-forest": {"trees": 10}}
 TRAIN, VALID, OTHER = 64, 40, 24
 SHORT: Mapping[str, Scalar] = {
     "epochs": 3,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.models.logistic_regression import Standardiser
@@ -56,6 +58,22 @@ def test_learns_each_task_and_gives_probabilities(name: str) -> None:
     assert (scores[:, 2] == 0).all()
     assert (scores[:, 3] == 0.5).all()
     assert fitted.parameters > 2
+
+
+def restored(name: str, fitted: Any, file: Path) -> Any:
+    """The prediction function that comes back from a file."""
+    save_state(fitted.state(), file)
+    return estimator(name).restore(load_state(file))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_saved_predicts_the_same_bit_for_bit(name: str, tmp_path: Path) -> None:
+    x, y = data()
+    fitted = fit(name, x[:200], y[:200])
+    np.testing.assert_array_equal(restored(name, fitted, tmp_path / "s")(x), fitted.predict(x))
+    if (regress := estimator(name).regress) is not None:
+        values = regress(x, np.where(np.isnan(y), np.nan, 3 * y + x[:, 10:11]), estimator(name).config(), 0)
+        np.testing.assert_array_equal(restored(name, values, tmp_path / "r")(x), values.predict(x))
 
 
 @pytest.mark.parametrize("name", NAMES)

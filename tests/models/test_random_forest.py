@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
 from pbgraph.models.random_forest import RANDOM_FOREST, RandomForestConfig, fit
 
@@ -78,3 +79,19 @@ def test_registered() -> None:
     from pbgraph.models.base import MODELS
 
     assert MODELS.get("random-forest") is RANDOM_FOREST
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_saved_forest_predicts_what_scikit_learn_does_bit_for_bit(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, size=(400, 64)).astype(np.uint8)
+    y = np.stack([x[:, 0] ^ x[:, 1], np.ones(400), np.full(400, np.nan)], axis=1).astype(np.float32)
+    y[:50, 0] = np.nan
+    if kind == "regression":
+        y[:, 0] += rng.normal(size=400)
+    fitted = RANDOM_FOREST.fitter(kind)(x, y, RandomForestConfig(trees=30), 7)
+    save_state(fitted.state(), tmp_path / "forest")
+    predict = RANDOM_FOREST.restore(load_state(tmp_path / "forest"))
+    new = rng.integers(0, 2, size=(1000, 64)).astype(np.uint8)
+    np.testing.assert_array_equal(predict(new), fitted.predict(new))
+    assert predict(new[:0]).shape == (0, 3)

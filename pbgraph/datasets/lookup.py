@@ -1,0 +1,66 @@
+"""From the name of a task to its data set: a registered one, or a table of the user's described in a results folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import msgspec
+
+from pbgraph.datasets.base import DATASETS, Dataset
+from pbgraph.datasets.own import OwnTask, to_dataset
+from pbgraph.errors import DataError, unknown_name
+from pbgraph.files import replaced_file
+from pbgraph.records import ResultsFolder
+
+
+def dataset_of(name: str, results: ResultsFolder) -> Dataset:
+    """The data set called `name`.
+
+    Raises UsageError, with the nearest name, if it is neither registered nor described in `results`; DataError if its
+    description is damaged.
+    """
+    if name in DATASETS:
+        return DATASETS.get(name)
+    if not results.task_path(name).exists():
+        raise unknown_name("task", name, [*DATASETS, *own_names(results)])
+    return to_dataset(own_task(name, results))
+
+
+def own_names(results: ResultsFolder) -> list[str]:
+    """Names of the tasks described in `results`, sorted."""
+    return sorted(path.stem for path in results.task_path("any").parent.glob("*.json"))
+
+
+def own_task(name: str, results: ResultsFolder) -> OwnTask:
+    """Read a description. Raises DataError if it is none, or was edited or renamed."""
+    path = results.task_path(name)
+    try:
+        task = msgspec.json.decode(path.read_bytes(), type=OwnTask)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise DataError(f"{path} does not describe a task: {error}; run 'train' again to have it described") from error
+    if task.name != name:
+        raise DataError(f"{path} was edited or renamed; run 'train' again to have it described")
+    return replace(task, path=os.path.normpath(path.parent / task.path))
+
+
+def keep(task: OwnTask, results: ResultsFolder) -> None:
+    """Describe a task in `results`, from where worker processes and later commands read it.
+
+    The path of the table is kept relative to the description, so that a folder with both can be moved.
+    """
+    path = results.task_path(task.name)
+    with replaced_file(path) as part:
+        relative = os.path.relpath(os.path.abspath(task.path), os.path.abspath(path.parent))
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(replace(task, path=relative)), indent=1) + b"\n")
+
+
+def earlier_versions(task: OwnTask, results: ResultsFolder) -> list[str]:
+    """Names of described tasks that read the same columns of the same file when its content was another."""
+    others = (own_task(name, results) for name in own_names(results) if name != task.name)
+    here = os.path.abspath(task.path)
+    return [
+        other.name
+        for other in others
+        if os.path.abspath(other.path) == here and other.columns == task.columns and other.sha256 != task.sha256
+    ]

@@ -1,0 +1,254 @@
+"""A table of the user's own as a task: what is to be read of it, and the data set that comes of that.
+
+The task's name is the file's, with a hash of the file's content, the columns and the kind of labels: it stands in every
+run spec, so that runs on other content or columns are other runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pbgraph.datasets.base import Dataset, Molecules
+from pbgraph.datasets.labels import KINDS, kind_of, labels
+from pbgraph.datasets.sheet import Sheet, read_content, read_sheet, shown
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.smiles import examined
+from pbgraph.records import Rejected, canonical_json, sha256
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the rules by which a table is read
+MAX_ATOMS = 500  # heavy atoms of a molecule; the largest of MoleculeNet has 492
+PARALLEL = 20_000  # structures from which several processes read
+METRICS = {"classification": "roc_auc", "regression": "rmse"}
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """What is read of a table.
+
+    path     of the file, as given; alone of all fields it does not enter the name
+    sha256   of the file's content, unpacked
+    smiles, targets, id, part, date  names of columns; the last three may be None
+    kind     of the labels, "classification" or "regression"
+    rows     of the table
+    version  of the rules of reading
+    """
+
+    path: str
+    sha256: str
+    smiles: str
+    targets: tuple[str, ...]
+    kind: str
+    rows: int = 0
+    id: str | None = None
+    part: str | None = None
+    date: str | None = None
+    version: int = VERSION
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return Path(self.path).name
+
+    @property
+    def name(self) -> str:
+        """The file's name, and 8 hex digits of a hash of everything that determines the molecules and labels."""
+        facts = {name: value for name, value in asdict(self).items() if name != "path"}
+        stem = re.sub(r"[^a-z0-9]+", "-", self.file.split(".")[0].lower()).strip("-") or "table"
+        return f"{stem[:40]}-{sha256(canonical_json(facts))[:8]}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        others = (name for name in (self.id, self.part, self.date) if name is not None)
+        return (self.smiles, *self.targets, *others)
+
+
+def describe(
+    path: Path,
+    *,
+    smiles: str,
+    targets: Sequence[str],
+    kind: str | None = None,
+    id: str | None = None,
+    part: str | None = None,
+    date: str | None = None,
+) -> OwnTask:
+    """The task that the table at `path` holds; without a kind, it is found from the labels.
+
+    Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    task = OwnTask(str(path), "", smiles, tuple(targets), kind or "", id=id, part=part, date=date)
+    twice = [name for name, count in Counter(task.columns).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts and dates are columns of their own"
+        )
+    sheet = read_sheet(task.file, read_content(path), task.columns)
+    return replace(task, sha256=sheet.sha256, kind=kind or kind_of(sheet, targets), rows=len(sheet.places))
+
+
+def to_dataset(task: OwnTask) -> Dataset:
+    """The table as a data set like any other."""
+    return Dataset(
+        name=task.name,
+        version=task.version,
+        file=task.file,
+        sha256=task.sha256,
+        urls=(),
+        rows=task.rows,
+        tasks=task.targets,
+        smiles_column=task.smiles,
+        id_column=task.id or "",
+        metric=METRICS[task.kind],
+        split="predefined" if task.part else "time" if task.date else "random",
+        licence="the user's own",
+        defects={},
+        source=f"{task.path}, columns {', '.join(task.columns)}, {task.kind}",
+        load=partial(_load, task),
+    )
+
+
+def _load(task: OwnTask, folder: Path | None) -> Molecules:
+    """Find the file in `folder` or where it was, and read it. Raises DataError if it is gone or has changed."""
+    if task.version != VERSION:
+        raise DataError(
+            f"task {task.name} was described by version {task.version} of the rules for tables, and this is version "
+            f"{VERSION}; describe it anew with 'train {task.path}'"
+        )
+    places = [*([folder / task.file] if folder else []), Path(task.path)]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise DataError(
+            f"the table of task {task.name} is not at {task.path} any more; give the folder that holds {task.file} "
+            "with --data DIR"
+        )
+    sheet = read_sheet(task.file, read_content(path), task.columns)
+    if sheet.sha256 != task.sha256:
+        raise DataError(
+            f"{path} has changed since task {task.name} was described: sha256 of its content is {sheet.sha256}, "
+            f"expected {task.sha256}; restore it, or run 'train' again, which makes a new task of it"
+        )
+    return molecules_of(task, sheet)
+
+
+def molecules_of(task: OwnTask, sheet: Sheet) -> Molecules:
+    """The molecules of a table. Rows whose structure cannot be used are left out and named.
+
+    Raises DataError if labels are not of the task's kind, a target has none or one class alone, ids are blank or
+    repeated, or no structure can be used.
+    """
+    mol_ids = sheet.columns[task.id] if task.id else sheet.places
+    _check_ids(task, sheet, mol_ids)
+    y = labels(sheet, task.targets, task.kind)
+    smiles = sheet.columns[task.smiles]
+    structures = _structures(task, smiles)
+    bad = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
+    rows = np.array([row for row in range(len(smiles)) if row not in bad], dtype=np.int64)
+    _check_some(task, smiles, bad, len(rows))
+    _check_labels(task, y[rows])
+    _warn_of_repeats(task, sheet, [structures[row][1] for row in rows], rows, y[rows])
+    return Molecules(
+        dataset=task.name,
+        sha256=sheet.sha256,
+        tasks=task.targets,
+        mol_ids=_at(mol_ids, rows),
+        smiles=_at(smiles, rows),
+        rows=rows,
+        y=y[rows],
+        rejected=tuple(Rejected(row, mol_ids[row], reason) for row, reason in bad.items()),
+        part=_at(sheet.columns[task.part], rows) if task.part else None,
+        date=_at(sheet.columns[task.date], rows) if task.date else None,
+    )
+
+
+def _at(cells: Sequence[str], rows: Iterable[int]) -> tuple[str, ...]:
+    return tuple(cells[row] for row in rows)
+
+
+def _check_ids(task: OwnTask, sheet: Sheet, mol_ids: Sequence[str]) -> None:
+    counts = Counter(mol_ids)
+    wrong = [
+        f"{place} ({name!r})" for place, name in zip(sheet.places, mol_ids, strict=True) if not name or counts[name] > 1
+    ]
+    if wrong:
+        raise DataError(
+            f"{task.file}: column {task.id!r} must name each row once, but names are blank or repeated: "
+            f"{shown(wrong)}; correct them, or leave --id out"
+        )
+
+
+def _check_some(task: OwnTask, smiles: Sequence[str], bad: dict[int, str], accepted: int) -> None:
+    if not accepted:
+        raise DataError(
+            f"{task.file}: none of the {len(smiles)} cells of column {task.smiles!r} is a SMILES that can be used; the "
+            f"first is {smiles[0]!r} ({bad[0]}). Is it the right column?"
+        )
+
+
+def _check_labels(task: OwnTask, y: np.ndarray) -> None:
+    for name, column in zip(task.targets, y.T, strict=True):
+        values = np.unique(column[~np.isnan(column)])
+        if not len(values):
+            raise DataError(f"{task.file}: column {name!r} has no label in any usable row; leave it out of --targets")
+        if len(values) == 1:
+            needs = "both classes" if task.kind == "classification" else "different values"
+            raise DataError(
+                f"{task.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; there "
+                f"is nothing to learn without {needs}, so leave it out of --targets"
+            )
+
+
+def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], rows: np.ndarray, y: np.ndarray) -> None:
+    """Say how many molecules occur repeatedly, which of them contradict themselves, and what becomes of them."""
+    groups: dict[str, list[int]] = {}
+    for position, structure in enumerate(structures):
+        groups.setdefault(structure, []).append(position)
+    repeated = [group for group in groups.values() if len(group) > 1]
+    if not repeated:
+        return
+    words = f"{task.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
+    for name, column in zip(task.targets, y.T, strict=True):
+        clashes = [group for group in repeated if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
+        if clashes:
+            places = ["/".join(sheet.places[rows[one]] for one in group[:4]) for group in clashes]
+            words += f"; {len(clashes)} of them have different labels in column {name!r}: {shown(places)}"
+    log.warning(
+        "%s. Every row is kept and counts as a measurement of its own; a random split can put one molecule's rows into "
+        "training and test, splits by scaffold keep them together",
+        words,
+    )
+
+
+def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+    """(why it cannot be used or None, canonical SMILES) of each row; kept in the cache."""
+    key = {"version": VERSION, "most": MAX_ATOMS, **structures_key(smiles)}
+    content = cached(f"{task.name}-structures", key, lambda: msgspec.json.encode(_examined(smiles)))
+    return msgspec.json.decode(content, type=list[tuple[str | None, str]])
+
+
+def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+    if len(smiles) < PARALLEL:
+        return _part(smiles)
+    from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
+
+    parts = [smiles[first : first + 2000] for first in range(0, len(smiles), 2000)]
+    done = Parallel(n_jobs=int(cpu_count()))(delayed(_part)(part) for part in parts)
+    return [structure for part in done for structure in part]
+
+
+def _part(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+    return [examined(text, most_atoms=MAX_ATOMS) for text in smiles]

@@ -1,0 +1,156 @@
+"""A table file of the user's -> columns of text, each cell with a place by which the user finds it.
+
+CSV (separated by commas, semicolons or tabs, whichever the header has most of), plain or gzip, in UTF-8, UTF-16 with
+its mark, or else Latin-1, with any line ends; or Parquet. What a file is, its first bytes say, not its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pbgraph.datasets.source import MAX_BYTES, capped, decompressed
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.records import sha256
+
+log = logging.getLogger(__name__)
+
+SEPARATORS = ",;\t"
+MOST_SHOWN = 5  # places in one message
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Columns of a file, n cells each.
+
+    file     its name
+    sha256   of its content, unpacked
+    columns  name -> cells as text without white space around them, "" for an empty one
+    places   where each row is: "line 2" of a CSV file, the header being line 1; "row 0" of Parquet, the first
+    """
+
+    file: str
+    sha256: str
+    columns: Mapping[str, tuple[str, ...]]
+    places: tuple[str, ...]
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a table file, unpacked.
+
+    Raises UsageError for a folder; DataError if there is no such file, or if it is damaged or longer than MAX_BYTES.
+    """
+    if path.is_dir():
+        tables = sorted(each.name for each in path.iterdir() if each.suffix in (".csv", ".gz", ".parquet"))
+        example = f", e.g. {path / tables[0]}" if tables else ""
+        raise UsageError(f"{path} is a folder; name the table in it{example}")
+    try:
+        with path.open("rb") as file:
+            content = capped(file.read(MAX_BYTES + 1), str(path))
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}{_near(path)}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    return decompressed(content, str(path))
+
+
+def _near(path: Path) -> str:
+    names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(near[0])}?" if near else "; check its name and folder"
+
+
+def read_sheet(file: str, content: bytes, wanted: Sequence[str]) -> Sheet:
+    """The wanted columns of a table file.
+
+    Raises UsageError for a column that the file lacks, with the nearest name; DataError if the file is no table, if it
+    has no rows, or if a wanted name occurs twice in its header.
+    """
+    if content.startswith(b"PAR1"):
+        columns, places = _parquet(file, content, wanted)
+    else:
+        columns, places = _csv(file, content, wanted)
+    if not places:
+        raise DataError(f"{file} has a header and no rows under it; supply the table itself")
+    return Sheet(file, sha256(content), columns, places)
+
+
+def shown(places: Sequence[str]) -> str:
+    """The first few of many places.
+
+    >>> shown(["line 2", "line 7"])
+    'line 2, line 7'
+    """
+    more = len(places) - MOST_SHOWN
+    return ", ".join(places[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _csv(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    text = _text(file, content)
+    header_line = text.lstrip("\r\n").split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=header_line.count), strict=True)
+    try:
+        lines = [(reader.line_num, line) for line in reader if line]
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: this is not CSV ({error}); export the table anew") from error
+    if not lines:
+        raise DataError(f"{file} is empty; expected a header and at least one row")
+    header, rows = [name.strip() for name in lines[0][1]], lines[1:]
+    numbers = [_position(file, header, name) for name in wanted]
+    ragged = [f"line {number}" for number, row in rows if len(row) != len(header)]
+    if ragged:
+        raise DataError(
+            f"{file}: rows without the {len(header)} cells that the header has: {shown(ragged)}; a cell "
+            "that holds the separator must be in quotes"
+        )
+    columns = {name: tuple(row[at].strip() for _, row in rows) for name, at in zip(wanted, numbers, strict=True)}
+    return columns, tuple(f"line {number}" for number, _ in rows)
+
+
+def _text(file: str, content: bytes) -> str:
+    if content.startswith(b"PK\x03\x04"):
+        raise DataError(f"{file} is an Excel workbook or a ZIP archive; save the table as CSV")
+    try:
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        log.warning("%s is not UTF-8 (byte %d); it is read as Latin-1", file, error.start)
+        text = content.decode("latin-1")
+    if "\0" in text:
+        raise DataError(f"{file} is not a table in text; supply CSV, gzip of CSV, or Parquet")
+    return text
+
+
+def _position(file: str, header: Sequence[str], name: str) -> int:
+    if name not in header:
+        raise unknown_name(f"column of {file}", name, [known for known in header if known])
+    if header.count(name) > 1:
+        raise DataError(f"{file}: {header.count(name)} columns are called {name!r}; rename all but one of them")
+    return header.index(name)
+
+
+def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.ParquetFile(pa.BufferReader(content))
+        for name in wanted:
+            _position(file, table.schema_arrow.names, name)
+        groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
+        if sum(groups) > MAX_BYTES:
+            raise DataError(f"{file}, unpacked, has more than {MAX_BYTES} bytes, the most that a table may have")
+        read = table.read(columns=list(wanted))
+    except pa.ArrowException as error:
+        raise DataError(f"{file} is damaged Parquet ({error}); write it anew") from error
+    columns = {name: tuple(_cell(value) for value in read.column(name).to_pylist()) for name in wanted}
+    return columns, tuple(f"row {number}" for number in range(read.num_rows))
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,94 @@
+"""What a trained model is outside of its run: a state that is kept, and the prediction function that comes back of it.
+
+A state is a nesting that `pbgraph.checkpoint` keeps. Its "form" says what it is:
+
+    network     dimensions, resolved config, and weights
+    perforated  the same, with the dendrites of every site
+    ensemble    states of members whose predictions are averaged
+    estimator   whatever the estimator keeps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pbgraph.dendrites import perforate
+from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.structure import network_state, restore_network
+from pbgraph.errors import DataError
+from pbgraph.methods.base import FitTask
+from pbgraph.methods.targets import TargetScale
+from pbgraph.methods.training import averaged, predict
+from pbgraph.metrics import Kind
+from pbgraph.models.base import Architecture, Dims, Estimator, Model
+
+Predict = Callable[[Any], np.ndarray]
+
+
+def network_saver(model: nn.Module, task: FitTask) -> Callable[[], dict[str, Any]]:
+    """() -> the state of a network, perforated or not, as it is then."""
+
+    def state() -> dict[str, Any]:
+        perforated = bool(sites_of(model))
+        return {
+            "form": "perforated" if perforated else "network",
+            "dims": [task.train.node_dim, task.train.edge_dim, task.train.y.shape[1]],
+            "config": asdict(task.config),
+            "scale": _scale_state(task),
+            "network": network_state(model, candidates=False) if perforated else dict(model.state_dict()),
+        }
+
+    return state
+
+
+def _scale_state(task: FitTask) -> Any:
+    if task.kind == "classification":
+        return None
+    return {name: torch.from_numpy(values) for name, values in vars(TargetScale.of(task.train.y)).items()}
+
+
+def restored(state: Any, model: Model, kind: Kind) -> Predict:
+    """Store -> predictions (n, T): probabilities of class 1, or values in the targets' units.
+
+    Raises DataError if the state does not fit the model.
+    """
+    if state["form"] == "ensemble":
+        members = [_scores(member, model) for member in state["members"]]
+        return lambda store: averaged([member(store) for member in members], kind)
+    scores = _scores(state, model)
+    if state["form"] == "estimator" or kind == "regression":
+        return scores
+    return lambda store: averaged([scores(store)], kind)
+
+
+def _scores(state: Any, model: Model) -> Predict:
+    """Store -> what the run's own prediction function gave: logits, or of estimators probabilities, or values."""
+    if isinstance(model, Estimator):
+        if model.restore is None:
+            raise DataError(f"model {model.name!r} cannot be read again: it has no restore")
+        from_features = model.restore(state["estimator"])
+        return lambda store: from_features(store.x)
+    network = _network(state, model)
+    if state["scale"] is None:
+        return lambda store: predict(network, store)
+    scale = TargetScale(**{name: values.numpy() for name, values in state["scale"].items()})
+    return lambda store: scale.restored(predict(network, store))
+
+
+def _network(state: Any, model: Architecture) -> nn.Module:
+    node, edge, tasks = state["dims"]
+    network = model.build(Dims(node, edge, tasks), model.config(**state["config"]))
+    try:
+        if state["form"] == "perforated":
+            restore_network(perforate(network, sites=model.dendrite_sites), state["network"])
+        else:
+            network.load_state_dict(state["network"])
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"the saved weights are not those of this {model.name}: {error}") from error
+    return network.eval()
