@@ -251,8 +251,8 @@ METRICS: Registry[Metric] = Registry("metric", "pbgraph.metrics", Metric)
 
 
 def metrics_of(kind: Kind) -> list[Metric]:
-    """Every registered metric for tasks of this kind, by name."""
-    return [metric for metric in map(METRICS.get, METRICS) if metric.kind == kind]
+    """Every metric for tasks of this kind that can be loaded, by name."""
+    return [metric for metric in METRICS.working() if metric.kind == kind]
 
 
 def label_of(name: str) -> str:

@@ -129,7 +129,7 @@ def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] |
 
 
 def _controls(arms: Sequence[Arm]) -> list[Arm]:
-    found = [METHODS.get(name) for name in METHODS]
+    found = list(METHODS.working())
     return [(model, one.name) for model, method in arms for one in found if one.control_of == method]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from isolated import PLUGIN, Isolated, isolated
+from pbgraph import bench
 from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
@@ -22,6 +24,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PBGRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_another_test() -> Iterator[None]:
+    """What a command of one test writes its log to is gone before the next test."""
+    yield
+    for handler in [one for one in logging.root.handlers if isinstance(one, bench._OnceToStderr)]:
+        logging.root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -76,7 +76,7 @@ def test_scaffold_split_of_tox21_is_deepchems(tox21: Molecules) -> None:
 def test_every_splitter_gives_a_partition_that_its_seed_decides(name: str) -> None:
     splitter = SPLITS.get(f"deepchem:{name}")
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    few = Molecules("few", "", SMILES, SMILES, np.arange(40), np.arange(40).reshape(-1, 1) % 2.0, ())
+    few = Molecules("few", "", ("y",), SMILES, SMILES, np.arange(40), np.arange(40).reshape(-1, 1) % 2.0, ())
     made = splitter.split(few, 3 if splitter.seeded else None)
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
     np.testing.assert_array_equal(np.sort(np.concatenate([getattr(made, part) for part in SPLIT])), np.arange(40))

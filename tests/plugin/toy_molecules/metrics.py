@@ -14,4 +14,4 @@ def hits(y, score):
     return float(y[measured][first].mean())
 
 
-HITS = Metric(name="hits", version=1, score=hits, larger_is_better=True, source="made up")
+HITS = Metric(name="hits", version=1, kind="classification", score=hits, larger_is_better=True, source="made up")
