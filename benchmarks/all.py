@@ -22,6 +22,7 @@ SCRIPTS = (
     "training_epoch",
     "side_by_side",
     "dendrites",
+    "preset",
     "featurisation",
     "gin",
     "startup",

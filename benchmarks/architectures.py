@@ -34,8 +34,8 @@ from pbgraph.datasets.tox21 import TOX21
 from pbgraph.features.cache import featurised
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import GraphStore
-from pbgraph.methods.training import masked_cross_entropy
 from pbgraph.models.base import MODELS, Architecture, Dims
+from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.splits import SPLITS
 
 BATCH = 128

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from workload import EPOCH, PART, Training, endless_batches, fit_task, stores, timing  # isort: skip
 from timing import Result, in_turn, row_of
@@ -24,8 +25,8 @@ from pbgraph.models.trimnet import TRIMNET
 class Perforated:
     """Our training of a perforated network, a few batches at a time."""
 
-    def __init__(self, architecture: Architecture, pool: int) -> None:
-        task = fit_task(architecture, TrainSettings())
+    def __init__(self, architecture: Architecture, pool: int, config: Any = None) -> None:
+        task = fit_task(architecture, TrainSettings(), config)
         model = perforate(build_model(task), sites=architecture.dendrite_sites)
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
         self.growth = Growth(model, make_optimizer(task.settings), settings=settings)

@@ -57,12 +57,12 @@ def stores() -> tuple[GraphStore, GraphStore, GraphStore]:
     return train, valid, test
 
 
-def fit_task(architecture: Architecture, settings: Any) -> FitTask:
-    """What a training method is handed."""
+def fit_task(architecture: Architecture, settings: Any, config: Any = None) -> FitTask:
+    """What a training method is handed; without a config, the paper's."""
     train, valid, _ = stores()
     return FitTask(
         model=architecture,
-        config=architecture.config(),
+        config=architecture.config() if config is None else config,
         settings=settings,
         train=train,
         valid=valid,
@@ -82,9 +82,9 @@ class Training:
     batches: Iterator[GraphBatch]
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Training:
+    def of(cls, architecture: Architecture, config: Any = None) -> Training:
         """At the initial weights."""
-        task = fit_task(architecture, TrainSettings())
+        task = fit_task(architecture, TrainSettings(), config)
         model = build_model(task)
         optimizer = make_optimizer(task.settings)(model.parameters())
         return cls(task, model, optimizer, make_loss(task), endless_batches(task.train))

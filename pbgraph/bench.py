@@ -23,7 +23,9 @@ from pbgraph.presets import PRESETS, STUDIES
 COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
+    "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
+    "dendrites": "show what the dendrites of a finished run learnt",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
@@ -76,7 +78,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if not argv:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
     if not argv[0].startswith("-") and argv[0] not in known:
-        raise unknown_name("task or command", argv[0], known)
+        if not commands.is_task(argv[0]):
+            raise unknown_name("task or command", argv[0], known)
+        tasks.append(argv[0])  # of a namespace, of which not all names are known
     return _parser(tasks).parse_args(argv)
 
 
@@ -95,7 +99,9 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
         )
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
+    _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
+    _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
     _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
@@ -153,10 +159,16 @@ def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_preset_arguments(parser)
+    parser.add_argument(
+        "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
+    )
+
+
+def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
     add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
-    add("--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's")
     _add_results_argument(parser)
 
 
@@ -200,7 +212,19 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw the learning curves: .png, .svg or .pdf")
+    _add_study_argument(parser)
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
+    )
+
+
+def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.leaderboard)
+    _add_results_argument(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: to stdout)")
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -209,6 +233,21 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="MODEL/METHOD")
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
     _add_selection_arguments(parser)
+
+
+def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.dendrites)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
+    _add_preset_arguments(parser)
+    formats = ", ".join(commands.DENDRITE_FORMATS)
+    parser.add_argument(
+        "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+    )
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -234,6 +273,12 @@ def _presets() -> str:
 def _seeds(text: str) -> list[int]:
     """One word of ``--seeds``: numbers and ranges, joined by commas."""
     return [seed for part in text.split(",") for seed in _range(part)]
+
+
+def _seed(text: str) -> int:
+    if len(found := _seeds(text)) != 1:
+        raise UsageError(f"--seed {text}: expected one number")
+    return found[0]
 
 
 def _range(text: str) -> range:

@@ -11,13 +11,14 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
-from pbgraph.presets import preset
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.presets import Study, preset, study
+from pbgraph.records import ResultsFolder, RunRecord, sha256
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.base import Dataset
+    from pbgraph.datasets.base import Dataset, Molecules
     from pbgraph.plan import Plan
+    from pbgraph.splits import Split
     from pbgraph.stats import Interval
     from pbgraph.tables import Comparison, Table
 
@@ -30,7 +31,14 @@ KINDS = {
     "splits": "pbgraph.splits:SPLITS",
     "metrics": "pbgraph.metrics:METRICS",
 }
-FORMATS = ("md", "csv", "json")
+FORMATS = {
+    "md": "pbgraph.formats:to_markdown",
+    "tex": "pbgraph.latex:to_latex",
+    "csv": "pbgraph.formats:to_csv",
+    "html": "pbgraph.html:to_html",
+    "json": "pbgraph.formats:to_json",
+}
+DENDRITE_FORMATS = ("md", "json")
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
@@ -40,6 +48,11 @@ def task_names() -> list[str]:
     if not tasks.names():
         tasks.get("")
     return tasks.names()
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
+    return name in Registry[Any]("task", "pbgraph.datasets", object)
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -75,7 +88,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
-    return _show(plan, results)
+    return _show(plan, results, args.study and study(args.study))
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -121,8 +134,9 @@ def _device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _show(plan: Plan, results: ResultsFolder) -> int:
+def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     """Print the table of the plan's own runs."""
+    from pbgraph import studies
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
 
@@ -131,24 +145,55 @@ def _show(plan: Plan, results: ResultsFolder) -> int:
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
-    if len(failed) < len(records):
+    if len(failed) < len(records) and study is not None:
+        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds)), end="")
+    elif len(failed) < len(records):
         print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0
 
 
 def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
+    if args.study is not None:
+        return _study_table(args)
     from pbgraph.figures import draw_learning_curves
-    from pbgraph.formats import FORMATS
 
     records, made = _table(args)
-    print(FORMATS[args.format](made), end="")
+    print(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
         models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
         model = models[0] if models else made.arms[0].split("/")[0]
         draw_learning_curves(
             [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
         )
+    return 0
+
+
+def _study_table(args: argparse.Namespace) -> int:
+    from pbgraph import studies
+
+    chosen = study(args.study)
+    if args.format not in studies.STUDY_FORMATS:
+        raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
+    made = studies.study_table(chosen, _records(args), seeds=_flat(args.seeds))
+    print(studies.STUDY_FORMATS[args.format](made), end="")
+    if args.figure is not None:
+        studies.draw_frontier(made, args.figure)
+    return 0
+
+
+def leaderboard(args: argparse.Namespace) -> int:
+    """Write one web page of all that a results folder holds."""
+    from pbgraph.files import replaced_file
+    from pbgraph.leaderboard import leaderboard
+
+    text = leaderboard(ResultsFolder(args.results))
+    if args.output is None:
+        print(text, end="")
+        return 0
+    with replaced_file(args.output) as part:
+        part.write_text(text, encoding="utf-8")
+    print(f"written to {args.output}", file=sys.stderr)
     return 0
 
 
@@ -179,18 +224,21 @@ def _records(args: argparse.Namespace) -> list[RunRecord]:
     _check_known("splits", [args.split] if args.split else ())
     found = ResultsFolder(args.results).records(args.task)
     split = args.split or dataset.split
-    mine = [record for record in found if (record.spec.preset, record.spec.split) == (args.preset, split)]
+    of_study = getattr(args, "study", None)
+    presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
+    mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
     if not mine:
+        what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
         raise UsageError(
-            f"{args.results} holds no run of {args.task} with preset {args.preset} and split {split}; "
-            f"'python -m pbgraph.bench {_makes(args.task)} --preset {args.preset} --split {split}' makes them"
+            f"{args.results} holds no run of {args.task} with {what} and split {split}; "
+            f"'python -m pbgraph.bench {_makes(args.task)} --{what} --split {split}' makes them"
         )
     return mine
 
 
 def _check_known(kind: str, names: Sequence[str]) -> None:
     """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
-    known = Registry[Any](kind, f"pbgraph.{kind}", object).names()
+    known = Registry[Any](kind, f"pbgraph.{kind}", object)
     for name in names:
         if name not in known:
             raise unknown_name(kind.removesuffix("s"), name, known)
@@ -204,7 +252,7 @@ def _dataset(args: argparse.Namespace) -> Dataset:
 
 
 def _makes(task: str) -> str:
-    return task if task in task_names() else "train"
+    return task if is_task(task) else "train"
 
 
 def _seeds(args: argparse.Namespace) -> list[int]:
@@ -246,10 +294,23 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
     return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
 
 
+def dendrites(args: argparse.Namespace) -> int:
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    from pbgraph.insight import finished_run, read_insight
+    from pbgraph.insight_views import FORMATS, draw_dendrites
+
+    record = finished_run(_records(args), args.arm, args.seed)
+    found = read_insight(ResultsFolder(args.results), record)
+    print(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_dendrites(record.spec, found, args.figure)
+    return 0
+
+
 def ls(args: argparse.Namespace) -> int:
     """List registered names with version and source; one that cannot be imported is shown with the reason."""
     kinds = [args.kind] if args.kind else list(KINDS)
-    listed = {kind: [_entry(resolve_name(KINDS[kind]), name) for name in resolve_name(KINDS[kind])] for kind in kinds}
+    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
     if args.json:
         print(json.dumps(listed, indent=1))
         return 0
@@ -257,7 +318,9 @@ def ls(args: argparse.Namespace) -> int:
         print(kind)
         for entry in entries:
             version = "" if entry["version"] is None else f"v{entry['version']}"
-            print(f"  {entry['name']:<20} {version:<4} {entry['source']}")
+            others = [package for package in entry["packages"] if package != "pbgraph"]
+            owner = f"  [package {' and '.join(others)}]" if others else ""
+            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
 
@@ -270,9 +333,15 @@ def _warn_of_slow_operations() -> None:
         log.warning("operations run slowly, in plain PyTorch: %s", reason)
 
 
-def _entry(registry: Registry[Any], name: str) -> dict[str, Any]:
+def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
+    """What `ls` shows of every name, and of every namespace."""
+    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
+    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
+
+
+def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        value = registry.get(name)
+        value = get(name)
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
     return {"name": name, "version": value.version, "source": value.source}
@@ -300,8 +369,9 @@ def data(args: argparse.Namespace) -> int:
 
     results = ResultsFolder(args.results)
     if args.action == "ls":
-        for name in [*DATASETS, *own_names(results)] if args.task is None else [args.task]:
-            _print_dataset(dataset_of(name, results), args)
+        described = [dataset_of(name, results) for name in own_names(results)]
+        for dataset in [*DATASETS.working(), *described] if args.task is None else [dataset_of(args.task, results)]:
+            _print_dataset(dataset, args)
         return 0
     if args.task is None:
         raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
@@ -316,8 +386,12 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     if dataset.load is not None:
         print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.source}")
         return
+    if dataset.make is not None:
+        print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
+        return
     where = locate(dataset, args.data) or "not on this machine yet"
-    print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.file} at {where}")
+    tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
+    print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
 
 
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -325,18 +399,40 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
 
     if dataset.load is not None:
         raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
-    find(dataset, folder=args.data, offline=args.offline)
-    print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+    content = find(dataset, folder=args.data, offline=args.offline)
+    if dataset.make is not None:
+        print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
+    else:
+        print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
 
 
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.audit import audit
     from pbgraph.datasets.load import load
+    from pbgraph.engines.progress import counted
     from pbgraph.formats import audit_text
-    from pbgraph.presets import preset
     from pbgraph.splits import SPLITS
 
-    molecules, seed = load(dataset, folder=args.data, offline=args.offline), preset("default").seeds[0]
-    splitter = SPLITS.get(dataset.split)
-    facts = audit(dataset, molecules, splitter.split(molecules, seed if splitter.seeded else None))
-    print(audit_text(facts, dataset.tasks), end="")
+    molecules = load(dataset, folder=args.data, offline=args.offline)
+    with counted("splits", len(SPLITS.names())) as done:
+        splits, refused = _splits(molecules, done)
+    with counted("structures", len(molecules)) as done:
+        facts = audit(dataset, molecules, splits, done=done)
+    print(audit_text(facts, refused), end="")
+
+
+def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every split of the molecules, by the first seed there is; and why one does not apply."""
+    from pbgraph.splits import SPLITS
+
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
+    for splitter in map(SPLITS.get, SPLITS):
+        seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
+        name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
+        try:
+            splits[name] = splitter.split(molecules, seed)
+        except UsageError as error:
+            refused[name] = str(error).split(";")[0]
+        done(1)
+    return splits, refused

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pbgraph.errors import UsageError
+from pbgraph.files import replaced_file
 from pbgraph.metrics import label_of
 from pbgraph.records import Epoch, RunRecord
 from pbgraph.tables import yardstick_of
@@ -25,11 +26,7 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     A ring marks the epoch whose network was selected. Scores worse than the best by more than `SPAN` are cut off.
     Raises UsageError if no run has a history, or for a suffix that matplotlib does not know.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
+    pyplot = agg()
     drawn = [record for record in records if record.status == "finished" and len(record.history) > 1]
     shown = [seed for seed in seeds if any(record.spec.seed == seed for record in drawn)][:PANELS]
     if not shown:
@@ -46,12 +43,32 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     legends = [axis.get_legend_handles_labels() for axis in axes[0]]
     named = {label: handle for handles, labels in legends for handle, label in zip(handles, labels, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=9)
+    save_figure(figure, path)
+
+
+def agg() -> Any:
+    """`matplotlib.pyplot`, drawing to files alone."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the suffix says, and close it.
+
+    Raises UsageError for a suffix that matplotlib does not know.
+    """
+    kind = path.suffix.removeprefix(".").lower()
     try:
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        with replaced_file(path) as part:
+            figure.savefig(part, dpi=150, format=kind or "?", metadata={"Date": None} if kind == "svg" else None)
     except ValueError as error:
         raise UsageError(f"figure {path}: {error}; give a name that ends in .png, .svg or .pdf") from error
     finally:
-        pyplot.close(figure)
+        agg().close(figure)
 
 
 def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:

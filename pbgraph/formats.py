@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,20 +17,62 @@ from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
 from pbgraph.words import duration, ranges
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.audit import Audit
+    from pbgraph.datasets.audit import Audit, TaskFacts
 
+MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
 DENDRITES = "perforated"  # the method whose arms are answered for in words
+COMPARED = ("A", "B", "A - B", "95 % interval", "p", "verdict")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a table says, the same in Markdown, LaTeX and HTML.
+
+    title, protocol  what is shown, and under which conditions it was measured
+    header, rows     names in the first two columns, numbers after them
+    note, comparisons  how arms were compared, and one row per pair under `COMPARED`
+    answers          one sentence per arm with dendrites, the model in **bold**
+    notes            what is missing, failed or undefined, and where the runs come from
+    """
+
+    title: str
+    protocol: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+    comparisons: tuple[tuple[str, ...], ...]
+    answers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def texts(table: Table) -> Texts:
+    """A table as text."""
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    return Texts(
+        title=_title(table),
+        protocol=_protocol(table),
+        header=_columns(table),
+        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
+        note=how_compared(len(table.comparisons), table.yardstick.relevant),
+        comparisons=tuple(map(_comparison, table.comparisons)),
+        answers=tuple(answers(table)),
+        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
+    )
 
 
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-    rows = [_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows]
-    parts = [_heading(table), markdown(_columns(table), rows, right=range(2, len(_columns(table)) - 1))]
-    if table.comparisons:
-        parts += [_comparisons(table), "\n".join(f"- {answer}" for answer in answers(table))]
-    notes = [*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)]
-    return "\n\n".join([*(part for part in parts if part), "\n".join(f"- {note}" for note in notes)]) + "\n"
+    said = texts(table)
+    parts = [f"## {said.title}\n\n{said.protocol}"]
+    parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
+    if said.comparisons:
+        parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), bullets(said.answers)]
+    return "\n\n".join(filter(None, [*parts, bullets(said.notes)])) + "\n"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def to_csv(table: Table) -> str:
@@ -60,9 +104,6 @@ def to_json(table: Table) -> str:
     """Everything the table holds."""
     content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
-
-
-FORMATS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
 
 
 def answers(table: Table) -> list[str]:
@@ -111,34 +152,51 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
     return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
 
 
-def audit_text(one: Audit, tasks: Sequence[str]) -> str:
-    """What is in a data set, for people; tasks: of the data set."""
-    cells = one.accepted * len(tasks)
+def audit_text(one: Audit, refused: Mapping[str, str]) -> str:
+    """What is in a data set, for people; refused: split -> why it does not apply."""
+    cells = one.accepted * len(one.tasks)
     facts = [
         ("accepted rows", f"{one.accepted:,} of {one.rows:,}"),
         ("measured cells", f"{one.labelled:,} of {cells:,} ({one.labelled / max(cells, 1):.2%})"),
         ("rows without any label", f"{one.blank_rows:,}"),
         ("multi-fragment rows (salts, mixtures)", f"{one.multi_fragment:,}"),
         ("molecules without a bond", f"{one.bond_free:,}"),
+        ("rows whose structure another row has too", f"{one.duplicate_rows:,}"),
         ("distinct parents", f"{one.parents:,}"),
         ("rows that share a parent with another row", f"{one.sharing_rows:,}"),
         ("cells measured more than once for a parent", f"{one.repeated_cells:,}"),
         ("of these with conflicting labels", f"{one.conflicting_cells:,}"),
     ]
-    if one.leakage is not None:
-        facts.append(("test rows whose parent is in training", f"{one.leakage.test_rows:,} (default split)"))
-    labels = [
-        (fact.task, f"{fact.labelled:,}", *([] if fact.active is None else [f"{fact.active:,}"])) for fact in one.tasks
-    ]
-    header = ("task", "labelled", "active")[: len(labels[0])]
-    parts = [
-        markdown((one.dataset, "count"), facts, right=(1,)),
-        markdown(header, labels, right=range(1, len(header))),
-    ]
+    parts = [markdown((one.dataset, "count"), facts, right=(1,)), _labels(one.tasks), _leakage(one, refused)]
     if one.rejected:
         rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
         parts.append(markdown(("rejected row", "name", "reason"), rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _labels(tasks: Sequence[TaskFacts]) -> str:
+    """Task by task, or where there are too many, the tasks with the least, the median and the most of each count."""
+    columns = {"labelled": [one.labelled for one in tasks]}
+    if all(one.active is not None for one in tasks):
+        columns["active"] = [one.active or 0 for one in tasks]
+    if len(tasks) <= MOST_TASKS:
+        cells = [[f"{count:,}" for count in counts] for counts in columns.values()]
+        rows = [(task.task, *counts) for task, *counts in zip(tasks, *cells, strict=True)]
+        return markdown(("task", *columns), rows, right=range(1, 3))
+    counted = [
+        (name, f"{min(counts):,}", f"{median(counts):,.0f}", f"{max(counts):,}", f"{sum(counts):,}")
+        for name, counts in columns.items()
+    ]
+    return markdown((f"of {len(tasks)} tasks", "least", "median", "most", "sum"), counted, right=range(1, 5))
+
+
+def _leakage(one: Audit, refused: Mapping[str, str]) -> str:
+    rows = [
+        (split, f"{found.parents:,}", f"{found.test_rows:,} of {found.tested:,}")
+        for split, found in one.leakage.items()
+    ]
+    header = ("split", "parents in training and test", "test rows whose parent is in training")
+    return markdown(header, rows + [(split, "-", why) for split, why in refused.items()], right=(1,))
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
@@ -156,18 +214,23 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Ite
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
 
 
-def _heading(table: Table) -> str:
+def _title(table: Table) -> str:
+    one = table.protocol
+    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
+    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
+
+
+def _protocol(table: Table) -> str:
     one = table.protocol
     features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
-    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
     return (
-        f"## {one.task.split()[0]}: test {label_of(table.metrics[0])}{_direction(table)}, mean ± SD over {seeds}\n\n"
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
     )
 
 
-def _direction(table: Table) -> str:
+def direction(table: Table) -> str:
+    """What a heading adds where smaller is better."""
     return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
@@ -185,16 +248,16 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def _comparisons(table: Table) -> str:
-    comparisons, count = table.comparisons, len(table.comparisons)
-    note = (
+def how_compared(count: int, relevant: float) -> str:
+    """In words, of so many comparisons."""
+    return (
         f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {table.yardstick.relevant} is the smallest difference that matters."
+        f"comparison{'' if count == 1 else 's'}; {relevant} is the smallest difference that matters."
     )
-    cells = [
-        (one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict) for one in comparisons
-    ]
-    return f"{note}\n\n{markdown(('A', 'B', 'A - B', '95 % interval', 'p', 'verdict'), cells, right=(2, 4))}"
+
+
+def _comparison(one: Comparison) -> tuple[str, ...]:
+    return one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -206,13 +269,22 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def _undefined(table: Table) -> list[str]:
+    """One note per arm: its undefined tasks by name, or where they are many, their number."""
     classes = METRICS.get(table.metrics[0]).kind == "classification"
     reason = "one class only" if classes else f"{label_of(table.metrics[0])} undefined"
     return [
-        f"{reason}, left out of the mean: {row.arm}, {task} in {runs} of {len(row.seeds)} runs"
+        f"{reason}, left out of the mean: {row.arm}, {_tasks_in_runs(row.undefined, len(row.seeds))}"
         for row in table.rows
-        for task, runs in row.undefined.items()
+        if row.undefined
     ]
+
+
+def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
+    if len(undefined) <= MOST_NAMED:
+        return ", ".join(f"{task} in {count} of {runs} runs" for task, count in undefined.items())
+    least, most = min(undefined.values()), max(undefined.values())
+    times = str(most) if least == most else f"{least} to {most}"
+    return f"{len(undefined)} tasks in {times} of {runs} runs"
 
 
 def _origins(table: Table) -> list[str]:

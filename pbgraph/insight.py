@@ -19,16 +19,17 @@ been trained beside it since.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files import new_file
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json, sha256
+from pbgraph.words import ranges
 
 DIGEST = "dendrites_sha256"  # among a record's details
 Floats = tuple[float, ...]
@@ -120,6 +121,28 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_rounded(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None) -> RunRecord:
+    """The finished run of an arm with this seed; None: with its lowest. The records are of one task, preset and split.
+
+    Raises UsageError, saying what there is and what to do, if there is no such run or if it failed.
+    """
+    mine = {record.spec.seed: record for record in records if record.spec.arm == arm}
+    if not mine:
+        raise unknown_name("arm", arm, {record.spec.arm for record in records})
+    finished = sorted(seed for seed, record in mine.items() if record.status == "finished")
+    wanted = min(finished, default=min(mine)) if seed is None else seed
+    if wanted in finished:
+        return mine[wanted]
+    there = f"finished seeds: {ranges(finished) or 'none'}"
+    if wanted in mine:
+        raise UsageError(f"{arm}, seed {wanted}, failed: {mine[wanted].error}; {there}")
+    spec = mine[min(mine)].spec
+    raise UsageError(
+        f"there is no run of {arm} with seed {wanted}; {there}. 'python -m pbgraph.bench {spec.task} --preset "
+        f"{spec.preset} --split {spec.split} --models {spec.model} --methods {spec.method} --seeds {wanted}' makes it"
+    )
 
 
 def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:

@@ -43,6 +43,7 @@ class Plan:
     presets  one, or those of the study
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
+    rows     of the data set, or 0 if that is not known before it is read
     """
 
     task: str
@@ -51,6 +52,7 @@ class Plan:
     split: str
     specs: tuple[RunSpec, ...]
     refused: tuple[Refused, ...] = ()
+    rows: int = 0
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -68,12 +70,13 @@ def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
     chosen = study(study_name)
     parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
     return Plan(
-        task if isinstance(task, str) else task.name,
+        parts[0].task,
         f"study {chosen.name}",
         chosen.presets,
         parts[0].split,
         tuple(spec for part in parts for spec in part.specs),
         tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+        parts[0].rows,
     )
 
 
@@ -114,7 +117,8 @@ def plan(
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
         specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(dataset.name, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
+    made, name = tuple(specs.values()), f"preset {chosen.name}"
+    return Plan(dataset.name, name, (chosen,), split, made, tuple(refused), dataset.rows)
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -134,13 +138,17 @@ def _controls(arms: Sequence[Arm]) -> list[Arm]:
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
-    """The names, each of them registered; an unknown one is an error even where it would select nothing."""
+    """The names, each of them registered; an unknown one is an error even where it would select nothing.
+
+    Of all of them, those that cannot be loaded are left out with a warning.
+    """
     if names is None:
         return None
-    listed = registry.names() if list(names) == [ALL] else names
-    for name in listed:
+    if list(names) == [ALL]:
+        return [value.name for value in registry.working()]
+    for name in names:
         registry.get(name)
-    return listed
+    return names
 
 
 def _named(chosen: Preset, side: int, names: Sequence[str]) -> list[Arm]:
@@ -158,8 +166,11 @@ def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
     """The wanted methods, or where none of them can train the model, those that can and are no controls."""
     if any(METHODS.get(name).refuses(MODELS.get(model)) is None for name in wanted):
         return wanted
-    methods = [METHODS.get(name) for name in METHODS]
-    return [method.name for method in methods if not method.control_of and method.refuses(MODELS.get(model)) is None]
+    return [
+        method.name
+        for method in METHODS.working()
+        if not method.control_of and method.refuses(MODELS.get(model)) is None
+    ]
 
 
 def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refused]]:

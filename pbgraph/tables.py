@@ -122,7 +122,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(_row(arm, same, seeds, metrics=metrics) for arm, same in zip(arms, by_arm, strict=True)),
-        comparisons=_adjusted(compared, yardstick),
+        comparisons=adjusted(compared, yardstick),
         metrics=metrics,
         yardstick=yardstick,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
@@ -199,8 +199,8 @@ def _shares_a_seed(finished: Sequence[RunRecord], a: str, b: str) -> bool:
     return bool(scored[0] & scored[1])
 
 
-def _adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:
-    """With Holm's correction over all of them, and verdicts by the corrected p-values."""
+def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:
+    """The comparisons with Holm's correction over all of them, and verdicts by the corrected p-values."""
     tested = [one for one in comparisons if one.p is not None]
     p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
     return tuple(_with_p(one, p_holm.get(id(one)), yardstick) for one in comparisons)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from isolated import PLUGIN, Isolated, isolated
 from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
@@ -40,3 +41,9 @@ def shared() -> Path:
 def tox21(shared: Path, _own_cache: None) -> Molecules:
     """The accepted rows of Tox21."""
     return load(TOX21, folder=shared / "data", offline=True)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Isolated:
+    """An environment with the third party's package of tests/plugin/."""
+    return isolated(tmp_path_factory.mktemp("toy"), PLUGIN)

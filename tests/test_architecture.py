@@ -17,7 +17,12 @@ TOP_TO_BOTTOM = (
     "own_data",
     "commands",
     "testing",
+    "insight_views",
+    "studies",
     "figures",
+    "leaderboard",
+    "html",
+    "latex",
     "formats",
     "tables",
     "protocol",
@@ -37,6 +42,7 @@ TOP_TO_BOTTOM = (
     "ops",
     "splits",
     "datasets",
+    "deepchem",
     "features",
     "graph",
     "memory",
@@ -87,7 +93,7 @@ def test_dendrites_know_nothing_of_chemistry():
         assert not [name for name in imports(path) if name.startswith(KNOWS_NOTHING_OF_CHEMISTRY)], path
 
 
-@pytest.mark.parametrize("module", ["bench", "tables", "stats", "formats", "figures", "insight"])
+@pytest.mark.parametrize("module", ["bench", "tables", "stats", "formats", "figures", "insight_views"])
 def test_what_reads_records_needs_no_torch(module):
     code = f"import sys, pbgraph.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

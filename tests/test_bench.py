@@ -13,26 +13,16 @@ import pytest
 
 from made_records import make_record
 from pbgraph import bench, testing
+from pbgraph.datasets.base import DATASETS
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.predictions import write_predictions
 from pbgraph.records import ResultsFolder
-from toy_plugin import install
 
 ARM = "trimnet/backprop"
 
 
 def call(*argv: object) -> int:
     return bench.main([str(word) for word in argv])
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return install(tmp_path_factory.mktemp("toy"))
-
-
-def command(env, *argv: object, cwd: Path | None = None):
-    words = [sys.executable, "-P", "-m", "pbgraph.bench", *map(str, argv)]
-    return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +113,7 @@ def test_ls_names_everything_with_version_and_source(capsys):
     assert call("ls") == 0
     said = capsys.readouterr().out
     assert all(kind in said for kind in ("tasks", "models", "methods", "splits", "metrics"))
-    assert "trimnet              v1   doi:10.1093/bib/bbaa266" in said
+    assert "trimnet              v2   doi:10.1093/bib/bbaa266" in said
     assert call("ls", "methods", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert {"backprop", "perforated", "continued"} <= {entry["name"] for entry in listed["methods"]}
@@ -153,13 +143,19 @@ def test_a_model_is_put_through_its_checks(capsys, monkeypatch):
 
 def test_the_public_facts_of_tox21(capsys, shared):
     assert call("data", "ls", "--data", shared / "data") == 0
-    assert "tox21: 7831 rows, 12 tasks, tox21.csv at" in capsys.readouterr().out
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == DATASETS.names()
+    assert any(line.startswith("tox21            7831 rows  12 tasks  tox21.csv at") for line in listed)
+    assert any(line.startswith("toxcast          8576 rows 617 tasks  toxcast_data.csv") for line in listed)
     assert call("data", "fetch", "tox21", "--data", shared / "data", "--offline") == 0
     assert "verified, sha256 7d7e7facd853" in capsys.readouterr().out
     assert call("data", "audit", "tox21", "--data", shared / "data") == 0
     said = capsys.readouterr().out
     assert "7,823 of 7,831" in said
     assert "TOX31563" in said
+    assert "| random, seed 68 " in said
+    assert "52 of 783" in said
+    assert "| predefined " in said
 
 
 @pytest.fixture
@@ -215,38 +211,38 @@ def test_two_arms_are_compared_seed_by_seed(capsys, results):
 
 
 def test_a_whole_benchmark_of_a_third_partys_data(toy, tmp_path):
-    first = command(toy, "toy", "--preset", "smoke", "--jobs", 2, cwd=tmp_path)
+    first = toy.run("toy", "--preset", "smoke", "--jobs", 2, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "2 runs, 0 finished, 0 failed, 2 to do" in first.stderr
     assert first.stdout.startswith("## toy: test ROC-AUC")
     assert "trimnet | perforated" in first.stdout
-    again = command(toy, "toy", "--preset", "smoke", cwd=tmp_path)
+    again = toy.run("toy", "--preset", "smoke", cwd=tmp_path)
     assert again.stdout == first.stdout
     assert "2 finished, 0 failed, 0 to do" in again.stderr
-    compared = command(toy, "compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path)
+    compared = toy.run("compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     assert "95 % interval, bootstrap   [" in compared.stdout
     damaged = next((tmp_path / "results" / "predictions").rglob("*.parquet"))
     damaged.write_bytes(b"edited")
-    assert command(toy, "compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path).returncode == 3
+    assert toy.run("compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path).returncode == 3
 
 
 def test_a_failed_run_is_exit_1_and_a_record(toy, tmp_path):
     run = ("toy-hopeless", "--preset", "smoke", "--methods", "backprop", "--jobs", 1)
-    first = command(toy, *run, cwd=tmp_path)
+    first = toy.run(*run, cwd=tmp_path)
     assert first.returncode == 1
-    assert "FAILED: PbgraphError: none of the 2 tasks has both classes among the 24 validation rows" in first.stderr
+    assert "FAILED: PbgraphError: none of the 1 tasks has both classes among the 24 validation rows" in first.stderr
     assert first.stdout == ""
-    again = command(toy, *run, cwd=tmp_path)
+    again = toy.run(*run, cwd=tmp_path)
     assert again.returncode == 1
     assert "1 failed, 0 to do" in again.stderr
     assert "--retry-failed tries the failed runs again" in again.stderr
-    assert "1 to do" in command(toy, *run, "--retry-failed", cwd=tmp_path).stderr
+    assert "1 to do" in toy.run(*run, "--retry-failed", cwd=tmp_path).stderr
 
 
 def test_a_plug_in_that_raises_costs_its_own_runs_alone(toy, tmp_path):
-    done = command(
-        toy, *["toy", "--preset", "smoke", "--methods", "backprop", "--jobs", "1", "--split", "broken"], cwd=tmp_path
+    done = toy.run(
+        *["toy", "--preset", "smoke", "--methods", "backprop", "--jobs", "1", "--split", "broken"], cwd=tmp_path
     )
     assert done.returncode == 1
     assert "FAILED: ValueError: cannot split 240" in done.stderr
@@ -258,37 +254,23 @@ def test_a_plug_in_that_raises_costs_its_own_runs_alone(toy, tmp_path):
 def test_shards_make_the_records_of_the_whole(toy, tmp_path):
     options = ("toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--engine", "shard", "--jobs", 1)
     for part in ("1/2", "2/2"):
-        assert command(toy, *options, "--shard", part, cwd=tmp_path).returncode == 0
-    whole = command(
-        toy, "toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--dry-run", cwd=tmp_path
-    )
+        assert toy.run(*options, "--shard", part, cwd=tmp_path).returncode == 0
+    whole = toy.run("toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--dry-run", cwd=tmp_path)
     assert "3 finished, 0 failed, 0 to do" in whole.stdout
     array = {
         f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(("ID", "MIN", "MAX", "COUNT"), "5452", strict=True)
     }
-    mine = command({**toy, **array}, *options, "--dry-run", cwd=tmp_path)
+    mine = toy.run(*options, "--dry-run", cwd=tmp_path, **array)
     assert "1 runs, 1 finished" in mine.stdout
-    gaps = command({**toy, **array, "SLURM_ARRAY_TASK_MAX": "6"}, *options, "--dry-run", cwd=tmp_path)
+    gaps = toy.run(*options, "--dry-run", cwd=tmp_path, **{**array, "SLURM_ARRAY_TASK_MAX": "6"})
     assert (gaps.returncode, "leave gaps" in gaps.stderr) == (2, True)
 
 
 def test_ctrl_c_is_exit_130_and_nothing_is_lost(toy, tmp_path):
-    words = [
-        sys.executable,
-        "-P",
-        "-m",
-        "pbgraph.bench",
-        "toy",
-        "--preset",
-        "paper",
-        "--seeds",
-        "1",
-        "--models",
-        "trimnet",
-    ]
+    words = toy.words("toy", "--preset", "paper", "--seeds", 1, "--models", "trimnet")
     process = subprocess.Popen(
         words,
-        env=toy,
+        env=toy.env,
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,

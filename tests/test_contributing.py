@@ -1,40 +1,39 @@
-"""The newcomer's walk through CONTRIBUTING.md, to the letter, in a package of its own."""
+"""The newcomer's walk through CONTRIBUTING.md: its architecture and its line are those of tests/plugin/."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
-from toy_plugin import install
+import pytest
+
+from isolated import PLUGIN
 
 GUIDE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+LINES = [line for line in GUIDE.splitlines() if line.startswith("    python -m pbgraph.bench ") and "sum-net" in line]
 
 
 def block(language: str) -> str:
     return re.search(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)[1]
 
 
-def test_the_architecture_of_the_guide_trains_with_and_without_dendrites(tmp_path):
-    env = install(tmp_path)
-    (tmp_path / "sum_net.py").write_text(block("python"))
-    info = tmp_path / "sum_net-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sum-net\nVersion: 1.0\n")
-    (line,) = tomllib.loads(block("toml"))["project"]["entry-points"]["pbgraph.models"].items()
-    assert line == ("sum-net", "pbgraph.models.sum_net:SUM_NET")
-    (info / "entry_points.txt").write_text("[pbgraph.models]\nsum-net = sum_net:SUM_NET\n")
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pbgraph.bench", "toy", "--preset", "smoke", "--models", "sum-net"],
-        env=env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
+def test_the_guides_architecture_is_that_of_the_package():
+    assert block("python") == (PLUGIN / "toy_molecules" / "sum_net.py").read_text()
+    assert len([line for line in block("python").splitlines() if line]) <= 35
+
+
+def test_the_guides_line_is_that_of_the_package():
+    group = "pbgraph.models"
+    offered, shown = (
+        tomllib.loads(text)["project"]["entry-points"][group]
+        for text in ((PLUGIN / "pyproject.toml").read_text(), block("toml"))
     )
+    assert offered == shown
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_guides_commands_do_what_it_says(line, toy, tmp_path):
+    done = toy.run(*line.split()[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "sum-net | perforated" in done.stdout
-    assert len(block("python").splitlines()) < 50

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from isolated import Isolated
 from pbgraph.insight import read_insight
 from pbgraph.records import ResultsFolder, RunRecord, sha256
-from toy_plugin import install
 
 RUN = """
 import json, os, signal, sys, time
@@ -50,18 +49,16 @@ print(json.dumps(reports), file=sys.stderr)
 WAITING = "waiting for another process"
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return install(tmp_path_factory.mktemp("toy"))
-
-
-def command(results: Path, *, method="perforated", phase="", count=0, save_every=45.0, processes=1) -> list[str]:
+def command(
+    toy: Isolated, results: Path, *, method="perforated", phase="", count=0, save_every=45.0, processes=1
+) -> list[str]:
     """processes  how many run on this folder: each stops at its first report until all have come that far"""
-    return [sys.executable, "-c", RUN, str(results), method, phase, str(count), str(save_every), str(processes)]
+    return [str(toy.python), "-c", RUN, str(results), method, phase, str(count), str(save_every), str(processes)]
 
 
-def run(env, results: Path, **how):
-    return subprocess.run(command(results, **how), env=env, capture_output=True, text=True, timeout=120, check=False)
+def run(toy: Isolated, results: Path, **how):
+    words = command(toy, results, **how)
+    return subprocess.run(words, env=toy.env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def only_record(results: Path) -> RunRecord:
@@ -118,9 +115,9 @@ def test_a_finished_run_is_not_done_again(toy, undisturbed):
 
 
 def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path):
-    words = command(tmp_path, processes=2)
+    words = command(toy, tmp_path, processes=2)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    both = [subprocess.Popen(words, env=toy, text=True, **pipes) for _ in range(2)]
+    both = [subprocess.Popen(words, env=toy.env, text=True, **pipes) for _ in range(2)]
     try:
         said = [process.communicate(timeout=120) for process in both]
     finally:

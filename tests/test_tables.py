@@ -4,12 +4,15 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pkgutil import resolve_name
 
 import pytest
 
 from made_records import PROVENANCE, make_failure, make_record, make_regression_record
+from pbgraph.commands import FORMATS
 from pbgraph.errors import UsageError
-from pbgraph.formats import FORMATS, answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.formats import answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.records import TaskScore
 from pbgraph.stats import Yardstick
 from pbgraph.tables import compare, make_table
 
@@ -93,6 +96,16 @@ def test_an_undefined_task_is_named():
     assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 runs" in to_markdown(
         table(records, (*ARMS, "gin/backprop"))
     )
+
+
+def test_many_undefined_tasks_are_counted_in_one_line():
+    nothing = TaskScore({"roc_auc": None, "average_precision": None}, labelled=100, positives=0)
+    records = [make_record("gin/backprop", seed, 0.8) for seed in (1, 2)]
+    for record, count in zip(records, (600, 17), strict=True):
+        record.scores["test"].tasks.update({f"task {i}": nothing for i in range(count)})
+    text = to_markdown(table(records, ["gin/backprop"], seeds=(1, 2)))
+    assert "one class only, left out of the mean: gin/backprop, 600 tasks in 1 to 2 of 2 runs" in text
+    assert "task 5" not in text
 
 
 @pytest.mark.parametrize(
@@ -207,9 +220,9 @@ def test_json_has_everything():
 
 
 def test_formats_need_records_alone():
-    assert set(FORMATS) == {"md", "csv", "json"}
+    assert set(FORMATS) == {"md", "tex", "csv", "html", "json"}
     for form in FORMATS.values():
-        assert "perforated" in form(table(grid()))
+        assert "perforated" in resolve_name(form)(table(grid()))
 
 
 def test_markdown_columns_line_up():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,10 +11,14 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
+from pbgraph.metrics import Kind
 from pbgraph.records import Rejected
 
-VERSION = 1  # of `Structure`
+VERSION = 2  # of `Structure`
+SECONDS_EACH = 0.0007  # that InChI takes for a structure
+TOLERANCE = 0.25  # standard deviations of a regression task's values, by which those of one parent may differ
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,13 @@ class Structure:
 
     parent     first block of the InChIKey of the largest fragment (most heavy atoms, the first of equals): the same for
                salts, stereoisomers and isotopes of one compound; the SMILES itself where InChI fails
+    key        InChIKey of the whole row, the same for tautomers that standard InChI knows; the SMILES where InChI fails
     fragments  disconnected parts
     bonds      between heavy atoms
     """
 
     parent: str
+    key: str
     fragments: int
     bonds: int
 
@@ -42,10 +49,11 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class Leakage:
-    """Parents on both sides of a split: how many, and how many test rows they reach."""
+    """Parents on both sides of a split: how many, and how many of its `tested` test rows they reach."""
 
     parents: int
     test_rows: int
+    tested: int
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,12 @@ class Audit:
     rows               of the file
     labelled           measured cells; blank cells are `accepted` x tasks - `labelled`
     blank_rows         accepted rows without any label
+    duplicate_rows     rows whose whole structure, by InChIKey, occurs in another row too
     sharing_rows       rows whose parent occurs in another row too
     repeated_cells     (parent, task) pairs measured in more than one row
-    conflicting_cells  those of them with different labels
-    leakage            None if no split was asked about
+    conflicting_cells  those of them with both labels, or of regression with two values that are more than TOLERANCE
+                       standard deviations of the task's values apart
+    leakage            split -> what it leaks
     """
 
     dataset: str
@@ -71,10 +81,11 @@ class Audit:
     multi_fragment: int
     bond_free: int
     parents: int
+    duplicate_rows: int
     sharing_rows: int
     repeated_cells: int
     conflicting_cells: int
-    leakage: Leakage | None
+    leakage: Mapping[str, Leakage]
 
 
 class TrainTest(Protocol):
@@ -91,59 +102,86 @@ class TrainTest(Protocol):
         ...
 
 
-def audit(dataset: Dataset, molecules: Molecules, split: TrainTest | None = None) -> Audit:
-    """Measure the facts about a data set, and the leakage of a split if one is given.
+def audit(
+    dataset: Dataset,
+    molecules: Molecules,
+    splits: Mapping[str, TrainTest],
+    *,
+    done: Callable[[int], None] = lambda _: None,
+) -> Audit:
+    """Measure the facts about a data set, and the leakage of some splits of it.
+
+    done  told how many structures more were described, now and then
 
     For Tox21 two kinds of numbers differ from those stated in `datasets.tox21`, which count all 7,831 rows of the file.
     Here the 8 rows that RDKit rejects are left out: one of them is multi-fragment (244, not 245), and they hold
     82 of the 77,946 labels, 4 of them active. Parents can only be had from parsed structures, so those numbers agree.
     """
-    structures = describe(molecules)
-    parents = np.unique([s.parent for s in structures], return_inverse=True)[1]
-    repeated, conflicting = _cells(parents, molecules.y)
+    structures = describe(molecules, done=done)
+    parents, keys = (_numbered([getattr(s, name) for s in structures]) for name in ("parent", "key"))
+    repeated, conflicting = conflicts(parents, molecules.y, dataset.kind)
     measured = ~np.isnan(molecules.y)
     return Audit(
         dataset=dataset.name,
         rows=len(molecules) + len(molecules.rejected),
         rejected=molecules.rejected,
         accepted=len(molecules),
-        tasks=task_facts(dataset, molecules.y),
+        tasks=task_facts(molecules.tasks, molecules.y, dataset.kind),
         labelled=int(measured.sum()),
         blank_rows=int((~measured.any(axis=1)).sum()),
         multi_fragment=sum(s.fragments > 1 for s in structures),
         bond_free=sum(s.bonds == 0 for s in structures),
         parents=len(np.unique(parents)),
-        sharing_rows=int((np.bincount(parents)[parents] > 1).sum()),
+        duplicate_rows=_repeated(keys),
+        sharing_rows=_repeated(parents),
         repeated_cells=repeated,
         conflicting_cells=conflicting,
-        leakage=None if split is None else leakage(parents, split),
+        leakage={name: leakage(parents, split) for name, split in splits.items()},
     )
 
 
-def task_facts(dataset: Dataset, y: np.ndarray) -> tuple[TaskFacts, ...]:
+def _numbered(names: Sequence[str]) -> np.ndarray:
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _repeated(numbers: np.ndarray) -> int:
+    """Entries that occur more than once."""
+    return int((np.bincount(numbers)[numbers] > 1).sum())
+
+
+def task_facts(tasks: Sequence[str], y: np.ndarray, kind: Kind) -> tuple[TaskFacts, ...]:
     """Labelled and active rows of each task; y (n, T), NaN = not measured."""
     labelled, active = (~np.isnan(y)).sum(axis=0).tolist(), (y == 1).sum(axis=0).tolist()
-    counted = active if dataset.kind == "classification" else [None] * len(active)
-    return tuple(TaskFacts(*facts) for facts in zip(dataset.tasks, labelled, counted, strict=True))
+    counted = active if kind == "classification" else [None] * len(active)
+    return tuple(TaskFacts(*facts) for facts in zip(tasks, labelled, counted, strict=True))
 
 
 def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
     """Which parents occur in both training and test rows; parents (n,), equal for rows of one compound."""
     shared = np.intersect1d(parents[split.train], parents[split.test])
-    return Leakage(parents=len(shared), test_rows=int(np.isin(parents[split.test], shared).sum()))
+    reached = int(np.isin(parents[split.test], shared).sum())
+    return Leakage(parents=len(shared), test_rows=reached, tested=len(split.test))
 
 
-def describe(molecules: Molecules) -> list[Structure]:
+def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: None) -> list[Structure]:
     """The structure facts of every accepted row, in order; kept in the cache, since InChI takes seconds."""
     key = {"version": VERSION, **structures_key(molecules.smiles)}
     content = cached(
         f"{molecules.dataset}-structures",
         key,
         lambda: msgspec.json.encode(
-            [_structure(*pair) for pair in zip(molecules.smiles, parsed(molecules.smiles), strict=True)]
+            [
+                structure
+                for part in in_parts(_structures, molecules.smiles, seconds_each=SECONDS_EACH, done=done)
+                for structure in part
+            ]
         ),
     )
     return msgspec.json.decode(content, type=list[Structure])
+
+
+def _structures(smiles: Sequence[str], first: int) -> list[Structure]:
+    return [_structure(*pair) for pair in zip(smiles, parsed(smiles, first), strict=True)]
 
 
 def _structure(smiles: str, molecule: Any) -> Structure:
@@ -151,15 +189,22 @@ def _structure(smiles: str, molecule: Any) -> Structure:
 
     fragments = Chem.GetMolFrags(molecule, asMols=True)
     largest = max(fragments, key=lambda fragment: fragment.GetNumHeavyAtoms())
-    key = Chem.MolToInchiKey(largest)  # type: ignore[no-untyped-call]
-    return Structure(parent=key[:14] or smiles, fragments=len(fragments), bonds=molecule.GetNumBonds())
+    parent, key = (Chem.MolToInchiKey(one) for one in (largest, molecule))  # type: ignore[no-untyped-call]
+    return Structure(
+        parent=parent[:14] or smiles, key=key or smiles, fragments=len(fragments), bonds=molecule.GetNumBonds()
+    )
 
 
-def _cells(parents: np.ndarray, y: np.ndarray) -> tuple[int, int]:
-    """Numbers of (parent, task) cells measured more than once, and of those with different labels."""
-    cells = (int(parents.max(initial=-1)) + 1, y.shape[1])
-    counts, low, high = np.zeros(cells, dtype=np.int64), np.full(cells, np.inf), np.full(cells, -np.inf)
-    np.add.at(counts, parents, ~np.isnan(y))
-    np.fmin.at(low, parents, y)
-    np.fmax.at(high, parents, y)
-    return int((counts > 1).sum()), int(((counts > 1) & (low < high)).sum())
+def conflicts(parents: np.ndarray, y: np.ndarray, kind: Kind) -> tuple[int, int]:
+    """Numbers of (parent, task) cells measured more than once, and of those whose labels conflict; see `Audit`.
+
+    parents (n,), equal for rows of one compound; y (n, T), NaN = not measured
+    """
+    order = np.argsort(parents, kind="stable")
+    starts = np.flatnonzero(np.diff(parents[order], prepend=-1))
+    ordered = y[order]
+    counts = np.add.reduceat(~np.isnan(ordered), starts, axis=0, dtype=np.int64)
+    spread = np.fmax.reduceat(ordered, starts, axis=0) - np.fmin.reduceat(ordered, starts, axis=0)
+    repeated = counts > 1
+    tolerance = 0.0 if kind == "classification" else TOLERANCE * np.nanstd(y, axis=0, dtype=np.float64)
+    return int(repeated.sum()), int((repeated & (spread > tolerance)).sum())

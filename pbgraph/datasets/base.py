@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from pbgraph.errors import DataError
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.records import Rejected
 from pbgraph.registry import Registry
+
+
+@dataclass(frozen=True)
+class OtherColumns:
+    """Label columns known by their number: every column but those of structures and names, in the order of the file.
+
+    The hash of the file fixes their names, so that hundreds of them need no list of their own.
+    """
+
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Dataset:
     tasks          label columns, in the order of all label arrays; cells are 0 or 1, of regression tasks numbers, or
                    blank = not measured
     smiles_column  column of the structures
-    id_column      column of the unique names of the molecules
+    id_column      column of the unique names of the molecules; None if there is none: a row's number is its name
     metric, split  registered names of what selects and ranks, and of the split unless another is asked for; the
                    metric says of which kind the tasks are
     licence        under which the data may be used, as far as known
@@ -35,6 +49,8 @@ class Dataset:
     lookalikes     row counts of other files that circulate under the same name -> what they are
     load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
                    `pbgraph.datasets.load` reads a CSV file
+    make           (folder of ``--data`` or None, offline) -> the CSV, for a table that another package reads; `sha256`,
+                   `urls` and `rows` are then blank, and every record says what the content was
     """
 
     name: str
@@ -43,9 +59,9 @@ class Dataset:
     sha256: str
     urls: tuple[str, ...]
     rows: int
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] | OtherColumns
     smiles_column: str
-    id_column: str
+    id_column: str | None
     metric: str
     split: str
     licence: str
@@ -53,11 +69,27 @@ class Dataset:
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
     load: Callable[[Path | None], Molecules] | None = None
+    make: Callable[[Path | None, bool], bytes] | None = None
 
     @property
     def kind(self) -> Kind:
         """What the tasks are: that of the metric. Raises UsageError if the metric is not registered."""
         return METRICS.get(self.metric).kind
+
+    def label_columns(self, header: Sequence[str]) -> tuple[str, ...]:
+        """The names of the tasks, under this header of the file.
+
+        Raises DataError if a column is missing or their number is not the one expected.
+        """
+        named = self.tasks if isinstance(self.tasks, tuple) else ()
+        about = [column for column in (self.smiles_column, self.id_column) if column is not None]
+        missing = [column for column in (*about, *named) if column not in header]
+        if missing:
+            raise DataError(f"{self.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
+        found = named or tuple(column for column in header if column not in about)
+        if len(set(found)) != len(self.tasks):
+            raise DataError(f"{self.file} has {len(set(found))} label columns, expected {len(self.tasks)}")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +98,7 @@ class Molecules:
 
     dataset   name of the data set
     sha256    of the decompressed CSV
+    tasks     T names of label columns
     mol_ids   n names
     smiles    n structures, as the file spells them
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
@@ -77,6 +110,7 @@ class Molecules:
 
     dataset: str
     sha256: str
+    tasks: tuple[str, ...]
     mol_ids: tuple[str, ...]
     smiles: tuple[str, ...]
     rows: np.ndarray

@@ -19,8 +19,9 @@ ESOL = Dataset(
     licence="supporting information of the paper; redistributors state CC0 (AttentiveFP) or MIT (DeepChem, chemprop)",
     defects={
         "molecules without a bond": 1,
+        "rows whose structure another row has too": 22,
         "rows that share a parent with another row": 26,
-        "cells measured more than once for one parent, with different values": 6,
+        "cells measured more than once for one parent, with conflicting labels": 1,
     },
     source=(
         "Delaney 2004, doi:10.1021/ci034243x; MoleculeNet, Wu et al. 2018, doi:10.1039/C7SC02664A; "
@@ -35,8 +36,9 @@ is blank. The column "ESOL predicted log solubility" is the prediction of the pa
 Defects, with counts as in `ESOL.defects` (`pbgraph.datasets.audit` measures them):
 
 - One molecule (methane) has no bond.
-- 26 rows share their parent (first InChIKey block) with another row, as stereoisomers do; for 6 of these 13 parents the
-  values differ. A random split therefore leaks a few near-duplicates.
+- 22 rows have the same structure as another row, by InChIKey; 26 share their parent (its first block) with another row.
+  For 6 of these 13 parents the values differ, for one of them by more than a quarter of the standard deviation. A
+  random split therefore leaks a few near-duplicates.
 
 Licence: see `ESOL.licence`. Cite Delaney 2004 (doi:10.1021/ci034243x).
 """

@@ -7,6 +7,7 @@ import io
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.datasets.source import find
 from pbgraph.errors import DataError
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import why_not
 from pbgraph.metrics import Kind
 from pbgraph.records import Rejected, sha256
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MOST_SHOWN = 10  # rejected rows in one warning
 VERSION = 1  # of the rules by which structures are rejected
+SECONDS_EACH = 0.00015  # that parsing a structure takes
 LABELS = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
 
 
@@ -59,16 +62,17 @@ def read(dataset: Dataset, content: bytes) -> Molecules:
     SMILES or finds no atom in it. Raises DataError if a column is missing, a name occurs twice, or there is no row.
     """
     header, table = _table(dataset, content)
+    tasks = dataset.label_columns(header)
     columns = {name: i for i, name in enumerate(header)}
     smiles = tuple(row[columns[dataset.smiles_column]] for row in table)
-    mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
-    _check_unique(dataset, mol_ids)
-    y, bad_labels = _labels(dataset, [[row[columns[task]] for task in dataset.tasks] for row in table])
+    mol_ids = _names(dataset, table, columns)
+    y, bad_labels = _labels(dataset, table, {task: columns[task] for task in tasks})
     reasons = {**_bad_structures(dataset, smiles), **bad_labels}
     rows = np.array([i for i in range(len(table)) if i not in reasons], dtype=np.int64)
     return Molecules(
         dataset=dataset.name,
         sha256=sha256(content),
+        tasks=tasks,
         mol_ids=tuple(mol_ids[i] for i in rows),
         smiles=tuple(smiles[i] for i in rows),
         rows=rows,
@@ -87,16 +91,17 @@ def _table(dataset: Dataset, content: bytes) -> tuple[list[str], list[list[str]]
     if len(table) < 2:
         raise DataError(f"{dataset.file} has no rows; expected a header and at least one row")
     header, rows = table[0], table[1:]
-    missing = [c for c in (dataset.smiles_column, dataset.id_column, *dataset.tasks) if c not in header]
-    if missing:
-        raise DataError(f"{dataset.file} has no column {', '.join(missing)}; its columns are: {', '.join(header)}")
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise DataError(f"{dataset.file}, row {number}: {len(row)} cells under a header of {len(header)}")
     return header, rows
 
 
-def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
+def _names(dataset: Dataset, table: Sequence[Sequence[str]], columns: Mapping[str, int]) -> tuple[str, ...]:
+    """The name of each row, no two alike; its number, from 0, if the file names none."""
+    if dataset.id_column is None:
+        return tuple(map(str, range(len(table))))
+    mol_ids = tuple(row[columns[dataset.id_column]] for row in table)
     seen: set[str] = set()
     twice = [name for name in mol_ids if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
     if twice:
@@ -104,24 +109,25 @@ def _check_unique(dataset: Dataset, mol_ids: Sequence[str]) -> None:
             f"{dataset.file}: column {dataset.id_column} must name each row once, but {len(twice)} names are repeated, "
             f"first {twice[0]!r}"
         )
+    return mol_ids
 
 
-def _labels(dataset: Dataset, table: Sequence[Sequence[str]]) -> tuple[np.ndarray, dict[int, str]]:
-    """Label cells (rows, T) -> float32 with NaN for blanks, and why a row's labels cannot be used."""
+def _labels(
+    dataset: Dataset, table: Sequence[Sequence[str]], places: Mapping[str, int]
+) -> tuple[np.ndarray, dict[int, str]]:
+    """(rows, T) float32 with NaN for blanks, and why a row's labels cannot be used; places: task -> place in a row."""
     label, expected = READERS[dataset.kind]
-    y = np.full((len(table), len(dataset.tasks)), np.nan, dtype=np.float32)
+    y = np.full((len(table), len(places)), np.nan, dtype=np.float32)
     reasons: dict[int, str] = {}
-    for i, cells in enumerate(table):
-        values = [label(cell) for cell in cells]
-        wrong = [
-            f"{task} is {cell!r}"
-            for task, cell, value in zip(dataset.tasks, cells, values, strict=True)
-            if value is None
-        ]
-        if wrong:
+    first, *rest = places.values()
+    labels_of = itemgetter(first, *rest, first)  # one more than there are, so that it gives a tuple for one task too
+    for i, row in enumerate(table):
+        values = list(map(label, labels_of(row)))
+        if None in values:
+            wrong = [f"{task} is {row[place]!r}" for task, place in places.items() if label(row[place]) is None]
             reasons[i] = f"label {', '.join(wrong)}; expected {expected} or blank"
         else:
-            y[i] = values
+            y[i] = values[:-1]
     return y, reasons
 
 
@@ -145,10 +151,15 @@ READERS: Mapping[Kind, tuple[Callable[[str], float | None], str]] = {
 def _bad_structures(dataset: Dataset, smiles: Sequence[str]) -> dict[int, str]:
     """Why structures cannot be used, by row; kept in the cache, so that a second start needs no RDKit."""
     key = {"version": VERSION, **structures_key(smiles)}
-    content = cached(f"{dataset.name}-rejected", key, lambda: msgspec.json.encode(_reasons(smiles)))
+    content = cached(f"{dataset.name}-rejected", key, lambda: msgspec.json.encode(_all_reasons(smiles)))
     return msgspec.json.decode(content, type=dict[int, str])
 
 
-def _reasons(smiles: Sequence[str]) -> dict[int, str]:
-    found = ((row, why_not(text)) for row, text in enumerate(smiles))
+def _all_reasons(smiles: Sequence[str]) -> dict[int, str]:
+    parts = in_parts(_reasons, smiles, seconds_each=SECONDS_EACH)
+    return {row: reason for part in parts for row, reason in part.items()}
+
+
+def _reasons(smiles: Sequence[str], first: int) -> dict[int, str]:
+    found = ((row, why_not(text)) for row, text in enumerate(smiles, first))
     return {row: reason for row, reason in found if reason is not None}

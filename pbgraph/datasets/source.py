@@ -56,6 +56,8 @@ def find(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
     """
     if folder is not None and not folder.is_dir():
         raise DataError(f"--data {folder} is not a folder; give the folder that holds {dataset.file}")
+    if dataset.make is not None:
+        return dataset.make(folder, offline)
     path = locate(dataset, folder)
     if path is not None:
         return _read(dataset, path)
@@ -72,17 +74,18 @@ def fetch(dataset: Dataset) -> bytes:
     failures = []
     for url in dataset.urls:
         try:
-            content = verified(dataset, decompressed(_download(url), url), url)
+            content = verified(dataset, decompressed(download(url), url), url)
         except (OSError, DataError) as error:
             log.warning("%s: %s", url, error)
             failures.append(f"{url}: {error}")
             continue
-        _keep(download_folder() / dataset.file, content)
+        keep(download_folder() / dataset.file, content)
         return content
     raise DataError(f"{dataset.file} could not be fetched ({'; '.join(failures)}). {_three_ways(dataset)}")
 
 
-def _download(url: str) -> bytes:
+def download(url: str) -> bytes:
+    """What an address delivers. Raises OSError or DataError if that is nothing, or too much."""
     log.info("fetching %s", url)
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
@@ -92,7 +95,8 @@ def _download(url: str) -> bytes:
     return capped(content, url)
 
 
-def _keep(path: Path, content: bytes) -> None:
+def keep(path: Path, content: bytes) -> None:
+    """Write a fetched file; if that cannot be done, it costs a warning."""
     try:
         with replaced_file(path) as part:
             part.write_bytes(content)
@@ -147,9 +151,10 @@ def verified(dataset: Dataset, content: bytes, where: str) -> bytes:
 
 
 def _rows(content: bytes) -> int:
-    """Rows under the header of a CSV; 0 for what is no table."""
+    """Rows under the header of a CSV, empty lines left out; 0 for what is no table."""
     try:
-        return max(sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))) - 1, 0)
+        lines = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+        return max(sum(1 for line in lines if line) - 1, 0)
     except csv.Error:
         return 0
 

@@ -19,6 +19,7 @@ from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
+from pbgraph.streams import seeded
 
 _ROWS = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
@@ -199,3 +200,14 @@ def separable(module: nn.Module) -> bool:
 
 def _finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in module.state_dict().values())
+
+
+def sow(sites: Mapping[str, PerforatedSite], settings: GrowthSettings, seed: int, attempt: str) -> None:
+    """Give every site its pool of new candidates, one where there is no dendrite phase to choose among them.
+
+    attempt  "<dendrites so far>/<failed tries>", a part of the streams' names
+    """
+    for name, site in sites.items():
+        for number in range(settings.pool if settings.dendrite_max_epochs != 0 else 1):
+            with seeded(seed, f"dendrite/{name}/{attempt}/{number}"):
+                site.candidates.append(site.new_dendrite(settings.activation, init_scale=settings.init_scale))

@@ -20,15 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 
 from pbgraph.checkpoint import load_state, save_state
+from pbgraph.dendrites.candidates import sow
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
@@ -38,13 +37,9 @@ from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Clock, Course, Phase, Status
+from pbgraph.dendrites.switching import Clock, Course, Phase, Status, new_clock
+from pbgraph.dendrites.training import LossFunction, MakeOptimizer, MakeScheduler, Recipe, Training
 from pbgraph.insight import DendriteInsight, Insight, with_trials
-from pbgraph.streams import seeded
-
-LossFunction = Callable[[nn.Module, Any], Tensor]
-MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
-MakeScheduler = Callable[[torch.optim.Optimizer, Phase, int], LRScheduler | None]
 
 
 class Growth:
@@ -91,10 +86,9 @@ class Growth:
             raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
         for site in self.sites.values():
             site.role = self.settings.role
-        self._make_optimizer, self._make_scheduler, self._distribute = make_optimizer, make_scheduler, distribute
-        self.finished = self._trained = False
-        self.epoch = self._steps = self._pending = 0
-        self.learning_rate = 0.0
+        self._recipe = Recipe(make_optimizer, make_scheduler, distribute)
+        self.finished = False
+        self.epoch = 0
         self.events: list[dict[str, Any]] = []
         self.trials: dict[str, list[DendriteInsight]] = {name: [] for name in self.sites}
         self._course = Course()
@@ -123,6 +117,16 @@ class Growth:
         """The epoch (0-based, over all phases) that had it; -1 before the first is over."""
         return self._course.best_epoch
 
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of the present phase."""
+        return self._training.optimizer
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step of the present phase; 0 before its first."""
+        return self._training.learning_rate
+
     def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
         """One training step with the objective of the present phase; returns the task's loss before it.
 
@@ -131,54 +135,7 @@ class Growth:
         the loss does not reach.
         """
         self._refuse_if_finished()
-        if not self._pending:
-            self.optimizer.zero_grad(set_to_none=True)
-        task_loss = partial(self._task_loss, loss_fn, batch)
-        if self._dendrite_phase is None:
-            loss, trained = self._add_gradients(task_loss), True
-        else:
-            loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate)
-        self._steps += 1
-        self._pending, self._trained = self._pending + 1, self._trained or trained
-        self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
-        if self._pending == self.settings.accumulate:
-            self._optimise()
-        return loss
-
-    def _add_gradients(self, task_loss: Callable[[], Tensor]) -> Tensor:
-        self.model.train()
-        loss = task_loss()
-        share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
-        share.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    def _optimise(self) -> None:
-        """One step of optimiser and schedule with the gradients of the pending batches, if any of them trained."""
-        pending, trained = self._pending, self._trained
-        self._pending, self._trained = 0, False
-        if not trained:
-            return
-        if pending < self.settings.accumulate:  # the rest of an epoch
-            for gradient in self._gradients().values():
-                gradient.mul_(self.settings.accumulate / pending)
-        if self._dendrite_phase is not None:
-            self._processes.add_gradients(self._dendrite_phase.parameters())
-        elif self.settings.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-
-    def _gradients(self) -> dict[str, Tensor]:
-        """Those that there are, by parameter."""
-        return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
-
-    def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
-        loss = loss_fn(self._handed, batch)
-        if not torch.isfinite(loss):
-            advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
-            raise TrainingError(f"the loss is {loss.item()} at step {self._steps} of a {self.phase} phase; {advice}")
-        return loss
+        return self._training.step(loss_fn, batch)
 
     def epoch_end(self, score: float | None) -> Status:
         """Take the epoch's validation score (larger is better) and switch phase if it is time.
@@ -187,8 +144,7 @@ class Growth:
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
-        if self._pending:
-            self._optimise()
+        self._training.finish_epoch()
         phase = self._dendrite_phase
         status = self._neuron_epoch_end(score) if phase is None else self._dendrite_epoch_end(phase)
         self.epoch += 1
@@ -229,14 +185,8 @@ class Growth:
             self.finished = True
             self._note("finish", dendrites=self.dendrites)
             return "finish"
-        without_phase = self.settings.dendrite_max_epochs == 0
-        for name, site in self.sites.items():
-            for number in range(1 if without_phase else self.settings.pool):
-                with seeded(self.seed, f"dendrite/{name}/{self.dendrites}/{self._course.tries}/{number}"):
-                    site.candidates.append(
-                        site.new_dendrite(self.settings.activation, init_scale=self.settings.init_scale)
-                    )
-        if without_phase:
+        sow(self.sites, self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
+        if self.settings.dendrite_max_epochs == 0:
             return self._accept_untrained()
         self._enter(DendritePhase(self.model, self.settings, self._processes))
         return switched
@@ -294,41 +244,21 @@ class Growth:
     def _enter(self, dendrite_phase: DendritePhase | None) -> None:
         """Begin this dendrite phase or, with None, a neuron phase."""
         self._dendrite_phase = dendrite_phase
-        self._steps = self._pending = 0
-        self._trained = False
-        self._clock = self._new_clock()
-        self._build_optimizer()
+        self._clock = new_clock(self.settings, self.phase, grown=self.dendrites > 0)
+        self._training = self._new_training()
 
-    def _new_clock(self) -> Clock:
-        settings = self.settings
-        fixed = settings.switching == "fixed"
-        if self._dendrite_phase is not None:
-            return Clock(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
-        longest = settings.cycle_epochs if self.dendrites else settings.max_epochs
-        return Clock(None if fixed else settings.patience, longest)
+    def _new_training(self) -> Training:
+        training = Training(
+            self.model, self.settings, self._recipe, dendrite_phase=self._dendrite_phase, dendrites=self.dendrites
+        )
+        self._processes = training.processes or self._processes
+        return training
 
     def _note(self, event: str, **facts: Any) -> None:
         self.events.append({"epoch": self.epoch, "event": event, **facts})
 
     def _status(self, improved: bool, switched: str | None, scores: Mapping[str, float] | None = None) -> Status:
         return Status(self.phase, self.dendrites, self.best_score, improved, switched, self.finished, scores or {})
-
-    def _build_optimizer(self) -> None:
-        """Optimiser and schedule for what can be trained now, and the network as loss_fn is handed it."""
-        self._handed = self.model
-        if self._distribute is not None and self._dendrite_phase is None:
-            self._handed = self._distribute(self.model)
-            self._processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = self._make_optimizer(self._groups())
-        made = self._make_scheduler
-        self.scheduler = made(self.optimizer, self.phase, self.dendrites) if made else None
-
-    def _groups(self) -> list[dict[str, Any]]:
-        w = [weight for site in self.sites.values() for weight in site.w if weight.requires_grad]
-        own = {id(weight) for weight in w}
-        others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
-        groups: list[dict[str, Any]] = [{"params": others}] if others else []
-        return groups + ([{"params": w, "weight_decay": 0.0}] if w else [])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on bit for bit, at any step of either phase: tensors and plain values, copied.
@@ -337,8 +267,8 @@ class Growth:
         """
         return copied(  # type: ignore[no-any-return]
             {
-                "plain": {name: getattr(self, name) for name in _PLAIN},
-                "gradients": self._gradients() if self._pending else {},
+                "finished": self.finished,
+                "epoch": self.epoch,
                 "course": asdict(self._course),
                 "clock": asdict(self._clock),
                 "events": self.events,
@@ -346,8 +276,7 @@ class Growth:
                 "best": self._best,
                 "network": network_state(self.model, candidates=True),
                 "dendrite_phase": self._dendrite_phase.state_dict() if self._dendrite_phase is not None else None,
-                "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
+                "training": self._training.state_dict(),
             }
         )
 
@@ -370,22 +299,12 @@ class Growth:
         state = copied(dict(state))
         self._leave_dendrite_phase()
         restore_network(self.model, state["network"])
-        for name in _PLAIN:
-            setattr(self, name, state["plain"][name])
+        self.finished, self.epoch = state["finished"], state["epoch"]
         self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
         self._best, self.events = state["best"], state["events"]
         self.trials = {name: [DendriteInsight(**one) for one in tried] for name, tried in state["trials"].items()}
         if state["dendrite_phase"] is not None:
             self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])
-        self._build_optimizer()
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
-        self.optimizer.zero_grad(set_to_none=True)
-        for name, gradient in state["gradients"].items():
-            parameter = self.model.get_parameter(name)
-            parameter.grad = gradient.to(parameter.device)
-
-
-_PLAIN = ("finished", "epoch", "_steps", "_pending", "_trained", "learning_rate")
+        self._training = self._new_training()
+        self._training.load_state_dict(state["training"])

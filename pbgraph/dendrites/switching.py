@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pbgraph.dendrites.settings import GrowthSettings
+
 Phase = Literal["neuron", "dendrite"]
 
 
@@ -61,6 +63,14 @@ class Clock:
     def exhausted(self) -> bool:
         """Whether patience is at an end."""
         return self.patience is not None and self.stale >= self.patience
+
+
+def new_clock(settings: GrowthSettings, phase: Phase, *, grown: bool) -> Clock:
+    """For a phase that begins; grown: whether there are dendrites."""
+    fixed = settings.switching == "fixed"
+    if phase == "dendrite":
+        return Clock(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
+    return Clock(None if fixed else settings.patience, settings.cycle_epochs if grown else settings.max_epochs)
 
 
 @dataclass

@@ -234,3 +234,12 @@ def shown(work: Work, jobs: int) -> Iterator[Progress]:
         return
     with make_bars(console) as bars:
         yield Live(work, jobs, bars)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, if that is a terminal, for work that tells after each piece how many more are done."""
+    console = Console(stderr=True)
+    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda more: bars.advance(task, more)

@@ -11,6 +11,7 @@ from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.words import duration, ranges
 
 UNKNOWN_SECONDS = 600.0  # of a run nobody has timed, for the order alone
+TIMED_ROWS = 7831  # of Tox21, whose runs a preset's seconds are of
 SEEDS_TOGETHER = 10  # a plan of days works through its seeds in groups of so many, so that early rows are paired
 
 
@@ -67,12 +68,17 @@ def chain_seconds(specs: Sequence[RunSpec], seconds: Mapping[str, float], *, unk
 
 
 def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
-    """Key -> expected seconds: the median of finished runs of the same arm and preset, else what the preset expects."""
+    """Key -> expected seconds: the median of finished runs of the same arm and preset, else what the preset expects,
+    in proportion to the rows of the data set.
+    """
     measured: dict[tuple[str, str], list[float]] = {}
     for record in records:
         if record.cost is not None:
             measured.setdefault((record.spec.preset, record.spec.arm), []).append(record.cost.seconds)
-    expected = {(preset.name, arm): seconds for preset in plan.presets for arm, seconds in preset.seconds.items()}
+    size = (plan.rows or TIMED_ROWS) / TIMED_ROWS
+    expected = {
+        (preset.name, arm): size * seconds for preset in plan.presets for arm, seconds in preset.seconds.items()
+    }
     known = expected | {row: median(seconds) for row, seconds in measured.items()}
     rows = {spec.key: (spec.preset, spec.arm) for spec in plan.specs}
     return {key: known[row] for key, row in rows.items() if row in known}

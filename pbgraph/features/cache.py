@@ -8,6 +8,7 @@ or of another key is made again. A file takes its name whole, so processes that 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -89,13 +90,14 @@ def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> b
 
 def _read(path: Path, identity: bytes) -> bytes | None:
     try:
-        checksum, _, content = path.read_bytes().partition(b"\n")
+        with open(path, "rb") as file:
+            checksum, content = file.readline(), file.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         log.warning("cache file %s cannot be read (%s); working without it", path, error.strerror)
         return None
-    if checksum != sha256(identity + content).encode():
+    if checksum != _checksum(identity, content):
         log.warning("cache file %s is damaged or not its own; making it again", path)
         return None
     return content
@@ -103,11 +105,18 @@ def _read(path: Path, identity: bytes) -> bytes | None:
 
 def _write(path: Path, identity: bytes, content: bytes) -> None:
     try:
-        with replaced_file(path) as part:
-            part.write_bytes(sha256(identity + content).encode() + b"\n" + content)
+        with replaced_file(path) as part, open(part, "wb") as file:
+            file.writelines([_checksum(identity, content), content])
     except OSError as error:
         log.warning(
             "cache folder %s cannot be written (%s), so the next start is slower; set PBGRAPH_CACHE to another folder",
             path.parent,
             error.strerror,
         )
+
+
+def _checksum(identity: bytes, content: bytes) -> bytes:
+    """The first line of a file; content may be large, so it is not copied."""
+    digest = hashlib.sha256(identity)
+    digest.update(content)
+    return digest.hexdigest().encode() + b"\n"

@@ -13,7 +13,10 @@ import numpy as np
 
 from pbgraph.features.base import Featuriser
 from pbgraph.features.fingerprints import BITS, ECFP4
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
+
+SECONDS_EACH = 0.01  # that the descriptors of a molecule take
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +65,22 @@ def descriptor_names() -> list[str]:
 
 
 def _featurise(smiles: Sequence[str], y: np.ndarray) -> DescriptorStore:
+    descriptors = np.concatenate(list(in_parts(_descriptors, smiles, seconds_each=SECONDS_EACH)))
+    bits = ECFP4.featurise(smiles, y).x.astype(np.float32)
+    return DescriptorStore(np.concatenate([bits, descriptors], axis=1), y.astype(np.float32))
+
+
+def _descriptors(smiles: Sequence[str], first: int) -> np.ndarray:
+    """(n, D) float32 of a part of the molecules; first is the position of its first one."""
     from rdkit.Chem import Descriptors
 
     names = descriptor_names()
     descriptors = np.full((len(smiles), len(names)), np.nan)
-    for row, molecule in zip(descriptors, parsed(smiles), strict=True):
+    for row, molecule in zip(descriptors, parsed(smiles, first), strict=True):
         values = Descriptors.CalcMolDescriptors(molecule, missingVal=np.nan, silent=True)  # type: ignore[no-untyped-call]
         row[:] = [values[name] for name in names]
     finite = np.abs(descriptors) <= np.finfo(np.float32).max  # False for NaN
-    descriptors = np.where(finite, descriptors, np.nan).astype(np.float32)
-    bits = ECFP4.featurise(smiles, y).x.astype(np.float32)
-    return DescriptorStore(np.concatenate([bits, descriptors], axis=1), y.astype(np.float32))
+    return np.where(finite, descriptors, np.nan).astype(np.float32)
 
 
 ECFP4_DESCRIPTORS = Featuriser(

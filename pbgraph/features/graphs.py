@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.features.base import Featuriser
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
 from pbgraph.graph import GraphStore
 
@@ -34,8 +35,7 @@ PAPER_NODE_DIM = len(SYMBOLS) + len(DEGREES) + 2 + len(HYBRIDISATIONS) + 1 + len
 NODE_DIM = PAPER_NODE_DIM + len(HYDROGENS)  # 44
 EDGE_DIM = len(BONDS) + 2 + len(STEREO)  # 10
 
-PARALLEL = 20_000  # molecules from which several processes read
-PART = 2_000  # molecules that a process reads at a time: their codes are Python numbers until they are arrays
+SECONDS_EACH = 0.0004  # that reading a molecule takes
 
 AtomCode = tuple[str, int, int, int, Any, bool, int, str, bool]
 BondCode = tuple[Any, bool, bool, Any]
@@ -124,17 +124,12 @@ class Codes:
     counts: np.ndarray
 
 
-def codes(smiles: Sequence[str], *, processes: int = 1) -> Codes:
-    """One pass over the molecules, in so many processes; their number does not change the result.
+def codes(smiles: Sequence[str], *, processes: int | None = None) -> Codes:
+    """One pass over the molecules, in so many processes; see `parallel.in_parts`.
 
     Raises DataError, naming its position and the SMILES, for what RDKit cannot parse.
     """
-    parts = ((smiles[first : first + PART], first) for first in range(0, max(len(smiles), 1), PART))
-    if processes == 1:
-        return _merged(_codes(*part) for part in parts)
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
-
-    return _merged(Parallel(n_jobs=processes)(delayed(_codes)(*part) for part in parts))
+    return _merged(in_parts(_codes, smiles, seconds_each=SECONDS_EACH, processes=processes))
 
 
 def _codes(smiles: Sequence[str], first: int) -> Codes:
@@ -174,18 +169,11 @@ def _merged(parts: Iterable[Codes]) -> Codes:
     return Codes(list(atoms), list(bonds), np.concatenate(node_type), np.concatenate(bond_ends), np.concatenate(counts))
 
 
-def _processes(molecules: int) -> int:
-    """As many as there are cores where that pays: starting them takes about as long as reading 5,000 molecules."""
-    from joblib import cpu_count
-
-    return int(cpu_count()) if molecules >= PARALLEL else 1
-
-
 def _featurise(
     smiles: Sequence[str], y: np.ndarray, *, atom_row: Callable[[AtomCode], list[float]], node_dim: int
 ) -> GraphStore:
     """A number per distinct code first, then one row of features per number."""
-    made = codes(smiles, processes=_processes(len(smiles)))
+    made = codes(smiles)
     node_counts, bond_counts = made.counts.T
     return GraphStore.from_codes(
         node_type=made.node_type.astype(np.int32),

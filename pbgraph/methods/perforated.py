@@ -174,7 +174,7 @@ def _scheduler(task: FitTask, optimizer: torch.optim.Optimizer, phase: str, dend
 
 PERFORATED = Method(
     name="perforated",
-    version=1,
+    version=2,
     settings=PerforatedSettings,
     fit=fit,
     refuses=refuses_estimators,

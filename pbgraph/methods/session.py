@@ -24,6 +24,7 @@ from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
+LAYOUT = 2  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,7 @@ class Session:
 
     def _state(self) -> dict[str, Any]:
         return {
+            "layout": LAYOUT,
             "epoch": self.epoch,
             "step": self.step,
             "loss": self._loss,
@@ -168,6 +170,9 @@ class Session:
             state = load_state(file)
         except ValueError as error:
             log.warning("starting again from the first epoch: %s", error)
+            return
+        if state.get("layout") != LAYOUT:
+            log.warning("starting again from the first epoch: %s was saved by another version of pbgraph", file)
             return
         self.epoch, self.step, self._loss = state["epoch"], state["step"], state["loss"]
         self.history = [Epoch(*line) for line in state["history"]]

@@ -17,6 +17,7 @@ from pbgraph.methods.base import FitTask
 from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
+from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.streams import seeded
 
 LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
@@ -101,23 +102,6 @@ def class_weights(y: np.ndarray) -> np.ndarray:
     counts = np.stack([(y == 0).sum(0), (y == 1).sum(0)])
     weights = np.where(counts > 0, counts.sum(0) / np.maximum(counts, 1), 1.0)
     return weights.astype(np.float32)
-
-
-def masked_cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Binary cross-entropy over the measured cells; blank cells (NaN) count nowhere.
-
-    logits, y  (G, T);  weights (2, T) or None
-    None:     Σ ℓ_gt / number of measured cells
-    weights:  mean over tasks of Σ_g v_gt ℓ_gt / Σ_g v_gt, with v_gt = weights[y_gt, t]
-    """
-    measured = ~torch.isnan(y)
-    target = torch.where(measured, y, torch.zeros_like(y))
-    cell = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    if weights is None:
-        return (cell * measured).sum() / measured.sum().clamp(min=1)
-    value = torch.where(target > 0.5, weights[1], weights[0]) * measured
-    per_task = (cell * value).sum(0) / value.sum(0).clamp(min=torch.finfo(value.dtype).tiny)
-    return per_task.sum() / measured.any(0).sum().clamp(min=1)
 
 
 def check_loss(loss: str, kind: Kind) -> None:

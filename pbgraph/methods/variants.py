@@ -48,7 +48,7 @@ GD_DENDRITES = Method(
 
 RANDOM_DENDRITES = Method(
     name="random-dendrites",
-    version=1,
+    version=2,
     settings=PerforatedSettings,
     fit=fit_random_dendrites,
     refuses=refuses_estimators,
@@ -58,7 +58,7 @@ RANDOM_DENDRITES = Method(
 
 UNPERFORATED = Method(
     name="unperforated",
-    version=1,
+    version=2,
     settings=PerforatedSettings,
     fit=fit_unperforated,
     refuses=refuses_estimators,

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.ops.activations import celu
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.pooling import graph_attention
 from pbgraph.ops.recurrent import gru_cell_norm
@@ -145,7 +146,7 @@ class Block(nn.Module):
         """Node features (N, C) -> node features (N, C)."""
         h = x
         for _ in range(self.steps):
-            x, h = self.gru(F.celu(self.conv(x, batch)), h)
+            x, h = self.gru(celu(self.conv(x, batch)), h)
         return x
 
 
@@ -212,7 +213,7 @@ class TrimNet(nn.Module):
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Logits (G, T)."""
-        x = F.celu(self.lin0(batch.x))  # N x C
+        x = celu(self.lin0(batch.x))  # N x C
         for block in self.blocks:
             x = x + self._dropout(block(x, batch))
         hidden = F.relu(self.hidden(self.set2set(x, batch)))  # G x output_hidden

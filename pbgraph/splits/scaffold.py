@@ -8,9 +8,12 @@ import msgspec
 
 from pbgraph.datasets.base import Molecules
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import parsed
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 from pbgraph.splits.groups import filled, grouped, shuffled
+
+SECONDS_EACH = 0.0003  # that the scaffold of a molecule takes
 
 
 def scaffold(molecules: Molecules, seed: int | None = None) -> Split:
@@ -41,16 +44,21 @@ def scaffold_balanced(molecules: Molecules, seed: int | None) -> Split:
 def scaffolds(molecules: Molecules) -> list[str]:
     """The scaffold of each molecule as SMILES without chirality, "" without rings; kept in the cache."""
     key = {"version": SCAFFOLD.version, **structures_key(molecules.smiles)}
-    content = cached(f"{molecules.dataset}-scaffolds", key, lambda: msgspec.json.encode(_murcko(molecules.smiles)))
+    content = cached(f"{molecules.dataset}-scaffolds", key, lambda: _all(molecules.smiles))
     return msgspec.json.decode(content, type=list[str])
 
 
-def _murcko(smiles: Sequence[str]) -> list[str]:
+def _all(smiles: Sequence[str]) -> bytes:
+    parts = in_parts(_murcko, smiles, seconds_each=SECONDS_EACH)
+    return msgspec.json.encode([scaffold for part in parts for scaffold in part])
+
+
+def _murcko(smiles: Sequence[str], first: int) -> list[str]:
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
     return [
         str(MurckoScaffoldSmiles(mol=molecule, includeChirality=False))  # type: ignore[no-untyped-call]
-        for molecule in parsed(smiles)
+        for molecule in parsed(smiles, first)
     ]
 
 

@@ -9,8 +9,9 @@ The whole test file of a package that offers the architecture ``my-net``::
     def test_conforms(check):
         check()
 
-A check raises CheckFailed with the reason if something does not hold. Data sets and splits have theirs in the same way:
-`dataset_checks`, `split_checks`.
+A check raises CheckFailed with the reason if something does not hold. Training methods, data sets, splits and metrics
+have theirs in the same way: `method_checks`, `dataset_checks`, `split_checks`, `metric_checks`; `checks` finds out of
+which kind a name is.
 """
 
 from pbgraph.testing.architectures import (
@@ -26,12 +27,16 @@ from pbgraph.testing.architectures import (
 from pbgraph.testing.base import Check, CheckFailed
 from pbgraph.testing.datasets import DATASET_CHECKS, dataset_checks
 from pbgraph.testing.find import checks
+from pbgraph.testing.methods import METHOD_CHECKS, method_checks
+from pbgraph.testing.metrics import METRIC_CHECKS, metric_checks
 from pbgraph.testing.splits import SPLIT_CHECKS, split_checks
 
 __all__ = [
     "ARCHITECTURE_CHECKS",
     "DATASET_CHECKS",
     "DIMS",
+    "METHOD_CHECKS",
+    "METRIC_CHECKS",
     "SPLIT_CHECKS",
     "Check",
     "CheckFailed",
@@ -40,6 +45,8 @@ __all__ = [
     "as_double",
     "checks",
     "dataset_checks",
+    "method_checks",
+    "metric_checks",
     "molecule",
     "molecules",
     "split_checks",

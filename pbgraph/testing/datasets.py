@@ -84,7 +84,7 @@ def check_rejected_stated(data: OnDisk) -> None:
 
 def check_labels(data: OnDisk) -> None:
     """Labels are float32 (molecules, tasks); every task has two different ones at least."""
-    y, tasks = data.molecules.y, data.dataset.tasks
+    y, tasks = data.molecules.y, data.molecules.tasks
     shape = (len(data.molecules), len(tasks))
     require(y.shape == shape and y.dtype == np.float32, f"labels are {y.dtype} {y.shape}, expected float32 {shape}")
     alike = [task for task, column in zip(tasks, y.T, strict=True) if len(np.unique(column[~np.isnan(column)])) < 2]

@@ -9,15 +9,25 @@ from typing import Any
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.base import METHODS
+from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
 from pbgraph.testing.architectures import architecture_checks
 from pbgraph.testing.base import Check
 from pbgraph.testing.datasets import dataset_checks
+from pbgraph.testing.methods import method_checks
+from pbgraph.testing.metrics import metric_checks
 from pbgraph.testing.splits import split_checks
 
-REGISTRIES: Mapping[str, Registry[Any]] = {"model": MODELS, "task": DATASETS, "split": SPLITS}
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "model": MODELS,
+    "method": METHODS,
+    "task": DATASETS,
+    "split": SPLITS,
+    "metric": METRICS,
+}
 
 
 def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
@@ -25,13 +35,15 @@ def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
 
     name    as registered, or, where several kinds of things have the name, ``kind:name``, e.g. ``split:random``
     folder  looked in first for the file of a data set
-    Raises UsageError for a name that is unknown, ambiguous, or of something without checks.
+    Raises UsageError for a name that is unknown, ambiguous, or of an estimator.
     """
     kind, name = _kind_and_name(name)
     make: Mapping[str, Callable[[str], list[Any]]] = {
         "model": architecture_checks,
+        "method": method_checks,
         "task": partial(dataset_checks, folder=folder),
         "split": split_checks,
+        "metric": metric_checks,
     }
     return make[kind](name)
 

@@ -34,6 +34,7 @@ def table(order: Sequence[int] | None = None) -> Molecules:
     return Molecules(
         dataset="made-up",
         sha256="0" * 64,
+        tasks=("a", "b"),
         mol_ids=tuple(f"M{i}" for i in rows),
         smiles=tuple(smiles[i] for i in rows),
         rows=rows,

@@ -30,17 +30,18 @@ def test_labels_of_regression_are_numbers_and_rows_with_others_are_named() -> No
 
 def test_the_audit_counts_no_actives_among_numbers() -> None:
     table = dataset(CSV, metric="rmse", rows=6)
-    facts = audit(table, read(table, CSV))
+    facts = audit(table, read(table, CSV), {})
     assert [task.active for task in facts.tasks] == [None, None]
     assert (facts.repeated_cells, facts.conflicting_cells) == (2, 2)  # ethanol, twice
-    assert "active" not in audit_text(facts, table.tasks)
+    assert "active" not in audit_text(facts, {})
 
 
 def test_facts_of_esol_are_those_stated(shared: Path) -> None:
     molecules = load(ESOL, folder=shared / "data", offline=True)
-    facts = audit(ESOL, molecules)
+    facts = audit(ESOL, molecules, {})
     assert (facts.rows, facts.accepted, facts.labelled) == (1128, 1128, 1128)
-    assert [facts.bond_free, facts.sharing_rows, facts.conflicting_cells] == list(ESOL.defects.values())
+    found = [facts.bond_free, facts.duplicate_rows, facts.sharing_rows, facts.conflicting_cells]
+    assert found == list(ESOL.defects.values())
     assert facts.repeated_cells == 13
     y = molecules.y[:, 0]
     assert (float(y.min()), float(y.max())) == pytest.approx((-11.6, 1.58))

@@ -76,7 +76,11 @@ def test_a_given_folder_must_exist(tmp_path: Path) -> None:
         source.find(dataset(), folder=tmp_path / "absent")
 
 
-@pytest.mark.parametrize("content", [gzip.compress(CSV)[:-12], gzip.compress(CSV)[:20] + b"X" * 40, b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(CSV)[:-12], gzip.compress(CSV)[:20] + b"X" * 40, b"\x1f\x8b"],
+    ids=["cut", "overwritten", "two bytes"],  # of the names that content would give, each process has others
+)
 def test_damaged_gzip_is_named(tmp_path: Path, content: bytes) -> None:
     put(tmp_path / "given", content, "small.csv.gz")
     with pytest.raises(DataError, match=r"small\.csv\.gz is damaged gzip"):

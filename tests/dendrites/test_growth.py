@@ -153,7 +153,7 @@ def test_optimiser_and_schedule_are_new_at_every_switch():
     rates = []
     while not grown.finished:
         for one in BATCHES:
-            rates.append((grown.phase, grown._steps, grown.optimizer.param_groups[0]["lr"]))
+            rates.append((grown.phase, grown._training.steps, grown.optimizer.param_groups[0]["lr"]))
             grown.step(square_loss, one)
             assert grown.learning_rate == rates[-1][2]
         grown.epoch_end(float(grown.epoch))

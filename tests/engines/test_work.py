@@ -107,3 +107,8 @@ def test_shards_are_disjoint_and_whole_and_keep_controls_with_their_pairs(made):
 def test_a_shard_must_be_one_of_its_parts(text):
     with pytest.raises(UsageError, match="--shard 2/8"):
         parse_shard(text)
+
+
+def test_what_a_preset_expects_grows_with_the_data_set(tmp_path):
+    tox21, hiv = (survey(plan(task, "smoke"), ResultsFolder(tmp_path)) for task in ("tox21", "hiv"))
+    assert hiv.seconds_left(1) == pytest.approx(tox21.seconds_left(1) * 41127 / 7831)

@@ -33,7 +33,7 @@ def never() -> bytes:
 
 def molecules(*smiles: str) -> Molecules:
     y = np.zeros((len(smiles), 2), dtype=np.float32)
-    return Molecules("few", "0" * 64, tuple(smiles), tuple(smiles), np.arange(len(smiles)), y, ())
+    return Molecules("few", "0" * 64, ("a", "b"), tuple(smiles), tuple(smiles), np.arange(len(smiles)), y, ())
 
 
 def test_what_was_made_is_read_back(folder: Path) -> None:

@@ -12,7 +12,7 @@ from rdkit import Chem
 
 from pbgraph.datasets.base import Molecules
 from pbgraph.errors import DataError
-from pbgraph.features import graphs
+from pbgraph.features import parallel
 from pbgraph.features.graphs import GRAPH, HYDROGENS, SYMBOLS, TRIMNET_PAPER, codes
 from pbgraph.graph import GraphBatch
 
@@ -174,7 +174,7 @@ def test_what_rdkit_cannot_parse_is_named(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_several_processes_make_the_same_codes_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     one = codes(SMILES)
-    monkeypatch.setattr(graphs, "PART", 5)
+    monkeypatch.setattr(parallel, "PART", 5)
     two = codes(SMILES, processes=2)
     assert (one.atoms, one.bonds) == (two.atoms, two.bonds)
     for name in ("node_type", "bond_ends", "counts"):
@@ -183,6 +183,6 @@ def test_several_processes_make_the_same_codes_as_one(monkeypatch: pytest.Monkey
 
 
 def test_a_process_names_the_position_in_the_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "PART", 5)
+    monkeypatch.setattr(parallel, "PART", 5)
     with pytest.raises(DataError, match="molecule 17: 'C1CC'"):
         codes(["C"] * 17 + ["C1CC"] + ["C"] * 10, processes=2)

@@ -3,14 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import log_loss
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
     class_weights,
-    masked_cross_entropy,
     predict,
     rate_factor,
     validation_score,
@@ -20,44 +18,11 @@ from tiny_task import tiny_store, tiny_task
 NAN = float("nan")
 
 
-def test_plain_loss_is_the_mean_over_measured_cells():
-    logits = torch.tensor([[0.3, -1.0], [2.0, 0.5]], dtype=torch.float64)
-    y = torch.tensor([[1.0, NAN], [0.0, 1.0]], dtype=torch.float64)
-    expected = log_loss([1, 0, 1], torch.sigmoid(torch.tensor([0.3, 2.0, 0.5], dtype=torch.float64)).numpy())
-    assert masked_cross_entropy(logits, y).item() == pytest.approx(expected, rel=1e-12)
-
-
-def test_blank_cells_have_no_influence_and_no_gradient():
-    logits = torch.randn(4, 3, requires_grad=True)
-    y = torch.full((4, 3), NAN)
-    y[0, 0] = 1.0
-    for weights in (None, torch.rand(2, 3) + 0.5):
-        (gradient,) = torch.autograd.grad(masked_cross_entropy(logits, y, weights), logits)
-        assert gradient[0, 0] != 0
-        assert gradient.count_nonzero() == 1
-
-
-def test_all_blank_batch_gives_zero_not_nan():
-    y = torch.full((2, 3), NAN)
-    assert masked_cross_entropy(torch.randn(2, 3), y).item() == 0
-    assert masked_cross_entropy(torch.randn(2, 3), y, torch.ones(2, 3)).item() == 0
-
-
 def test_class_weights_ignore_blanks_and_weigh_classes_equally():
     y = np.array([[0, NAN], [0, 1], [0, 1], [1, NAN]], np.float32)
     weights = class_weights(y)
     assert weights[:, 0].tolist() == pytest.approx([4 / 3, 4.0])
     assert weights[:, 1].tolist() == [1.0, 1.0]  # no negative: weight 1
-
-
-def test_weighted_loss_agrees_with_torch_cross_entropy_on_two_logits():
-    torch.manual_seed(0)
-    two_logits = torch.randn(10, 2, dtype=torch.float64)
-    target, weights = torch.randint(0, 2, (10,)), torch.tensor([1.2, 6.0], dtype=torch.float64)
-    expected = torch.nn.functional.cross_entropy(two_logits, target, weight=weights)
-    difference = (two_logits[:, 1] - two_logits[:, 0])[:, None]
-    ours = masked_cross_entropy(difference, target[:, None].double(), weights[:, None])
-    assert torch.allclose(ours, expected, rtol=1e-12)
 
 
 def test_schedule_warms_up_and_ends_at_one_percent():

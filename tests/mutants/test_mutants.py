@@ -7,19 +7,27 @@ from pathlib import Path
 import pytest
 
 import mutants_of_datasets
+import mutants_of_methods
+import mutants_of_metrics
 import mutants_of_splits
 from mutants import MUTANTS, SOUND
 from pbgraph.errors import UsageError
+from pbgraph.methods.base import METHODS
+from pbgraph.metrics import METRICS
 from pbgraph.splits import SPLITS
 from pbgraph.testing import (
     ARCHITECTURE_CHECKS,
     DATASET_CHECKS,
+    METHOD_CHECKS,
+    METRIC_CHECKS,
     SPLIT_CHECKS,
     Check,
     CheckFailed,
     architecture_checks,
     checks,
     dataset_checks,
+    method_checks,
+    metric_checks,
     split_checks,
 )
 from pbgraph.testing import find as finding
@@ -57,6 +65,39 @@ def test_mutant_of_a_split_is_rejected(name: str) -> None:
     rejected(split_checks(mutants_of_splits.MUTANTS[name]), name)
 
 
+@pytest.mark.parametrize("name", list(METRICS))
+def test_every_metric_passes(name: str) -> None:
+    for check in metric_checks(name):
+        check()
+        assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(METRIC_CHECKS))
+def test_mutant_of_a_metric_is_rejected(name: str) -> None:
+    rejected(metric_checks(mutants_of_metrics.MUTANTS[name]), name)
+
+
+QUICK = ("backprop", "fit", "perforated")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+)
+def test_every_method_passes(name: str) -> None:
+    for check in method_checks(name):
+        check()
+        assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(METHOD_CHECKS))
+def test_mutant_of_a_method_is_rejected(name: str) -> None:
+    rejected(method_checks(mutants_of_methods.MUTANTS[name]), name)
+
+
+def test_a_method_that_cannot_be_interrupted_is_rejected() -> None:
+    rejected(method_checks(mutants_of_methods.DEAF), "resuming")
+
+
 @pytest.mark.parametrize("name", list(DATASET_CHECKS))
 def test_mutant_of_a_data_set_is_rejected(name: str, tmp_path: Path) -> None:
     (sound,) = (
@@ -73,8 +114,8 @@ def test_tox21_conforms(shared: Path) -> None:
 
 
 def test_a_name_is_looked_for_among_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "butina", "split:random")}
-    assert found == {"gin": "Architecture", "tox21": "OnDisk", "butina": "Splitter", "split:random": "Splitter"}
+    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "rmse", "split:random")}
+    assert found == {"gin": "Architecture", "tox21": "OnDisk", "rmse": "Metric", "split:random": "Splitter"}
     with pytest.raises(UsageError, match="'butna'; did you mean 'butina'"):
         checks("butna")
     monkeypatch.setitem(finding.REGISTRIES, "model", SPLITS)

@@ -25,7 +25,8 @@ some = st.lists(st.sampled_from(SMILES + FORMS_OF_ONE), min_size=3, max_size=60)
 def molecules(smiles: Sequence[str], **columns: tuple[str, ...]) -> Molecules:
     n = len(smiles)
     ids = tuple(f"M{i}" for i in range(n))
-    return Molecules("few", "0" * 64, ids, tuple(smiles), np.arange(n), np.zeros((n, 1), np.float32), (), **columns)
+    y = np.zeros((n, 1), np.float32)
+    return Molecules("few", "0" * 64, ("a",), ids, tuple(smiles), np.arange(n), y, (), **columns)
 
 
 def reordered(table: Molecules, order: Sequence[int]) -> Molecules:

@@ -1,0 +1,158 @@
+"""How a phase is trained: optimiser and schedule, and the gradients that wait for a step of the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.phase import DendritePhase
+from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.switching import Phase
+
+LossFunction = Callable[[nn.Module, Any], Tensor]
+MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+MakeScheduler = Callable[[torch.optim.Optimizer, Phase, int], LRScheduler | None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every phase is trained with; see `Growth`."""
+
+    make_optimizer: MakeOptimizer
+    make_scheduler: MakeScheduler | None = None
+    distribute: Callable[[nn.Module], nn.Module] | None = None
+
+
+class Training:
+    """Of one phase, from its first step to its last.
+
+    dendrite_phase  None in a neuron phase
+    dendrites       accepted per site
+
+    steps          batches so far
+    processes      those that train the network together, if this phase found out
+    learning_rate  of the last step
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: GrowthSettings,
+        recipe: Recipe,
+        *,
+        dendrite_phase: DendritePhase | None,
+        dendrites: int,
+    ) -> None:
+        self.model, self.settings, self._dendrite_phase = model, settings, dendrite_phase
+        self.steps = self._pending = 0
+        self._trained = False
+        self.learning_rate = 0.0
+        self.processes: Processes | None = None
+        self._handed = model
+        if recipe.distribute is not None and dendrite_phase is None:
+            self._handed = recipe.distribute(model)
+            self.processes = Processes(getattr(self._handed, "process_group", None))
+        self.optimizer = recipe.make_optimizer(self._groups())
+        made = recipe.make_scheduler
+        self.scheduler = made(self.optimizer, self.phase, dendrites) if made else None
+
+    @property
+    def phase(self) -> Phase:
+        """Which it is."""
+        return "neuron" if self._dendrite_phase is None else "dendrite"
+
+    def _groups(self) -> list[dict[str, Any]]:
+        w = [weight for site in sites_of(self.model).values() for weight in site.w if weight.requires_grad]
+        own = {id(weight) for weight in w}
+        others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
+        groups: list[dict[str, Any]] = [{"params": others}] if others else []
+        return groups + ([{"params": w, "weight_decay": 0.0}] if w else [])
+
+    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+        """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss."""
+        if not self._pending:
+            self.optimizer.zero_grad(set_to_none=True)
+        task_loss = partial(self._task_loss, loss_fn, batch)
+        if self._dendrite_phase is None:
+            loss, trained = self._add_gradients(task_loss), True
+        else:
+            loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate)
+        self.steps += 1
+        self._pending, self._trained = self._pending + 1, self._trained or trained
+        self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        if self._pending == self.settings.accumulate:
+            self._optimise()
+        return loss
+
+    def finish_epoch(self) -> None:
+        """Take the step for the batches that are left over, if there are any."""
+        if self._pending:
+            self._optimise()
+
+    def _add_gradients(self, task_loss: Callable[[], Tensor]) -> Tensor:
+        self.model.train()
+        loss = task_loss()
+        share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
+        share.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _optimise(self) -> None:
+        """One step of optimiser and schedule with the gradients of the pending batches, if any of them trained."""
+        pending, trained = self._pending, self._trained
+        self._pending, self._trained = 0, False
+        if not trained:
+            return
+        if pending < self.settings.accumulate:  # the rest of an epoch
+            for gradient in self._gradients().values():
+                gradient.mul_(self.settings.accumulate / pending)
+        if self._dendrite_phase is not None:
+            self._dendrite_phase.processes.add_gradients(self._dendrite_phase.parameters())
+        elif self.settings.clip_norm > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
+
+    def _gradients(self) -> dict[str, Tensor]:
+        """Those that there are, by parameter."""
+        return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+
+    def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+        loss = loss_fn(self._handed, batch)
+        if not torch.isfinite(loss):
+            advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
+            raise TrainingError(f"the loss is {loss.item()} at step {self.steps} of a {self.phase} phase; {advice}")
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on; not copied."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "gradients": self._gradients() if self._pending else {},
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved state."""
+        for name in _PLAIN:
+            setattr(self, name, state[name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.optimizer.zero_grad(set_to_none=True)
+        for name, gradient in state["gradients"].items():
+            parameter = self.model.get_parameter(name)
+            parameter.grad = gradient.to(parameter.device)
+
+
+_PLAIN = ("steps", "_pending", "_trained", "learning_rate")

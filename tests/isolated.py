@@ -1,0 +1,55 @@
+"""An environment of its own for packages that tests install; it sees all that the tests' own environment holds."""
+
+from __future__ import annotations
+
+import os
+import site
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+PLUGIN = Path(__file__).parent / "plugin"  # a third party's package
+PIP = ("install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """Its interpreter, and the variables to start it with."""
+
+    python: Path
+    env: dict[str, str]
+
+    def install(self, *folders: Path) -> None:
+        """Build and install packages, offline, with what is there."""
+        command = [sys.executable, "-m", "pip", "--python", str(self.python), *PIP, *map(str, folders)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def words(self, *argv: object) -> list[str]:
+        """A command of pbgraph, to be started with `env`."""
+        return [str(self.python), "-P", "-m", "pbgraph.bench", *map(str, argv)]
+
+    def run(self, *argv: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """What a command of pbgraph answers, in a folder of the test's own."""
+        return subprocess.run(
+            self.words(*argv),
+            env={**self.env, **env},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+
+def isolated(folder: Path, *packages: Path) -> Isolated:
+    """A new environment in `folder`, with these packages and a cache of its own."""
+    venv.create(folder / "env", with_pip=False, symlinks=True)
+    (packages_folder,) = (folder / "env" / "lib").glob("python*/site-packages")
+    lines = [f"import site; site.addsitedir({found!r})" for found in site.getsitepackages()]
+    (packages_folder / "tests_own.pth").write_text("\n".join(lines) + "\n")
+    made = Isolated(folder / "env" / "bin" / "python", {**os.environ, "PBGRAPH_CACHE": str(folder / "cache")})
+    made.install(*packages)
+    return made

@@ -1,0 +1,28 @@
+"""240 made-up molecules, in a file of this package: chains with a head and a tail.
+
+Task a asks for nitrogen, task b for a chain of even length, with every seventh cell blank. Of task `never` every label
+is 0, so that no run on `toy-hopeless` can be scored.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pbgraph.datasets.base import Dataset
+
+TOY = Dataset(
+    name="toy",
+    version=1,
+    file="toy.csv",
+    sha256="c28f21476f299530f21db463931294e9379f0f81cc35c711dab259757215c937",
+    urls=(Path(__file__).with_name("toy.csv").as_uri(),),
+    rows=240,
+    tasks=("a", "b"),
+    smiles_column="smiles",
+    id_column="mol_id",
+    metric="roc_auc",
+    split="random",
+    licence="public domain",
+    defects={"blank cells, not measured": 35},
+    source="made up",
+)
+HOPELESS = replace(TOY, name="toy-hopeless", tasks=("never",))

@@ -1,0 +1,97 @@
+"""A third party's package, installed in an environment of its own: what a stranger's code can do and cannot break."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from isolated import PLUGIN, Isolated, isolated
+from pbgraph.records import ResultsFolder
+
+RIVAL = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "rival"
+version = "1.0"
+
+[project.entry-points."pbgraph.models"]
+sum-net = "rival:SUM_NET"
+absent = "rival.not_there:NET"
+no-model = "rival:SUM_NET"
+
+[project.entry-points."pbgraph.methods"]
+failing = "rival:NO_SUCH_THING"
+
+[project.entry-points."pbgraph.datasets"]
+gone = "rival:NO_SUCH_THING"
+"""
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Isolated:
+    """An environment with the package and with a rival that does everything wrong."""
+    folder = tmp_path_factory.mktemp("crowded")
+    (folder / "rival" / "rival").mkdir(parents=True)
+    (folder / "rival" / "pyproject.toml").write_text(RIVAL)
+    (folder / "rival" / "rival" / "__init__.py").write_text('SUM_NET = "no architecture"\n')
+    return isolated(folder, PLUGIN, folder / "rival")
+
+
+def listed(env: Isolated, cwd: Path) -> dict[tuple[str, str], dict]:
+    done = env.run("ls", "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return {(kind, entry["name"]): entry for kind, entries in json.loads(done.stdout).items() for entry in entries}
+
+
+def test_ls_shows_one_of_each_kind_with_its_package(toy, tmp_path):
+    entries = listed(toy, tmp_path)
+    mine = {key for key, entry in entries.items() if entry["packages"] == ["toy-molecules"]}
+    kinds = {"tasks": {"toy", "toy-hopeless"}, "models": {"sum-net"}, "methods": {"restarts"}, "metrics": {"hits"}}
+    kinds["splits"] = {"by-row", "broken"}
+    assert mine == {(kind, name) for kind, names in kinds.items() for name in names}
+    assert not [entry for entry in entries.values() if entry["source"].startswith("broken")]
+    assert "[package toy-molecules]" in toy.run("ls", "models", cwd=tmp_path).stdout
+
+
+def test_its_architecture_is_trained_perforated_and_tabulated(toy, tmp_path):
+    """On its data set, with its split and its method; `tests/test_contributing.py` puts it through its checks."""
+    arms = ("--models", "sum-net", "--methods", "backprop", "perforated", "restarts")
+    done = toy.run("toy", "--preset", "smoke", "--split", "by-row", *arms, "--jobs", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "toy v1, 240 of 240 rows; split by-row v1" in done.stdout
+    made = toy.run("table", "toy", "--preset", "smoke", "--split", "by-row", "--format", "json", cwd=tmp_path)
+    rows = {row["method"]: row for row in json.loads(made.stdout)["rows"] if row["model"] == "sum-net"}
+    assert {"backprop", "perforated", "restarts"} <= set(rows)
+    assert all(rows[method]["seeds"] == [68] for method in ("backprop", "perforated", "restarts"))
+    records = {record.spec.method: record for record in ResultsFolder(tmp_path / "results").records("toy")}
+    assert {line.phase for line in records["perforated"].history} == {"neuron", "dendrite"}
+
+
+def test_a_name_that_two_packages_claim_names_both(crowded, tmp_path):
+    source = listed(crowded, tmp_path)["models", "sum-net"]["source"]
+    both = "model 'sum-net' is registered by"
+    assert both in source
+    assert all(claim in source for claim in ("toy-molecules (toy_molecules.sum_net:SUM_NET)", "rival (rival:SUM_NET)"))
+    asked = crowded.run("toy", "--models", "sum-net", "--dry-run", cwd=tmp_path)
+    assert (asked.returncode, both in asked.stderr) == (2, True)
+
+
+def test_what_cannot_be_loaded_is_reported_and_breaks_nothing_else(crowded, tmp_path):
+    entries = listed(crowded, tmp_path)
+    absent, wrong = entries["models", "absent"]["source"], entries["models", "no-model"]["source"]
+    assert "'absent' of package rival (rival.not_there:NET) cannot be imported: ModuleNotFoundError" in absent
+    assert "'no-model' of package rival (rival:SUM_NET) is a str; expected: Architecture or Estimator" in wrong
+    assert entries["models", "trimnet"]["version"] == 1
+    every = crowded.run("toy", "--preset", "smoke", "--models", "all", "--methods", "all", "--dry-run", cwd=tmp_path)
+    assert every.returncode == 0, every.stderr
+    assert "trimnet/perforated" in every.stdout
+    assert all(f"left out: model '{name}'" in every.stderr for name in ("absent", "no-model", "sum-net"))
+    assert "left out: method 'failing'" in every.stderr
+    data = crowded.run("data", "ls", cwd=tmp_path)
+    assert (data.returncode, "left out: data set 'gone'" in data.stderr) == (0, True)
+    assert "tox21: 7831 rows" in data.stdout
