@@ -113,7 +113,7 @@ def to_dataset(task: OwnTask) -> Dataset:
         rows=task.rows,
         tasks=task.targets,
         smiles_column=task.smiles,
-        id_column=task.id or "",
+        id_column=task.id,
         metric=METRICS[task.kind],
         split="predefined" if task.part else "time" if task.date else "random",
         licence="the user's own",
