@@ -369,8 +369,9 @@ def data(args: argparse.Namespace) -> int:
 
     results = ResultsFolder(args.results)
     if args.action == "ls":
-        described = [dataset_of(name, results) for name in own_names(results)]
-        for dataset in [*DATASETS.working(), *described] if args.task is None else [dataset_of(args.task, results)]:
+        own = [dataset_of(name, results) for name in own_names(results)]
+        listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
+        for dataset in listed:
             _print_dataset(dataset, args)
         return 0
     if args.task is None:
@@ -383,11 +384,9 @@ def data(args: argparse.Namespace) -> int:
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
-    if dataset.load is not None:
-        print(f"{dataset.name}: {dataset.rows} rows, {len(dataset.tasks)} tasks, {dataset.source}")
-        return
-    if dataset.make is not None:
-        print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
+    if dataset.make is not None or dataset.load is not None:
+        rows = f"{dataset.rows} rows, " if dataset.rows else ""
+        print(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
         return
     where = locate(dataset, args.data) or "not on this machine yet"
     tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"

@@ -176,7 +176,7 @@ def _compression(size: str) -> Preset:
 
 COMPRESSION = Study(
     name="compression",
-    summary="can a small TrimNet with dendrites do what a large one does? Five sizes, each with controls of its size",
+    summary="Can a small TrimNet with dendrites do what a large one does? Five sizes, each with controls of its size.",
     presets=tuple(_compression(size) for size in SIZES),
 )
 

@@ -135,7 +135,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
     if folders.save_models:
-        _save_model(spec, data, folders, fitted)
+        _save_model(spec, folders, fitted, data.molecules.tasks)
     tasks = data.molecules.tasks
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
@@ -159,13 +159,13 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     )
 
 
-def _save_model(spec: RunSpec, data: Prepared, folders: Folders, fitted: Fitted) -> None:
+def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:
     if fitted.state is None:
         log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
         return
     results = ResultsFolder(folders.results)
     dataset, commit = dataset_of(spec.task, results), source_tree()[0]
-    facts = SavedModel(spec, data.molecules.tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
+    facts = SavedModel(spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
     write_model(results.model_path(spec), facts, fitted.state())
 
 

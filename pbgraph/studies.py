@@ -79,12 +79,12 @@ def to_markdown(made: StudyTable) -> str:
     said = {name: texts(table) for name, table in made.tables.items()}
     first = next(iter(said.values()))
     comparisons = [(name, *cells) for name, one in said.items() for cells in one.comparisons]
+    split, selection = made.first.protocol.split, made.first.protocol.selection
     protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in made.tables.items())
     rows = [(name, *cells) for name, one in said.items() for cells in one.rows]
     parts = [
         f"## Study {made.study.name} of {first.title}",
-        f"{made.study.summary[:1].upper()}{made.study.summary[1:]}. Protocols: {protocols}; split {made.first.protocol.split}; "
-        f"{made.first.protocol.selection}.",
+        f"{made.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
         markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
     ]
     if comparisons:

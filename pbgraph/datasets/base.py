@@ -47,10 +47,10 @@ class Dataset:
     defects        known defects of the file -> number of rows (or cells) concerned
     source         DOI and origin
     lookalikes     row counts of other files that circulate under the same name -> what they are
-    load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
-                   `pbgraph.datasets.load` reads a CSV file
     make           (folder of ``--data`` or None, offline) -> the CSV, for a table that another package reads; `sha256`,
                    `urls` and `rows` are then blank, and every record says what the content was
+    load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
+                   `pbgraph.datasets.load` reads a CSV file
     """
 
     name: str
@@ -68,8 +68,8 @@ class Dataset:
     defects: Mapping[str, int]
     source: str
     lookalikes: Mapping[int, str] = field(default_factory=dict)
-    load: Callable[[Path | None], Molecules] | None = None
     make: Callable[[Path | None, bool], bytes] | None = None
+    load: Callable[[Path | None], Molecules] | None = None
 
     @property
     def kind(self) -> Kind:
