@@ -252,7 +252,7 @@ def _dataset(args: argparse.Namespace) -> Dataset:
 
 
 def _makes(task: str) -> str:
-    return task if task in task_names() else "train"
+    return task if is_task(task) else "train"
 
 
 def _seeds(args: argparse.Namespace) -> list[int]:
@@ -385,7 +385,8 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
     if dataset.make is not None or dataset.load is not None:
-        print(f"{dataset.name}: {len(dataset.tasks)} tasks, read by {dataset.source}")
+        rows = f"{dataset.rows} rows, " if dataset.rows else ""
+        print(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
         return
     where = locate(dataset, args.data) or "not on this machine yet"
     tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"

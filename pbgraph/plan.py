@@ -43,6 +43,7 @@ class Plan:
     presets  one, or those of the study
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
+    rows     of the data set, or 0 if that is not known before it is read
     """
 
     task: str
@@ -51,6 +52,7 @@ class Plan:
     split: str
     specs: tuple[RunSpec, ...]
     refused: tuple[Refused, ...] = ()
+    rows: int = 0
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -68,12 +70,13 @@ def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
     chosen = study(study_name)
     parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
     return Plan(
-        task if isinstance(task, str) else task.name,
+        parts[0].task,
         f"study {chosen.name}",
         chosen.presets,
         parts[0].split,
         tuple(spec for part in parts for spec in part.specs),
         tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+        parts[0].rows,
     )
 
 
@@ -114,7 +117,8 @@ def plan(
         pair = METHODS.get(arm[1]).control_of
         control_of = specs[(arm[0], pair), seed].key if pair else None
         specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
-    return Plan(dataset.name, f"preset {chosen.name}", (chosen,), split, tuple(specs.values()), tuple(refused))
+    made, name = tuple(specs.values()), f"preset {chosen.name}"
+    return Plan(dataset.name, name, (chosen,), split, made, tuple(refused), dataset.rows)
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:

@@ -22,6 +22,7 @@ from pbgraph.datasets.labels import KINDS, kind_of, labels
 from pbgraph.datasets.sheet import Sheet, read_content, read_sheet, shown
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import examined
 from pbgraph.records import Rejected, canonical_json, sha256
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 1  # of the rules by which a table is read
 MAX_ATOMS = 500  # heavy atoms of a molecule; the largest of MoleculeNet has 492
-PARALLEL = 20_000  # structures from which several processes read
+SECONDS_EACH = 0.0003  # that a structure takes
 METRICS = {"classification": "roc_auc", "regression": "rmse"}
 
 
@@ -112,7 +113,7 @@ def to_dataset(task: OwnTask) -> Dataset:
         rows=task.rows,
         tasks=task.targets,
         smiles_column=task.smiles,
-        id_column=task.id or "",
+        id_column=task.id,
         metric=METRICS[task.kind],
         split="predefined" if task.part else "time" if task.date else "random",
         licence="the user's own",
@@ -241,14 +242,8 @@ def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, 
 
 
 def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
-    if len(smiles) < PARALLEL:
-        return _part(smiles)
-    from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
-
-    parts = [smiles[first : first + 2000] for first in range(0, len(smiles), 2000)]
-    done = Parallel(n_jobs=int(cpu_count()))(delayed(_part)(part) for part in parts)
-    return [structure for part in done for structure in part]
+    return [one for part in in_parts(_part, smiles, seconds_each=SECONDS_EACH) for one in part]
 
 
-def _part(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+def _part(smiles: Sequence[str], first: int) -> list[tuple[str | None, str]]:
     return [examined(text, most_atoms=MAX_ATOMS) for text in smiles]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pbgraph.datasets.base import DATASETS
 from pbgraph.plan import Plan
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.words import duration, ranges
@@ -76,7 +75,7 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
     for record in records:
         if record.cost is not None:
             measured.setdefault((record.spec.preset, record.spec.arm), []).append(record.cost.seconds)
-    size = DATASETS.get(plan.task).rows / TIMED_ROWS
+    size = (plan.rows or TIMED_ROWS) / TIMED_ROWS
     expected = {
         (preset.name, arm): size * seconds for preset in plan.presets for arm, seconds in preset.seconds.items()
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
 from pbgraph.models.base import MODELS, Estimator
 
@@ -46,6 +48,15 @@ def test_learns_each_task_in_its_units(name: str) -> None:
     assert (values[:, 2] == 7.5).all()
     assert (values[:, 3] == 0).all()
     assert fitted.parameters > 2
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_was_saved_gives_the_same_values_bit_for_bit(name: str, tmp_path: Path) -> None:
+    x, y = data()
+    fitted = regress(name, x[:200], y[:200])
+    save_state(fitted.state(), tmp_path / "state")
+    restore = MODELS.get(name).restore  # type: ignore[union-attr]
+    np.testing.assert_array_equal(restore(load_state(tmp_path / "state"))(x), fitted.predict(x))
 
 
 @pytest.mark.parametrize("name", SMALL)
