@@ -12,7 +12,13 @@ from pbgraph.metrics import label_of
 from pbgraph.records import Epoch, RunRecord
 from pbgraph.tables import yardstick_of
 
-COLOURS = {"backprop": "#444444", "perforated": "#c8102e", "continued": "#1f6fb2"}
+COLOURS = {
+    "backprop": "#444444",
+    "perforated": "#c8102e",
+    "continued": "#1f6fb2",
+    "widened": "#2a9d4a",
+    "widened-continued": "#8a5fbf",
+}
 PHASE_COLOUR = "#f3c9a5"
 PANELS = 3
 SPAN = 10.0  # of the score axis, in relevant differences from the best score: the first epochs' steep rise is cut off
