@@ -19,8 +19,9 @@ def test_the_loop_of_readme_prints_what_it_says():
 
 def test_the_names_of_readme_are_registered():
     from pbgraph.methods.base import METHODS
-    from pbgraph.presets import PRESETS
+    from pbgraph.presets import PRESETS, STUDIES
 
     named = set(re.findall(r"`([a-z-]+)`", README))
     assert set(METHODS.names()) - {"fit", "backprop"} <= named
-    assert all(f"{name}" in README for name in PRESETS)
+    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
+    assert all(name in README for name in {*PRESETS, *STUDIES} - of_studies)
