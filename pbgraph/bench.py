@@ -1,63 +1,26 @@
 """The command line: ``python -m pbgraph.bench``, or ``pbgraph`` for short.
 
 Progress and log go to stderr, results to stdout. Exit codes: 0 done, 1 a run failed, 2 wrong usage, 3 data not
-to be had, 130 interrupted with nothing lost. What the commands do is in `pbgraph.commands`; everything heavy is
-imported by the command that needs it.
+to be had, 130 interrupted with nothing lost. `pbgraph.arguments` says what each command takes, and
+`pbgraph.commands` holds what it does; everything heavy is imported by the command that needs it.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
-from pbgraph import __version__, commands, own_data
-from pbgraph.engines.shard import parse_shard
-from pbgraph.errors import PbgraphError, UsageError, unknown_name
-from pbgraph.presets import PRESETS, STUDIES
-
-COMMANDS = {
-    "ls": "list what is registered",
-    "table": "show the results of a task, from its records alone",
-    "leaderboard": "write one web page of all that a results folder holds",
-    "compare": "show the paired difference of two arms, A - B",
-    "dendrites": "show what the dendrites of a finished run learnt",
-    "check": "put what is registered under a name through its conformance checks",
-    "data": "list data sets, fetch or audit one",
-    "train": "the same as TASK, on a table of your own",
-    "predict": "apply a trained model to molecules",
-}
-MOST_SEEDS = 10_000
-EXAMPLES = """examples:
-  python -m pbgraph.bench tox21                         what is missing of the default plan, then the table
-  python -m pbgraph.bench tox21 --preset smoke          a minute's trial
-  python -m pbgraph.bench tox21 --models gin --seeds 68-72 --split scaffold
-  python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
-  python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
-"""
-TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
-256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
-blank, NA, N/A, NaN, null and none mean not measured. Rows whose SMILES cannot be read are left out and named in every
-record.
-
-The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
-know it by that name, with the same --results."""
-
-PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
-Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
-models of one arm, as of several seeds, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
-the CPU. An output file is there whole in the end, or not at all."""
+from pbgraph.arguments import parse
+from pbgraph.errors import PbgraphError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_OnceToStderr()], force=True)
     try:
-        args = _parse(list(sys.argv[1:] if argv is None else argv))
+        args = parse(sys.argv[1:] if argv is None else argv)
         code: int = args.command(args)
         sys.stdout.flush()
     except PbgraphError as error:
@@ -70,252 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _say(str(error), 1)
     return code
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    tasks = commands.task_names()
-    known = [*tasks, *COMMANDS]
-    if not argv:
-        raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
-    if not argv[0].startswith("-") and argv[0] not in known:
-        if not commands.is_task(argv[0]):
-            raise unknown_name("task or command", argv[0], known)
-        tasks.append(argv[0])  # of a namespace, of which not all names are known
-    return _parser(tasks).parse_args(argv)
-
-
-def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m pbgraph.bench",
-        description="Do perforated dendrites make graph neural networks better?",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"pbgraph {__version__}")
-    each = parser.add_subparsers(metavar="TASK | COMMAND", required=True)
-    for task in tasks:
-        _add_run_arguments(
-            each.add_parser(task, help="run what is missing of a plan on this task, then show the table"), task
-        )
-    _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
-    _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
-    _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
-    _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
-    _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
-    _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
-    _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
-    _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
-    _add_train_arguments(each.add_parser("train", help=COMMANDS["train"], description=TRAIN))
-    return parser
-
-
-def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
-    parser.set_defaults(command=commands.benchmark, task=task)
-    _add_data_folder_arguments(parser)
-    _add_plan_arguments(parser)
-    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
-
-
-def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=own_data.train, data=None, offline=True, save_models=True)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add = parser.add_argument
-    add("file", type=Path, metavar="TABLE")
-    add("--smiles", required=True, metavar="COL", help="column of the structures")
-    add("--targets", required=True, nargs="+", metavar="COL", help="columns of the labels")
-    add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
-    add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
-    add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
-    add("--time-column", metavar="COL", help="column of dates; for --split time")
-    _add_plan_arguments(parser)
-    add("--no-save-models", dest="save_models", action="store_false", help="do not keep the trained models")
-
-
-def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=own_data.predict)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
-    add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
-    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=".csv, .csv.gz, .parquet, or stdout")
-    add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
-    add("--id", metavar="COL", help="column of names to be copied to the output")
-    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
-    add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
-
-
-def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    _add_selection_arguments(parser)
-    _add_arm_arguments(parser)
-    _add_study_argument(parser)
-    add("--controls", action="store_true", help="every control of the planned methods as well")
-    add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
-    add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
-    add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
-    add("--device", type=_one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
-    add("--dry-run", action="store_true", help="print the plan and stop")
-    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
-
-
-def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_preset_arguments(parser)
-    parser.add_argument(
-        "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
-    )
-
-
-def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
-    add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
-    _add_results_argument(parser)
-
-
-def _add_results_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
-    )
-
-
-def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models, or all; see 'ls models'")
-    parser.add_argument(
-        "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
-    )
-
-
-def _add_study_argument(parser: argparse.ArgumentParser) -> None:
-    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
-    parser.add_argument("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
-
-
-def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
-    parser.add_argument("--offline", action="store_true", help="fetch nothing")
-
-
-def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.ls)
-    parser.add_argument(
-        "kind", nargs="?", type=_one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.table)
-    parser.add_argument("task", metavar="TASK")
-    _add_selection_arguments(parser)
-    _add_arm_arguments(parser)
-    formats = ", ".join(commands.FORMATS)
-    parser.add_argument(
-        "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
-    )
-    _add_study_argument(parser)
-    parser.add_argument(
-        "--figure",
-        type=Path,
-        metavar="FILE",
-        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
-    )
-
-
-def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.leaderboard)
-    _add_results_argument(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: to stdout)")
-
-
-def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.compare)
-    parser.add_argument("task", metavar="TASK")
-    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
-    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
-    _add_selection_arguments(parser)
-
-
-def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.dendrites)
-    parser.add_argument("task", metavar="TASK")
-    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
-    parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
-    _add_preset_arguments(parser)
-    formats = ", ".join(commands.DENDRITE_FORMATS)
-    parser.add_argument(
-        "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
-    )
-    parser.add_argument(
-        "--figure", type=Path, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
-    )
-
-
-def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.check)
-    parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
-
-
-def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.data)
-    parser.add_argument("action", type=_one_of("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
-    parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
-    _add_results_argument(parser)
-    _add_data_folder_arguments(parser)
-
-
-def _presets() -> str:
-    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
-    shown = (f"{name}: {one.summary}" for name, one in PRESETS.items() if name not in of_studies)
-    return "; ".join(shown) + "; or a part of a study (default: default)"
-
-
-def _seeds(text: str) -> list[int]:
-    """One word of ``--seeds``: numbers and ranges, joined by commas."""
-    return [seed for part in text.split(",") for seed in _range(part)]
-
-
-def _seed(text: str) -> int:
-    if len(found := _seeds(text)) != 1:
-        raise UsageError(f"--seed {text}: expected one number")
-    return found[0]
-
-
-def _range(text: str) -> range:
-    first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise UsageError(f"seed {text!r} is neither a number nor a range such as 68-72")
-    start, stop = int(first), int(last or first)
-    if stop < start:
-        raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
-    if stop >= 2**63 or stop - start >= MOST_SEEDS:
-        raise UsageError(f"seeds {text}: expected numbers below 2^63, and {MOST_SEEDS} of them at the most")
-    return range(start, stop + 1)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--jobs {text}: expected the number of worker processes, at least 1")
-    return int(text)
-
-
-def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
-    def check(name: str) -> str:
-        if name not in known:
-            raise unknown_name(kind, name, known)
-        return name
-
-    return check
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as the rest of pbgraph does: in one line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 class _OnceToStderr(logging.Handler):

@@ -14,7 +14,7 @@ import pbgraph
 ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
-    "own_data",
+    "arguments",
     "commands",
     "testing",
     "insight_views",
@@ -23,6 +23,7 @@ TOP_TO_BOTTOM = (
     "leaderboard",
     "html",
     "latex",
+    "audit_text",
     "formats",
     "tables",
     "protocol",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pbgraph.commands import do_missing
+from pbgraph.commands.running import do_missing
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.records import ResultsFolder
 from pbgraph.words import duration

@@ -1,0 +1,26 @@
+"""What each command of `pbgraph.bench` does with its arguments; heavy imports are made where they are needed."""
+
+from pbgraph.commands.listing import DATA_ACTIONS, KINDS, check, data, ls
+from pbgraph.commands.names import is_task, task_names
+from pbgraph.commands.own import predict, train
+from pbgraph.commands.running import benchmark
+from pbgraph.commands.showing import DENDRITE_FORMATS, FORMATS, compare, dendrites, leaderboard, table
+
+__all__ = [
+    "DATA_ACTIONS",
+    "DENDRITE_FORMATS",
+    "FORMATS",
+    "KINDS",
+    "benchmark",
+    "check",
+    "compare",
+    "data",
+    "dendrites",
+    "is_task",
+    "leaderboard",
+    "ls",
+    "predict",
+    "table",
+    "task_names",
+    "train",
+]

@@ -1,0 +1,47 @@
+"""Names that arguments hold, checked without importing what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pbgraph.errors import unknown_name
+from pbgraph.records import ResultsFolder
+from pbgraph.registry import Registry
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+
+
+def task_names() -> list[str]:
+    """Names of the registered tasks; imports none of them. Raises PbgraphError if pbgraph is not installed."""
+    tasks = Registry[Any]("task", "pbgraph.datasets", object)
+    if not tasks.names():
+        tasks.get("")
+    return tasks.names()
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
+    return name in Registry[Any]("task", "pbgraph.datasets", object)
+
+
+def check_known(kind: str, names: Sequence[str]) -> None:
+    """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
+    known = Registry[Any](kind, f"pbgraph.{kind}", object)
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind.removesuffix("s"), name, known)
+
+
+def dataset_of_task(args: argparse.Namespace) -> Dataset:
+    """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
+    from pbgraph.datasets.lookup import dataset_of
+
+    return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:
+    """What ``--seeds`` gives, word by word, as one list."""
+    return None if seeds is None else [seed for part in seeds for seed in part]
