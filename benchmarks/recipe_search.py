@@ -125,7 +125,7 @@ RECIPES = {
     "tiny, initial weights doubled": tiny(init_scale=2.0),
     "tiny, dendrite phase of 15 epochs": tiny(dendrite_epochs=15, dendrite_patience=15),
 }
-RATES = {"1k": (1e-2, 2e-2, 4e-2), "2k": (1e-2, 2e-2, 4e-2), "8k": (5e-3, 1e-2, 2e-2), "25k": (2e-3, 5e-3, 1e-2)}
+RATES = {"1k": (2e-3, 1e-2, 2e-2, 4e-2), "2k": (1e-2, 2e-2, 4e-2), "8k": (5e-3, 1e-2, 2e-2), "25k": (2e-3, 5e-3, 1e-2)}
 RECIPES |= {f"{size}, rate {rate:g}": plain(size, rate) for size, rates in RATES.items() for rate in rates}
 
 
