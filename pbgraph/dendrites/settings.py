@@ -41,9 +41,9 @@ class GrowthSettings:
                          clipped: one norm over all of them would let sites influence each other
     accumulate           calls of `Growth.step` whose gradients are averaged into one step of the optimiser (D: 1)
 
-    Of the defaults marked (D), activation, init_scale, objective, pool, snapshot, initial_w and dendrites_trainable were
-    tried against their alternatives by validation score, on one small TrimNet and two seeds: none did better beyond the
-    spread of the seeds, some did worse (benchmarks/recipes.md). The others are conventions.
+    Of the defaults marked (D), activation, init_scale, objective, pool, snapshot, initial_w and dendrites_trainable
+    were tried against their alternatives by validation score, on one small TrimNet and two seeds: none did better
+    beyond the spread of the seeds, some did worse (benchmarks/recipes.md). The others are conventions.
     """
 
     max_dendrites: int = 5
