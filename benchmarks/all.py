@@ -25,6 +25,8 @@ SCRIPTS = (
     "preset",
     "featurisation",
     "gin",
+    "architectures",
+    "predicting",
     "startup",
     "memory",
     "gpu",

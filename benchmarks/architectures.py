@@ -1,44 +1,33 @@
-"""Seconds per training epoch of each architecture, against an independent implementation, on Tox21.
+"""An epoch of training of every further architecture against an independent implementation, on Tox21, one thread.
 
-    python benchmarks/architectures.py [--models gcn gat ...] [--repeats 3] [--data FOLDER]
+    python benchmarks/architectures.py [--repeats 7]
 
 Peers: torch_geometric's own models, or its layers composed plainly, fed by its DataLoader; chemprop's D-MPNN, fed by
-its own collation of cached graphs. Both have the same sizes. Training rows of the random split with seed 0, batches of
-128, AdamW, masked cross-entropy, one thread. Ours, an identical copy of ours and the peer take turns in one process;
-medians of CPU seconds, which other processes disturb less than elapsed ones. "control" is the copy's time as a
-share of ours: what differs from 1 there is noise.
+its own collation of cached graphs. Both have the sizes of our defaults and the same features. GIN has a script of its
+own, gin.py; TrimNet's is training_epoch.py.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import statistics
-import sys
-import time
-from collections.abc import Callable, Iterable
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from itertools import count, islice, pairwise
+from typing import Any, NamedTuple
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+from workload import BATCH, EPOCH, PART, Training, stores, timing  # isort: skip (sets the number of threads)
 import numpy as np
 import torch
+from timing import Result, Skipped, in_turn, row_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.datasets.load import load
-from pbgraph.datasets.tox21 import TOX21
-from pbgraph.features.cache import featurised
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import GraphStore
 from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.ops.loss import masked_cross_entropy
-from pbgraph.splits import SPLITS
 
-BATCH = 128
+TARGET = 0.8
 Batches = Callable[[], Iterable[tuple[Any, Tensor]]]  # a fresh, shuffled pass over the training rows: graphs, labels
 
 
@@ -88,32 +77,6 @@ class PyGGINE(nn.Module):
         nodes = [self.embedding(data.x)]
         for conv in self.convs:
             nodes.append(conv(nodes[-1], data.edge_index, data.edge_attr))
-        votes = [
-            F.dropout(linear(global_add_pool(x, data.batch, data.num_graphs)), self.dropout, self.training)
-            for linear, x in zip(self.logits, nodes, strict=True)
-        ]
-        return torch.stack(votes).sum(0)
-
-
-class PyGGIN(nn.Module):
-    def __init__(self, dims: Dims, config: Any) -> None:
-        from torch_geometric.nn import GINConv
-        from torch_geometric.nn.models import MLP
-
-        super().__init__()
-        self.dropout = config.dropout
-        widths = [dims.node] + [config.hidden] * config.layers
-        self.convs = nn.ModuleList(
-            GINConv(MLP([n, config.hidden, config.hidden], norm="batch_norm", plain_last=False)) for n in widths[:-1]
-        )
-        self.logits = nn.ModuleList(nn.Linear(n, dims.tasks) for n in widths)
-
-    def forward(self, data: Any) -> Tensor:
-        from torch_geometric.nn.pool import global_add_pool
-
-        nodes = [data.x]
-        for conv in self.convs:
-            nodes.append(conv(nodes[-1], data.edge_index))
         votes = [
             F.dropout(linear(global_add_pool(x, data.batch, data.num_graphs)), self.dropout, self.training)
             for linear, x in zip(self.logits, nodes, strict=True)
@@ -243,29 +206,23 @@ def pyg_gat(dims: Dims, config: Any) -> nn.Module:
     return PyGModel(GAT(*sizes, out_channels=dims.tasks, dropout=config.dropout, **options), edges=True)
 
 
-PEERS: dict[str, Callable[[Dims, Any], nn.Module]] = {
-    "attentive-fp": PyGAttentiveFP,
-    "d-mpnn": ChempropDMPNN,
-    "gat": pyg_gat,
-    "gcn": pyg_gcn,
-    "gin": PyGGIN,
-    "gine": PyGGINE,
-    "gps": PyGGPS,
-    "mpnn": PyGMPNN,
-    "pna": PyGPNA,
+class Peer(NamedTuple):
+    """An independent implementation: what to call it, and its network for the sizes of our config."""
+
+    what: str
+    build: Callable[[Dims, Any], nn.Module]
+
+
+PEERS = {
+    "gcn": Peer("torch_geometric.nn.GCN", pyg_gcn),
+    "gat": Peer("torch_geometric.nn.GAT, v2 with edges", pyg_gat),
+    "gine": Peer("torch_geometric's GINEConv", PyGGINE),
+    "mpnn": Peer("torch_geometric's NNConv and Set2Set", PyGMPNN),
+    "attentive-fp": Peer("torch_geometric.nn.AttentiveFP", PyGAttentiveFP),
+    "d-mpnn": Peer("chemprop's D-MPNN", ChempropDMPNN),
+    "pna": Peer("torch_geometric's PNAConv", PyGPNA),
+    "gps": Peer("torch_geometric's GPSConv", PyGGPS),
 }
-
-
-def our_batches(store: GraphStore) -> Batches:
-    rng = np.random.default_rng(0)
-
-    def batches() -> Iterable[tuple[Any, Tensor]]:
-        order = rng.permutation(len(store))
-        for i in range(0, len(store), BATCH):
-            batch = store.batch(order[i : i + BATCH])
-            yield batch, batch.y
-
-    return batches
 
 
 def pyg_batches(store: GraphStore, walk_steps: int) -> Batches:
@@ -296,73 +253,48 @@ def chemprop_batches(store: GraphStore) -> Batches:
     def collate(part: list[tuple[MolGraph, Tensor]]) -> tuple[BatchMolGraph, Tensor]:
         return BatchMolGraph([graph for graph, _ in part]), torch.cat([y for _, y in part])
 
-    loader = torch.utils.data.DataLoader(graphs, batch_size=BATCH, shuffle=True, collate_fn=collate)
+    loader: Any = torch.utils.data.DataLoader(graphs, batch_size=BATCH, shuffle=True, collate_fn=collate)  # type: ignore[arg-type]
     return lambda: loader
 
 
-def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, limit: int) -> float:
-    """CPU seconds for one pass, or its first `limit` batches."""
-    model.train()
-    start = time.process_time()
-    for i, (batch, y) in enumerate(batches()):
-        if i == limit:
-            break
-        optimizer.zero_grad()
-        masked_cross_entropy(model(batch), y).backward()
-        optimizer.step()
-    return time.process_time() - start
+class PeerTraining:
+    """Steps of an independent implementation, as its users train it."""
+
+    def __init__(self, model: nn.Module, batches: Batches) -> None:
+        self.model = model.train()
+        self.optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        self.batches = (batch for _ in count() for batch in batches())
+
+    def steps(self, number: int) -> None:
+        for batch, y in islice(self.batches, number):
+            self.optimizer.zero_grad()
+            masked_cross_entropy(self.model(batch), y).backward()
+            self.optimizer.step()
 
 
-def measure(name: str, store: GraphStore, repeats: int, limit: int) -> dict[str, Any]:
-    """Median seconds of ours, its copy and the peer."""
+def row(name: str, repeats: int) -> Result:
+    """Ours, its copy and the peer in turn."""
+    what = f"{name} training epoch / {PEERS[name].what}"
+    if name == "d-mpnn" and find_spec("chemprop") is None:
+        return Skipped(what, "chemprop is not installed")
+    store = stores(GRAPH)[0]
     architecture = MODELS.get(name)
     assert isinstance(architecture, Architecture)
-    dims, config = Dims(store.node_dim, store.edge_dim, store.y.shape[1]), architecture.config()
-    peer = chemprop_batches(store) if name == "d-mpnn" else pyg_batches(store, getattr(config, "walk_steps", 0))
-    models = {"ours": architecture.build(dims, config), "copy": architecture.build(dims, config)}
-    models["peer"] = PEERS[name](dims, config)
-    batches = {"ours": our_batches(store), "copy": our_batches(store), "peer": peer}
-    optimizers = {who: torch.optim.AdamW(model.parameters(), fused=True) for who, model in models.items()}
-    times: dict[str, list[float]] = {who: [] for who in models}
-    for repeat in range(-1, repeats):
-        for who, model in models.items():
-            seconds = epoch(model, optimizers[who], batches[who], limit if repeat >= 0 else 3)
-            if repeat >= 0:
-                times[who].append(seconds)
-    sizes = {who: sum(p.numel() for p in models[who].parameters()) for who in ("ours", "peer")}
-    return {"model": name, "parameters": sizes, "seconds": {who: statistics.median(t) for who, t in times.items()}}
+    config = architecture.config()
+    torch.manual_seed(0)
+    model = PEERS[name].build(Dims(store.node_dim, store.edge_dim, store.y.shape[1]), config)
+    batches = chemprop_batches(store) if name == "d-mpnn" else pyg_batches(store, getattr(config, "walk_steps", 0))
+    ours, copy = (Training.of(architecture, config, GRAPH) for _ in range(2))
+    sides: dict[str, Training | PeerTraining] = {"ours": ours, "peer": PeerTraining(model, batches), "copy": copy}
+    times = in_turn({side: partial(training.steps, PART) for side, training in sides.items()}, repeats)
+    sizes = [f"{sum(p.numel() for p in sides[side].model.parameters()):,}" for side in ("ours", "peer")]
+    note = f"{' and '.join(sizes)} parameters"
+    return row_of(what, times, "ours", "peer", target=TARGET, scale=EPOCH / PART, note=note)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=sorted(PEERS), default=sorted(PEERS))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batches", type=int, default=10**9, help="use only so many batches of each epoch")
-    parser.add_argument("--data", type=Path, default=None, help="folder of data sets, as for the command line")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    molecules = load(TOX21, folder=arguments.data, offline=True)
-    store = featurised(GRAPH, molecules).select(SPLITS.get("random").split(molecules, 0).train)
-    print("| model | ours / peer | control | ours, s | peer, s | parameters, ours / peer |")
-    print("|---|---:|---:|---:|---:|---:|")
-    results = []
-    for name in arguments.models:
-        if name == "d-mpnn" and not _installed("chemprop"):
-            print("d-mpnn was not measured: its peer, chemprop, is not installed", file=sys.stderr)
-            continue
-        torch.manual_seed(0)
-        results.append(result := measure(name, store, arguments.repeats, arguments.batches))
-        s, sizes = result["seconds"], result["parameters"]
-        row = f"{s['ours'] / s['peer']:.2f} | {s['copy'] / s['ours']:.2f} | {s['ours']:.2f} | {s['peer']:.2f}"
-        print(f"| {name} | {row} | {sizes['ours']:,} / {sizes['peer']:,} |", flush=True)
-    print(json.dumps({"repeats": arguments.repeats, "batches": arguments.batches, "results": results}))
-
-
-def _installed(package: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(package) is not None
+def measure(repeats: int) -> Sequence[Result]:
+    return [row(name, repeats) for name in PEERS]
 
 
 if __name__ == "__main__":
-    main()
+    timing.main(measure, __doc__)

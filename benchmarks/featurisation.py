@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
@@ -49,7 +49,7 @@ def _against_chemprop(repeats: int) -> Result:
 
     smiles, y = molecules().smiles, molecules().y
     theirs = SimpleMoleculeMolGraphFeaturizer()
-    variants = {
+    variants: dict[str, Callable[[], object]] = {
         "ours": partial(GRAPH.featurise, smiles, y),
         "peer": lambda: [theirs(make_mol(text, keep_h=False, add_h=False)) for text in smiles],
         "copy": partial(GRAPH.featurise, smiles, y),

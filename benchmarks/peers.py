@@ -205,7 +205,7 @@ class PeerTraining:
         for batch in islice(self._batches, count):
             self.optimizer.zero_grad()
             loss, _ = self.loss(self.model(batch), batch.y)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
 
     @torch.no_grad()
@@ -229,6 +229,5 @@ def check_same_function(ours: nn.Module, peer: nn.Module, store: GraphStore) -> 
     peer.eval()
     numbers = np.arange(64)
     expected = ours(store.batch(numbers))
-    torch.testing.assert_close(
-        peer.scores(Batch.from_data_list(pyg_data(store.select(numbers)))), expected, rtol=1e-4, atol=1e-4
-    )
+    scores = peer.scores(Batch.from_data_list(pyg_data(store.select(numbers))))  # type: ignore[operator]
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)

@@ -1,26 +1,29 @@
-"""Molecules per second from SMILES to predictions, of saved models, and of reading a user's table.
+"""From SMILES to predictions by saved models: molecules per second, and memory as the table grows; one thread.
 
-    python benchmarks/predicting.py [--molecules N] [--data DIR]
+    python benchmarks/predicting.py [--repeats 7]
 
-Smoke runs on a cut of Tox21 give models of the usual size. Each is then applied to N molecules (Tox21's, repeated), in
-one process, twice: the first pass compiles kernels, and the two together show the noise. Of reading a table as training
-data, the second pass finds what the first one kept of its structures. Peak memory is that of the process so far.
+Smoke runs on a cut of Tox21 give models of the usual size. Each is then applied to a table of Tox21's molecules,
+repeated to 20,000 rows, in one process. Memory is that of a process which predicts 10⁴ rows and of one with 10⁶.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
+
+from workload import molecules, timing  # isort: skip (sets the number of threads)
+from timing import Result, Row
 
 from pbgraph import runner
-from pbgraph.datasets.load import load
 from pbgraph.datasets.lookup import keep
 from pbgraph.datasets.own import describe, to_dataset
-from pbgraph.datasets.tox21 import TOX21
 from pbgraph.memory import peak_bytes
 from pbgraph.molecule_files import read_chunks
 from pbgraph.plan import plan
@@ -28,72 +31,82 @@ from pbgraph.predict import load_predictor
 from pbgraph.records import ResultsFolder
 
 ARMS = {
-    "gin": ("backprop", "perforated"),
-    "trimnet": ("backprop",),
+    "trimnet": ("backprop", "perforated"),
+    "gin": ("backprop",),
     "d-mpnn": ("backprop",),
     "random-forest": ("fit",),
     "lightgbm": ("fit",),
 }
-TRAINED_ON = 1000  # molecules
+TRAINED_ON, PREDICTED, FEW, MANY = 1000, 20_000, 10_000, 1_000_000  # molecules
 TARGETS = ("AhR", "MMP")
+RATE, GROWTH = 2000, 1.05  # molecules per second; more than that share is no constant memory
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--molecules", type=int, default=20_000, metavar="N")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of tox21.csv")
-    arguments = parser.parse_args()
-    tox21 = load(TOX21, folder=arguments.data)
-    columns = [TOX21.tasks.index(name) for name in ("NR-AhR", "SR-MMP")]
-    labels = [["" if value != value else str(int(value)) for value in row] for row in tox21.y[:, columns].tolist()]
+def measure(repeats: int) -> Sequence[Result]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder / "train.csv", list(zip(tox21.smiles, labels, strict=True))[:TRAINED_ON])
-        rows = list(islice(cycle(zip(tox21.smiles, labels, strict=True)), arguments.molecules))
-        _write(folder / "many.csv", rows)
-        print(f"{'':24} {'first pass':>12} {'second pass':>12}  molecules per second; peak memory so far")
-        _report("read as training data", len(rows), lambda: load(_dataset(folder / "many.csv")))
-        for arm, model in _trained(folder):
-            _report(arm, len(rows), lambda model=model: _predict(model, folder / "many.csv"))
+        models = trained(folder)
+        for count in (PREDICTED, FEW, MANY):
+            write(folder / f"{count}.csv", islice(cycle(labelled()), count))
+        rates = [rate(arm, model, folder / f"{PREDICTED}.csv", repeats) for arm, model in models.items()]
+        few, many = (peak(models["trimnet/backprop"], folder / f"{count}.csv") for count in (FEW, MANY))
+    what = f"peak memory of predicting {MANY:,} rows / {FEW:,} rows, trimnet/backprop"
+    return [*rates, Row(what, many / few, "×", GROWTH, ours=many / 1e9, peer=few / 1e9, figures="GB")]
 
 
-def _write(path: Path, rows: list[tuple[str, list[str]]]) -> None:
+def labelled() -> Iterator[tuple[str, list[str]]]:
+    """SMILES and two labels of Tox21's molecules."""
+    columns = [molecules().tasks.index(name) for name in ("NR-AhR", "SR-MMP")]
+    for smiles, row in zip(molecules().smiles, molecules().y[:, columns].tolist(), strict=True):
+        yield smiles, ["" if value != value else str(int(value)) for value in row]
+
+
+def write(path: Path, rows: Iterator[tuple[str, list[str]]]) -> None:
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["smiles", *TARGETS], *([smiles, *cells] for smiles, cells in rows)])
+        csv.writer(file).writerow(["smiles", *TARGETS])
+        csv.writer(file).writerows([smiles, *cells] for smiles, cells in rows)
 
 
-def _dataset(path: Path):
-    return to_dataset(describe(path, smiles="smiles", targets=TARGETS))
-
-
-def _trained(folder: Path) -> list[tuple[str, Path]]:
+def trained(folder: Path) -> dict[str, Path]:
+    """Arm -> folder of its saved model."""
+    write(folder / "train.csv", islice(labelled(), TRAINED_ON))
     results = ResultsFolder(folder / "results")
     task = describe(folder / "train.csv", smiles="smiles", targets=TARGETS)
     keep(task, results)
-    folders = runner.Folders(results.root, save_models=True)
     specs = [
         spec
         for model, methods in ARMS.items()
         for spec in plan(to_dataset(task), "smoke", models=[model], methods=methods).specs
     ]
     for spec in specs:
-        runner.run(spec, folders)
-    return [(spec.arm, results.model_path(spec)) for spec in specs]
+        runner.run(spec, runner.Folders(results.root, save_models=True))
+    return {spec.arm: results.model_path(spec) for spec in specs}
 
 
-def _predict(model: Path, path: Path) -> None:
-    for _ in load_predictor(model).stream(read_chunks(path, form="csv", smiles="smiles")):
+def predict(model: Path, table: Path) -> None:
+    for _ in load_predictor(model).stream(read_chunks(table, form="csv", smiles="smiles")):
         pass
 
 
-def _report(what: str, molecules: int, once) -> None:
+def rate(arm: str, model: Path, table: Path, repeats: int) -> Row:
+    """Molecules per CPU second; the first pass, which may compile kernels, does not count."""
     rates = []
-    for _ in range(2):
-        started = time.perf_counter()
-        once()
-        rates.append(molecules / (time.perf_counter() - started))
-    print(f"{what:24} {rates[0]:12,.0f} {rates[1]:12,.0f}  {peak_bytes() / 2**20:,.0f} MiB", flush=True)
+    for _ in range(repeats + 1):
+        start = time.process_time()
+        predict(model, table)
+        rates.append(PREDICTED / (time.process_time() - start))
+    return Row(f"predicting from SMILES, {arm}", median(rates[1:]), "molecules/s", RATE, at_least=True)
+
+
+def peak(model: Path, table: Path) -> int:
+    """Peak bytes of a process that predicts the table and does nothing else."""
+    command = [sys.executable, __file__, "--predict", str(model), str(table)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--predict"]:
+        predict(Path(sys.argv[2]), Path(sys.argv[3]))
+        print(peak_bytes())
+    else:
+        timing.main(measure, __doc__)

@@ -22,19 +22,27 @@ from pbgraph.models.gin import GIN, GINConfig
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.presets import preset
+from pbgraph.records import Scalar
 
 STEPS = 4
 WHAT = "default preset: training steps of its networks / the same by definitions in plain PyTorch"
+
+
+def _number(value: Scalar) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 def epochs() -> Mapping[str, int]:
     """Kind of epoch -> how many a seed of the preset has."""
     chosen = preset("default")
     growth = chosen.methods["perforated"]
-    dendrites, neurons = int(growth["dendrite_epochs"]), int(growth["cycle_epochs"])
+    dendrites, neurons = _number(growth["dendrite_epochs"]), _number(growth["cycle_epochs"])
+    gin, trimnet = (_number(chosen.training[model]["epochs"]) for model in ("gin", "trimnet"))
+    continued = trimnet + 2 * (dendrites + neurons)  # as long as the run with dendrites
     return {
-        "gin": chosen.epochs["gin/backprop"],
-        "trimnet": 2 * chosen.epochs["trimnet/backprop"] + chosen.epochs["trimnet/continued"],
+        "gin": gin,
+        "trimnet": 2 * trimnet + continued,  # backprop, the first neuron phase of perforated, continued
         "dendrite phase, first": dendrites,
         "neuron phase, one dendrite": neurons,
         "dendrite phase, second": dendrites,

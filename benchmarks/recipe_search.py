@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -29,9 +30,9 @@ OUT = Path(__file__).with_suffix(".jsonl")
 class Recipe:
     """Overrides of the base: of the model's config, of training, and of growth (None: method `backprop`)."""
 
-    model: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    growth: dict[str, Any] | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    growth: Mapping[str, Any] | None = None
     architecture: str = "trimnet"
 
 
@@ -129,7 +130,7 @@ RATES = {"1k": (2e-3, 1e-2, 2e-2, 4e-2), "2k": (1e-2, 2e-2, 4e-2), "8k": (5e-3, 
 RECIPES |= {f"{size}, rate {rate:g}": plain(size, rate) for size, rates in RATES.items() for rate in rates}
 
 
-def one_run(name: str, seed: int) -> dict[str, object]:
+def one_run(name: str, seed: int) -> dict[str, Any]:
     """Train recipe `name` on the random split of `seed`; returns its best validation score."""
     import torch
 
@@ -150,9 +151,9 @@ def one_run(name: str, seed: int) -> dict[str, object]:
     recipe = RECIPES[name]
     method = BACKPROP if recipe.growth is None else PERFORATED
     model = MODELS.get(recipe.architecture)
-    config, settings = MODEL[recipe.architecture] | recipe.model, TRAINING | recipe.training
+    config, settings = {**MODEL[recipe.architecture], **recipe.model}, {**TRAINING, **recipe.training}
     if recipe.growth is not None:
-        settings |= GROWTH | recipe.growth
+        settings |= {**GROWTH, **recipe.growth}
     started = time.monotonic()
     fitted = method.fit(
         FitTask(
@@ -172,13 +173,13 @@ def one_run(name: str, seed: int) -> dict[str, object]:
         "best_epoch": fitted.selection.epoch,
         "epochs": fitted.epochs,
         "seconds": round(time.monotonic() - started, 1),
-        "curve": [round(line.valid, 4) for line in fitted.history],
+        "curve": [None if line.valid is None else round(line.valid, 4) for line in fitted.history],
         "config": config,
         "settings": settings,
     }
 
 
-def search(names: list[str], seeds: list[int], jobs: int) -> list[dict[str, object]]:
+def search(names: list[str], seeds: list[int], jobs: int) -> list[dict[str, Any]]:
     """All runs of the grid, those on file included."""
     lines = [json.loads(line) for line in OUT.read_text().splitlines()] if OUT.exists() else []
     done = {(line["recipe"], line["seed"]) for line in lines}
@@ -192,7 +193,7 @@ def search(names: list[str], seeds: list[int], jobs: int) -> list[dict[str, obje
     return lines
 
 
-def table(lines: list[dict[str, object]], base: str) -> str:
+def table(lines: list[dict[str, Any]], base: str) -> str:
     """Markdown rows: recipe, seeds, mean validation ROC-AUC, its SD, difference to the base on shared seeds."""
     scores: dict[str, dict[int, float]] = {}
     for line in lines:

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from pbgraph.features.graphs import codes
+from pbgraph.graph import GraphStore
 from pbgraph.memory import peak_bytes
 from pbgraph.methods.training import TrainSettings, make_loss, make_optimizer, predict
 from pbgraph.models.base import Dims
@@ -51,7 +52,7 @@ class Point:
     memory: int
 
 
-def repeated_store(n: int) -> object:
+def repeated_store(n: int) -> GraphStore:
     """A store of n molecules: the training molecules over and over."""
     train = stores()[0]
     return train.select(np.arange(n) % len(train))
@@ -94,7 +95,7 @@ def step_of(tasks: int, channels: int) -> Callable[[], object]:
 def with_dendrites(n: int) -> Callable[[], object]:
     from dendrites import Perforated
 
-    perforated = Perforated(1).grown("neuron", n - 1)
+    perforated = Perforated(TRIMNET, 1).grown("neuron", n - 1)
     return perforated.steps
 
 

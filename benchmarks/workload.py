@@ -15,6 +15,7 @@ from torch import nn
 
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.features.base import Featuriser
 from pbgraph.features.cache import featurised
 from pbgraph.features.graphs import TRIMNET_PAPER
 from pbgraph.graph import GraphBatch, GraphStore
@@ -49,17 +50,19 @@ def molecules() -> Any:
 
 
 @cache
-def stores() -> tuple[GraphStore, GraphStore, GraphStore]:
-    """Training, validation and test molecules with the paper's features."""
-    store = featurised(TRIMNET_PAPER, molecules())
+def stores(featuriser: Featuriser = TRIMNET_PAPER) -> tuple[GraphStore, GraphStore, GraphStore]:
+    """Training, validation and test molecules; with the TrimNet paper's features unless others are asked for."""
+    store = featurised(featuriser, molecules())
     split = RANDOM.split(molecules(), SEED)
     train, valid, test = (store.select(index) for index in (split.train, split.valid, split.test))
     return train, valid, test
 
 
-def fit_task(architecture: Architecture, settings: Any, config: Any = None) -> FitTask:
+def fit_task(
+    architecture: Architecture, settings: Any, config: Any = None, featuriser: Featuriser = TRIMNET_PAPER
+) -> FitTask:
     """What a training method is handed; without a config, the paper's."""
-    train, valid, _ = stores()
+    train, valid, _ = stores(featuriser)
     return FitTask(
         model=architecture,
         config=architecture.config() if config is None else config,
@@ -82,9 +85,9 @@ class Training:
     batches: Iterator[GraphBatch]
 
     @classmethod
-    def of(cls, architecture: Architecture, config: Any = None) -> Training:
+    def of(cls, architecture: Architecture, config: Any = None, featuriser: Featuriser = TRIMNET_PAPER) -> Training:
         """At the initial weights."""
-        task = fit_task(architecture, TrainSettings(), config)
+        task = fit_task(architecture, TrainSettings(), config, featuriser)
         model = build_model(task)
         optimizer = make_optimizer(task.settings)(model.parameters())
         return cls(task, model, optimizer, make_loss(task), endless_batches(task.train))
