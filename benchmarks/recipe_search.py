@@ -1,6 +1,8 @@
-"""Which training recipe for TrimNet on Tox21? Judged by validation ROC-AUC alone; test rows are never read.
+"""Which training recipe for TrimNet on Tox21, which settings of a baseline? Judged by validation ROC-AUC alone; test
+rows are never read.
 
     python benchmarks/recipe_search.py --seeds 0-2 --jobs 2
+    python benchmarks/recipe_search.py --recipes xgboost lightgbm ... --base xgboost
 
 Development seeds (0, 1, ...) are not among the seeds that the project reports (68, 69, ...). Every finished
 run adds a line to recipe_search.jsonl, so an interrupted search goes on where it was; the table at the end
@@ -28,15 +30,19 @@ OUT = Path(__file__).with_suffix(".jsonl")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Overrides of the base: of the model's config, of training, and of growth (None: method `backprop`)."""
+    """Overrides of the base: of the model's config, of training, and of growth (None: method `backprop`).
+
+    featuriser  "graph", or the one of an estimator, which fits itself
+    """
 
     model: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     growth: Mapping[str, Any] | None = None
     architecture: str = "trimnet"
+    featuriser: str = "graph"
 
 
-MODEL = {"trimnet": {"logits_per_task": 1}, "gin": {}}  # elsewhere the architecture's defaults
+MODEL = {"trimnet": {"logits_per_task": 1}}  # elsewhere the model's defaults
 TRAINING = {
     "epochs": 30,
     "patience": 30,
@@ -80,6 +86,31 @@ def plain(size: str, rate: float) -> Recipe:
     """A TrimNet of the compression study, without dendrites."""
     return Recipe(SIZES[size], LONG | {"learning_rate": rate})
 
+
+def estimator(model: str, config: Mapping[str, Any], featuriser: str = "ecfp4-descriptors") -> Recipe:
+    """A baseline on fingerprints."""
+    return Recipe(config, architecture=model, featuriser=featuriser)
+
+
+FEW_COLUMNS = {"column_fraction": 0.1, "l2": 10.0}
+BOOSTED = {  # settings that both libraries of boosted trees have
+    "100 trees, rate 0.05": {"trees": 100, "learning_rate": 0.05, "column_fraction": 0.5, "l2": 1.0},
+    "200 trees, rate 0.05": {"trees": 200, "learning_rate": 0.05, "column_fraction": 0.5, "l2": 1.0},
+    "400 trees, rate 0.025": {"trees": 400, "learning_rate": 0.025, "column_fraction": 0.5, "l2": 1.0},
+    "200 trees, fifth of columns": {"trees": 200, "learning_rate": 0.05, "column_fraction": 0.2, "l2": 1.0},
+    "200 trees, fifth of columns, l2 10": {"trees": 200, "learning_rate": 0.05, "column_fraction": 0.2, "l2": 10.0},
+    "400 trees, rate 0.025, tenth of columns, l2 10": {"trees": 400, "learning_rate": 0.025, **FEW_COLUMNS},
+}
+SMALLER = {"lightgbm": {"leaves": 15}, "xgboost": {"depth": 4}}
+FOREST: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # features, settings
+    "forest, bits": ("ecfp4", {}),
+    "forest, bits, leaves of 1": ("ecfp4", {"min_samples_leaf": 1}),
+    "forest, bits, leaves of 3": ("ecfp4", {"min_samples_leaf": 3}),
+    "forest, bits, balanced": ("ecfp4", {"class_weight": "balanced"}),
+    "forest": ("ecfp4-descriptors", {}),
+    "forest, leaves of 1": ("ecfp4-descriptors", {"min_samples_leaf": 1}),
+    "forest, leaves of 3": ("ecfp4-descriptors", {"min_samples_leaf": 3}),
+}
 
 RECIPES = {
     "base": Recipe(),
@@ -128,6 +159,13 @@ RECIPES = {
 }
 RATES = {"1k": (2e-3, 1e-2, 2e-2, 4e-2), "2k": (1e-2, 2e-2, 4e-2), "8k": (5e-3, 1e-2, 2e-2), "25k": (2e-3, 5e-3, 1e-2)}
 RECIPES |= {f"{size}, rate {rate:g}": plain(size, rate) for size, rates in RATES.items() for rate in rates}
+for model, smaller in SMALLER.items():
+    RECIPES |= {f"{model}, {name}": estimator(model, config) for name, config in BOOSTED.items()}
+    RECIPES[f"{model}, 400 smaller trees"] = estimator(
+        model, {"trees": 400, "learning_rate": 0.025, **smaller, **FEW_COLUMNS}
+    )
+RECIPES |= {name: estimator("random-forest", config, features) for name, (features, config) in FOREST.items()}
+RECIPES |= {f"logistic, c {c:g}": estimator("logistic-regression", {"c": c}) for c in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
 
 
 def one_run(name: str, seed: int) -> dict[str, Any]:
@@ -139,21 +177,21 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
     from pbgraph.datasets.load import load
     from pbgraph.features.base import FEATURISERS
     from pbgraph.features.cache import featurised
-    from pbgraph.methods.backprop import BACKPROP
-    from pbgraph.methods.base import FitTask
-    from pbgraph.methods.perforated import PERFORATED
+    from pbgraph.methods.base import METHODS, FitTask
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
-    from pbgraph.models.base import MODELS
+    from pbgraph.models.base import MODELS, Estimator
     from pbgraph.splits import RANDOM
 
     molecules = load(DATASETS.get("tox21"))
-    store, split = featurised(FEATURISERS.get("graph"), molecules), RANDOM.split(molecules, seed)
     recipe = RECIPES[name]
-    method = BACKPROP if recipe.growth is None else PERFORATED
+    store, split = featurised(FEATURISERS.get(recipe.featuriser), molecules), RANDOM.split(molecules, seed)
     model = MODELS.get(recipe.architecture)
-    config, settings = {**MODEL[recipe.architecture], **recipe.model}, {**TRAINING, **recipe.training}
-    if recipe.growth is not None:
-        settings |= {**GROWTH, **recipe.growth}
+    config, settings = {**MODEL.get(recipe.architecture, {}), **recipe.model}, {**TRAINING, **recipe.training}
+    method = METHODS.get("backprop")
+    if isinstance(model, Estimator):
+        method, settings = METHODS.get("fit"), {}
+    elif recipe.growth is not None:
+        method, settings = METHODS.get("perforated"), {**settings, **GROWTH, **recipe.growth}
     started = time.monotonic()
     fitted = method.fit(
         FitTask(

@@ -1,12 +1,20 @@
-"""Files that are there whole or not at all: written under another name beside their own, then given it in one step."""
+"""Files that are there whole or not at all: written under another name beside their own, then given it in one step.
+
+Also locks, for work that several processes would otherwise do at the same time.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,6 +38,32 @@ def replaced_file(path: Path) -> Iterator[Path]:
         yield part
         os.chmod(part, 0o644)
         os.replace(part, path)
+
+
+@contextmanager
+def locked(name: str) -> Iterator[bool]:
+    """Only one process of this user is inside a block of this name at a time; the others wait until it leaves or dies.
+
+    name  part of a file name in the system's folder of temporary files; where none can be made there, nobody waits
+    Gives whether another one was inside when this one came.
+    """
+    path = Path(tempfile.gettempdir()) / f"pbgraph-{os.getuid()}-{name}.lock"
+    with ExitStack() as stack:
+        try:
+            waited = _lock(stack.enter_context(open(path, "w")))
+        except OSError as error:
+            log.info("going on without a lock: %s", error)
+            waited = False
+        yield waited
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    return False
 
 
 @contextmanager

@@ -3,7 +3,8 @@
     <cache>/<name>-<key>.cache      SHA-256 of the rest, a newline, the content
 
 The key covers everything the content depends on; the checksum also covers the key. A file that is truncated, edited
-or of another key is made again. A file takes its name whole, so processes that make the same one at once do no harm.
+or of another key is made again. Processes that want the same file at once wait for the first one to make it; a file
+takes its name whole, so where they cannot wait they do no harm.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from pbgraph.features.base import Featuriser
 from pbgraph.features.smiles import rdkit_version
-from pbgraph.files import replaced_file
+from pbgraph.files import locked, replaced_file
 from pbgraph.records import Scalar, canonical_json, sha256
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,11 @@ def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> b
     path = cache_folder() / f"{name}-{sha256(identity)[:16]}.cache"
     content = _read(path, identity)
     if content is None:
-        content = make()
-        _write(path, identity, content)
+        with locked(path.stem) as waited:
+            content = _read(path, identity) if waited else None  # for the one that has made it now
+            if content is None:
+                content = make()
+                _write(path, identity, content)
     return content
 
 

@@ -41,13 +41,13 @@ def _moved(children: np.ndarray, root: int) -> np.ndarray:
 
 
 def forest_predictor(state: Any) -> Predict:
-    """x (m, D) of 0 and 1 -> mean over trees, added up in their order as scikit-learn does."""
+    """x (m, D) uint8 or float32 -> mean over trees, added up in their order as scikit-learn does."""
     names = ("left", "right", "feature", "threshold", "value", "roots")
     arrays = [state[name].numpy() for name in names]
 
     def predict(x: np.ndarray) -> np.ndarray:
         out = np.zeros(len(x))
-        _descend(np.ascontiguousarray(x, dtype=np.uint8), *arrays, out)
+        _descend(np.ascontiguousarray(x, dtype=np.uint8 if x.dtype == np.uint8 else np.float32), *arrays, out)
         return out / len(arrays[-1])
 
     return predict

@@ -41,8 +41,8 @@ class RandomForestConfig:
 def fit(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
     """One forest per task, each on the rows where the task was measured.
 
-    x (n, D) of 0 and 1, y (n, T) with NaN = not measured. A task whose rows hold one class alone gets a
-    constant score. The size of the fitted model is the number of its tree nodes.
+    x (n, D), where undefined descriptors (NaN) count as 0; y (n, T) with NaN = not measured. A task whose rows hold one
+    class alone gets a constant score. The size of the fitted model is the number of its tree nodes.
     Fingerprints go to scikit-learn as sparse matrices: the same trees, five times faster.
     """
 
@@ -71,7 +71,7 @@ def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
     """The prediction function of a forest of either kind, from its arrays."""
     from pbgraph.models.forest import forest_predictor  # imports Numba
 
-    return restore_tasks(state, forest_predictor, lambda x: x)
+    return restore_tasks(state, forest_predictor, _defined)
 
 
 def _fitted(forest: Any, predict: Callable[[Any], np.ndarray], *, classes: bool) -> FittedTask:
@@ -83,10 +83,14 @@ def _fitted(forest: Any, predict: Callable[[Any], np.ndarray], *, classes: bool)
     return FittedTask(predict, sum(tree.tree_.node_count for tree in forest.estimators_), state)
 
 
+def _defined(x: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(x, nan=0.0) if x.dtype.kind == "f" else x
+
+
 def _sparse(x: np.ndarray) -> Any:
     from scipy.sparse import csr_array  # takes a seventh of a second to import
 
-    return csr_array(x, dtype=np.float32)
+    return csr_array(_defined(x), dtype=np.float32)
 
 
 def _forest(config: RandomForestConfig, seed: int) -> Any:

@@ -7,19 +7,18 @@ cannot compile, or with ``PBGRAPH_FUSED=0`` in the environment, the definitions 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from pbgraph.files import locked
 
 log = logging.getLogger(__name__)
 _enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
@@ -75,7 +74,7 @@ class Kernel:
     def _machine_code(self, dtype: str) -> Callable[..., None]:
         function = getattr(import_module(f"pbgraph.ops.{self.module}"), self.name)
         types = tuple(_argument_type(kind, dtype) for kind in self.signature.split())
-        with _one_process():
+        with locked("kernels"):
             try:
                 return _compile(function, types, cache=True)
             except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
@@ -122,15 +121,3 @@ def _compile(function: Callable[..., None], types: tuple[Any, ...], *, cache: bo
     dispatcher = numba.njit(nogil=True, fastmath=FASTMATH, error_model="numpy", cache=cache)(function)
     dispatcher.compile(types)
     return dispatcher
-
-
-@contextmanager
-def _one_process() -> Iterator[None]:
-    """Only one process of this user is inside at a time."""
-    path = Path(tempfile.gettempdir()) / f"pbgraph-{os.getuid()}.lock"
-    with ExitStack() as stack:
-        try:
-            fcntl.flock(stack.enter_context(open(path, "w")), fcntl.LOCK_EX)
-        except OSError as error:
-            log.info("kernels are compiled without a lock: %s", error)
-        yield

@@ -6,6 +6,8 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -80,7 +82,23 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(
     assert "PBGRAPH_CACHE" in caplog.text
 
 
-def test_two_that_make_the_same_at_once_both_have_it(folder: Path) -> None:
+def test_of_two_that_want_the_same_at_once_the_second_waits_for_the_first(folder: Path) -> None:
+    makers = []
+
+    def make() -> bytes:
+        makers.append(time.monotonic())
+        time.sleep(0.5)  # the other one comes meanwhile
+        return b"content" * 1000
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: cache.cached("thing", KEY, make), range(2)))
+    assert made == [b"content" * 1000] * 2
+    assert len(makers) == 1
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_without_a_place_for_locks_both_make_it_and_both_have_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/nowhere")
     together = Barrier(2)
 
     def make() -> bytes:

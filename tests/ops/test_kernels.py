@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,5 +117,5 @@ def test_a_cache_that_cannot_be_used_is_done_without(monkeypatch: pytest.MonkeyP
 
 
 def test_a_lock_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
     assert Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
