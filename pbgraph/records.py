@@ -268,8 +268,13 @@ class ResultsFolder:
         return self.root / "dendrites" / spec.task / f"{spec.key}.json"
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
-        """Where a run in progress saves its state."""
+        """Where a run in progress saves its state; a method may use files beside it, named KEY.WORD.safetensors."""
         return self.root / ".work" / f"{spec.key}.safetensors"
+
+    def drop_checkpoints(self, spec: RunSpec) -> None:
+        """Delete what a run that is over has saved of its state."""
+        for path in (self.root / ".work").glob(f"{spec.key}.*safetensors"):
+            path.unlink(missing_ok=True)
 
     def lock_path(self, spec: RunSpec) -> Path:
         """The file that is locked while the run is being done."""
@@ -306,7 +311,8 @@ class ResultsFolder:
         """Write a record once; a failure gets the next free number beside it."""
         path = self.record_path(record.spec)
         if record.status == "failed":
-            path = path.with_name(f"{path.stem}.failed-{len(self._failures(record.spec)) + 1}.json")
+            numbers = [0, *map(_failure_number, self._failures(record.spec))]
+            path = path.with_name(f"{path.stem}.failed-{numbers[-1] + 1}.json")
         content = canonical_json(replace(record, written_digest=record.digest()))
         with new_file(path) as part:
             part.write_bytes(msgspec.json.format(content, indent=1) + b"\n")

@@ -71,7 +71,7 @@ def run(
     with _exclusive(results.lock_path(spec), report):
         found = results.finished(spec.task, spec.key)
         if found is not None:
-            results.checkpoint_path(spec).unlink(missing_ok=True)  # of a run that was killed right after its record
+            results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
         try:
             record = _train_and_score(spec, folders, device, report)
@@ -81,17 +81,20 @@ def run(
             log.exception("%s, seed %s, failed", spec.arm, spec.seed)
             record = _failure(spec, folders, f"{type(error).__name__}: {error}")
         results.write(record)
-        results.checkpoint_path(spec).unlink(missing_ok=True)
+        results.drop_checkpoints(spec)
     return record
 
 
 def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
-    """Write and return the record of a run that could not report its own failure; another process may have done it."""
+    """Write and return the record of a run that could not report its own failure; another process may have done it.
+
+    The record says nothing of the data, which are not loaded: what killed a worker would then kill its parent.
+    """
     results = ResultsFolder(folders.results)
     with _exclusive(results.lock_path(spec), lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            record = _failure(spec, folders, error)
+            record = RunRecord(spec, "failed", _provenance(spec, None, "cpu"), error=error)
             results.write(record)
     return record
 
@@ -129,7 +132,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     data, metric = prepare(spec, folders), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
-        fitted = METHODS.get(spec.method).fit(_fit_task(spec, data, folders, device, report))
+        fitted = _fitted(spec.method, _fit_task(spec, data, folders, device, report))
         predictions = {
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
@@ -157,6 +160,15 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
         details=details,
     )
+
+
+def _fitted(method: str, task: FitTask) -> Fitted:
+    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's."""
+    fit = METHODS.get(method).fit
+    try:
+        return fit(task)
+    except UsageError as error:
+        raise PbgraphError(str(error)) from error
 
 
 def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from made_records import make_failure
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.files import new_file
 from pbgraph.records import (
@@ -178,6 +179,24 @@ def test_a_name_that_no_run_gives_is_refused(tmp_path):
     path.with_name("abc.failed-old.json").write_text("{}")
     with pytest.raises(DataError, match="not named as a record"):
         folder.records(RECORD.spec.task)
+
+
+def test_a_failure_is_never_given_the_number_of_another_one(tmp_path):
+    folder = ResultsFolder(tmp_path)
+    first, second = (folder.write(make_failure("trimnet/backprop", 1, words)) for words in ("once", "twice"))
+    first.unlink()
+    third = folder.write(make_failure("trimnet/backprop", 1, "thrice"))
+    assert [path.name.split(".")[1] for path in (first, second, third)] == ["failed-1", "failed-2", "failed-3"]
+
+
+def test_all_that_a_run_saved_of_its_state_is_dropped_and_nothing_of_others(tmp_path):
+    folder = ResultsFolder(tmp_path)
+    own, other = folder.checkpoint_path(SPEC), folder.checkpoint_path(SPEC).with_name("other.safetensors")
+    own.parent.mkdir()
+    for path in (own, own.with_name(f"{SPEC.key}.member-1.safetensors"), other, folder.lock_path(SPEC)):
+        path.touch()
+    folder.drop_checkpoints(SPEC)
+    assert set(own.parent.iterdir()) == {other, folder.lock_path(SPEC)}
 
 
 def test_records_of_an_earlier_schema_are_refused_by_its_number(tmp_path):

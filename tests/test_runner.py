@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from isolated import Isolated
+from pbgraph import runner
+from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.insight import read_insight
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 
@@ -19,6 +22,7 @@ import json, os, signal, sys, time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from pbgraph.methods import session
 from pbgraph.plan import plan
 from pbgraph.runner import Folders, run
@@ -129,3 +133,13 @@ def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path
     reports = sorted((json.loads(err.splitlines()[-1]) for _, err in said), key=lambda phases: WAITING in phases)
     assert [set(phases) for phases in reports] == [{"neuron", "dendrite"}, {WAITING}]
     assert record.cost.sittings == 1
+
+
+def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch):
+    def refuse(task):
+        raise UsageError("this model cannot be made wider")
+
+    monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
+    with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
+        runner._fitted("wider", None)
+    assert not isinstance(caught.value, UsageError)  # which would end the whole plan

@@ -43,9 +43,6 @@ def fit(task: FitTask) -> Fitted:
         for start, each in zip(starts[:-1], fitted, strict=True)
         for line in each.history
     ]
-    for each in tasks:
-        if each.checkpoint is not None:
-            each.checkpoint.unlink(missing_ok=True)
     return Fitted(
         predict=predict,
         parameters=sum(each.parameters for each in fitted),

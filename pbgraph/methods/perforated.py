@@ -85,6 +85,7 @@ class PerforatedSettings(TrainSettings):
     switching: str = "history"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         growth_settings(self)  # says which value is out of range
 
 

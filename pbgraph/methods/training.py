@@ -65,7 +65,9 @@ class TrainSettings:
             "patience": 1,
             "batch_size": 1,
             "learning_rate": 0.0,
+            "weight_decay": 0.0,
             "warmup_epochs": 0.0,
+            "clip_norm": 0.0,
         }.items():
             if getattr(self, name) < least:
                 raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")

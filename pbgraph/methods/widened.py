@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pbgraph.errors import PbgraphError
+from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.controls import cycle_lengths
 from pbgraph.methods.plain import train_in_cycles
@@ -81,7 +81,13 @@ def _at(task: FitTask, field: str, value: int) -> FitTask:
 
 
 def _parameters(task: FitTask, field: str, value: int) -> int:
-    return parameter_count(build_model(_at(task, field, value)))
+    """Parameters with this value of the field; 0 where the model refuses one below its own, as too small."""
+    try:
+        return parameter_count(build_model(_at(task, field, value)))
+    except UsageError:
+        if value < getattr(task.config, field):
+            return 0
+        raise
 
 
 def paired_parameters(task: FitTask) -> int:

@@ -14,7 +14,8 @@ distinct edge feature vectors, not with every edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -34,19 +35,21 @@ NEGATIVE_SLOPE = 0.2
 class GATConfig:
     """Hyper-parameters of GAT; the sizes are for small graphs, the paper's largest have 8 heads.
 
-    hidden   C, channels of a head
-    heads    H; nodes have H·C channels
-    layers   attention convolutions
-    dropout  probability, after each convolution and on attention weights
+    hidden       C, channels of a head
+    heads        H; nodes have H·C channels
+    layers       attention convolutions
+    dropout      probability, after each convolution and on attention weights
+    last_hidden  channels of a head of the last convolution; None: C
     """
 
     hidden: int = 16
     heads: int = 4
     layers: int = 3
     dropout: float = 0.2
+    last_hidden: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.heads, self.layers) < 1:
+        if min(self.hidden, self.heads, self.layers, self.hidden if self.last_hidden is None else self.last_hidden) < 1:
             raise UsageError(f"GAT needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
@@ -122,10 +125,11 @@ class GATNetwork(nn.Module):
     def __init__(self, dims: Dims, config: GATConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.hidden * config.heads
-        widths = [dims.node] + [channels] * config.layers
-        self.convs = nn.ModuleList(GATConvolution(inputs, dims.edge, config) for inputs in widths[:-1])
-        self.logits = nn.Linear(channels, dims.tasks)
+        last = config if config.last_hidden is None else replace(config, hidden=config.last_hidden)
+        layers = [config] * (config.layers - 1) + [last]
+        widths = [dims.node] + [layer.hidden * layer.heads for layer in layers]
+        self.convs = nn.ModuleList(map(GATConvolution, widths[:-1], repeat(dims.edge), layers))
+        self.logits = nn.Linear(widths[-1], dims.tasks)
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Logits (G, T)."""
@@ -143,5 +147,6 @@ GAT = Architecture(
     build=GATNetwork,
     dendrite_sites=("convs.*", "logits"),
     width="hidden",
+    fine_width="last_hidden",
     source="arXiv:2105.14491; torch_geometric GATv2Conv",
 )

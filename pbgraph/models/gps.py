@@ -38,13 +38,14 @@ from pbgraph.ops.walks import return_probabilities
 class GPSConfig:
     """Hyper-parameters of GPS; the defaults are those of torch_geometric's example (examples/graph_gps.py).
 
-    hidden             C, channels of a head; the readout has ⌈D / 2⌉ and ⌈D / 4⌉
+    hidden             C, channels of a head
     heads              H
     layers             of messages and attention
     walk_steps         K
     walk_channels      channels of h⁰ that come from p; fewer than D
     dropout            probability, after local messages, attention, and each layer of F
     attention_dropout  probability, on attention weights
+    readout            outputs of V₀, where None is ⌈D / 2⌉; V₁ has ⌈D / 4⌉
     """
 
     hidden: int = 16
@@ -54,9 +55,11 @@ class GPSConfig:
     walk_channels: int = 8
     dropout: float = 0.0
     attention_dropout: float = 0.5
+    readout: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.heads, self.layers, self.walk_steps, self.walk_channels) < 1:
+        readout = 1 if self.readout is None else self.readout
+        if min(self.hidden, self.heads, self.layers, self.walk_steps, self.walk_channels, readout) < 1:
             raise UsageError(f"GPS needs sizes of at least 1, got {self}")
         if self.walk_channels >= self.channels:
             raise UsageError(
@@ -188,7 +191,7 @@ class GPSNetwork(nn.Module):
     def __init__(self, dims: Dims, config: GPSConfig) -> None:
         super().__init__()
         self.config, channels = config, config.channels
-        widths = [channels, -(-channels // 2), -(-channels // 4)]
+        widths = [channels, config.readout or -(-channels // 2), -(-channels // 4)]
         self.nodes = nn.Linear(dims.node, channels - config.walk_channels)
         self.walks = WalkEncoding(config.walk_steps, config.walk_channels)
         self.edges = nn.Linear(dims.edge, channels)
@@ -223,5 +226,6 @@ GPS = Architecture(
         "logits",
     ),
     width="hidden",
+    fine_width="readout",
     source="arXiv:2205.12454; torch_geometric GPSConv and examples/graph_gps.py",
 )

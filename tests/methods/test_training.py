@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.methods.perforated import PerforatedSettings
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
@@ -37,10 +38,21 @@ def test_schedule_warms_up_and_ends_at_one_percent():
     assert {constant(step) for step in range(60)} == {1.0}
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"loss": "focal"}, {"schedule": "step"}, {"batch_size": -1}])
-def test_wrong_settings_are_refused_by_name(wrong):
-    with pytest.raises(UsageError, match=next(iter(wrong))):
-        TrainSettings(**wrong)
+@pytest.mark.parametrize("settings", [TrainSettings, PerforatedSettings])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"loss": "focal"},
+        {"schedule": "step"},
+        {"batch_size": -1},
+        {"weight_decay": -1},
+        {"clip_norm": -1},
+    ],
+)
+def test_wrong_settings_are_refused_by_name(settings, wrong):
+    with pytest.raises(UsageError, match=f"setting {next(iter(wrong))}"):
+        settings(**wrong)
 
 
 def test_predictions_keep_the_order_the_mode_and_the_random_stream():

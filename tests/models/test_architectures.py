@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbgraph.dendrites import Growth, perforate, report_of
+from pbgraph.dendrites.perforation import sites_of
+from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import MolGraph
+from pbgraph.methods.base import FitTask
+from pbgraph.methods.training import build_model, parameter_count
+from pbgraph.methods.widened import widened
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.ops.kernels import definitions_only
+from pbgraph.records import Cost
 from pbgraph.streams import seeded
 from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_double, molecules
 
@@ -167,3 +175,18 @@ def test_its_sites_are_found_and_grow(name: str) -> None:
         scores |= grown.epoch_end(float(grown.epoch)).site_scores
     assert scores.keys() == report_of(model).sites.keys()
     assert all(len(site.dendrites) == 1 for site in grown.sites.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_widened_to_the_size_of_its_perforated_self(name: str) -> None:
+    """Within 1 %, at its default sizes and twelve tasks, for one and for two dendrites."""
+    store = GRAPH.featurise(["CCO", "c1ccccc1O"], np.zeros((2, 12), np.float32))
+    task = FitTask(architecture(name), architecture(name).config(), None, store, store, 0, lambda y, scores: None)
+    model = perforate(build_model(task), sites=architecture(name).dendrite_sites)
+    model(store.as_batch())
+    for _ in range(2):
+        for site in sites_of(model).values():
+            site.accept(site.new_dendrite("tanh"))
+        cost = Cost(parameter_count(model), 1, 0.0, 0, 1)
+        wide = widened(replace(task, paired=SimpleNamespace(cost=cost)))
+        assert parameter_count(build_model(wide)) == pytest.approx(cost.parameters, rel=0.01)
