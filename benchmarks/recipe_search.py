@@ -110,6 +110,7 @@ FOREST: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # features, settings
     "forest": ("ecfp4-descriptors", {}),
     "forest, leaves of 1": ("ecfp4-descriptors", {"min_samples_leaf": 1}),
     "forest, leaves of 3": ("ecfp4-descriptors", {"min_samples_leaf": 3}),
+    "forest, balanced": ("ecfp4-descriptors", {"class_weight": "balanced"}),
 }
 
 RECIPES = {

@@ -1,4 +1,4 @@
-"""Random forests on ECFP4, one per task (Breiman 2001, doi:10.1023/A:1010933404324), by scikit-learn.
+"""Random forests on ECFP4 and descriptors, one per task (Breiman 2001, doi:10.1023/A:1010933404324), by scikit-learn.
 
 A tree grows on a bootstrap sample of the task's measured rows and at each node tries √D of the D features, of
 regression D/3; the score of a molecule is the mean over trees of the share of actives, or of the targets, in its leaf.
@@ -124,6 +124,7 @@ RANDOM_FOREST = Estimator(
     config=RandomForestConfig,
     fit=fit,
     source="doi:10.1023/A:1010933404324; scikit-learn RandomForestClassifier",
+    featuriser="ecfp4-descriptors",
     regress=regress,
     restore=restore,
 )

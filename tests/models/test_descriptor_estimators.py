@@ -1,4 +1,4 @@
-"""Logistic regression, LightGBM and XGBoost on small tables of numbers."""
+"""Random forests, logistic regression, LightGBM and XGBoost on small tables of numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pbgraph.models.base import MODELS, Estimator
 from pbgraph.models.logistic_regression import Standardiser
 
 SMALL: dict[str, dict[str, Any]] = {
+    "random-forest": {"trees": 50},
     "logistic-regression": {"c": 1.0},
     "lightgbm": {"trees": 30, "learning_rate": 0.2, "column_fraction": 1.0, "min_leaf_rows": 5},
     "xgboost": {"trees": 30, "learning_rate": 0.2, "column_fraction": 1.0, "row_fraction": 0.9},
