@@ -125,19 +125,26 @@ def test_ls_says_when_operations_are_slow(capsys):
     assert "operations run slowly, in plain PyTorch: switched off by PBGRAPH_FUSED=0" in capsys.readouterr().err
 
 
-def test_a_model_is_put_through_its_checks(capsys, monkeypatch):
-    assert call("check", "gin") == 0
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("gin", testing.ARCHITECTURE_CHECKS),
+        ("ridge", testing.ESTIMATOR_CHECKS),
+        ("ecfp4", testing.FEATURISER_CHECKS),
+    ],
+)
+def test_whatever_is_registered_is_put_through_its_checks(name, table, capsys):
+    assert call("check", name) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == len(testing.ARCHITECTURE_CHECKS)
-    assert all(line.startswith("ok ") for line in said)
-    assert call("check", "random-forest") == 2
-    assert "fits itself" in capsys.readouterr().err
+    assert [line.split()[:2] for line in said] == [["ok", check] for check in table]
 
+
+def test_a_failed_check_is_shown_with_its_reason(capsys, monkeypatch):
     def never(_):
         raise testing.CheckFailed("it cannot be")
 
-    monkeypatch.setitem(testing.ARCHITECTURE_CHECKS, "shapes", never)
-    assert call("check", "gin") == 1
+    monkeypatch.setitem(testing.FEATURISER_CHECKS, "shapes", never)
+    assert call("check", "ecfp4") == 1
     assert "FAILED  shapes               it cannot be" in capsys.readouterr().out
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pbgraph.features.base import Featuriser
+from pbgraph.features.base import Featuriser, Store
 from pbgraph.features.smiles import rdkit_version
 from pbgraph.files import locked, replaced_file
 from pbgraph.records import Scalar, canonical_json, sha256
@@ -56,14 +56,27 @@ def cache_folder() -> Path:
 
 def featurised(featuriser: Featuriser, molecules: Compounds) -> Any:
     """The store of all molecules, from the cache or made now and kept there."""
-    import safetensors.numpy
-
     content = cached(
         f"{molecules.dataset}-{featuriser.name}",
         {"version": featuriser.version, **structures_key(molecules.smiles)},
-        lambda: safetensors.numpy.save(featuriser.featurise(molecules.smiles, molecules.y).arrays()),
+        lambda: packed(featuriser.featurise(molecules.smiles, molecules.y)),
     )
-    return featuriser.from_arrays(safetensors.numpy.load(content), molecules.y)
+    return unpacked(content, featuriser, molecules.y)
+
+
+def packed(store: Store) -> bytes:
+    """All of a store but its labels, as one safetensors file."""
+    import safetensors.numpy
+
+    # which writes an array as it lies in memory: one with gaps, or with columns first, would come back scrambled
+    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in store.arrays().items()})
+
+
+def unpacked(content: bytes, featuriser: Featuriser, y: np.ndarray) -> Any:
+    """The store that was packed, with labels y."""
+    import safetensors.numpy
+
+    return featuriser.from_arrays(safetensors.numpy.load(content), y)
 
 
 def structures_key(smiles: Sequence[str]) -> dict[str, Scalar]:

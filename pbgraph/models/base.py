@@ -54,6 +54,9 @@ class Architecture:
 class Estimator:
     """A model on fixed feature vectors that fits itself, e.g. a random forest on fingerprints.
 
+    A blank label teaches nothing. A task whose measured rows hold one class or value alone gets that as the score of
+    every row, and a task without any measured row some constant; `pbgraph.models.per_task` sees to that.
+
     fit         of classification: (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured,
                 config, seed) -> predict, which maps x (m, D) to scores (m, T) float in [0, 1]; None if it cannot
     regress     of regression: the same, but predict gives values in the units of y; None if it cannot

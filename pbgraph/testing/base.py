@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from pbgraph.records import Scalar
 
 T = TypeVar("T")
 
@@ -56,3 +62,19 @@ def require_described(value: Any) -> None:
     right = isinstance(value.version, int) and value.version >= 1
     require(right, f"version is {value.version!r}; expected 1, and one more whenever results would change")
     require(bool(value.source.strip()), "source is blank; expected the paper or code that defines it")
+
+
+def require_plain_fields(what: str, settings: Any) -> None:
+    """Raises CheckFailed unless `settings` is a dataclass whose defaults JSON can hold; what: how messages call it."""
+    right = isinstance(settings, type) and is_dataclass(settings)
+    require(right, f"{what} is {settings!r}, expected a frozen dataclass")
+    defaults = settings()
+    wrong = [field.name for field in fields(defaults) if not isinstance(getattr(defaults, field.name), Scalar)]
+    require(not wrong, f"{what} {', '.join(wrong)} are none of str, int, float, bool and None")
+
+
+def draw_at_random() -> None:
+    """Moves the global generators of Python, NumPy and torch on, which nothing registered must go by."""
+    random.random()
+    np.random.rand()  # noqa: NPY002
+    torch.rand(1)

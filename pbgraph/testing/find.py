@@ -9,14 +9,17 @@ from typing import Any
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS
+from pbgraph.models.base import MODELS, Estimator
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
 from pbgraph.testing.architectures import architecture_checks
 from pbgraph.testing.base import Check
 from pbgraph.testing.datasets import dataset_checks
+from pbgraph.testing.estimators import estimator_checks
+from pbgraph.testing.featurisers import featuriser_checks
 from pbgraph.testing.methods import method_checks
 from pbgraph.testing.metrics import metric_checks
 from pbgraph.testing.splits import split_checks
@@ -27,6 +30,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "task": DATASETS,
     "split": SPLITS,
     "metric": METRICS,
+    "featuriser": FEATURISERS,
 }
 
 
@@ -35,17 +39,23 @@ def checks(name: str, folder: Path | None = None) -> list[Check[Any]]:
 
     name    as registered, or, where several kinds of things have the name, ``kind:name``, e.g. ``split:random``
     folder  looked in first for the file of a data set
-    Raises UsageError for a name that is unknown, ambiguous, or of an estimator.
+    Raises UsageError for a name that is unknown or ambiguous, or of an estimator whose package is not installed.
     """
     kind, name = _kind_and_name(name)
     make: Mapping[str, Callable[[str], list[Any]]] = {
-        "model": architecture_checks,
+        "model": _model_checks,
         "method": method_checks,
         "task": partial(dataset_checks, folder=folder),
         "split": split_checks,
         "metric": metric_checks,
+        "featuriser": featuriser_checks,
     }
     return make[kind](name)
+
+
+def _model_checks(name: str) -> list[Any]:
+    model = MODELS.get(name)
+    return estimator_checks(model) if isinstance(model, Estimator) else architecture_checks(model)
 
 
 def _kind_and_name(name: str) -> tuple[str, str]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pbgraph.errors import Interrupted
 from pbgraph.features.fingerprints import FingerprintStore
@@ -24,7 +23,7 @@ from pbgraph.provenance import provenance
 from pbgraph.records import Cost, RunRecord, RunSpec, Scalar
 from pbgraph.testing.architectures import DIMS
 from pbgraph.testing.architectures import molecules as random_molecules
-from pbgraph.testing.base import Check, checks_of, require, require_described
+from pbgraph.testing.base import Check, checks_of, draw_at_random, require, require_described, require_plain_fields
 
 MODELS: Mapping[str, Mapping[str, Scalar]] = {"gin": {"layers": 2}, "random-forest": {"trees": 10}}
 TRAIN, VALID, OTHER = 64, 40, 24
@@ -107,10 +106,7 @@ def _outcome(task: FitTask, fitted: Fitted) -> tuple[Any, ...]:
 def check_described(method: Method) -> None:
     """It has a name, a version and a source, and settings that JSON can hold."""
     require_described(method)
-    require(is_dataclass(method.settings), f"settings is {method.settings!r}, expected a frozen dataclass")
-    defaults = method.settings()
-    wrong = [field.name for field in fields(defaults) if not isinstance(getattr(defaults, field.name), Scalar)]
-    require(not wrong, f"settings {', '.join(wrong)} are none of str, int, float, bool and None")
+    require_plain_fields("settings", method.settings)
 
 
 def check_refusal(method: Method) -> None:
@@ -149,9 +145,8 @@ def check_test_unseen(method: Method) -> None:
 def check_determinism(method: Method) -> None:
     """The same task gives the same predictor, whatever was drawn at random before."""
     found = []
-    for draws in range(2):
-        np.random.rand(draws)  # noqa: NPY002  (the global streams are what a method must not go by)
-        torch.rand(draws)
+    for _ in range(2):
+        draw_at_random()
         task = task_of(method)
         found.append(_outcome(task, method.fit(task)))
     require(found[0] == found[1], "two runs of the same task differ: draw from pbgraph.streams alone")

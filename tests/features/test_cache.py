@@ -17,7 +17,7 @@ import pytest
 
 import pbgraph.features.cache as cache
 from pbgraph.datasets.base import Molecules
-from pbgraph.features.fingerprints import ECFP4
+from pbgraph.features.fingerprints import ECFP4, FingerprintStore
 from pbgraph.features.graphs import GRAPH, TRIMNET_PAPER
 
 KEY = {"version": 1}
@@ -131,6 +131,13 @@ def test_a_second_start_reads_the_same_features(folder: Path, featuriser, monkey
         np.testing.assert_array_equal(second.arrays()[name], array)
         assert second.arrays()[name].dtype == array.dtype
     assert second.y.dtype == np.float32
+
+
+def test_arrays_are_kept_however_they_lie_in_memory() -> None:
+    x = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (5, 32)).astype(np.uint8))
+    store = FingerprintStore(x, np.zeros((5, 1), dtype=np.float32))
+    assert not store.arrays()["bits"].flags.c_contiguous
+    np.testing.assert_array_equal(cache.unpacked(cache.packed(store), ECFP4, store.y).x, x)
 
 
 def test_features_of_other_structures_versions_or_rdkit_are_made_anew(

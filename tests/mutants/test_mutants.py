@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mutants_of_datasets
+import mutants_of_estimators
+import mutants_of_featurisers
 import mutants_of_methods
 import mutants_of_metrics
 import mutants_of_splits
 from mutants import MUTANTS, SOUND
 from pbgraph.errors import UsageError
+from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
+from pbgraph.models.base import MODELS, Estimator
 from pbgraph.splits import SPLITS
 from pbgraph.testing import (
     ARCHITECTURE_CHECKS,
     DATASET_CHECKS,
+    ESTIMATOR_CHECKS,
+    FEATURISER_CHECKS,
     METHOD_CHECKS,
     METRIC_CHECKS,
     SPLIT_CHECKS,
@@ -26,6 +33,8 @@ from pbgraph.testing import (
     architecture_checks,
     checks,
     dataset_checks,
+    estimator_checks,
+    featuriser_checks,
     method_checks,
     metric_checks,
     split_checks,
@@ -77,6 +86,47 @@ def test_mutant_of_a_metric_is_rejected(name: str) -> None:
     rejected(metric_checks(mutants_of_metrics.MUTANTS[name]), name)
 
 
+@pytest.mark.parametrize("estimator", [mutants_of_estimators.SOUND, mutants_of_estimators.REGRESSOR])
+def test_a_sound_estimator_passes(estimator: Estimator) -> None:
+    for check in estimator_checks(estimator):
+        check()
+        assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if isinstance(MODELS.get(name), Estimator)])
+def test_every_estimator_passes(name: str) -> None:
+    if name == "xgboost":
+        pytest.importorskip("xgboost", reason="model 'xgboost' was not tested: the extra 'boost' is not installed")
+    for check in estimator_checks(name):
+        check()
+
+
+@pytest.mark.parametrize("name", list(ESTIMATOR_CHECKS))
+def test_mutant_of_an_estimator_is_rejected(name: str) -> None:
+    rejected(estimator_checks(mutants_of_estimators.MUTANTS[name]), name)
+
+
+def test_a_regression_that_keeps_its_own_units_is_rejected() -> None:
+    rejected(estimator_checks(mutants_of_estimators.IN_OTHER_UNITS), "learns")
+
+
+def test_an_estimator_that_is_saved_for_nothing_is_rejected() -> None:
+    rejected(estimator_checks(mutants_of_estimators.UNSAVED), "save-and-load")
+
+
+@pytest.mark.parametrize(
+    "check", [check for name in FEATURISERS for check in featuriser_checks(name)], ids=lambda c: f"{c.subject.name}-{c}"
+)
+def test_every_featuriser_passes(check: Check) -> None:
+    check()
+    assert check.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", list(FEATURISER_CHECKS))
+def test_mutant_of_a_featuriser_is_rejected(name: str) -> None:
+    rejected(featuriser_checks(mutants_of_featurisers.MUTANTS[name]), name)
+
+
 QUICK = ("backprop", "fit", "perforated")
 
 
@@ -114,8 +164,9 @@ def test_tox21_conforms(shared: Path) -> None:
 
 
 def test_a_name_is_looked_for_among_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {name: type(checks(name)[0].subject).__name__ for name in ("gin", "tox21", "rmse", "split:random")}
-    assert found == {"gin": "Architecture", "tox21": "OnDisk", "rmse": "Metric", "split:random": "Splitter"}
+    kinds = {"gin": "Architecture", "random-forest": "Trial", "tox21": "OnDisk", "rmse": "Metric"}
+    kinds |= {"split:random": "Splitter", "ecfp4": "Featuriser"}
+    assert {name: type(checks(name)[0].subject).__name__ for name in kinds} == kinds
     with pytest.raises(UsageError, match="'butna'; did you mean 'butina'"):
         checks("butna")
     monkeypatch.setitem(finding.REGISTRIES, "model", SPLITS)
@@ -124,8 +175,16 @@ def test_a_name_is_looked_for_among_all_kinds(monkeypatch: pytest.MonkeyPatch) -
     assert checks("split:random")
 
 
-def test_unknown_names_and_estimators_are_refused() -> None:
+def test_unknown_names_and_models_of_the_other_kind_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'trimnet'"):
         architecture_checks("trimnt")
     with pytest.raises(UsageError, match="'random-forest' fits itself"):
         architecture_checks("random-forest")
+    with pytest.raises(UsageError, match="'gin' is trained by gradients"):
+        estimator_checks("gin")
+
+
+def test_an_estimator_whose_package_is_absent_is_not_checked() -> None:
+    absent = replace(mutants_of_estimators.SOUND, package="no_such_package", extra="absent")
+    with pytest.raises(UsageError, match="'sound' cannot be checked here: it needs the package no_such_package"):
+        estimator_checks(absent)
