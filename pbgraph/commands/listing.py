@@ -108,7 +108,7 @@ def data(args: argparse.Namespace) -> int:
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
-    if dataset.make is not None or dataset.load is not None:
+    if not dataset.fixed:
         rows = f"{dataset.rows} rows, " if dataset.rows else ""
         print(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
         return
@@ -121,7 +121,7 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
     if dataset.load is not None:
-        raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
+        raise UsageError(f"{dataset.name} is read in a way of its own, by {dataset.source}; there is nothing to fetch")
     content = find(dataset, folder=args.data, offline=args.offline)
     if dataset.make is not None:
         print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
