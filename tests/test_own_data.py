@@ -160,6 +160,6 @@ def test_bad_input_has_its_exit_code_and_sentence(table, options, code, words, t
 
 def test_a_name_that_belongs_to_nothing_is_no_file(tmp_path, capsys):
     assert call("train", tmp_path, *COLUMNS) == 2
-    assert "is a folder; name the table in it" in capsys.readouterr().err
+    assert "is a folder; name the file in it" in capsys.readouterr().err
     assert call("train", tmp_path / "none.csv", *COLUMNS) == 3
     assert "there is no file" in capsys.readouterr().err

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import shutil
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pyarrow as pa
@@ -124,6 +126,12 @@ def write_input(folder: Path, form: str) -> tuple[Path, list[str]]:
         case "latin-1.csv":
             (folder / "in.csv").write_bytes(table.replace("id;", "é;", 1).encode("latin-1"))
             return folder / "in.csv", ["--id", "é"]
+        case "utf-16.csv":
+            (folder / "in.csv").write_bytes(table.replace("id;", "é;", 1).encode("utf-16"))
+            return folder / "in.csv", ["--id", "é"]
+        case "blank lines.csv":
+            (folder / "in.csv").write_bytes(b"\r\n \r\n" + table.replace("\n", "\n\r\n").encode())
+            return folder / "in.csv", ["--id", "id"]
         case "csv.gz":
             (folder / "in.csv.gz").write_bytes(gzip.compress(table.encode()))
             return folder / "in.csv.gz", ["--id", "id"]
@@ -131,14 +139,20 @@ def write_input(folder: Path, form: str) -> tuple[Path, list[str]]:
             listed = "".join(f"{text}\t{name}\n" for name, text in zip(names, smiles, strict=True))
             (folder / "in.smi").write_text(listed)
             return folder / "in.smi", []
-        case "parquet":
-            parquet.write_table(pa.table({"id": names, "SMILES": smiles}), folder / "in.parquet")
-            return folder / "in.parquet", ["--id", "id"]
+        case "parquet" | "parquet.csv":
+            parquet.write_table(pa.table({"id": names, "SMILES": smiles}), folder / f"in.{form}")
+            return folder / f"in.{form}", ["--id", "id"]
     raise AssertionError(form)
 
 
-@pytest.mark.parametrize("form", ["csv", "latin-1.csv", "csv.gz", "smi", "parquet"])
-@pytest.mark.parametrize("out", ["out.csv", "out.csv.gz", "out.parquet", "-"])
+FORMS = ["csv", "latin-1.csv", "csv.gz", "smi", "parquet"]
+OUTPUTS = ["out.csv", "out.csv.gz", "out.parquet", "-"]
+ODD = ["utf-16.csv", "blank lines.csv", "parquet.csv"]  # that `train` reads too
+
+
+@pytest.mark.parametrize(
+    ("form", "out"), [*((form, out) for form in FORMS for out in OUTPUTS), *((form, "out.csv") for form in ODD)]
+)
 def test_one_row_out_per_row_in_and_in_order(form, out, classes, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(molecule_files, "CHUNK", 50)
     path, options = write_input(tmp_path, form)
@@ -173,6 +187,15 @@ def test_stdin_is_read(values, capsys, monkeypatch):
     assert rows[2][2:] == ["", "", "not a valid SMILES"]
 
 
+def test_a_pipe_is_read_as_stdin_is(values, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    writing = Thread(target=(tmp_path / "pipe").write_bytes, args=("SMILES\r\nCCO\r\n".encode("utf-16"),))
+    writing.start()
+    assert call("predict", model_of(values, "ridge/fit"), tmp_path / "pipe") == 0
+    writing.join()
+    assert capsys.readouterr().out.splitlines()[1].startswith(",CCO,")
+
+
 def test_a_short_row_is_a_row_with_a_reason(classes, tmp_path, capsys):
     (tmp_path / "in.csv").write_text("SMILES,id\nCCO,a\nCCN\nC,b,c\n\nCC,d\n")
     assert call("predict", model_of(classes, "gin/backprop"), tmp_path / "in.csv", "--id", "id") == 0
@@ -189,6 +212,9 @@ def test_a_short_row_is_a_row_with_a_reason(classes, tmp_path, capsys):
         ([], "", 3, "in.csv is empty"),
         ([], 'SMILES\n"C\n', 3, "is not CSV"),
         ([], None, 3, "there is no file"),
+        ([], "PK\3\4", 3, "is an Excel workbook or a ZIP archive; save the table as CSV"),
+        ([], "SMILES,id,SMILES\nC,a,C\n", 3, "2 columns are called 'SMILES'; rename all but one"),
+        ([], "SMILES\nC\0\n", 3, "is not a table in text"),
     ],
 )
 def test_bad_input_leaves_no_output(options, content, code, words, classes, tmp_path, capsys):

@@ -79,7 +79,7 @@ def encoded(form: str) -> bytes:
         case "spaces":
             return text([[f" {cell} " for cell in row] for row in table]).encode()
         case "blank lines":
-            return text(table).replace("\n", "\n\n").encode()
+            return ("\n \n" + text(table).replace("\n", "\n\n") + "  \n").encode()
     raise AssertionError(form)
 
 
@@ -159,7 +159,7 @@ def test_wrong_columns_are_wrong_usage(changes, words, tmp_path):
 
 def test_a_folder_is_wrong_usage_and_names_a_table_in_it(tmp_path):
     write(tmp_path)
-    with pytest.raises(UsageError, match=r"is a folder; name the table in it, e.g. .*my\.csv"):
+    with pytest.raises(UsageError, match=r"is a folder; name the file in it, e.g. .*my\.csv"):
         task_of(tmp_path)
 
 
