@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from own_tables import lines, write
 from pbgraph import bench, molecule_files, runner
+from pbgraph.datasets import text_table
 from pbgraph.datasets.lookup import keep
 from pbgraph.datasets.own import describe, to_dataset
 from pbgraph.errors import DataError, UsageError
@@ -194,6 +195,17 @@ def test_a_pipe_is_read_as_stdin_is(values, tmp_path, capsys):
     assert call("predict", model_of(values, "ridge/fit"), tmp_path / "pipe") == 0
     writing.join()
     assert capsys.readouterr().out.splitlines()[1].startswith(",CCO,")
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz", "in.smi"])
+def test_a_file_without_line_ends_is_stopped_at_the_limit(name, classes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(text_table, "LONGEST_LINE", 2**16)
+    content = b"" if name == "in.smi" else b"SMILES,id\n"
+    content += b"C" * 2**18
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert call("predict", model_of(classes, "random-forest/fit"), tmp_path / name, tmp_path / "out.csv") == 3
+    assert "has a line of 65536 characters or more" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_short_row_is_a_row_with_a_reason(classes, tmp_path, capsys):

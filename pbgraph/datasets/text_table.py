@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 SEPARATORS = ",;\t"
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}  # that a text may begin with
+LONGEST_LINE = 2**24  # characters, so that no file, packed or not, fills the memory
 ZIP = b"PK\x03\x04"
 
 
@@ -51,9 +52,14 @@ def encoding(blocks: Iterable[bytes], where: str) -> str:
 
 
 def lines(file: IO[str], where: str) -> Iterator[str]:
-    """The lines of a text, with their ends. Raises DataError for what is no text."""
+    """The lines of a text, with their ends. Raises DataError for what is no text, or has a line beyond LONGEST_LINE."""
     try:
-        for line in file:
+        while line := file.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE:
+                raise DataError(
+                    f"{where} has a line of {LONGEST_LINE} characters or more, so it is no table of molecules; "
+                    "supply a file with one molecule on each line"
+                )
             if "\0" in line:
                 raise DataError(f"{where} is not a table in text; supply CSV, gzip of CSV, or Parquet")
             yield line
