@@ -10,6 +10,7 @@ import difflib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -127,5 +128,12 @@ def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str
 
 
 def cell(value: Any) -> str:
-    """A value of a Parquet column as the text that CSV would have for it, "" for none."""
+    """A value of a Parquet column as the text that CSV would have for it: "" for none, a midnight as its date.
+
+    >>> from datetime import datetime
+    >>> cell(None), cell(0.5), cell(datetime(2019, 5, 31)), cell(datetime(2019, 5, 31, 9, 30))
+    ('', '0.5', '2019-05-31', '2019-05-31 09:30:00')
+    """
+    if isinstance(value, datetime) and value.time() == time.min:
+        return value.date().isoformat()
     return "" if value is None else str(value).strip()

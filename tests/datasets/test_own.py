@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pbgraph.datasets.load import load
 from pbgraph.datasets.own import MAX_ATOMS, describe, to_dataset
 from pbgraph.datasets.sheet import Sheet
 from pbgraph.errors import DataError, UsageError
+from pbgraph.splits import SPLITS
 
 
 def task_of(path, **changes):
@@ -114,6 +116,16 @@ def test_parquet_is_read_as_csv_is(tmp_path):
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "my.parquet").read_bytes()[:-40])
     with pytest.raises(DataError, match="damaged Parquet"):
         task_of(tmp_path / "cut.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns")], ids=str)
+def test_the_days_of_parquet_are_those_of_csv(kind, tmp_path):
+    days = [date(1990, 1, 1) + timedelta(days=20 * row) for row in range(120)]
+    columns = {name: pa.array(cells) for name, *cells in zip(*lines(), strict=True)}
+    parquet.write_table(pa.table({**columns, "logP": pa.array(days).cast(kind)}), tmp_path / "my.parquet")
+    read = molecules(tmp_path / "my.parquet", date="logP")
+    assert read.date == tuple(map(str, days))
+    assert len(SPLITS.get("time").split(read, None).test) == 12
 
 
 @pytest.mark.parametrize(
