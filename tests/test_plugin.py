@@ -31,6 +31,9 @@ failing = "rival:NO_SUCH_THING"
 [project.entry-points."pbgraph.metrics"]
 unscored = "rival:NO_SUCH_THING"
 
+[project.entry-points."pbgraph.splits"]
+torn = "rival:NO_SUCH_THING"
+
 [project.entry-points."pbgraph.datasets"]
 gone = "rival:NO_SUCH_THING"
 """
@@ -109,3 +112,6 @@ def test_what_cannot_be_loaded_is_reported_and_breaks_nothing_else(crowded, tmp_
     data = crowded.run("data", "ls", cwd=tmp_path)
     assert (data.returncode, "left out: data set 'gone'" in data.stderr) == (0, True)
     assert re.search(r"^tox21 +7831 rows", data.stdout, re.MULTILINE)
+    audit = crowded.run("data", "audit", "toy", cwd=tmp_path)
+    assert (audit.returncode, "left out: split 'torn'" in audit.stderr) == (0, True), audit.stderr
+    assert "it failed: ValueError: cannot split 240" in audit.stdout

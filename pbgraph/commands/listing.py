@@ -145,17 +145,19 @@ def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
 
 
 def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
-    """Every split of the molecules, by the first seed there is; and why one does not apply."""
+    """Every split of the molecules, by the first seed there is; and why one does not apply, or fails."""
     from pbgraph.splits import SPLITS
 
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
-    for splitter in map(SPLITS.get, SPLITS):
+    for splitter in SPLITS.working():
         seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
         name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
         try:
             splits[name] = splitter.split(molecules, seed)
         except UsageError as error:
             refused[name] = str(error).split(";")[0]
+        except Exception as error:  # of somebody else's code
+            refused[name] = f"it failed: {type(error).__name__}: {error}"
         done(1)
     return splits, refused
