@@ -89,11 +89,12 @@ def check(args: argparse.Namespace) -> int:
 def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
-    from pbgraph.datasets.lookup import dataset_of, own_names
+    from pbgraph.datasets.lookup import dataset_of, own_tasks
+    from pbgraph.datasets.own import to_dataset
 
     results = ResultsFolder(args.results)
     if args.action == "ls":
-        own = [dataset_of(name, results) for name in own_names(results)]
+        own = map(to_dataset, own_tasks(results))
         listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
         for dataset in listed:
             _print_dataset(dataset, args)
