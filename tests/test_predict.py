@@ -240,6 +240,12 @@ def test_bad_input_leaves_no_output(options, content, code, words, classes, tmp_
     assert {each.name for each in tmp_path.iterdir()} <= {"in.csv"}
 
 
+def test_a_missing_input_is_said_whatever_the_output(classes, tmp_path, capsys):
+    output = write(tmp_path, name="out.csv")
+    assert call("predict", model_of(classes, "gin/backprop"), tmp_path / "in.csv", output) == 3
+    assert f"there is no file {tmp_path / 'in.csv'}" in capsys.readouterr().err
+
+
 def test_input_and_output_must_make_sense(classes, tmp_path, capsys):
     path = write(tmp_path)
     model = model_of(classes, "gin/backprop")
