@@ -14,7 +14,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from pbgraph.datasets.source import MAX_BYTES, capped, decompressed
+from pbgraph.datasets.source import MAX_BYTES, capped, decompressed, too_long
 from pbgraph.datasets.text_table import encoding, header_and_rows, position
 from pbgraph.errors import DataError, UsageError
 from pbgraph.records import sha256
@@ -119,7 +119,7 @@ def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str
             position(table.schema_arrow.names, name, file)
         groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
         if sum(groups) > MAX_BYTES:
-            raise DataError(f"{file}, unpacked, has more than {MAX_BYTES} bytes, the most that a table may have")
+            raise too_long(f"{file}, unpacked,")
         read = table.read(columns=list(wanted))
     except pa.ArrowException as error:
         raise DataError(f"{file} is damaged Parquet ({error}); write it anew") from error

@@ -210,7 +210,7 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "MAX_BYTES", 2**20)
     path = tmp_path / "my.csv.gz"
     path.write_bytes(gzip.compress(b"0" * (2**20 + 1)))
-    with pytest.raises(DataError, match="unpacked, has more than 1048576 bytes, the most that a table may have"):
+    with pytest.raises(DataError, match="unpacked, has more than 1 MiB, the most that a table may have"):
         task_of(path)
 
 
@@ -221,10 +221,10 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
             with_cell(4, "toxic", "maybe"),
             r"'toxic' is read for classification, but some cells do not fit: line 5 \('maybe'",
         ),
-        (with_column("even", [""] * 120), "column 'even' has no label in any usable row"),
+        (with_column("even", [""] * 120), "column 'even' has no label in any usable row; name another column"),
         (
             with_column("toxic", ["1"] * 120),
-            "all 120 labels of column 'toxic' are 1; there is nothing to learn",
+            "all 120 labels of column 'toxic' are 1; there is nothing to learn without both classes: add molecules",
         ),
         (with_cell(7, "name", "M0"), r"names are blank or repeated: line 2 \('M0'\), line 8 \('M0'\)"),
         (with_cell(7, "name", ""), r"names are blank or repeated: line 8 \(''\)"),
@@ -241,6 +241,13 @@ def test_text_among_numbers_names_the_rows(tmp_path):
         DataError, match=r"'logP' is read for regr.*line 3 \('>10'\), line 4 .* and 1 more; expected num"
     ):
         molecules(write(tmp_path, table), targets=["logP"])
+
+
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_decimal_commas_are_recognised(kind, tmp_path):
+    table = with_column("logP", [f"{row},5" for row in range(120)])
+    with pytest.raises(DataError, match=r"line 2 \('0,5'\).*; the decimals have a comma: write 0.5 instead of 0,5$"):
+        molecules(write(tmp_path, table), targets=["logP"], kind=kind)
 
 
 def test_structures_that_cannot_be_used_are_left_out_and_named(tmp_path, caplog):
