@@ -197,14 +197,15 @@ def test_a_pipe_is_read_as_stdin_is(values, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1].startswith(",CCO,")
 
 
-@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz", "in.smi"])
-def test_a_file_without_line_ends_is_stopped_at_the_limit(name, classes, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "rest"), [("in.csv", b"C"), ("in.csv.gz", b"C"), ("in.smi", b"C"), ("in.csv", b'"\n",')]
+)
+def test_a_row_without_end_is_stopped_at_the_limit(name, rest, classes, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(text_table, "LONGEST_LINE", 2**16)
-    content = b"" if name == "in.smi" else b"SMILES,id\n"
-    content += b"C" * 2**18
+    content = (b"" if name == "in.smi" else b"SMILES,id\n") + rest * 2**18
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     assert call("predict", model_of(classes, "random-forest/fit"), tmp_path / name, tmp_path / "out.csv") == 3
-    assert "has a line of 65536 characters or more" in capsys.readouterr().err
+    assert "has a row of 65536 characters or more" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
 
 

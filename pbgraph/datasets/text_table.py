@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 SEPARATORS = ",;\t"
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}  # that a text may begin with
-LONGEST_LINE = 2**24  # characters, so that no file, packed or not, fills the memory
+LONGEST_LINE = 2**24  # characters of a line or of a row, so that no file, packed or not, fills the memory
 ZIP = b"PK\x03\x04"
 
 
@@ -56,15 +56,19 @@ def lines(file: IO[str], where: str) -> Iterator[str]:
     try:
         while line := file.readline(LONGEST_LINE):
             if len(line) == LONGEST_LINE:
-                raise DataError(
-                    f"{where} has a line of {LONGEST_LINE} characters or more, so it is no table of molecules; "
-                    "supply a file with one molecule on each line"
-                )
+                raise _too_long(where)
             if "\0" in line:
                 raise DataError(f"{where} is not a table in text; supply CSV, gzip of CSV, or Parquet")
             yield line
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not text in {error.encoding} ({error.reason}); save it as UTF-8") from error
+
+
+def _too_long(where: str) -> DataError:
+    return DataError(
+        f"{where} has a row of {LONGEST_LINE} characters or more, so it is no table of molecules; supply a file with "
+        "one molecule in each row"
+    )
 
 
 def header_and_rows(file: IO[str], where: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -86,9 +90,20 @@ def header_and_rows(file: IO[str], where: str) -> tuple[list[str], Iterator[tupl
 
 
 def _rows(text: Iterable[str], separator: str, where: str, before: int) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(text, delimiter=separator, strict=True)
+    taken = 0  # characters of this row, which quoted line ends may carry over any number of lines
+
+    def counted() -> Iterator[str]:
+        nonlocal taken
+        for line in text:
+            taken += len(line)
+            if taken > LONGEST_LINE:
+                raise _too_long(where)
+            yield line
+
+    reader = csv.reader(counted(), delimiter=separator, strict=True)
     try:
         for cells in reader:
+            taken = 0
             yield before + reader.line_num, cells if len(cells) > 1 or "".join(cells).strip() else []
     except csv.Error as error:
         number = before + reader.line_num
