@@ -47,7 +47,7 @@ the CPU. An output file is there whole in the end, or not at all."""
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command, with `command`, the function that takes them. Raises UsageError."""
-    tasks = commands.task_names()
+    tasks = commands.task_names(COMMANDS)
     known = [*tasks, *COMMANDS]
     if not argv:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")

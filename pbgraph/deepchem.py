@@ -1,6 +1,6 @@
 """DeepChem, imported only when something of it is asked for, and kept quiet; molecules as its data sets.
 
-It is the extra ``pbgraph[deepchem]``, version 2.8.0, for Python before 3.12. Its MolNet loaders are tasks
+It is the extra ``deepchem``, version 2.8.0, for Python before 3.12. Its MolNet loaders are tasks
 (`pbgraph.datasets.deepchem`), its splitters are splits (`pbgraph.splits.deepchem`).
 """
 
@@ -16,7 +16,7 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, not_installed
 
 
 class Labelled(Protocol):
@@ -38,15 +38,13 @@ def deepchem_version(what: str) -> str:
     try:
         return version("deepchem")
     except PackageNotFoundError:
-        raise UsageError(
-            f"{what} needs DeepChem, which is not installed: run pip install 'pbgraph[deepchem]', with Python 3.11"
-        ) from None
+        raise UsageError(f"{what}: {not_installed('deepchem', 'deepchem')}, with Python 3.11") from None
 
 
 @contextmanager
 def quiet() -> Iterator[Any]:
     """Import DeepChem, for a time without its log, its warnings, what it prints, and RDKit's lines."""
-    deepchem_version("this")
+    deepchem_version("what was asked for")
     from rdkit import rdBase
 
     disabled, state = logging.root.manager.disable, np.random.get_state()  # noqa: NPY002

@@ -44,3 +44,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     hint = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
     return UsageError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
+
+
+def not_installed(package: str, extra: str) -> str:
+    """Why something cannot be used that needs a package beyond the usual ones, and how to get it.
+
+    >>> not_installed("xgboost", "boost")
+    "it needs the package xgboost, which is not installed: run pip install -e '.[boost]'"
+    """
+    return f"it needs the package {package}, which is not installed: run pip install -e '.[{extra}]'"

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from pbgraph.errors import PbgraphError
 from pbgraph.records import SplitScore, TaskScore
 from pbgraph.registry import Registry
 
@@ -256,5 +257,8 @@ def metrics_of(kind: Kind) -> list[Metric]:
 
 
 def label_of(name: str) -> str:
-    """What tables call a metric: its label, or its name where it has none or is not registered here."""
-    return (METRICS.get(name).label if name in METRICS else "") or name
+    """What tables call a metric: its label, or its name where it has none or cannot be loaded here."""
+    try:
+        return METRICS.get(name).label or name
+    except PbgraphError:
+        return name

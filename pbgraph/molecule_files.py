@@ -6,21 +6,21 @@ each line); CSV and .smi also as gzip. Written: CSV, CSV as gzip, and Parquet.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from pbgraph.datasets.sheet import SEPARATORS
-from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.datasets.sheet import PARQUET, cell, check_is_file
+from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
+from pbgraph.errors import DataError, UsageError
 from pbgraph.files import replaced_file
 
 CHUNK = 4096  # molecules
@@ -52,17 +52,20 @@ def form_of(path: Path) -> str:
 def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) -> Iterator[Chunk]:
     """The rows of a file in order; `-` is stdin.
 
-    form          "csv", "smi" or "parquet"
+    form          "csv", "smi" or "parquet"; a file that begins as Parquet does is read as such whatever is said
     smiles, name  columns of CSV and Parquet; name may be None
     Raises UsageError for a folder or an unknown column; DataError if the file cannot be read.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name the file in it")
-    if form == "parquet":
+    if path == STANDARD and form == "parquet":
+        raise UsageError("Parquet cannot be read from stdin; give it as a file")
+    if path != STANDARD:
+        check_is_file(path)
+    if form == "parquet" or _is_parquet(path):
         yield from _parquet_chunks(path, smiles, name)
         return
-    with _opened(path) as file:
-        rows = _smi_rows(file) if form == "smi" else _csv_rows(file, str(path), smiles, name)
+    where = "stdin" if path == STANDARD else str(path)
+    with _opened(path, where) as file:
+        rows = _smi_rows(file, where) if form == "smi" else _csv_rows(file, where, smiles, name)
         yield from _chunked(rows)
 
 
@@ -71,25 +74,39 @@ def _chunked(rows: Iterator[Row]) -> Iterator[Chunk]:
         yield Chunk(*map(tuple, zip(*part, strict=True)))
 
 
+def _is_parquet(path: Path) -> bool:
+    if not _can_be_read_twice(path):
+        return False
+    with path.open("rb") as file:
+        return file.read(len(PARQUET)) == PARQUET
+
+
+def _can_be_read_twice(path: Path) -> bool:
+    return path != STANDARD and path.is_file()
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    """The text of a file or of stdin, gzip or not. Raises DataError if it cannot be opened, unpacked or decoded."""
-    try:
-        if path == STANDARD:
-            yield io.TextIOWrapper(_unpacked(sys.stdin.buffer), encoding="utf-8-sig", newline="")
-            return
-        with path.open("rb") as probe:
-            encoding = _encoding(_unpacked(probe))
-        with path.open("rb") as file:
-            yield io.TextIOWrapper(_unpacked(file), encoding=encoding, newline="")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 ({error}); convert it, or give it as a file") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not CSV ({error}); export it anew") from error
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check its name and folder") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged gzip ({error}); supply it anew") from error
+def _opened(path: Path, where: str) -> Iterator[IO[str]]:
+    """The text of a file, of a pipe or of stdin, gzip or not. Raises DataError if it cannot be opened or unpacked.
+
+    Of a pipe, which can be read once alone, the encoding is that of its mark or UTF-8.
+    """
+    with nullcontext(sys.stdin.buffer) if path == STANDARD else path.open("rb") as raw:
+        try:
+            file = _unpacked(raw)
+            if _can_be_read_twice(path):
+                found = _encoding(path, where)
+            else:
+                found = marked_encoding(file.peek(4), where) or "utf-8"
+            yield io.TextIOWrapper(file, encoding=found, newline="")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{where} is damaged gzip ({error}); supply it anew") from error
+
+
+def _encoding(path: Path, where: str) -> str:
+    with path.open("rb") as raw:
+        file = _unpacked(raw)
+        return encoding(iter(lambda: file.read(2**20), b""), where)
 
 
 def _unpacked(file: IO[bytes]) -> Any:
@@ -97,70 +114,39 @@ def _unpacked(file: IO[bytes]) -> Any:
     return gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered
 
 
-def _encoding(file: Any) -> str:
-    """UTF-8 if all of the file is, else Latin-1."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while block := file.read(2**20):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8-sig"
-
-
-def _smi_rows(file: IO[str]) -> Iterator[Row]:
-    for line in file:
+def _smi_rows(file: IO[str], where: str) -> Iterator[Row]:
+    for line in lines(file, where):
         smiles, _, name = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
         yield smiles, name.strip(), ""
 
 
 def _csv_rows(file: IO[str], where: str, smiles: str, name: str | None) -> Iterator[Row]:
-    first = file.readline()
-    reader = csv.reader(chain([first], file), delimiter=max(SEPARATORS, key=first.count), strict=True)
-    header = [column.strip() for column in next(reader, [])]
-    if not header:
-        raise DataError(f"{where} is empty; expected a header with a column of SMILES")
-    at, name_at = _position(header, smiles, where), None if name is None else _position(header, name, where)
-    for row in reader:
+    header, rows = header_and_rows(file, where)
+    at, name_at = position(header, smiles, where), None if name is None else position(header, name, where)
+    for _, row in rows:
         if not row and len(header) > 1:
             continue  # a blank line is no row, unless a row is a single cell
         if len(row) == len(header) or not row:
             yield (row[at].strip() if row else "", "" if name_at is None else row[name_at].strip(), "")
         else:
-            cell = row[at].strip() if at < len(row) else ""
-            yield cell, "", f"{len(row)} cells under a header of {len(header)}"
-
-
-def _position(header: Sequence[str], column: str, where: str) -> int:
-    if column not in header:
-        raise unknown_name(f"column of {where}", column, [known for known in header if known])
-    return header.index(column)
+            yield row[at].strip() if at < len(row) else "", "", f"{len(row)} cells under a header of {len(header)}"
 
 
 def _parquet_chunks(path: Path, smiles: str, name: str | None) -> Iterator[Chunk]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    if path == STANDARD:
-        raise UsageError("Parquet cannot be read from stdin; give it as a file")
     wanted = [smiles] if name is None else [smiles, name]
     try:
         with parquet.ParquetFile(path) as file:
             for column in wanted:
-                _position(file.schema_arrow.names, column, str(path))
+                position(file.schema_arrow.names, column, str(path))
             for batch in file.iter_batches(batch_size=CHUNK, columns=wanted):
-                columns = {column: tuple(map(_cell, batch.column(column).to_pylist())) for column in wanted}
+                columns = {column: tuple(map(cell, batch.column(column).to_pylist())) for column in wanted}
                 blank = ("",) * batch.num_rows
                 yield Chunk(columns[smiles], blank if name is None else columns[name], blank)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; check its name and folder") from None
     except pa.ArrowException as error:
         raise DataError(f"{path} is damaged Parquet ({error}); write it anew") from error
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value).strip()
 
 
 Write = Callable[[Sequence[Sequence[Any]]], None]

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from made_records import make_record
-from pbgraph import bench, testing
+from pbgraph import bench, registry, testing
 from pbgraph.datasets.base import DATASETS
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.predictions import write_predictions
@@ -232,6 +234,21 @@ def test_a_whole_benchmark_of_a_third_partys_data(toy, tmp_path):
     damaged = next((tmp_path / "results" / "predictions").rglob("*.parquet"))
     damaged.write_bytes(b"edited")
     assert toy.run("compare", "toy", "trimnet/perforated", ARM, "--preset", "smoke", cwd=tmp_path).returncode == 3
+
+
+def test_a_task_that_is_called_like_a_command_is_left_out(monkeypatch, capsys):
+    usual = registry.entry_points
+
+    def entry_points(group: str) -> list[EntryPoint]:
+        mine = EntryPoint("check", "rival:CHECK", group)
+        vars(mine).update(dist=SimpleNamespace(name="rival"))
+        return [*usual(group=group), *([mine] if group == "pbgraph.datasets" else [])]
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    assert call("ls", "splits") == 0
+    said = capsys.readouterr()
+    assert "left out: task 'check' of package rival has the name of a command" in said.err
+    assert call("check", "rmse") == 0
 
 
 def test_a_failed_run_is_exit_1_and_a_record(toy, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import pbgraph
 from isolated import PLUGIN
 
 GUIDE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
@@ -16,6 +17,13 @@ LINES = [line for line in GUIDE.splitlines() if line.startswith("    python -m p
 
 def block(language: str) -> str:
     return re.search(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)[1]
+
+
+def test_the_guide_says_where_every_module_is():
+    table = "\n".join(line for line in GUIDE.splitlines() if line.startswith("| `"))
+    there = {path.name + "/" * path.is_dir() for path in Path(pbgraph.__file__).parent.iterdir()}
+    modules = {name for name in there if name.endswith((".py", "/")) and not name.startswith("_")}
+    assert modules == set(re.findall(r"`(\w+(?:\.py|/))`", table)) - {"perforated.py"}
 
 
 def test_the_guides_architecture_is_that_of_the_package():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -133,3 +135,9 @@ def test_metrics_are_registered_with_their_kind():
     assert [metric.name for metric in metrics_of("classification")] == ["average_precision", "roc_auc"]
     assert [metric.name for metric in metrics_of("regression")] == ["mae", "r2", "rmse"]
     assert (label_of("rmse"), label_of("of-nobody")) == ("RMSE", "of-nobody")
+
+
+def test_a_metric_that_cannot_be_loaded_is_called_by_its_name(monkeypatch):
+    broken = EntryPoint("hits", "no_such_module:HITS", "pbgraph.metrics")
+    monkeypatch.setitem(METRICS._entries, "hits", [broken])
+    assert label_of("hits") == "hits"

@@ -98,6 +98,20 @@ def test_a_description_is_not_to_be_edited(trained, tmp_path):
         dataset_of("tox12", results(tmp_path))
 
 
+def test_a_damaged_description_costs_the_other_tables_a_warning(tmp_path, capsys):
+    broken = tmp_path / "results" / "tasks" / "other-00000000.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{}")
+    words = f"left out: {broken} does not describe a task"
+    assert train(tmp_path, "--dry-run") == 0
+    assert words in capsys.readouterr().err
+    assert call("data", "ls", "--results", tmp_path / "results") == 0
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "or move it away" in said.err
+    assert "tox21" in said.out
+
+
 def test_a_changed_table_is_a_new_task_and_that_is_said(trained, tmp_path, capsys):
     subprocess.run(["cp", "-r", str(trained), str(tmp_path / "copy")], check=True)
     (old,) = own_names(results(tmp_path / "copy"))
@@ -160,6 +174,6 @@ def test_bad_input_has_its_exit_code_and_sentence(table, options, code, words, t
 
 def test_a_name_that_belongs_to_nothing_is_no_file(tmp_path, capsys):
     assert call("train", tmp_path, *COLUMNS) == 2
-    assert "is a folder; name the table in it" in capsys.readouterr().err
+    assert "is a folder; name the file in it" in capsys.readouterr().err
     assert call("train", tmp_path / "none.csv", *COLUMNS) == 3
     assert "there is no file" in capsys.readouterr().err

@@ -31,6 +31,9 @@ failing = "rival:NO_SUCH_THING"
 [project.entry-points."pbgraph.metrics"]
 unscored = "rival:NO_SUCH_THING"
 
+[project.entry-points."pbgraph.splits"]
+torn = "rival:NO_SUCH_THING"
+
 [project.entry-points."pbgraph.datasets"]
 gone = "rival:NO_SUCH_THING"
 """
@@ -55,8 +58,8 @@ def listed(env: Isolated, cwd: Path) -> dict[tuple[str, str], dict]:
 def test_ls_shows_one_of_each_kind_with_its_package(toy, tmp_path):
     entries = listed(toy, tmp_path)
     mine = {key for key, entry in entries.items() if entry["packages"] == ["toy-molecules"]}
-    kinds = {"tasks": {"toy", "toy-hopeless"}, "models": {"sum-net"}, "methods": {"restarts"}, "metrics": {"hits"}}
-    kinds["splits"] = {"by-row", "broken"}
+    kinds = {"models": {"sum-net"}, "methods": {"restarts"}, "metrics": {"hits"}, "splits": {"by-row", "broken"}}
+    kinds["tasks"] = {"toy", "toy-alcohols", "toy-hopeless"}
     assert mine == {(kind, name) for kind, names in kinds.items() for name in names}
     assert not [entry for entry in entries.values() if entry["source"].startswith("broken")]
     assert "[package toy-molecules]" in toy.run("ls", "models", cwd=tmp_path).stdout
@@ -75,6 +78,13 @@ def test_its_architecture_is_trained_perforated_and_tabulated(toy, tmp_path):
     records = {record.spec.method: record for record in ResultsFolder(tmp_path / "results").records("toy")}
     assert 0 <= records["restarts"].scores["test"].metrics["hits"] <= 1
     assert {line.phase for line in records["perforated"].history} == {"neuron", "dendrite"}
+
+
+def test_a_data_set_that_is_read_in_a_way_of_its_own_is_a_task_like_any_other(toy, tmp_path):
+    run = ("toy-alcohols", "--preset", "smoke", "--models", "random-forest", "--jobs", 1)
+    done = toy.run(*run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "toy-alcohols v1, 60 of 60 rows" in done.stdout
 
 
 def test_a_name_that_two_packages_claim_names_both(crowded, tmp_path):
@@ -102,3 +112,6 @@ def test_what_cannot_be_loaded_is_reported_and_breaks_nothing_else(crowded, tmp_
     data = crowded.run("data", "ls", cwd=tmp_path)
     assert (data.returncode, "left out: data set 'gone'" in data.stderr) == (0, True)
     assert re.search(r"^tox21 +7831 rows", data.stdout, re.MULTILINE)
+    audit = crowded.run("data", "audit", "toy", cwd=tmp_path)
+    assert (audit.returncode, "left out: split 'torn'" in audit.stderr) == (0, True), audit.stderr
+    assert "it failed: ValueError: cannot split 240" in audit.stdout

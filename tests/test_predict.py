@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import shutil
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ from scipy.special import expit
 
 from own_tables import lines, write
 from pbgraph import bench, molecule_files, runner
+from pbgraph.datasets import text_table
 from pbgraph.datasets.lookup import keep
 from pbgraph.datasets.own import describe, to_dataset
 from pbgraph.errors import DataError, UsageError
@@ -124,6 +127,12 @@ def write_input(folder: Path, form: str) -> tuple[Path, list[str]]:
         case "latin-1.csv":
             (folder / "in.csv").write_bytes(table.replace("id;", "é;", 1).encode("latin-1"))
             return folder / "in.csv", ["--id", "é"]
+        case "utf-16.csv":
+            (folder / "in.csv").write_bytes(table.replace("id;", "é;", 1).encode("utf-16"))
+            return folder / "in.csv", ["--id", "é"]
+        case "blank lines.csv":
+            (folder / "in.csv").write_bytes(b"\r\n \r\n" + table.replace("\n", "\n\r\n").encode())
+            return folder / "in.csv", ["--id", "id"]
         case "csv.gz":
             (folder / "in.csv.gz").write_bytes(gzip.compress(table.encode()))
             return folder / "in.csv.gz", ["--id", "id"]
@@ -131,14 +140,20 @@ def write_input(folder: Path, form: str) -> tuple[Path, list[str]]:
             listed = "".join(f"{text}\t{name}\n" for name, text in zip(names, smiles, strict=True))
             (folder / "in.smi").write_text(listed)
             return folder / "in.smi", []
-        case "parquet":
-            parquet.write_table(pa.table({"id": names, "SMILES": smiles}), folder / "in.parquet")
-            return folder / "in.parquet", ["--id", "id"]
+        case "parquet" | "parquet.csv":
+            parquet.write_table(pa.table({"id": names, "SMILES": smiles}), folder / f"in.{form}")
+            return folder / f"in.{form}", ["--id", "id"]
     raise AssertionError(form)
 
 
-@pytest.mark.parametrize("form", ["csv", "latin-1.csv", "csv.gz", "smi", "parquet"])
-@pytest.mark.parametrize("out", ["out.csv", "out.csv.gz", "out.parquet", "-"])
+FORMS = ["csv", "latin-1.csv", "csv.gz", "smi", "parquet"]
+OUTPUTS = ["out.csv", "out.csv.gz", "out.parquet", "-"]
+ODD = ["utf-16.csv", "blank lines.csv", "parquet.csv"]  # that `train` reads too
+
+
+@pytest.mark.parametrize(
+    ("form", "out"), [*((form, out) for form in FORMS for out in OUTPUTS), *((form, "out.csv") for form in ODD)]
+)
 def test_one_row_out_per_row_in_and_in_order(form, out, classes, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(molecule_files, "CHUNK", 50)
     path, options = write_input(tmp_path, form)
@@ -173,6 +188,27 @@ def test_stdin_is_read(values, capsys, monkeypatch):
     assert rows[2][2:] == ["", "", "not a valid SMILES"]
 
 
+def test_a_pipe_is_read_as_stdin_is(values, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    writing = Thread(target=(tmp_path / "pipe").write_bytes, args=("SMILES\r\nCCO\r\n".encode("utf-16"),))
+    writing.start()
+    assert call("predict", model_of(values, "ridge/fit"), tmp_path / "pipe") == 0
+    writing.join()
+    assert capsys.readouterr().out.splitlines()[1].startswith(",CCO,")
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"), [("in.csv", b"C"), ("in.csv.gz", b"C"), ("in.smi", b"C"), ("in.csv", b'"\n",')]
+)
+def test_a_row_without_end_is_stopped_at_the_limit(name, rest, classes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(text_table, "LONGEST_LINE", 2**16)
+    content = (b"" if name == "in.smi" else b"SMILES,id\n") + rest * 2**18
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert call("predict", model_of(classes, "random-forest/fit"), tmp_path / name, tmp_path / "out.csv") == 3
+    assert "has a row of 65536 characters or more" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_short_row_is_a_row_with_a_reason(classes, tmp_path, capsys):
     (tmp_path / "in.csv").write_text("SMILES,id\nCCO,a\nCCN\nC,b,c\n\nCC,d\n")
     assert call("predict", model_of(classes, "gin/backprop"), tmp_path / "in.csv", "--id", "id") == 0
@@ -189,6 +225,9 @@ def test_a_short_row_is_a_row_with_a_reason(classes, tmp_path, capsys):
         ([], "", 3, "in.csv is empty"),
         ([], 'SMILES\n"C\n', 3, "is not CSV"),
         ([], None, 3, "there is no file"),
+        ([], "PK\3\4", 3, "is an Excel workbook or a ZIP archive; save the table as CSV"),
+        ([], "SMILES,id,SMILES\nC,a,C\n", 3, "2 columns are called 'SMILES'; rename all but one"),
+        ([], "SMILES\nC\0\n", 3, "is not a table in text"),
     ],
 )
 def test_bad_input_leaves_no_output(options, content, code, words, classes, tmp_path, capsys):
@@ -200,6 +239,12 @@ def test_bad_input_leaves_no_output(options, content, code, words, classes, tmp_
     assert words in said.err
     assert "Traceback" not in said.err
     assert {each.name for each in tmp_path.iterdir()} <= {"in.csv"}
+
+
+def test_a_missing_input_is_said_whatever_the_output(classes, tmp_path, capsys):
+    output = write(tmp_path, name="out.csv")
+    assert call("predict", model_of(classes, "gin/backprop"), tmp_path / "in.csv", output) == 3
+    assert f"there is no file {tmp_path / 'in.csv'}" in capsys.readouterr().err
 
 
 def test_input_and_output_must_make_sense(classes, tmp_path, capsys):

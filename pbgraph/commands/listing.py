@@ -89,11 +89,12 @@ def check(args: argparse.Namespace) -> int:
 def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
-    from pbgraph.datasets.lookup import dataset_of, own_names
+    from pbgraph.datasets.lookup import dataset_of, own_tasks
+    from pbgraph.datasets.own import to_dataset
 
     results = ResultsFolder(args.results)
     if args.action == "ls":
-        own = [dataset_of(name, results) for name in own_names(results)]
+        own = map(to_dataset, own_tasks(results))
         listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
         for dataset in listed:
             _print_dataset(dataset, args)
@@ -108,7 +109,7 @@ def data(args: argparse.Namespace) -> int:
 def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import locate
 
-    if dataset.make is not None or dataset.load is not None:
+    if not dataset.fixed:
         rows = f"{dataset.rows} rows, " if dataset.rows else ""
         print(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
         return
@@ -121,7 +122,7 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
     from pbgraph.datasets.source import find, locate
 
     if dataset.load is not None:
-        raise UsageError(f"{dataset.name} is a table of your own, {dataset.source}; there is nothing to fetch")
+        raise UsageError(f"{dataset.name} is read in a way of its own, by {dataset.source}; there is nothing to fetch")
     content = find(dataset, folder=args.data, offline=args.offline)
     if dataset.make is not None:
         print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
@@ -145,17 +146,19 @@ def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
 
 
 def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
-    """Every split of the molecules, by the first seed there is; and why one does not apply."""
+    """Every split of the molecules, by the first seed there is; and why one does not apply, or fails."""
     from pbgraph.splits import SPLITS
 
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
-    for splitter in map(SPLITS.get, SPLITS):
+    for splitter in SPLITS.working():
         seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
         name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
         try:
             splits[name] = splitter.split(molecules, seed)
         except UsageError as error:
             refused[name] = str(error).split(";")[0]
+        except Exception as error:  # of somebody else's code
+            refused[name] = f"it failed: {type(error).__name__}: {error}"
         done(1)
     return splits, refused

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import unknown_name
@@ -13,13 +14,21 @@ from pbgraph.registry import Registry
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
 
+log = logging.getLogger(__name__)
 
-def task_names() -> list[str]:
-    """Names of the registered tasks; imports none of them. Raises PbgraphError if pbgraph is not installed."""
+
+def task_names(taken: Collection[str] = ()) -> list[str]:
+    """Names of the registered tasks; imports none of them. Raises PbgraphError if pbgraph is not installed.
+
+    taken  names of commands: a task that is called like one is left out, which costs a warning
+    """
     tasks = Registry[Any]("task", "pbgraph.datasets", object)
     if not tasks.names():
         tasks.get("")
-    return tasks.names()
+    for name in sorted(set(tasks.names()) & set(taken)):
+        packages = " and ".join(tasks.packages(name))
+        log.warning("left out: task %r of package %s has the name of a command; it must have another", name, packages)
+    return [name for name in tasks.names() if name not in taken]
 
 
 def is_task(name: str) -> bool:

@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 def benchmark(args: argparse.Namespace) -> int:
     """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
     from pbgraph.datasets.base import DATASETS
-    from pbgraph.datasets.source import find
+    from pbgraph.datasets.load import make_ready
 
     dataset = DATASETS.get(args.task)
-    return do_missing(args, dataset, lambda _: find(dataset, folder=args.data, offline=args.offline))
+    return do_missing(args, dataset, lambda _: make_ready(dataset, folder=args.data, offline=args.offline))
 
 
 def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:

@@ -50,7 +50,7 @@ class Dataset:
     make           (folder of ``--data`` or None, offline) -> the CSV, for a table that another package reads; `sha256`,
                    `urls` and `rows` are then blank, and every record says what the content was
     load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
-                   `pbgraph.datasets.load` reads a CSV file
+                   `pbgraph.datasets.load` reads a CSV file. `file`, `sha256`, `urls` and `rows` may then be blank
     """
 
     name: str
@@ -70,6 +70,11 @@ class Dataset:
     lookalikes: Mapping[int, str] = field(default_factory=dict)
     make: Callable[[Path | None, bool], bytes] | None = None
     load: Callable[[Path | None], Molecules] | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its content is one file, known beforehand: not what `make` or `load` happens to give."""
+        return self.make is None and self.load is None
 
     @property
     def kind(self) -> Kind:

@@ -16,7 +16,10 @@ FREESOLV = Dataset(
     id_column="iupac",
     metric="rmse",
     split="random",
-    licence="FreeSolv: CC BY-NC-SA 4.0; redistributors state MIT (DeepChem) or CC0 (AttentiveFP)",
+    licence=(
+        "none comes with the table; that of FreeSolv, to our knowledge CC BY-NC-SA 4.0, is in its repository: read it "
+        "before any use but research; redistributors state MIT (DeepChem) or CC0 (AttentiveFP) for their repositories"
+    ),
     defects={
         "molecules without a bond": 3,
         "rows that share a parent with another row": 6,

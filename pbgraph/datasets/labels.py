@@ -88,6 +88,13 @@ def _column(sheet: Sheet, name: str, kind: str) -> np.ndarray:
     if wrong:
         raise DataError(
             f"{sheet.file}: column {name!r} is read for {kind}, but some cells do not fit: {shown(wrong)}; expected "
-            f"{EXPECTED[kind]}"
+            f"{EXPECTED[kind]}{_about_commas(cells)}"
         )
     return np.array([known[cell] for cell in cells], dtype=np.float64)
+
+
+def _about_commas(cells: Sequence[str]) -> str:
+    """What to do about the first cell that would be a number if its comma were a point; "" if there is none."""
+    pointed = ((cell, cell.replace(",", ".")) for cell in cells if "," in cell)
+    found = next((pair for pair in pointed if number(pair[1]) is not None), None)
+    return f"; the decimals have a comma: write {found[1]} instead of {found[0]}" if found else ""

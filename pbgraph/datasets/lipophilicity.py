@@ -16,7 +16,10 @@ LIPOPHILICITY = Dataset(
     id_column="CMPD_CHEMBLID",
     metric="rmse",
     split="random",
-    licence="ChEMBL: CC BY-SA 3.0; redistributors state MIT (DeepChem) or CC0 (AttentiveFP) for their repositories",
+    licence=(
+        "none comes with the table; that of ChEMBL, to our knowledge CC BY-SA 3.0, is on its site; redistributors "
+        "state MIT (DeepChem) or CC0 (AttentiveFP) for their repositories"
+    ),
     defects={
         "multi-fragment rows (salts, mixtures)": 1,
         "rows that share a parent with another row": 180,

@@ -49,6 +49,16 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
     return molecules
 
 
+def make_ready(dataset: Dataset, *, folder: Path | None = None, offline: bool = False) -> None:
+    """Have all that `load` needs at hand, so that what is missing is said once, before any run; arguments and errors
+    as for `load`.
+    """
+    if dataset.load is not None:
+        dataset.load(folder)
+    else:
+        find(dataset, folder=folder, offline=offline)
+
+
 def _listed(rejected: Sequence[Rejected]) -> str:
     shown = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in rejected[:MOST_SHOWN])
     more = len(rejected) - MOST_SHOWN

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
@@ -12,6 +14,8 @@ from pbgraph.datasets.own import OwnTask, to_dataset
 from pbgraph.errors import DataError, unknown_name
 from pbgraph.files import replaced_file
 from pbgraph.records import ResultsFolder
+
+log = logging.getLogger(__name__)
 
 
 def dataset_of(name: str, results: ResultsFolder) -> Dataset:
@@ -32,15 +36,29 @@ def own_names(results: ResultsFolder) -> list[str]:
     return sorted(path.stem for path in results.task_path("any").parent.glob("*.json"))
 
 
+def own_tasks(results: ResultsFolder) -> Iterator[OwnTask]:
+    """The tasks described in `results` by name; a description that cannot be used costs a warning and nothing else."""
+    for name in own_names(results):
+        try:
+            task = own_task(name, results)
+        except DataError as error:
+            log.warning("left out: %s", error)
+        else:
+            yield task
+
+
 def own_task(name: str, results: ResultsFolder) -> OwnTask:
     """Read a description. Raises DataError if it is none, or was edited or renamed."""
     path = results.task_path(name)
+    remedy = "run 'train' again to have it described, or move it away"
     try:
         task = msgspec.json.decode(path.read_bytes(), type=OwnTask)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise DataError(f"{path} does not describe a task: {error}; run 'train' again to have it described") from error
+        raise DataError(f"{path} does not describe a task: {error}; {remedy}") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable, or move it away") from error
     if task.name != name:
-        raise DataError(f"{path} was edited or renamed; run 'train' again to have it described")
+        raise DataError(f"{path} was edited or renamed; {remedy}")
     return replace(task, path=os.path.normpath(path.parent / task.path))
 
 
@@ -57,10 +75,9 @@ def keep(task: OwnTask, results: ResultsFolder) -> None:
 
 def earlier_versions(task: OwnTask, results: ResultsFolder) -> list[str]:
     """Names of described tasks that read the same columns of the same file when its content was another."""
-    others = (own_task(name, results) for name in own_names(results) if name != task.name)
     here = os.path.abspath(task.path)
     return [
         other.name
-        for other in others
+        for other in own_tasks(results)
         if os.path.abspath(other.path) == here and other.columns == task.columns and other.sha256 != task.sha256
     ]

@@ -204,12 +204,14 @@ def _check_labels(task: OwnTask, y: np.ndarray) -> None:
     for name, column in zip(task.targets, y.T, strict=True):
         values = np.unique(column[~np.isnan(column)])
         if not len(values):
-            raise DataError(f"{task.file}: column {name!r} has no label in any usable row; leave it out of --targets")
+            raise DataError(
+                f"{task.file}: column {name!r} has no label in any usable row; name another column, or leave it out"
+            )
         if len(values) == 1:
             needs = "both classes" if task.kind == "classification" else "different values"
             raise DataError(
                 f"{task.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; there "
-                f"is nothing to learn without {needs}, so leave it out of --targets"
+                f"is nothing to learn without {needs}: add molecules, name another column, or leave it out"
             )
 
 

@@ -6,22 +6,20 @@ its mark, or else Latin-1, with any line ends; or Parquet. What a file is, its f
 
 from __future__ import annotations
 
-import csv
 import difflib
 import io
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from pbgraph.datasets.source import MAX_BYTES, capped, decompressed
-from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.datasets.source import MAX_BYTES, capped, decompressed, too_long
+from pbgraph.datasets.text_table import encoding, header_and_rows, position
+from pbgraph.errors import DataError, UsageError
 from pbgraph.records import sha256
 
-log = logging.getLogger(__name__)
-
-SEPARATORS = ",;\t"
+PARQUET = b"PAR1"  # what such a file begins with
 MOST_SHOWN = 5  # places in one message
 
 
@@ -41,23 +39,14 @@ class Sheet:
     places: tuple[str, ...]
 
 
-def read_content(path: Path) -> bytes:
-    """The bytes of a table file, unpacked.
-
-    Raises UsageError for a folder; DataError if there is no such file, or if it is damaged or longer than MAX_BYTES.
-    """
+def check_is_file(path: Path) -> None:
+    """Raises UsageError for a folder, with a table in it; DataError if nothing has this name, with the nearest one."""
     if path.is_dir():
         tables = sorted(each.name for each in path.iterdir() if each.suffix in (".csv", ".gz", ".parquet"))
         example = f", e.g. {path / tables[0]}" if tables else ""
-        raise UsageError(f"{path} is a folder; name the table in it{example}")
-    try:
-        with path.open("rb") as file:
-            content = capped(file.read(MAX_BYTES + 1), str(path))
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}{_near(path)}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
-    return decompressed(content, str(path))
+        raise UsageError(f"{path} is a folder; name the file in it{example}")
+    if not path.exists():
+        raise DataError(f"there is no file {path}{_near(path)}")
 
 
 def _near(path: Path) -> str:
@@ -66,13 +55,27 @@ def _near(path: Path) -> str:
     return f"; did you mean {path.with_name(near[0])}?" if near else "; check its name and folder"
 
 
+def read_content(path: Path) -> bytes:
+    """The bytes of a table file, unpacked.
+
+    Raises errors as `check_is_file`; DataError if it is damaged or longer than MAX_BYTES.
+    """
+    check_is_file(path)
+    try:
+        with path.open("rb") as file:
+            content = capped(file.read(MAX_BYTES + 1), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    return decompressed(content, str(path))
+
+
 def read_sheet(file: str, content: bytes, wanted: Sequence[str]) -> Sheet:
     """The wanted columns of a table file.
 
     Raises UsageError for a column that the file lacks, with the nearest name; DataError if the file is no table, if it
     has no rows, or if a wanted name occurs twice in its header.
     """
-    if content.startswith(b"PAR1"):
+    if content.startswith(PARQUET):
         columns, places = _parquet(file, content, wanted)
     else:
         columns, places = _csv(file, content, wanted)
@@ -92,17 +95,10 @@ def shown(places: Sequence[str]) -> str:
 
 
 def _csv(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    text = _text(file, content)
-    header_line = text.lstrip("\r\n").split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=header_line.count), strict=True)
-    try:
-        lines = [(reader.line_num, line) for line in reader if line]
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: this is not CSV ({error}); export the table anew") from error
-    if not lines:
-        raise DataError(f"{file} is empty; expected a header and at least one row")
-    header, rows = [name.strip() for name in lines[0][1]], lines[1:]
-    numbers = [_position(file, header, name) for name in wanted]
+    text = io.TextIOWrapper(io.BytesIO(content), encoding=encoding([content], file), newline="")
+    header, lines = header_and_rows(text, file)
+    numbers = [position(header, name, file) for name in wanted]
+    rows = [(number, row) for number, row in lines if row]
     ragged = [f"line {number}" for number, row in rows if len(row) != len(header)]
     if ragged:
         raise DataError(
@@ -113,27 +109,6 @@ def _csv(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tu
     return columns, tuple(f"line {number}" for number, _ in rows)
 
 
-def _text(file: str, content: bytes) -> str:
-    if content.startswith(b"PK\x03\x04"):
-        raise DataError(f"{file} is an Excel workbook or a ZIP archive; save the table as CSV")
-    try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        log.warning("%s is not UTF-8 (byte %d); it is read as Latin-1", file, error.start)
-        text = content.decode("latin-1")
-    if "\0" in text:
-        raise DataError(f"{file} is not a table in text; supply CSV, gzip of CSV, or Parquet")
-    return text
-
-
-def _position(file: str, header: Sequence[str], name: str) -> int:
-    if name not in header:
-        raise unknown_name(f"column of {file}", name, [known for known in header if known])
-    if header.count(name) > 1:
-        raise DataError(f"{file}: {header.count(name)} columns are called {name!r}; rename all but one of them")
-    return header.index(name)
-
-
 def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -141,16 +116,24 @@ def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str
     try:
         table = parquet.ParquetFile(pa.BufferReader(content))
         for name in wanted:
-            _position(file, table.schema_arrow.names, name)
+            position(table.schema_arrow.names, name, file)
         groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
         if sum(groups) > MAX_BYTES:
-            raise DataError(f"{file}, unpacked, has more than {MAX_BYTES} bytes, the most that a table may have")
+            raise too_long(f"{file}, unpacked,")
         read = table.read(columns=list(wanted))
     except pa.ArrowException as error:
         raise DataError(f"{file} is damaged Parquet ({error}); write it anew") from error
-    columns = {name: tuple(_cell(value) for value in read.column(name).to_pylist()) for name in wanted}
+    columns = {name: tuple(cell(value) for value in read.column(name).to_pylist()) for name in wanted}
     return columns, tuple(f"row {number}" for number in range(read.num_rows))
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of a Parquet column as the text that CSV would have for it: "" for none, a midnight as its date.
+
+    >>> from datetime import datetime
+    >>> cell(None), cell(0.5), cell(datetime(2019, 5, 31)), cell(datetime(2019, 5, 31, 9, 30))
+    ('', '0.5', '2019-05-31', '2019-05-31 09:30:00')
+    """
+    if isinstance(value, datetime) and value.time() == time.min:
+        return value.date().isoformat()
     return "" if value is None else str(value).strip()

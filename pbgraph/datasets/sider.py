@@ -16,7 +16,10 @@ SIDER = Dataset(
     id_column=None,
     metric="roc_auc",
     split="random",
-    licence="SIDER 4.1: CC BY-NC-SA 4.0; DeepChem, which redistributes the table, states MIT for its repository",
+    licence=(
+        "none comes with the table; that of SIDER 4.1, to our knowledge CC BY-NC-SA 4.0, is on its site: read it "
+        "before any use but research; DeepChem, which redistributes the table, states MIT for its repository"
+    ),
     defects={
         "multi-fragment rows (salts, mixtures)": 182,
         "molecules without a bond": 31,

@@ -130,10 +130,14 @@ def decompressed(content: bytes, where: str) -> bytes:
 def capped(content: bytes, where: str) -> bytes:
     """The content itself; raises DataError if it is longer than MAX_BYTES."""
     if len(content) > MAX_BYTES:
-        raise DataError(
-            f"{where} has more than {MAX_BYTES} bytes, the most that a table may have; supply the right file"
-        )
+        raise too_long(where)
     return content
+
+
+def too_long(where: str) -> DataError:
+    """The error for what is longer than MAX_BYTES."""
+    most = f"{MAX_BYTES / 2**20:g} MiB"
+    return DataError(f"{where} has more than {most}, the most that a table may have; supply the right file, or a part")
 
 
 def verified(dataset: Dataset, content: bytes, where: str) -> bytes:

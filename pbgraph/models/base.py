@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, not_installed
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 
@@ -94,7 +94,7 @@ class Estimator:
         """Why it cannot be used in this environment, or None if it can."""
         if not self.package or find_spec(self.package) is not None:
             return None
-        return f"it needs the package {self.package}, which is not installed: run pip install -e '.[{self.extra}]'"
+        return not_installed(self.package, self.extra)
 
 
 @dataclass(frozen=True)

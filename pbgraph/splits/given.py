@@ -45,8 +45,9 @@ def time(molecules: Molecules, seed: int | None = None) -> Split:
 def _dates(molecules: Molecules) -> tuple[str, ...]:
     """All dates, in one form, so that their order is that of their letters."""
     dates = _column(TIME, molecules.date, "--time-column COL, a column of dates such as 2019-05-31")
-    form = next((form for form in FORMS if dates and len(form) == len(dates[0])), "YYYY-MM-DD")
-    _check(molecules, dates, lambda cell: _is_date(cell, form), f"a date as {form}, like the first row's")
+    form = next((form for form in FORMS if dates and _is_date(dates[0], form)), None)
+    expected = f"a date as {form}, like the first row's" if form else "a date as YYYY-MM-DD, without a time of day"
+    _check(molecules, dates, lambda cell: _is_date(cell, form or "YYYY-MM-DD"), expected)
     return dates
 
 

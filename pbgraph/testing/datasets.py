@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pbgraph.datasets.base import DATASETS, Dataset, Molecules
-from pbgraph.datasets.load import load
-from pbgraph.datasets.source import find
+from pbgraph.datasets.load import load, make_ready
 from pbgraph.metrics import METRICS
 from pbgraph.splits import SPLITS
 from pbgraph.testing.base import Check, checks_of, require, require_described
@@ -51,12 +50,14 @@ def check_described(data: OnDisk) -> None:
 
 
 def check_file(data: OnDisk) -> None:
-    """Its file is found without network and is the one that its SHA-256 names."""
-    find(data.dataset, folder=data.folder, offline=True)
+    """Its file is found without network and is the one that its SHA-256 names, if it names one."""
+    make_ready(data.dataset, folder=data.folder, offline=True)
 
 
 def check_rows(data: OnDisk) -> None:
-    """The file has the rows that are stated."""
+    """The file has the rows that are stated; of a file that is not known beforehand, none need be."""
+    if not (data.dataset.fixed or data.dataset.rows):
+        return
     found = len(data.molecules) + len(data.molecules.rejected)
     require(found == data.dataset.rows, f"{found} rows in the file, {data.dataset.rows} stated")
 
@@ -76,7 +77,9 @@ def check_structures(data: OnDisk) -> None:
 
 
 def check_rejected_stated(data: OnDisk) -> None:
-    """If rows are rejected, a defect states how many."""
+    """If rows of a file that is known beforehand are rejected, a defect states how many."""
+    if not data.dataset.fixed:
+        return
     rejected = len(data.molecules.rejected)
     stated = not rejected or rejected in data.dataset.defects.values()
     require(stated, f"{rejected} rows are rejected, but no defect has that count: {dict(data.dataset.defects)}")

@@ -64,9 +64,29 @@ def _kind_and_name(name: str) -> tuple[str, str]:
         return prefix, rest
     kinds = [kind for kind, registry in REGISTRIES.items() if name in registry]
     if len(kinds) > 1:
+        kinds = _knowing(kinds, name)
+    if len(kinds) > 1:
         which = " or ".join(f"{kind}:{name}" for kind in kinds)
         raise UsageError(f"{name!r} is registered as {' and as '.join(kinds)}; say which: check {which}")
     if not kinds:
         known = {known for registry in REGISTRIES.values() for known in registry}
         raise unknown_name(" or ".join(REGISTRIES), name, known)
     return kinds[0], name
+
+
+def _knowing(kinds: list[str], name: str) -> list[str]:
+    """The kinds that have the name itself: a namespace, to which every name of one beginning belongs, has to be asked.
+
+    Raises UsageError, with what each namespace says, if none has it.
+    """
+    found, refusals = [], []
+    for kind in kinds:
+        try:
+            if name not in REGISTRIES[kind].names():
+                REGISTRIES[kind].get(name)
+            found.append(kind)
+        except UsageError as error:
+            refusals.append(str(error))
+    if not found:
+        raise UsageError("; ".join(refusals))
+    return found

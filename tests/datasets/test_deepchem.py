@@ -122,7 +122,7 @@ def test_without_deepchem_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr(deepchem, "version", absent)
     for registry, name in ((DATASETS, "deepchem:delaney"), (SPLITS, "deepchem:butina")):
         registry._loaded.pop(name, None)
-        with pytest.raises(UsageError, match=rf"{name} needs DeepChem.*pip install 'pbgraph\[deepchem\]'"):
+        with pytest.raises(UsageError, match=rf"{name}: it needs the package deepchem.* -e '\.\[deepchem\]'"):
             registry.get(name)
     assert bench.main(["deepchem:delaney", "--dry-run"]) == 2
-    assert "pbgraph[deepchem]" in capsys.readouterr().err
+    assert "pip install -e '.[deepchem]', with Python 3.11" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pbgraph.datasets.load import load
 from pbgraph.datasets.own import MAX_ATOMS, describe, to_dataset
 from pbgraph.datasets.sheet import Sheet
 from pbgraph.errors import DataError, UsageError
+from pbgraph.splits import SPLITS
 
 
 def task_of(path, **changes):
@@ -79,7 +81,7 @@ def encoded(form: str) -> bytes:
         case "spaces":
             return text([[f" {cell} " for cell in row] for row in table]).encode()
         case "blank lines":
-            return text(table).replace("\n", "\n\n").encode()
+            return ("\n \n" + text(table).replace("\n", "\n\n") + "  \n").encode()
     raise AssertionError(form)
 
 
@@ -114,6 +116,16 @@ def test_parquet_is_read_as_csv_is(tmp_path):
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "my.parquet").read_bytes()[:-40])
     with pytest.raises(DataError, match="damaged Parquet"):
         task_of(tmp_path / "cut.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns")], ids=str)
+def test_the_days_of_parquet_are_those_of_csv(kind, tmp_path):
+    days = [date(1990, 1, 1) + timedelta(days=20 * row) for row in range(120)]
+    columns = {name: pa.array(cells) for name, *cells in zip(*lines(), strict=True)}
+    parquet.write_table(pa.table({**columns, "logP": pa.array(days).cast(kind)}), tmp_path / "my.parquet")
+    read = molecules(tmp_path / "my.parquet", date="logP")
+    assert read.date == tuple(map(str, days))
+    assert len(SPLITS.get("time").split(read, None).test) == 12
 
 
 @pytest.mark.parametrize(
@@ -159,7 +171,7 @@ def test_wrong_columns_are_wrong_usage(changes, words, tmp_path):
 
 def test_a_folder_is_wrong_usage_and_names_a_table_in_it(tmp_path):
     write(tmp_path)
-    with pytest.raises(UsageError, match=r"is a folder; name the table in it, e.g. .*my\.csv"):
+    with pytest.raises(UsageError, match=r"is a folder; name the file in it, e.g. .*my\.csv"):
         task_of(tmp_path)
 
 
@@ -198,7 +210,7 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "MAX_BYTES", 2**20)
     path = tmp_path / "my.csv.gz"
     path.write_bytes(gzip.compress(b"0" * (2**20 + 1)))
-    with pytest.raises(DataError, match="unpacked, has more than 1048576 bytes, the most that a table may have"):
+    with pytest.raises(DataError, match="unpacked, has more than 1 MiB, the most that a table may have"):
         task_of(path)
 
 
@@ -209,10 +221,10 @@ def test_a_gzip_bomb_is_stopped_at_the_limit(tmp_path, monkeypatch):
             with_cell(4, "toxic", "maybe"),
             r"'toxic' is read for classification, but some cells do not fit: line 5 \('maybe'",
         ),
-        (with_column("even", [""] * 120), "column 'even' has no label in any usable row"),
+        (with_column("even", [""] * 120), "column 'even' has no label in any usable row; name another column"),
         (
             with_column("toxic", ["1"] * 120),
-            "all 120 labels of column 'toxic' are 1; there is nothing to learn",
+            "all 120 labels of column 'toxic' are 1; there is nothing to learn without both classes: add molecules",
         ),
         (with_cell(7, "name", "M0"), r"names are blank or repeated: line 2 \('M0'\), line 8 \('M0'\)"),
         (with_cell(7, "name", ""), r"names are blank or repeated: line 8 \(''\)"),
@@ -229,6 +241,13 @@ def test_text_among_numbers_names_the_rows(tmp_path):
         DataError, match=r"'logP' is read for regr.*line 3 \('>10'\), line 4 .* and 1 more; expected num"
     ):
         molecules(write(tmp_path, table), targets=["logP"])
+
+
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_decimal_commas_are_recognised(kind, tmp_path):
+    table = with_column("logP", [f"{row},5" for row in range(120)])
+    with pytest.raises(DataError, match=r"line 2 \('0,5'\).*; the decimals have a comma: write 0.5 instead of 0,5$"):
+        molecules(write(tmp_path, table), targets=["logP"], kind=kind)
 
 
 def test_structures_that_cannot_be_used_are_left_out_and_named(tmp_path, caplog):

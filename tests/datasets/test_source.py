@@ -89,9 +89,9 @@ def test_damaged_gzip_is_named(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gzip bomb"])
 def test_files_beyond_all_measure_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack) -> None:
-    monkeypatch.setattr(source, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(source, "MAX_BYTES", 2**17)
     put(tmp_path / "given", pack(b"0" * 1_000_000))
-    with pytest.raises(DataError, match="more than 10000 bytes"):
+    with pytest.raises(DataError, match=r"more than 0\.125 MiB"):
         source.find(dataset(), folder=tmp_path / "given")
 
 

@@ -14,6 +14,8 @@ import mutants_of_methods
 import mutants_of_metrics
 import mutants_of_splits
 from mutants import MUTANTS, SOUND
+from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.load import read
 from pbgraph.errors import UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS
@@ -40,6 +42,7 @@ from pbgraph.testing import (
     split_checks,
 )
 from pbgraph.testing import find as finding
+from pbgraph.testing.datasets import OnDisk
 
 
 @pytest.mark.parametrize("check", architecture_checks(SOUND), ids=str)
@@ -156,6 +159,32 @@ def test_mutant_of_a_data_set_is_rejected(name: str, tmp_path: Path) -> None:
     sound()
     assert sound.summary.endswith(".")
     rejected(dataset_checks(mutants_of_datasets.MUTANTS[name](tmp_path), tmp_path), name)
+
+
+@pytest.mark.parametrize("own", ["make", "load"])
+def test_a_data_set_that_is_read_in_a_way_of_its_own_need_not_state_its_rows(own: str, tmp_path: Path) -> None:
+    table = mutants_of_datasets.with_cell(3, 3, "C1CC")
+    file = mutants_of_datasets.written(tmp_path, table)
+    content = (tmp_path / file.file).read_bytes()
+    ways = {"make": lambda folder, offline: content, "load": lambda folder: read(file, content)}
+    made = replace(file, file="", sha256="", rows=0, **{own: ways[own]})
+    for check in dataset_checks(made):
+        check()
+    rejected(dataset_checks(replace(made, rows=21)), "rows")
+
+
+def test_a_name_of_two_namespaces_is_of_the_one_that_knows_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dataset = replace(mutants_of_datasets.written(tmp_path), name="deepchem:small")
+
+    def get(name: str) -> Dataset:
+        if name != dataset.name:
+            raise UsageError(f"no data set {name}")
+        return dataset
+
+    monkeypatch.setattr(finding.DATASETS, "get", get)
+    assert {type(check.subject) for check in checks("deepchem:small")} == {OnDisk}
+    with pytest.raises(UsageError, match="no data set deepchem:another; unknown splitter of DeepChem 'another'"):
+        checks("deepchem:another")
 
 
 def test_tox21_conforms(shared: Path) -> None:

@@ -65,6 +65,12 @@ def test_a_date_in_another_form_is_named_with_its_row(wrong: str) -> None:
     )
 
 
+@pytest.mark.parametrize("end", ["-01-01 09:30:00", "/01/01"])
+def test_where_no_row_is_a_date_none_is_the_example(end: str) -> None:
+    with pytest.raises(DataError, match="expected a date as YYYY-MM-DD, without a time of day, but row 0"):
+        TIME.split(molecules(TEN, date=tuple(year + end for year in YEARS)), None)
+
+
 def test_other_words_are_named_with_their_rows() -> None:
     part = ("train",) * 3 + ("training", "", "Test") + ("dev",) * 4
     with pytest.raises(DataError) as error:

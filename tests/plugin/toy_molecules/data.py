@@ -1,13 +1,15 @@
 """240 made-up molecules, in a file of this package: chains with a head and a tail.
 
 Task a asks for nitrogen, task b for a chain of even length, with every seventh cell blank. Of task `never` every label
-is 0, so that no run on `toy-hopeless` can be scored.
+is 0, so that no run on `toy-hopeless` can be scored. `toy-alcohols` is read in a way of its own, from no file at all.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
-from pbgraph.datasets.base import Dataset
+import numpy as np
+
+from pbgraph.datasets.base import Dataset, Molecules
 
 TOY = Dataset(
     name="toy",
@@ -26,3 +28,31 @@ TOY = Dataset(
     source="made up",
 )
 HOPELESS = replace(TOY, name="toy-hopeless", tasks=("never",))
+
+
+def alcohols(folder: Path | None) -> Molecules:
+    """60 chains, every second of which is an alcohol; no file is needed, so that `folder` plays no part."""
+    smiles = tuple("C" * (row // 2 + 1) + "ON"[row % 2] for row in range(60))
+    return Molecules(
+        dataset="toy-alcohols",
+        sha256="",
+        tasks=("alcohol",),
+        mol_ids=smiles,
+        smiles=smiles,
+        rows=np.arange(60),
+        y=np.array([[float(text.endswith("O"))] for text in smiles], dtype=np.float32),
+        rejected=(),
+    )
+
+
+ALCOHOLS = replace(
+    TOY,
+    name="toy-alcohols",
+    file="",
+    sha256="",
+    urls=(),
+    rows=0,
+    tasks=("alcohol",),
+    defects={},
+    load=alcohols,
+)
