@@ -41,7 +41,7 @@ know it by that name, with the same --results."""
 
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
-models of one arm, as of several seeds, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
+models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
 the CPU. An output file is there whole in the end, or not at all."""
 
 
@@ -115,6 +115,8 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
     add("--id", metavar="COL", help="column of names to be copied to the output")
     add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
+    add("--split", metavar="NAME", help="which of them, where they were made on several splits")
     add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
 
 
