@@ -143,6 +143,15 @@ def test_models_of_one_name_must_be_alike_but_for_their_seed(change, words, valu
         load_predictor(tmp_path)
 
 
+def test_a_model_that_was_never_finished_is_none(values, tmp_path):
+    model = model_of(values, "gin/backprop")
+    shutil.copytree(model, tmp_path / f".{model.name}.x1y2z3")
+    with pytest.raises(UsageError, match="holds no saved model"):
+        load_predictor(tmp_path)
+    shutil.copytree(model, tmp_path / model.name)
+    assert len(load_predictor(tmp_path).models) == 1
+
+
 def test_what_cannot_be_parsed_has_a_reason_and_changes_nothing(classes):
     predictor = load_predictor(model_of(classes, "gin/backprop"))
     bad = ["C1CC", "", "CCO ethanol", "C" * 5000]
