@@ -122,9 +122,9 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    _add_preset_or_study_arguments(parser)
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
-    _add_study_argument(parser)
     add("--controls", action="store_true", help="every control of the planned methods as well")
     add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
@@ -135,16 +135,25 @@ def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_preset_arguments(parser)
+    _add_split_arguments(parser)
     parser.add_argument(
         "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
     )
 
 
-def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
-    add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
+def _add_preset_or_study_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_mutually_exclusive_group().add_argument
+    _add_preset_argument(add)
+    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
+    add("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
+
+
+def _add_preset_argument(add: Callable[..., Any]) -> None:
+    add("--preset", type=_one_of("preset", PRESETS), help=_presets())
+
+
+def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
     _add_results_argument(parser)
 
 
@@ -159,11 +168,6 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
     )
-
-
-def _add_study_argument(parser: argparse.ArgumentParser) -> None:
-    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
-    parser.add_argument("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
 
 
 def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,13 +186,13 @@ def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.table)
     parser.add_argument("task", metavar="TASK")
+    _add_preset_or_study_arguments(parser)
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
     formats = ", ".join(commands.FORMATS)
     parser.add_argument(
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
-    _add_study_argument(parser)
     parser.add_argument(
         "--figure",
         type=Path,
@@ -208,6 +212,7 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("a", metavar="A", help="MODEL/METHOD")
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    _add_preset_argument(parser.add_argument)
     _add_selection_arguments(parser)
 
 
@@ -216,7 +221,8 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
     parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
-    _add_preset_arguments(parser)
+    _add_preset_argument(parser.add_argument)
+    _add_split_arguments(parser)
     formats = ", ".join(commands.DENDRITE_FORMATS)
     parser.add_argument(
         "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"

@@ -123,9 +123,10 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None) -> RunRecord:
+def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None, *, command: str) -> RunRecord:
     """The finished run of an arm with this seed; None: with its lowest. The records are of one task, preset and split.
 
+    command  that runs the task, to be named where a run is not there
     Raises UsageError, saying what there is and what to do, if there is no such run or if it failed.
     """
     mine = {record.spec.seed: record for record in records if record.spec.arm == arm}
@@ -140,7 +141,7 @@ def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None) -> Ru
         raise UsageError(f"{arm}, seed {wanted}, failed: {mine[wanted].error}; {there}")
     spec = mine[min(mine)].spec
     raise UsageError(
-        f"there is no run of {arm} with seed {wanted}; {there}. 'python -m pbgraph.bench {spec.task} --preset "
+        f"there is no run of {arm} with seed {wanted}; {there}. '{command} --preset "
         f"{spec.preset} --split {spec.split} --models {spec.model} --methods {spec.method} --seeds {wanted}' makes it"
     )
 

@@ -13,9 +13,11 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.metrics import METRICS
-from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, protocol_of
+from pbgraph.presets import Preset
+from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, choices, protocol_of
 from pbgraph.records import Provenance, RunRecord
 from pbgraph.stats import Interval, Yardstick, holm, paired_difference, verdict
+from pbgraph.words import ranges
 
 PLAIN = "backprop"  # the method of the plain model
 
@@ -101,6 +103,23 @@ class Table:
         return tuple(row.arm for row in self.rows)
 
 
+def rows_and_seeds(
+    preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
+) -> tuple[list[str], list[int]]:
+    """The arms, "model/method", and seeds that a table of one preset's records should have.
+
+    preset  what was declared, or None if that is not known
+    seeds   that are asked for; else the preset's, or where none of these was run, those that were
+    The preset's arms have rows where any of its seeds is shown, and so has every other arm with a run of these seeds.
+    """
+    run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
+    if seeds is None:
+        seeds = declared if run.intersection(declared) else sorted(run)
+    arms = ["/".join(arm) for arm in preset.arms] if preset and set(declared).intersection(seeds) else []
+    others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
+    return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
+
+
 def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequence[int]) -> Table:
     """The table of these arms and seeds.
 
@@ -112,8 +131,10 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
     mine = [record for record in records if record.spec.arm in arms and record.spec.seed in seeds]
     finished = [record for record in mine if record.status == "finished"]
     if not finished:
+        there = choices((record.spec for record in records if record.status == "finished"), "arm")
         raise UsageError(
-            "no finished run to show; run the benchmark first, or name another --preset, --split or --results"
+            f"no finished run of {', '.join(arms) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
+            f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
     origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
@@ -170,7 +191,11 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
     by_arm = {arm: _by_seed(record for record in finished if record.spec.arm == arm) for arm in (a, b)}
     shared = [s for s in seeds if _test(by_arm[a].get(s)) is not None and _test(by_arm[b].get(s)) is not None]
     if not shared:
-        raise UsageError(f"{a} and {b} share no finished seed among {', '.join(map(str, seeds))}; run both first")
+        there = "; ".join(f"{arm}: {ranges(list(by_seed)) or 'none'}" for arm, by_seed in by_arm.items())
+        raise UsageError(
+            f"{a} and {b} share no finished seed among {ranges(seeds)} (finished seeds of {there}); run both first, or "
+            "name others with --seeds"
+        )
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
     scores = {arm: [_or_zero(_test(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     found = paired_difference(scores[a], scores[b], test_share=_test_share([by_arm[a][seed] for seed in shared]))

@@ -54,6 +54,22 @@ def test_a_preset_without_a_run_is_left_out_and_a_study_without_one_is_an_error(
         study_table(STUDY, [])
 
 
+def test_other_rows_can_be_asked_for():
+    arms = {"small": ["trimnet/backprop", "trimnet/widened"], "large": ["gin/backprop"]}
+    made = study_table(STUDY, records(), arms=arms)
+    assert {name: table.arms for name, table in made.tables.items()} == {"small": tuple(arms["small"])}
+    with pytest.raises(
+        UsageError, match="Finished here: preset large, arm trimnet/backprop, seeds 1-3; preset large, "
+    ):
+        study_table(STUDY, records(), seeds=(7,))
+
+
+def test_other_seeds_than_the_declared_ones_are_shown_where_they_alone_were_run():
+    mine = [replace(r, spec=replace(r.spec, seed=r.spec.seed + 10, control_of=None)) for r in records(["small"])]
+    (table,) = study_table(STUDY, mine[:3]).tables.values()
+    assert (table.protocol.seeds, len(table.rows)) == ((11,), 3)
+
+
 def test_a_missing_seed_is_named_with_its_preset():
     text = to_markdown(study_table(STUDY, records()[:-1]))
     assert "- large: missing: trimnet/widened seeds 3" in text

@@ -146,7 +146,7 @@ def test_the_protocol_id_depends_on_the_protocol_alone():
 
 def test_compare_refuses_arms_without_a_common_seed():
     records = [make_record("trimnet/backprop", 1, 0.8), make_record("gin/backprop", 2, 0.8)]
-    with pytest.raises(UsageError, match="share no finished seed among 1, 2"):
+    with pytest.raises(UsageError, match=r"share no finished seed among 1-2 \(finished seeds of trimnet/backprop: 1; "):
         compare(records, "trimnet/backprop", "gin/backprop", seeds=(1, 2))
 
 

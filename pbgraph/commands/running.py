@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.commands.names import flat
 from pbgraph.errors import UsageError
-from pbgraph.presets import Study, study
+from pbgraph.presets import DEFAULT, Study, study
 from pbgraph.records import ResultsFolder, RunRecord
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
     from pbgraph.plan import plan, plan_study
 
-    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
     chosen = make(
         dataset,
         name,
@@ -107,7 +107,8 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if len(failed) < len(records) and study is not None:
-        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds)), end="")
+        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
+        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
     elif len(failed) < len(records):
         print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0
