@@ -99,6 +99,13 @@ def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecor
         _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
     _check_equal("these runs", finished, _common)
     check_same_split(finished)
+    check_no_twins(finished)
+
+
+def check_no_twins(finished: Iterable[RunRecord]) -> None:
+    """Raises UsageError, naming both, if two of these runs have one arm and seed."""
+    if pair := twins(record.spec for record in finished):
+        raise UsageError(f"{pair}: one arm has one run of a seed. Move the record that is not wanted to another folder")
 
 
 def _common(record: RunRecord) -> dict[str, Any]:

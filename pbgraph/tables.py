@@ -126,7 +126,8 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
     records  of one task; those of other arms or seeds are left out
     arms     "model/method" of every row, in order
     seeds    declared before running; each arm should have them all
-    Raises UsageError if nothing is finished, or if records do not share one protocol.
+    Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
+    and seed.
     """
     mine = [record for record in records if record.spec.arm in arms and record.spec.seed in seeds]
     finished = [record for record in mine if record.status == "finished"]
@@ -238,7 +239,11 @@ def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comp
 
 def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
     finished = _by_seed(record for record in records if record.status == "finished")
-    failed = {record.spec.seed: record.error or "" for record in records if record.status == "failed"}
+    failed = {
+        record.spec.seed: record.error or ""
+        for record in records
+        if record.status == "failed" and record.spec.seed not in finished
+    }
     done = [finished[seed] for seed in seeds if seed in finished]
     tests = [record.scores["test"] for record in done]
     selects = metrics[0]

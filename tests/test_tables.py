@@ -127,6 +127,15 @@ def test_protocols_are_not_mixed(change, named):
         table([*records, make_record("trimnet/backprop", 1, 0.8, **change)])
 
 
+def test_two_runs_of_one_arm_and_seed_are_no_row():
+    other = make_record("trimnet/continued", 2, 0.9, control_of="another pair")
+    keys = [record.key for record in (*grid(), other) if (record.spec.method, record.spec.seed) == ("continued", 2)]
+    with pytest.raises(UsageError, match=f"{keys[0]} and {keys[1]} are both trimnet/continued, seed 2, paired with"):
+        table([*grid(), other])
+    failed = replace(other, status="failed", error="x", scores={})
+    assert (table([*grid(), failed]).rows[2].seeds, table([*grid(), failed]).rows[2].failed) == (SEEDS, {})
+
+
 def test_another_featuriser_per_model_is_no_mixture():
     ours = replace(PROVENANCE, featuriser="ecfp4 v1")
     forest = [make_record("random-forest/fit", seed, 0.79, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
