@@ -136,11 +136,10 @@ def _answer(arm: str, table: Table) -> str:
 def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b)."""
     seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
-    boot = "- (predictions are missing)" if bootstrap is None else _interval(bootstrap)
     lines = [
         f"mean difference            {one.mean:+.4f}",
         f"95 % interval, corrected t {_interval(one.interval)}",
-        f"95 % interval, bootstrap   {boot}",
+        f"95 % interval, bootstrap   {_interval(bootstrap)}",
         f"p                          {_p(one.p)}",
         f"verdict                    {one.verdict}",
     ]

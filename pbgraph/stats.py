@@ -110,11 +110,11 @@ def verdict(interval: Interval | None, p: float | None, *, a: str, b: str, by: Y
 
 def hierarchical_bootstrap(
     seeds: Sequence[Predicted], metric: Metric, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
     Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
-    resample's mean.
+    resample's mean, and so is a seed where it is undefined for every task. None if no resample has any left.
     seed  of the resampling, so that the same predictions give the same interval
     Raises ValueError without a seed.
     """
@@ -124,12 +124,18 @@ def hierarchical_bootstrap(
     by_molecule = np.stack([_molecule_bootstrap(one, metric, resamples, random) for one in seeds])  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
     column = random.integers(resamples, size=drawn.shape)
-    low, high = np.quantile(by_molecule[drawn, column].mean(0), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    means = _mean_of_defined(by_molecule[drawn, column])
+    if np.isnan(means).all():
+        return None
+    low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 
 def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
-    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms."""
+    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms.
+
+    NaN where the metric is undefined for every task.
+    """
     weighted = metric.weighted or partial(_repeated, metric)
     n, tasks = rows.y.shape
     weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
@@ -138,9 +144,14 @@ def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random:
         measured = ~np.isnan(rows.y[:, task])
         y, w = rows.y[measured, task], weights[:, measured]
         differences[task] = weighted(y, rows.a[measured, task], w) - weighted(y, rows.b[measured, task], w)
-    defined = ~np.isnan(differences)
-    total = np.where(defined, differences, 0.0).sum(0)
-    mean: np.ndarray = total / np.maximum(defined.sum(0), 1)
+    return _mean_of_defined(differences)
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """(n,): means over the first axis of (m, n) values, NaN left out; NaN where there is nothing else."""
+    defined = ~np.isnan(values)
+    total, count = np.where(defined, values, 0.0).sum(0), defined.sum(0)
+    mean: np.ndarray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     return mean
 
 

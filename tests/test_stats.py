@@ -122,6 +122,21 @@ def test_bootstrap_of_equal_arms_is_zero():
     assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
 
 
+def rare(n: int = 8) -> Predicted:
+    """One positive among n molecules, which arm a ranks first and arm b last: without it nothing is defined."""
+    y = np.zeros((n, 1))
+    y[0] = 1
+    return Predicted(y, y, -y)
+
+
+def test_bootstrap_leaves_out_what_is_undefined():
+    assert hierarchical_bootstrap([rare()], ROC_AUC, resamples=300) == Interval(1.0, 1.0)
+    nothing = Predicted(np.zeros((8, 1)), np.zeros((8, 1)), np.ones((8, 1)))
+    assert hierarchical_bootstrap([nothing], ROC_AUC, resamples=30) is None
+    mixed = hierarchical_bootstrap([nothing, rare()], ROC_AUC, resamples=300)
+    assert mixed == Interval(1.0, 1.0)
+
+
 def test_bootstrap_needs_a_seed():
     with pytest.raises(ValueError, match="no seed"):
         hierarchical_bootstrap([], ROC_AUC)

@@ -103,7 +103,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
-    """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
     from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
@@ -115,7 +115,11 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
-    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
+    metric = METRICS.get(pairs[0][0].spec.metric)
+    interval = hierarchical_bootstrap(predicted, metric)
+    if interval is None:
+        log.warning("no bootstrap interval: %s is undefined for all resampled molecules", metric.name)
+    return interval
 
 
 def dendrites(args: argparse.Namespace) -> int:
