@@ -115,8 +115,10 @@ def _answer(arm: str, table: Table) -> str:
     mine = [one for one in table.comparisons if one.a == arm]
     if any(row.missing or row.failed for row in table.rows if row.model == model):
         return f"**{model}**: runs are missing, so there is no answer yet."
-    if any(one.interval is None for one in mine):
+    if any(len(one.seeds) == 1 for one in mine):
         return f"**{model}**: one seed gives no answer."
+    if any(one.interval is None for one in mine):
+        return f"**{model}**: a difference that is the same for all seeds gives no answer."
     better = [one.b for one in mine if one.verdict.startswith(f"{arm} is better")]
     worse = [one.b for one in mine if one.verdict.startswith(f"{one.b} is better")]
     rest = [one.b for one in mine if one.b not in better]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+ROUNDING = 1e-12  # of scores, as a share of the largest
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of n paired differences; interval and two-sided p-value are None for a single pair."""
+    """A mean of n paired differences.
+
+    Interval and two-sided p-value are None for a single pair, and for several that all differ by the same: without any
+    variation there is nothing to judge the mean by.
+    """
 
     n: int
     mean: float
@@ -60,6 +65,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
     a, b        scores of the same n > 0 seeds, in the same order
     test_share  n_test / n_train where every seed has its own split; 0 where all seeds share one training set, which
                 makes it a plain paired t interval that speaks of initialisation alone
+    Where a and b are equal, rounding aside, the interval has no width and p is 1.
     Raises ValueError if the lengths differ or are 0.
 
     >>> paired_difference([0.84, 0.86, 0.85], [0.83, 0.84, 0.85], test_share=0.125).interval
@@ -71,11 +77,12 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
         raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     n, mean = len(differences), float(differences.mean())
-    if n == 1:
+    rounding = ROUNDING * float(np.abs([a, b]).max())
+    if n > 1 and float(np.abs(differences).max()) <= rounding:
+        return Difference(n, mean, Interval(mean, mean), 1.0)
+    if n == 1 or float(np.ptp(differences)) <= rounding:
         return Difference(n, mean, None, None)
     error = float(np.sqrt(differences.var(ddof=1) * (1 / n + test_share)))
-    if error == 0:
-        return Difference(n, mean, Interval(mean, mean), 1.0 if mean == 0 else 0.0)
     margin = error * float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(t.sf(abs(mean) / error, n - 1)))
 
@@ -91,14 +98,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
 
 
-def verdict(interval: Interval | None, p: float | None, *, a: str, b: str, by: Yardstick) -> str:
-    """What an interval of a - b and the adjusted p-value allow to say, in words.
+def verdict(interval: Interval | None, p: float | None, *, n: int, a: str, b: str, by: Yardstick) -> str:
+    """What the interval of a mean of n differences a - b and the adjusted p-value allow to say, in words.
 
-    >>> verdict(Interval(-0.004, 0.006), 0.8, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
+    >>> verdict(Interval(-0.004, 0.006), 0.8, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
     'equivalent: the difference is below 0.01'
     """
     if interval is None or p is None:
-        return "one seed: no interval, no verdict"
+        return "one seed: no interval, no verdict" if n == 1 else "no variation between seeds: no interval, no verdict"
     if interval.low > -by.relevant and interval.high < by.relevant:
         return f"equivalent: the difference is below {by.relevant}"
     if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:

@@ -203,7 +203,7 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
     complete = len(shared) == len(seeds)
     words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
     if complete:
-        words = verdict(found.interval, found.p, a=a, b=b, by=yardstick_of(finished))
+        words = verdict(found.interval, found.p, n=found.n, a=a, b=b, by=yardstick_of(finished))
     return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words)
 
 
@@ -233,7 +233,9 @@ def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[C
 
 
 def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
-    words = verdict(one.interval, p_holm, a=one.a, b=one.b, by=yardstick) if one.complete else one.verdict
+    words = one.verdict
+    if one.complete:
+        words = verdict(one.interval, p_holm, n=len(one.seeds), a=one.a, b=one.b, by=yardstick)
     return replace(one, p_holm=p_holm, verdict=words)
 
 

@@ -40,9 +40,18 @@ def test_a_single_pair_has_neither_interval_nor_p():
     assert found.mean == pytest.approx(0.1)
 
 
-def test_equal_differences_leave_no_doubt():
-    assert paired_difference([0.5, 0.5], [0.5, 0.5], test_share=0.1).p == 1.0
-    assert paired_difference([0.75, 0.5], [0.5, 0.25], test_share=0.1).interval == Interval(0.25, 0.25)
+def test_equal_scores_do_not_differ():
+    for b in ([0.5, 0.7], [0.5 + 1e-16, 0.7 - 1e-16]):
+        found = paired_difference([0.5, 0.7], b, test_share=0.1)
+        assert (found.mean, found.p) == (pytest.approx(0, abs=1e-15), 1.0)
+        assert found.interval.low == found.interval.high == found.mean
+
+
+@pytest.mark.parametrize("b", [(0.5, 0.25), (0.7, 0.4), (0.65, 0.35)])
+def test_differences_without_variation_can_be_judged_by_nothing(b):
+    found = paired_difference([b[0] + 0.1, b[1] + 0.1], b, test_share=0.0)
+    assert (found.n, found.interval, found.p) == (2, None, None)
+    assert found.mean == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("scores", [([], []), ([0.5], [0.5, 0.6])])
@@ -66,11 +75,15 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
         (Interval(0.002, 0.02), 0.08, "not distinguishable"),
         (Interval(-0.002, 0.02), 0.3, "not distinguishable"),
         (Interval(-0.002, 0.003), 0.3, "equivalent: the difference is below 0.01"),
-        (None, None, "one seed: no interval, no verdict"),
     ],
 )
 def test_verdicts(interval, p, words):
-    assert verdict(interval, p, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+    assert verdict(interval, p, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+
+
+def test_the_verdict_says_why_there_is_no_interval():
+    words = [verdict(None, None, n=n, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) for n in (1, 3)]
+    assert words == ["one seed: no interval, no verdict", "no variation between seeds: no interval, no verdict"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_verdicts(interval, p, words):
     ],
 )
 def test_verdicts_where_smaller_is_better(interval, words):
-    assert verdict(interval, 0.001, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
+    assert verdict(interval, 0.001, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
 
 
 @settings(deadline=None)

@@ -17,6 +17,7 @@ from pbgraph.studies import Point, draw_frontier, frontier, points, study_csv, s
 ARMS = (("trimnet", "backprop"), ("trimnet", "perforated"), ("trimnet", "widened"))
 STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}
+JITTER = {"backprop": 0.001, "perforated": 0.0011, "widened": 0.00105}
 PARAMETERS = {"small": (1000, 2000, 2010), "large": (100_000, 200_000, 201_000)}
 
 
@@ -27,7 +28,7 @@ def records(presets=("small", "large")):
             by_method = {}
             for (model, method), score, size in zip(ARMS, SCORES[preset], PARAMETERS[preset], strict=True):
                 pair = by_method["perforated"].key if method == "widened" else None
-                jitter = 0.001 * seed if method == "backprop" else 0.0011 * seed
+                jitter = JITTER[method] * seed
                 record = make_record(f"{model}/{method}", seed, score + jitter, preset=preset, control_of=pair)
                 by_method[method] = replace(record, cost=replace(record.cost, parameters=size))
             found += by_method.values()

@@ -206,6 +206,14 @@ def test_one_seed_gives_no_answer():
     assert "one seed gives no answer" in to_markdown(made)
 
 
+def test_a_difference_that_does_not_vary_gives_no_answer():
+    made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
+    assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
+    assert made.comparisons[0].mean == pytest.approx(0.1)
+    assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
+    assert answers(made) == ["**trimnet**: a difference that is the same for all seeds gives no answer."]
+
+
 def test_a_dirty_tree_is_marked():
     dirty = make_record("trimnet/backprop", 1, 0.8, provenance=replace(PROVENANCE, dirty=True))
     assert table([dirty], ARMS[:1], (1,)).commits == {"c0ffee000000*": 1}
