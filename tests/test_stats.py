@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pbgraph.metrics import R2, RMSE, ROC_AUC, mean_over_tasks, weighted_roc_auc
+from pbgraph.metrics import (
+    AVERAGE_PRECISION,
+    R2,
+    RMSE,
+    ROC_AUC,
+    mean_over_tasks,
+    weighted_average_precision,
+    weighted_roc_auc,
+)
 from pbgraph.predictions import Predicted
 from pbgraph.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
 
@@ -99,14 +107,18 @@ def test_verdicts_where_smaller_is_better(interval, words):
 
 
 @settings(deadline=None)
+@pytest.mark.parametrize(
+    ("weighted", "theirs"),
+    [(weighted_roc_auc, roc_auc_score), (weighted_average_precision, average_precision_score)],
+)
 @given(st.integers(2, 30), st.integers(0, 2**31))
-def test_weighted_area_agrees_with_scikit_learn(n, seed):
+def test_weighted_scores_agree_with_scikit_learn(weighted, theirs, n, seed):
     random = np.random.default_rng(seed)
     y, score = random.integers(0, 2, n).astype(float), random.integers(0, 5, n).astype(float)
     weights = random.integers(0, 3, (6, n)).astype(float)
-    for ours, w in zip(weighted_roc_auc(y, score, weights), weights, strict=True):
+    for ours, w in zip(weighted(y, score, weights), weights, strict=True):
         if w[y == 1].sum() and w[y == 0].sum():
-            assert ours == pytest.approx(roc_auc_score(y, score, sample_weight=w))
+            assert ours == pytest.approx(theirs(y, score, sample_weight=w))
         else:
             assert np.isnan(ours)
 
@@ -174,7 +186,8 @@ def test_bootstrap_of_errors_holds_the_measured_difference(metric):
 
 
 def test_bootstrap_gives_the_same_by_repeating_rows_as_by_weighting_them():
-    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, [predictions(0, 1.0)])):
+    of_classes = [predictions(0, 1.0)]
+    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, of_classes), (AVERAGE_PRECISION, of_classes)):
         slow = hierarchical_bootstrap(seeds, replace(metric, weighted=None), resamples=60)
         fast = hierarchical_bootstrap(seeds, metric, resamples=60)
         assert (slow.low, slow.high) == pytest.approx((fast.low, fast.high), rel=1e-9)
