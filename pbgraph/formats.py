@@ -48,7 +48,7 @@ def texts(table: Table) -> Texts:
         protocol=_protocol(table),
         header=_columns(table),
         rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
-        note=how_compared(len(table.comparisons), table.yardstick.relevant),
+        note=how_compared(table.comparisons, table.yardstick.relevant),
         comparisons=tuple(map(_comparison, table.comparisons)),
         answers=tuple(answers(table)),
         notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
@@ -140,11 +140,15 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
     seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
     lines = [
         f"mean difference            {one.mean:+.4f}",
-        f"95 % interval, corrected t {_interval(one.interval)}",
+        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval),
         f"95 % interval, bootstrap   {_interval(bootstrap)}",
         f"p                          {_p(one.p)}",
         f"verdict                    {one.verdict}",
     ]
+    if one.one_split:
+        lines.append(
+            "all seeds share one split: interval and p are over initialisations, and say nothing of other molecules"
+        )
     return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
 
 
@@ -197,11 +201,15 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def how_compared(count: int, relevant: float) -> str:
-    """In words, of so many comparisons."""
+def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
+    """In words, and what the intervals do not say."""
+    count, how = len(comparisons), "corrected resampled t (Nadeau & Bengio 2003)"
+    if any(one.one_split for one in comparisons):
+        how = "t over initialisations on one split, which says nothing about other molecules"
     return (
-        f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {relevant} is the smallest difference that matters."
+        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
+        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
+        'after Holm as well, "equivalent" the interval alone.'
     )
 
 

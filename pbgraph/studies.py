@@ -103,7 +103,9 @@ def to_markdown(made: StudyTable) -> str:
     ]
     if comparisons:
         parts += [
-            how_compared(len(comparisons), made.first.yardstick.relevant),
+            how_compared(
+                [one for table in made.tables.values() for one in table.comparisons], made.first.yardstick.relevant
+            ),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
             bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
         ]

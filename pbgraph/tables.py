@@ -35,8 +35,9 @@ class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
     p         two-sided, of the corrected resampled t test
-    p_holm    adjusted for all comparisons of the table
+    p_holm    adjusted for all comparisons of the table; the interval is not
     complete  whether these are all the declared seeds; if not, there is no verdict
+    one_split whether all runs share one split: interval and p then speak of initialisation alone
     """
 
     a: str
@@ -48,6 +49,7 @@ class Comparison:
     p_holm: float | None
     complete: bool
     verdict: str
+    one_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,12 +201,14 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
         )
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
     scores = {arm: [_or_zero(_test(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
-    found = paired_difference(scores[a], scores[b], test_share=_test_share([by_arm[a][seed] for seed in shared]))
+    of_a = [by_arm[a][seed] for seed in shared]
+    fixed = _share_one_split(of_a)
+    found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
     complete = len(shared) == len(seeds)
     words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
     if complete:
         words = verdict(found.interval, found.p, n=found.n, a=a, b=b, by=yardstick_of(finished))
-    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words)
+    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words, fixed)
 
 
 def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str, str]]:
@@ -278,10 +282,13 @@ def _test(record: RunRecord | None) -> float | None:
     return record.scores["test"].metrics.get(record.spec.metric)
 
 
+def _share_one_split(records: Sequence[RunRecord]) -> bool:
+    """Whether these runs, of several seeds, have one split and so one training set."""
+    return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
+
+
 def _test_share(records: Sequence[RunRecord]) -> float:
-    """Test rows / training rows (validation not counted) over all these runs, or 0 if they share one training set."""
-    if len({record.provenance.split_sha256 for record in records}) == 1 and len(records) > 1:
-        return 0.0
+    """Test rows / training rows (validation not counted) over all these runs."""
     test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
     accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)
     return test / (accepted - test - valid)

@@ -11,7 +11,7 @@ import pytest
 from made_records import PROVENANCE, make_failure, make_record, make_regression_record
 from pbgraph.commands import FORMATS
 from pbgraph.errors import UsageError
-from pbgraph.formats import answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
 from pbgraph.records import TaskScore
 from pbgraph.stats import Yardstick
 from pbgraph.tables import compare, make_table
@@ -66,8 +66,14 @@ def test_a_deterministic_split_has_no_overlap_to_correct_for():
         for arm in ARMS[:2]
         for seed, score in zip(SEEDS, PLAIN, strict=True)
     ]
-    one = table(records, ARMS[:2]).comparisons[0]
+    made = table(records, ARMS[:2])
+    one = made.comparisons[0]
     assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
+    assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
+    assert "over initialisations" in comparison_lines(one, {}, None)
+    assert "over initialisations" not in to_markdown(table(grid())) + comparison_lines(
+        table(grid()).comparisons[0], {}, None
+    )
 
 
 def test_missing_and_failed_runs_have_their_place():
