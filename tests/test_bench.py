@@ -310,6 +310,15 @@ def test_a_plug_in_that_raises_costs_its_own_runs_alone(toy, tmp_path):
     assert len(list((tmp_path / "results" / "records" / "toy").glob("*.failed-1.json"))) == 1
 
 
+@pytest.mark.parametrize("what", ["preset default", "study compression"])
+def test_a_shard_shows_no_table_of_its_part_alone(what, capsys):
+    records = Path(__file__).parents[1] / "results"
+    assert call("tox21", *f"--{what}".split(), "--shard", "2/2", "--results", records) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"this was part 2/2; 'python -m pbgraph.bench table tox21 --{what} --split random' shows" in said.err
+
+
 def test_shards_make_the_records_of_the_whole(toy, tmp_path):
     options = ("toy", "--preset", "smoke", "--methods", "backprop", "--seeds", "1-3", "--engine", "shard", "--jobs", 1)
     for part in ("1/2", "2/2"):

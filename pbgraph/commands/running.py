@@ -96,7 +96,7 @@ def _device(name: str) -> str:
 
 
 def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
-    """Print the table of the plan's own runs."""
+    """Print the table of the plan's own runs, or for a part of a plan, what shows the table of them all."""
     from pbgraph import studies
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
@@ -106,7 +106,13 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
-    if len(failed) < len(records) and study is not None:
+    if plan.part:
+        print(
+            f"this was part {plan.part}; 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' "
+            "shows the table of all parts, given the same --results, --seeds, --models and --methods",
+            file=sys.stderr,
+        )
+    elif len(failed) < len(records) and study is not None:
         arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
         print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
     elif len(failed) < len(records):
