@@ -146,9 +146,7 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
         f"verdict                    {one.verdict}",
     ]
     if one.one_split:
-        lines.append(
-            "all seeds share one split: interval and p are over initialisations, and say nothing of other molecules"
-        )
+        lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
     return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
 
 

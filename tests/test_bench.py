@@ -316,7 +316,7 @@ def test_a_shard_shows_no_table_of_its_part_alone(what, capsys):
     assert call("tox21", *f"--{what}".split(), "--shard", "2/2", "--results", records) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"this was part 2/2; 'python -m pbgraph.bench table tox21 --{what} --split random' shows" in said.err
+    assert f"part 2/2: 'python -m pbgraph.bench table tox21 --{what} --split random' shows" in said.err
 
 
 def test_shards_make_the_records_of_the_whole(toy, tmp_path):

@@ -70,10 +70,10 @@ def test_a_deterministic_split_has_no_overlap_to_correct_for():
     one = made.comparisons[0]
     assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
     assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
-    assert "over initialisations" in comparison_lines(one, {}, None)
-    assert "over initialisations" not in to_markdown(table(grid())) + comparison_lines(
-        table(grid()).comparisons[0], {}, None
-    )
+    said, usual = comparison_lines(one, {}, None), table(grid())
+    assert "95 % interval, plain t     [" in said
+    assert "speak of initialisations, not of other molecules" in said
+    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None)
 
 
 def test_missing_and_failed_runs_have_their_place():

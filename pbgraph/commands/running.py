@@ -108,8 +108,8 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
         print(
-            f"this was part {plan.part}; 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' "
-            "shows the table of all parts, given the same --results, --seeds, --models and --methods",
+            f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
+            "the table of all parts, given the same --results, --seeds, --models and --methods",
             file=sys.stderr,
         )
     elif len(failed) < len(records) and study is not None:
