@@ -217,6 +217,7 @@ def test_a_difference_that_does_not_vary_gives_no_answer():
     assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
     assert made.comparisons[0].mean == pytest.approx(0.1)
     assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
+    assert "p after Holm for 2 comparisons" in to_markdown(made)
     assert answers(made) == ["**trimnet**: a difference that is the same for all seeds gives no answer."]
 
 
