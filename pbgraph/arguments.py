@@ -41,7 +41,7 @@ know it by that name, with the same --results."""
 
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
-models of one arm, as of several seeds, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
+models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
 the CPU. An output file is there whole in the end, or not at all."""
 
 
@@ -115,14 +115,16 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
     add("--id", metavar="COL", help="column of names to be copied to the output")
     add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
+    add("--split", metavar="NAME", help="which of them, where they were made on several splits")
     add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
 
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    _add_preset_or_study_arguments(parser)
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
-    _add_study_argument(parser)
     add("--controls", action="store_true", help="every control of the planned methods as well")
     add("--jobs", type=_positive, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=_one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
@@ -133,16 +135,25 @@ def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selection_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_preset_arguments(parser)
+    _add_split_arguments(parser)
     parser.add_argument(
         "--seeds", nargs="+", metavar="N", type=_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
     )
 
 
-def _add_preset_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--preset", type=_one_of("preset", PRESETS), default="default", help=_presets())
-    add("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
+def _add_preset_or_study_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_mutually_exclusive_group().add_argument
+    _add_preset_argument(add)
+    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
+    add("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
+
+
+def _add_preset_argument(add: Callable[..., Any]) -> None:
+    add("--preset", type=_one_of("preset", PRESETS), help=_presets())
+
+
+def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
     _add_results_argument(parser)
 
 
@@ -157,11 +168,6 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
     )
-
-
-def _add_study_argument(parser: argparse.ArgumentParser) -> None:
-    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
-    parser.add_argument("--study", type=_one_of("study", STUDIES), help=f"instead of a preset: {studies}")
 
 
 def _add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -180,13 +186,13 @@ def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.table)
     parser.add_argument("task", metavar="TASK")
+    _add_preset_or_study_arguments(parser)
     _add_selection_arguments(parser)
     _add_arm_arguments(parser)
     formats = ", ".join(commands.FORMATS)
     parser.add_argument(
         "--format", type=_one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
-    _add_study_argument(parser)
     parser.add_argument(
         "--figure",
         type=Path,
@@ -206,6 +212,7 @@ def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("a", metavar="A", help="MODEL/METHOD")
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    _add_preset_argument(parser.add_argument)
     _add_selection_arguments(parser)
 
 
@@ -214,7 +221,8 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
     parser.add_argument("--seed", type=_seed, metavar="N", help="of the run (default: the first that is finished)")
-    _add_preset_arguments(parser)
+    _add_preset_argument(parser.add_argument)
+    _add_split_arguments(parser)
     formats = ", ".join(commands.DENDRITE_FORMATS)
     parser.add_argument(
         "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"

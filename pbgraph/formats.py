@@ -48,7 +48,7 @@ def texts(table: Table) -> Texts:
         protocol=_protocol(table),
         header=_columns(table),
         rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
-        note=how_compared(len(table.comparisons), table.yardstick.relevant),
+        note=how_compared(table.comparisons, table.yardstick.relevant),
         comparisons=tuple(map(_comparison, table.comparisons)),
         answers=tuple(answers(table)),
         notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
@@ -115,8 +115,10 @@ def _answer(arm: str, table: Table) -> str:
     mine = [one for one in table.comparisons if one.a == arm]
     if any(row.missing or row.failed for row in table.rows if row.model == model):
         return f"**{model}**: runs are missing, so there is no answer yet."
-    if any(one.interval is None for one in mine):
+    if any(len(one.seeds) == 1 for one in mine):
         return f"**{model}**: one seed gives no answer."
+    if any(one.interval is None for one in mine):
+        return f"**{model}**: a difference that is the same for all seeds gives no answer."
     better = [one.b for one in mine if one.verdict.startswith(f"{arm} is better")]
     worse = [one.b for one in mine if one.verdict.startswith(f"{one.b} is better")]
     rest = [one.b for one in mine if one.b not in better]
@@ -136,14 +138,15 @@ def _answer(arm: str, table: Table) -> str:
 def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b)."""
     seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
-    boot = "- (predictions are missing)" if bootstrap is None else _interval(bootstrap)
     lines = [
         f"mean difference            {one.mean:+.4f}",
-        f"95 % interval, corrected t {_interval(one.interval)}",
-        f"95 % interval, bootstrap   {boot}",
+        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval),
+        f"95 % interval, bootstrap   {_interval(bootstrap)}",
         f"p                          {_p(one.p)}",
         f"verdict                    {one.verdict}",
     ]
+    if one.one_split:
+        lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
     return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
 
 
@@ -196,11 +199,15 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
     )
 
 
-def how_compared(count: int, relevant: float) -> str:
-    """In words, of so many comparisons."""
+def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
+    """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
+    count, how = sum(one.p is not None for one in comparisons), "corrected resampled t (Nadeau & Bengio 2003)"
+    if any(one.one_split for one in comparisons):
+        how = "t over initialisations on one split, which says nothing about other molecules"
     return (
-        f"Paired over seeds: corrected resampled t (Nadeau & Bengio 2003), p after Holm for {count} "
-        f"comparison{'' if count == 1 else 's'}; {relevant} is the smallest difference that matters."
+        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
+        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
+        'after Holm as well, "equivalent" the interval alone.'
     )
 
 

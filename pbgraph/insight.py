@@ -28,6 +28,7 @@ import msgspec
 
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files import new_file
+from pbgraph.protocol import check_no_twins
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json, sha256
 from pbgraph.words import ranges
 
@@ -123,14 +124,18 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None) -> RunRecord:
+def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None, *, command: str) -> RunRecord:
     """The finished run of an arm with this seed; None: with its lowest. The records are of one task, preset and split.
 
-    Raises UsageError, saying what there is and what to do, if there is no such run or if it failed.
+    command  that runs the task, to be named where a run is not there
+    Raises UsageError, saying what there is and what to do, if there is no such run, if it failed, or if two of its
+    runs have one seed.
     """
-    mine = {record.spec.seed: record for record in records if record.spec.arm == arm}
-    if not mine:
+    of_arm = [record for record in records if record.spec.arm == arm]
+    if not of_arm:
         raise unknown_name("arm", arm, {record.spec.arm for record in records})
+    check_no_twins(record for record in of_arm if record.status == "finished")
+    mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda one: one.status == "finished")}
     finished = sorted(seed for seed, record in mine.items() if record.status == "finished")
     wanted = min(finished, default=min(mine)) if seed is None else seed
     if wanted in finished:
@@ -140,7 +145,7 @@ def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None) -> Ru
         raise UsageError(f"{arm}, seed {wanted}, failed: {mine[wanted].error}; {there}")
     spec = mine[min(mine)].spec
     raise UsageError(
-        f"there is no run of {arm} with seed {wanted}; {there}. 'python -m pbgraph.bench {spec.task} --preset "
+        f"there is no run of {arm} with seed {wanted}; {there}. '{command} --preset "
         f"{spec.preset} --split {spec.split} --models {spec.model} --methods {spec.method} --seeds {wanted}' makes it"
     )
 

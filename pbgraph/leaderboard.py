@@ -19,7 +19,7 @@ from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.html import bullets, grid, page, section
 from pbgraph.presets import PRESETS
 from pbgraph.records import ResultsFolder, RunRecord
-from pbgraph.tables import Table, make_table
+from pbgraph.tables import Table, make_table, rows_and_seeds
 from pbgraph.words import ranges
 
 PUBLISHED = "published.csv"
@@ -102,18 +102,15 @@ def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, st
 
 
 def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str) -> str:
-    known, found = PRESETS.get(preset), sorted({record.spec.seed for record in records})
-    seeds = list(known.seeds) if known and set(known.seeds) & set(found) else found
-    declared = ["/".join(arm) for arm in known.arms] if known else []
-    run = [record.spec.arm for record in records if record.spec.seed in seeds]
+    arms, seeds = rows_and_seeds(PRESETS.get(preset), records)
     try:
-        table = make_table(records, arms=list(dict.fromkeys([*declared, *run])), seeds=seeds)
+        table = make_table(records, arms=arms, seeds=seeds)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
     places, notes = ranks(table), []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
-    if others := sorted(set(found) - set(seeds)):
+    if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
     return section(table, anchor=anchor, ranks=places) + ("\n" + bullets(notes) if notes else "")
 

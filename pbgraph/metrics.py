@@ -137,15 +137,28 @@ def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> n
 
     y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
     """
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
-    positive = y[order] > 0.5
-    sorted_weights = weights[:, order]
-    positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)  # m x distinct scores
-    negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+    positives, negatives = _weights_by_class(y, score, weights)
     below = np.cumsum(negatives, axis=1) - negatives / 2
     pairs = positives.sum(1) * negatives.sum(1)
     return _divided((positives * below).sum(1), pairs)
+
+
+def weighted_average_precision(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average precision under many weightings of the rows at once; arguments and result as for `weighted_roc_auc`."""
+    positives, negatives = (np.flip(part, axis=1) for part in _weights_by_class(y, score, weights))
+    found = np.cumsum(positives, axis=1)
+    above = found + np.cumsum(negatives, axis=1)
+    precision = np.divide(found, above, out=np.zeros_like(found), where=above > 0)
+    total = np.where(negatives.sum(1) > 0, positives.sum(1), 0.0)
+    return _divided((positives * precision).sum(1), total)
+
+
+def _weights_by_class(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of positives and of negatives, each (m, distinct scores), from the lowest score up."""
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
+    positive, ordered = y[order] > 0.5, weights[:, order]
+    return np.add.reduceat(ordered * positive, starts, axis=1), np.add.reduceat(ordered * ~positive, starts, axis=1)
 
 
 def weighted_rmse(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -212,6 +225,7 @@ AVERAGE_PRECISION = Metric(
     larger_is_better=True,
     source="scikit-learn, average_precision_score",
     label="average precision",
+    weighted=weighted_average_precision,
 )
 RMSE = Metric(
     name="rmse",

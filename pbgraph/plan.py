@@ -44,6 +44,7 @@ class Plan:
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
     rows     of the data set, or 0 if that is not known before it is read
+    part     "i/n" if `specs` are part i of n of what was asked for, else ""
     """
 
     task: str
@@ -53,6 +54,7 @@ class Plan:
     specs: tuple[RunSpec, ...]
     refused: tuple[Refused, ...] = ()
     rows: int = 0
+    part: str = ""
 
     @property
     def arms(self) -> tuple[str, ...]:

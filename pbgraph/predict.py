@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pbgraph.features.smiles import rdkit_version, refusal
 from pbgraph.methods.restore import restored
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.molecule_files import Chunk
+from pbgraph.protocol import arm_identity, choices, differences, twins
 from pbgraph.saved import SavedModel, model_folders, read_model
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """One trained model, or several of one arm whose predictions are averaged.
+    """One trained model, or several that differ in their seed alone, whose predictions are averaged.
 
     models   what they are
     """
@@ -74,28 +75,59 @@ class Predictor:
             yield chunk, self(chunk.smiles, chunk.errors)
 
 
-def load_predictor(folder: Path, arm: str | None = None) -> Predictor:
-    """The model in `folder`, or all models of one arm in the folders in it.
+def load_predictor(
+    folder: Path, arm: str | None = None, *, preset: str | None = None, split: str | None = None
+) -> Predictor:
+    """The model in `folder`, or all models of one arm in the folders in it, which must differ in their seed alone.
 
-    arm  "model/method", where there are several
-    Raises UsageError if there is no model or more than one arm; DataError if a model is damaged or was made by another
-    version of its architecture or features.
+    arm, preset, split  of the models, where there are several: arm is "model/method"
+    Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
+    model is damaged or was made by another version of its architecture or features.
     """
     read = [read_model(each) for each in model_folders(folder)]
-    arms = sorted({facts.spec.arm for facts, _ in read})
-    chosen = [(facts, state) for facts, state in read if arm is None or facts.spec.arm == arm]
-    if len({facts.spec.arm for facts, _ in chosen}) != 1:
-        raise UsageError(f"{folder} holds models of {', '.join(arms)}; choose one of them with --arm MODEL/METHOD")
-    first = chosen[0][0]
-    for facts, _ in chosen:
+    asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
+    chosen = [one for one in read if all(getattr(one[0].spec, name) == value for name, value in asked.items())]
+    models = tuple(facts for facts, _ in chosen)
+    _check_one_kind(folder, [facts for facts, _ in read], models, asked)
+    _check_differ_in_seed(folder, models)
+    for facts in models:
         _check_current(facts)
-        if (facts.targets, facts.kind, facts.spec.featuriser) != (first.targets, first.kind, first.spec.featuriser):
-            raise UsageError(f"{folder} holds models for different targets or features; name one of its folders")
     return Predictor(
-        models=tuple(facts for facts, _ in chosen),
-        featuriser=FEATURISERS.get(first.spec.featuriser),
+        models=models,
+        featuriser=FEATURISERS.get(models[0].spec.featuriser),
         functions=tuple(restored(state, MODELS.get(facts.spec.model), facts.kind) for facts, state in chosen),
     )
+
+
+def _check_one_kind(
+    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], asked: Mapping[str, str]
+) -> None:
+    """Raises UsageError, saying what there is, unless the chosen models have one arm, preset and split."""
+    kinds = {(facts.spec.arm, facts.spec.preset, facts.spec.split) for facts in chosen}
+    if len(kinds) == 1:
+        return
+    what = "".join(f" with {name} {value}" for name, value in asked.items())
+    there = choices((facts.spec for facts in chosen or every), "arm", "preset", "split")
+    raise UsageError(
+        f"{folder} holds {'several kinds of models' if chosen else 'no model'}{what}. There are: {there}. Choose with "
+        "--arm, --preset and --split, or name the folder of one model"
+    )
+
+
+def _check_differ_in_seed(folder: Path, chosen: Sequence[SavedModel]) -> None:
+    """Raises UsageError, naming two models, unless all are alike but for their seeds, which all differ."""
+    for facts in chosen[1:]:
+        if details := differences(_identity(chosen[0]), _identity(facts)):
+            raise UsageError(
+                f"{folder}: models {chosen[0].spec.key} and {facts.spec.key} of {facts.spec.arm} are not averaged: "
+                f"they differ in {details}. Name the folder of one model"
+            )
+    if pair := twins(facts.spec for facts in chosen):
+        raise UsageError(f"{folder}: {pair}. Name the folder of one model")
+
+
+def _identity(facts: SavedModel) -> dict[str, Any]:
+    return {**arm_identity(facts.spec), "targets": facts.targets, "kind": facts.kind}
 
 
 def _check_current(facts: SavedModel) -> None:

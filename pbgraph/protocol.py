@@ -5,13 +5,14 @@ Records that differ in one of these are refused, not averaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.records import RunRecord, RunSpec, canonical_json, sha256
+from pbgraph.words import ranges
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,34 @@ def arm_identity(spec: RunSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__dataclass_fields__ if name not in left_out}
 
 
+def choices(specs: Iterable[RunSpec], *names: str) -> str:
+    """Which runs there are to choose from: each combination of these fields of a spec, with its seeds."""
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for spec in specs:
+        seeds.setdefault(tuple(getattr(spec, name) for name in names), []).append(spec.seed)
+    return "; ".join(
+        ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True)) + f", seeds {ranges(found)}"
+        for values, found in sorted(seeds.items())
+    )
+
+
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """In words, the facts in which two runs differ; "" if there is none."""
+    differing = [name for name in mine if mine[name] != theirs[name]]
+    return "; ".join(f"{name}: {_difference(mine[name], theirs[name])}" for name in differing)
+
+
+def twins(specs: Iterable[RunSpec]) -> str:
+    """In words, two different runs of one arm and seed: their pairs differ. "" if there are none."""
+    first: dict[tuple[str, int], RunSpec] = {}
+    for spec in specs:
+        other = first.setdefault((spec.arm, spec.seed), spec)
+        if other.key != spec.key:
+            pairs = f"{other.control_of} and {spec.control_of}"
+            return f"{other.key} and {spec.key} are both {spec.arm}, seed {spec.seed}, paired with runs {pairs}"
+    return ""
+
+
 def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecord]) -> None:
     """Raises UsageError if these runs, of which some are finished, must not stand in one table."""
     for arm in dict.fromkeys(record.spec.arm for record in records):
@@ -70,6 +99,13 @@ def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecor
         _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
     _check_equal("these runs", finished, _common)
     check_same_split(finished)
+    check_no_twins(finished)
+
+
+def check_no_twins(finished: Iterable[RunRecord]) -> None:
+    """Raises UsageError, naming both, if two of these runs have one arm and seed."""
+    if pair := twins(record.spec for record in finished):
+        raise UsageError(f"{pair}: one arm has one run of a seed. Move the record that is not wanted to another folder")
 
 
 def _common(record: RunRecord) -> dict[str, Any]:
@@ -90,10 +126,7 @@ def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRe
     """Raises UsageError, naming what differs and two records that do."""
     first, mine = records[0], facts(records[0])
     for other in records[1:]:
-        theirs = facts(other)
-        differing = [name for name in mine if mine[name] != theirs[name]]
-        if differing:
-            details = "; ".join(f"{name}: {_difference(mine[name], theirs[name])}" for name in differing)
+        if details := differences(mine, facts(other)):
             raise UsageError(
                 f"{what} do not share one protocol, so no table mixes them: records {first.key} and {other.key} differ "
                 f"in {details}. Move those that are not wanted to another folder, or narrow the table with --preset, "

@@ -80,10 +80,13 @@ def read_model(folder: Path) -> tuple[SavedModel, Any]:
 
 
 def model_folders(folder: Path) -> list[Path]:
-    """The folder itself if it holds a model, else those in it that do. Raises UsageError if there are none."""
+    """The folder itself if it holds a model, else those in it that do. Raises UsageError if there are none.
+
+    A name that starts with a dot is that of a model whose writing was interrupted.
+    """
     if (folder / FACTS).exists():
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{FACTS}"))
+    found = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
     if not found:
         raise UsageError(f"{folder} holds no saved model; {_what_to_do(folder)}")
     return found

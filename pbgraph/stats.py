@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+ROUNDING = 1e-12  # of scores, as a share of the largest
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of n paired differences; interval and two-sided p-value are None for a single pair."""
+    """A mean of n paired differences.
+
+    Interval and two-sided p-value are None for a single pair, and for several that all differ by the same: without any
+    variation there is nothing to judge the mean by.
+    """
 
     n: int
     mean: float
@@ -60,6 +65,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
     a, b        scores of the same n > 0 seeds, in the same order
     test_share  n_test / n_train where every seed has its own split; 0 where all seeds share one training set, which
                 makes it a plain paired t interval that speaks of initialisation alone
+    Where a and b are equal, rounding aside, the interval has no width and p is 1.
     Raises ValueError if the lengths differ or are 0.
 
     >>> paired_difference([0.84, 0.86, 0.85], [0.83, 0.84, 0.85], test_share=0.125).interval
@@ -71,11 +77,12 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
         raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     n, mean = len(differences), float(differences.mean())
-    if n == 1:
+    rounding = ROUNDING * float(np.abs([a, b]).max())
+    if n > 1 and float(np.abs(differences).max()) <= rounding:
+        return Difference(n, mean, Interval(mean, mean), 1.0)
+    if n == 1 or float(np.ptp(differences)) <= rounding:
         return Difference(n, mean, None, None)
     error = float(np.sqrt(differences.var(ddof=1) * (1 / n + test_share)))
-    if error == 0:
-        return Difference(n, mean, Interval(mean, mean), 1.0 if mean == 0 else 0.0)
     margin = error * float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(t.sf(abs(mean) / error, n - 1)))
 
@@ -91,14 +98,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
 
 
-def verdict(interval: Interval | None, p: float | None, *, a: str, b: str, by: Yardstick) -> str:
-    """What an interval of a - b and the adjusted p-value allow to say, in words.
+def verdict(interval: Interval | None, p: float | None, *, n: int, a: str, b: str, by: Yardstick) -> str:
+    """What the interval of a mean of n differences a - b and the adjusted p-value allow to say, in words.
 
-    >>> verdict(Interval(-0.004, 0.006), 0.8, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
+    >>> verdict(Interval(-0.004, 0.006), 0.8, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
     'equivalent: the difference is below 0.01'
     """
     if interval is None or p is None:
-        return "one seed: no interval, no verdict"
+        return "one seed: no interval, no verdict" if n == 1 else "no variation between seeds: no interval, no verdict"
     if interval.low > -by.relevant and interval.high < by.relevant:
         return f"equivalent: the difference is below {by.relevant}"
     if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:
@@ -110,11 +117,11 @@ def verdict(interval: Interval | None, p: float | None, *, a: str, b: str, by: Y
 
 def hierarchical_bootstrap(
     seeds: Sequence[Predicted], metric: Metric, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
     Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
-    resample's mean.
+    resample's mean, and so is a seed where it is undefined for every task. None if no resample has any left.
     seed  of the resampling, so that the same predictions give the same interval
     Raises ValueError without a seed.
     """
@@ -124,12 +131,18 @@ def hierarchical_bootstrap(
     by_molecule = np.stack([_molecule_bootstrap(one, metric, resamples, random) for one in seeds])  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
     column = random.integers(resamples, size=drawn.shape)
-    low, high = np.quantile(by_molecule[drawn, column].mean(0), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    means = _mean_of_defined(by_molecule[drawn, column])
+    if np.isnan(means).all():
+        return None
+    low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 
 def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
-    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms."""
+    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms.
+
+    NaN where the metric is undefined for every task.
+    """
     weighted = metric.weighted or partial(_repeated, metric)
     n, tasks = rows.y.shape
     weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
@@ -138,9 +151,14 @@ def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random:
         measured = ~np.isnan(rows.y[:, task])
         y, w = rows.y[measured, task], weights[:, measured]
         differences[task] = weighted(y, rows.a[measured, task], w) - weighted(y, rows.b[measured, task], w)
-    defined = ~np.isnan(differences)
-    total = np.where(defined, differences, 0.0).sum(0)
-    mean: np.ndarray = total / np.maximum(defined.sum(0), 1)
+    return _mean_of_defined(differences)
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """(n,): means over the first axis of (m, n) values, NaN left out; NaN where there is nothing else."""
+    defined = ~np.isnan(values)
+    total, count = np.where(defined, values, 0.0).sum(0), defined.sum(0)
+    mean: np.ndarray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     return mean
 
 

@@ -18,9 +18,10 @@ from pbgraph.figures import COLOURS, agg, save_figure
 from pbgraph.formats import COMPARED, bullets, direction, how_compared, markdown, texts, to_csv, to_json
 from pbgraph.metrics import label_of
 from pbgraph.presets import Study
+from pbgraph.protocol import choices
 from pbgraph.records import RunRecord
 from pbgraph.stats import paired_difference
-from pbgraph.tables import Table, adjusted, make_table
+from pbgraph.tables import Table, adjusted, make_table, rows_and_seeds
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -51,20 +52,31 @@ class Point:
     high: float
 
 
-def study_table(study: Study, records: Sequence[RunRecord], *, seeds: Sequence[int] | None = None) -> StudyTable:
+def study_table(
+    study: Study,
+    records: Sequence[RunRecord],
+    *,
+    seeds: Sequence[int] | None = None,
+    arms: Mapping[str, Sequence[str]] | None = None,
+) -> StudyTable:
     """The study's table, from records of one task and split.
 
-    seeds  instead of those of the presets
-    Raises UsageError if no preset has a finished run.
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: preset -> "model/method"
+    Raises UsageError if no preset has a finished run among these.
     """
     made = {}
     for preset in study.presets:
         mine = [record for record in records if record.spec.preset == preset.name]
-        if any(record.status == "finished" for record in mine):
-            arms = dict.fromkeys([*("/".join(arm) for arm in preset.arms), *(record.spec.arm for record in mine)])
-            made[preset.name] = make_table(mine, arms=list(arms), seeds=preset.seeds if seeds is None else seeds)
+        rows, shown = rows_and_seeds(preset, mine, seeds)
+        rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
+        if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
+            made[preset.name] = make_table(mine, arms=rows, seeds=shown)
     if not made:
-        raise UsageError(f"no run of study {study.name} is finished here; --study {study.name} runs it")
+        there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
+        raise UsageError(
+            f"none of the runs asked for of study {study.name} is finished; --study {study.name} runs it. "
+            f"Finished here: {there or 'nothing'}"
+        )
     return StudyTable(study, _adjusted_together(made))
 
 
@@ -91,7 +103,9 @@ def to_markdown(made: StudyTable) -> str:
     ]
     if comparisons:
         parts += [
-            how_compared(len(comparisons), made.first.yardstick.relevant),
+            how_compared(
+                [one for table in made.tables.values() for one in table.comparisons], made.first.yardstick.relevant
+            ),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
             bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
         ]

@@ -13,9 +13,11 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.metrics import METRICS
-from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, protocol_of
+from pbgraph.presets import Preset
+from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, choices, protocol_of
 from pbgraph.records import Provenance, RunRecord
 from pbgraph.stats import Interval, Yardstick, holm, paired_difference, verdict
+from pbgraph.words import ranges
 
 PLAIN = "backprop"  # the method of the plain model
 
@@ -33,8 +35,9 @@ class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
     p         two-sided, of the corrected resampled t test
-    p_holm    adjusted for all comparisons of the table
+    p_holm    adjusted for all comparisons of the table; the interval is not
     complete  whether these are all the declared seeds; if not, there is no verdict
+    one_split whether all runs share one split: interval and p then speak of initialisation alone
     """
 
     a: str
@@ -46,6 +49,7 @@ class Comparison:
     p_holm: float | None
     complete: bool
     verdict: str
+    one_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,19 +105,39 @@ class Table:
         return tuple(row.arm for row in self.rows)
 
 
+def rows_and_seeds(
+    preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
+) -> tuple[list[str], list[int]]:
+    """The arms, "model/method", and seeds that a table of one preset's records should have.
+
+    preset  what was declared, or None if that is not known
+    seeds   that are asked for; else the preset's, or where none of these was run, those that were
+    The preset's arms have rows where any of its seeds is shown, and so has every other arm with a run of these seeds.
+    """
+    run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
+    if seeds is None:
+        seeds = declared if run.intersection(declared) else sorted(run)
+    arms = ["/".join(arm) for arm in preset.arms] if preset and set(declared).intersection(seeds) else []
+    others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
+    return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
+
+
 def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequence[int]) -> Table:
     """The table of these arms and seeds.
 
     records  of one task; those of other arms or seeds are left out
     arms     "model/method" of every row, in order
     seeds    declared before running; each arm should have them all
-    Raises UsageError if nothing is finished, or if records do not share one protocol.
+    Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
+    and seed.
     """
     mine = [record for record in records if record.spec.arm in arms and record.spec.seed in seeds]
     finished = [record for record in mine if record.status == "finished"]
     if not finished:
+        there = choices((record.spec for record in records if record.status == "finished"), "arm")
         raise UsageError(
-            "no finished run to show; run the benchmark first, or name another --preset, --split or --results"
+            f"no finished run of {', '.join(arms) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
+            f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
     origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
@@ -170,15 +194,21 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
     by_arm = {arm: _by_seed(record for record in finished if record.spec.arm == arm) for arm in (a, b)}
     shared = [s for s in seeds if _test(by_arm[a].get(s)) is not None and _test(by_arm[b].get(s)) is not None]
     if not shared:
-        raise UsageError(f"{a} and {b} share no finished seed among {', '.join(map(str, seeds))}; run both first")
+        there = "; ".join(f"{arm}: {ranges(list(by_seed)) or 'none'}" for arm, by_seed in by_arm.items())
+        raise UsageError(
+            f"{a} and {b} share no finished seed among {ranges(seeds)} (finished seeds of {there}); run both first, or "
+            "name others with --seeds"
+        )
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
     scores = {arm: [_or_zero(_test(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
-    found = paired_difference(scores[a], scores[b], test_share=_test_share([by_arm[a][seed] for seed in shared]))
+    of_a = [by_arm[a][seed] for seed in shared]
+    fixed = _share_one_split(of_a)
+    found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
     complete = len(shared) == len(seeds)
     words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
     if complete:
-        words = verdict(found.interval, found.p, a=a, b=b, by=yardstick_of(finished))
-    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words)
+        words = verdict(found.interval, found.p, n=found.n, a=a, b=b, by=yardstick_of(finished))
+    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words, fixed)
 
 
 def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str, str]]:
@@ -207,13 +237,19 @@ def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[C
 
 
 def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
-    words = verdict(one.interval, p_holm, a=one.a, b=one.b, by=yardstick) if one.complete else one.verdict
+    words = one.verdict
+    if one.complete:
+        words = verdict(one.interval, p_holm, n=len(one.seeds), a=one.a, b=one.b, by=yardstick)
     return replace(one, p_holm=p_holm, verdict=words)
 
 
 def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
     finished = _by_seed(record for record in records if record.status == "finished")
-    failed = {record.spec.seed: record.error or "" for record in records if record.status == "failed"}
+    failed = {
+        record.spec.seed: record.error or ""
+        for record in records
+        if record.status == "failed" and record.spec.seed not in finished
+    }
     done = [finished[seed] for seed in seeds if seed in finished]
     tests = [record.scores["test"] for record in done]
     selects = metrics[0]
@@ -246,10 +282,13 @@ def _test(record: RunRecord | None) -> float | None:
     return record.scores["test"].metrics.get(record.spec.metric)
 
 
+def _share_one_split(records: Sequence[RunRecord]) -> bool:
+    """Whether these runs, of several seeds, have one split and so one training set."""
+    return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
+
+
 def _test_share(records: Sequence[RunRecord]) -> float:
-    """Test rows / training rows (validation not counted) over all these runs, or 0 if they share one training set."""
-    if len({record.provenance.split_sha256 for record in records}) == 1 and len(records) > 1:
-        return 0.0
+    """Test rows / training rows (validation not counted) over all these runs."""
     test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
     accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)
     return test / (accepted - test - valid)

@@ -48,6 +48,8 @@ def call(*argv: object) -> int:
         ("table tox21 --models trimnt", "unknown model 'trimnt'; did you mean 'trimnet'?"),
         ("table tox21 --methods perforatd", "did you mean 'perforated'?"),
         ("table tox21 --split scafold", "did you mean 'scaffold'?"),
+        ("tox21 --preset smoke --study compression --dry-run", "argument --study: not allowed with argument --preset"),
+        ("table tox21 --study compression --preset smoke", "argument --preset: not allowed with argument --study"),
         ("tox21 --seeds 99999999999999999999", "expected numbers below 2^63"),
         ("tox21 --seeds 1-9999999999", "10000 of them at the most"),
         ("table tox21 --format html4", "unknown format 'html4'"),
@@ -202,6 +204,63 @@ def test_a_table_of_nothing_says_what_to_do(capsys, tmp_path):
     assert "python -m pbgraph.bench tox21 --preset default --split random" in capsys.readouterr().err
 
 
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    """Results of two arms on another split and other seeds than the usual ones."""
+    folder = ResultsFolder(tmp_path / "results")
+    for seed in (1, 2, 3):
+        for arm in ("gin/perforated", "gin/backprop"):
+            folder.write(make_record(arm, seed, 0.8 + 0.01 * seed, split="scaffold-balanced"))
+    return folder.root
+
+
+def test_the_only_runs_there_are_need_no_preset_split_or_seeds(capsys, elsewhere):
+    assert call("table", "tox21", "--results", elsewhere, "--format", "csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["gin,backprop,3,0,0" in lines[1], "gin,perforated,3,0,0" in lines[2], len(lines)] == [True, True, 3]
+    assert call("compare", "tox21", "gin/perforated", "gin/backprop", "--results", elsewhere) == 0
+    assert "|    3 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--split", "random"], "with preset default and split random, but those of preset default, split scaffold-"),
+        (["--preset", "paper"], "with preset paper and split random, but those of preset default, split scaffold-bal"),
+        (["--seeds", "68"], "with seeds 68; finished here: arm gin/backprop, seeds 1-3; arm gin/perforated, seeds 1-3"),
+        (["--models", "trimnet"], "no finished run of any arm with seeds 1-3; finished here: arm gin/backprop, seeds"),
+    ],
+)
+def test_what_was_not_run_is_told_from_what_was(argv, words, capsys, elsewhere):
+    assert call("table", "tox21", "--results", elsewhere, *argv) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_of_several_presets_and_splits_one_is_to_be_chosen(capsys, elsewhere):
+    ResultsFolder(elsewhere).write(make_record("gin/backprop", 68, 0.7, split="scaffold", preset="smoke"))
+    assert call("table", "tox21", "--results", elsewhere) == 2
+    said = capsys.readouterr().err
+    assert "preset default, split scaffold-balanced, seeds 1-3; preset smoke, split scaffold, seeds 68; choose" in said
+    assert call("table", "tox21", "--results", elsewhere, "--preset", "smoke") == 0
+    assert "split scaffold v1" in capsys.readouterr().out
+
+
+def test_a_seed_that_arms_do_not_share_is_told_with_those_they_have(capsys, results):
+    assert call("compare", "tox21", "trimnet/perforated", ARM, "--seeds", 71, "--results", results) == 2
+    said = capsys.readouterr().err
+    assert "(finished seeds of trimnet/perforated: 68-70; trimnet/backprop: 68-71)" in said
+
+
+@pytest.mark.parametrize("command", [["table", "tox21"], ["tox21", "--jobs", "1"]], ids=["table", "run"])
+def test_a_study_can_be_narrowed(command, capsys):
+    records = Path(__file__).parents[1] / "results"
+    assert call(*command, "--study", "compression", "--methods", "backprop", "--results", records) == 0
+    said = capsys.readouterr().out
+    assert said.count("| trimnet | backprop |") == 5
+    assert "perforated" not in said
+    assert "missing" not in said
+
+
 def test_an_edited_record_is_refused(capsys, results):
     path = next((results / "records" / "tox21").iterdir())
     path.write_text(path.read_text().replace('"hidden": 32', '"hidden": 64'))
@@ -273,6 +332,15 @@ def test_a_plug_in_that_raises_costs_its_own_runs_alone(toy, tmp_path):
     assert "its record says nothing of the data" in done.stderr
     assert "1 of 1 runs done" in done.stderr
     assert len(list((tmp_path / "results" / "records" / "toy").glob("*.failed-1.json"))) == 1
+
+
+@pytest.mark.parametrize("what", ["preset default", "study compression"])
+def test_a_shard_shows_no_table_of_its_part_alone(what, capsys):
+    records = Path(__file__).parents[1] / "results"
+    assert call("tox21", *f"--{what}".split(), "--shard", "2/2", "--results", records) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"part 2/2: 'python -m pbgraph.bench table tox21 --{what} --split random' shows" in said.err
 
 
 def test_shards_make_the_records_of_the_whole(toy, tmp_path):

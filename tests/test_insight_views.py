@@ -71,6 +71,12 @@ def test_what_cannot_be_shown_says_what_to_do(argv, code, words, capsys, results
     assert said.out == ""
 
 
+def test_of_two_runs_of_one_seed_none_is_the_one(capsys, results):
+    ResultsFolder(results).write(make_record(ARM, 70, 0.8, control_of="another pair"))
+    assert call(results, ARM, "--seed", 70) == 2
+    assert f"are both {ARM}, seed 70, paired with runs" in capsys.readouterr().err
+
+
 def without(**changes):
     """The made insight with these fields of every dendrite changed."""
     sites = make_insight().sites

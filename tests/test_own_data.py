@@ -73,8 +73,13 @@ def test_every_command_knows_the_task_by_its_name(trained, capsys):
     assert "nothing to fetch" in capsys.readouterr().err
     assert call("table", name[:-1], *here) == 2
     assert f"did you mean '{name}'?" in capsys.readouterr().err
-    assert call("table", name, *here) == 2
-    assert "pbgraph.bench train --preset default" in capsys.readouterr().err
+    assert call("table", name, *here) == 0
+    assert "preset smoke" in capsys.readouterr().out
+    words = f"train {trained / 'my.csv'} --smiles SMILES --targets toxic even --kind classification --id name"
+    assert call("table", name, "--preset", "paper", *here) == 2
+    assert f"'python -m pbgraph.bench {words} --preset paper --split random' makes them" in capsys.readouterr().err
+    assert call("dendrites", name, "gin/perforated", "--seed", 5, *here) == 2
+    assert f"'python -m pbgraph.bench {words} --preset smoke --split random --models" in capsys.readouterr().err
 
 
 def test_a_folder_with_the_table_can_be_moved(trained, tmp_path):

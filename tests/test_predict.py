@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -96,12 +97,62 @@ def test_a_saved_network_has_its_dendrites(classes):
 
 def test_models_of_several_seeds_are_averaged(values):
     folder = model_of(values, "gin/backprop").parent
-    with pytest.raises(UsageError, match="holds models of gin/backprop, ridge/fit; choose one of them with --arm"):
+    there = "There are: arm gin/backprop, preset smoke, split random, seeds 1-2; arm ridge/fit, .* Choose with --arm"
+    with pytest.raises(UsageError, match=there):
         load_predictor(folder)
     both = load_predictor(folder, "gin/backprop")(SMILES)
     singly = [load_predictor(values.model_path(r.spec))(SMILES).mean for r in records(values) if r.spec.model == "gin"]
     np.testing.assert_allclose(both.mean, np.mean(singly, axis=0))
     np.testing.assert_allclose(both.sd, np.std(singly, axis=0, ddof=1))
+
+
+def copied(model: Path, folder: Path, **changes) -> str:
+    """Put a model into the folder as one whose spec differs in this; returns its key."""
+    facts, state = read_model(model)
+    spec = replace(facts.spec, **changes)
+    write_model(folder / spec.key, replace(facts, spec=spec), state)
+    return spec.key
+
+
+def test_models_that_differ_in_more_than_their_seed_are_not_averaged(values, tmp_path, capsys):
+    model, arm = model_of(values, "gin/backprop"), "gin/backprop"
+    for seed in (1, 2):
+        copied(model, tmp_path, seed=seed, split_seed=seed)
+    copied(model, tmp_path, seed=3, preset="default")
+    copied(model, tmp_path, seed=3, split="scaffold", split_seed=None)
+    assert call("predict", tmp_path, tmp_path / "in.csv", "--arm", arm) == 2
+    said = capsys.readouterr().err
+    assert "several kinds of models with arm gin/backprop. There are: arm gin/backprop, preset default, split " in said
+    assert "preset smoke, split random, seeds 1-2; arm gin/backprop, preset smoke, split scaffold, seeds 3." in said
+    assert len(load_predictor(tmp_path, preset="smoke", split="random").models) == 2
+    assert len(load_predictor(tmp_path, preset="default").models) == 1
+    with pytest.raises(UsageError, match=r"holds no model with preset paper\. There are: arm gin/backprop, preset def"):
+        load_predictor(tmp_path, preset="paper")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 5, "settings": {}}, r"not averaged: they differ in settings: batch_size \d+ / None"),
+        ({"seed": 5, "metric": "mae"}, "not averaged: they differ in metric: rmse / mae"),
+        ({"control_of": "other"}, "are both gin/backprop, seed 1, paired with runs (None and other|other and None)"),
+    ],
+)
+def test_models_of_one_name_must_be_alike_but_for_their_seed(change, words, values, tmp_path):
+    model = values.model_path(next(r.spec for r in records(values) if (r.spec.arm, r.spec.seed) == ("gin/backprop", 1)))
+    shutil.copytree(model, tmp_path / "0")
+    copied(model, tmp_path, **change)
+    with pytest.raises(UsageError, match=f"{words}.*Name the folder of one model"):
+        load_predictor(tmp_path)
+
+
+def test_a_model_that_was_never_finished_is_none(values, tmp_path):
+    model = model_of(values, "gin/backprop")
+    shutil.copytree(model, tmp_path / f".{model.name}.x1y2z3")
+    with pytest.raises(UsageError, match="holds no saved model"):
+        load_predictor(tmp_path)
+    shutil.copytree(model, tmp_path / model.name)
+    assert len(load_predictor(tmp_path).models) == 1
 
 
 def test_what_cannot_be_parsed_has_a_reason_and_changes_nothing(classes):

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pbgraph.metrics import R2, RMSE, ROC_AUC, mean_over_tasks, weighted_roc_auc
+from pbgraph.metrics import (
+    AVERAGE_PRECISION,
+    R2,
+    RMSE,
+    ROC_AUC,
+    mean_over_tasks,
+    weighted_average_precision,
+    weighted_roc_auc,
+)
 from pbgraph.predictions import Predicted
 from pbgraph.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
 
@@ -40,9 +48,18 @@ def test_a_single_pair_has_neither_interval_nor_p():
     assert found.mean == pytest.approx(0.1)
 
 
-def test_equal_differences_leave_no_doubt():
-    assert paired_difference([0.5, 0.5], [0.5, 0.5], test_share=0.1).p == 1.0
-    assert paired_difference([0.75, 0.5], [0.5, 0.25], test_share=0.1).interval == Interval(0.25, 0.25)
+def test_equal_scores_do_not_differ():
+    for b in ([0.5, 0.7], [0.5 + 1e-16, 0.7 - 1e-16]):
+        found = paired_difference([0.5, 0.7], b, test_share=0.1)
+        assert (found.mean, found.p) == (pytest.approx(0, abs=1e-15), 1.0)
+        assert found.interval.low == found.interval.high == found.mean
+
+
+@pytest.mark.parametrize("b", [(0.5, 0.25), (0.7, 0.4), (0.65, 0.35)])
+def test_differences_without_variation_can_be_judged_by_nothing(b):
+    found = paired_difference([b[0] + 0.1, b[1] + 0.1], b, test_share=0.0)
+    assert (found.n, found.interval, found.p) == (2, None, None)
+    assert found.mean == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("scores", [([], []), ([0.5], [0.5, 0.6])])
@@ -66,11 +83,15 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
         (Interval(0.002, 0.02), 0.08, "not distinguishable"),
         (Interval(-0.002, 0.02), 0.3, "not distinguishable"),
         (Interval(-0.002, 0.003), 0.3, "equivalent: the difference is below 0.01"),
-        (None, None, "one seed: no interval, no verdict"),
     ],
 )
 def test_verdicts(interval, p, words):
-    assert verdict(interval, p, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+    assert verdict(interval, p, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+
+
+def test_the_verdict_says_why_there_is_no_interval():
+    words = [verdict(None, None, n=n, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) for n in (1, 3)]
+    assert words == ["one seed: no interval, no verdict", "no variation between seeds: no interval, no verdict"]
 
 
 @pytest.mark.parametrize(
@@ -82,18 +103,22 @@ def test_verdicts(interval, p, words):
     ],
 )
 def test_verdicts_where_smaller_is_better(interval, words):
-    assert verdict(interval, 0.001, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
+    assert verdict(interval, 0.001, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
 
 
 @settings(deadline=None)
+@pytest.mark.parametrize(
+    ("weighted", "theirs"),
+    [(weighted_roc_auc, roc_auc_score), (weighted_average_precision, average_precision_score)],
+)
 @given(st.integers(2, 30), st.integers(0, 2**31))
-def test_weighted_area_agrees_with_scikit_learn(n, seed):
+def test_weighted_scores_agree_with_scikit_learn(weighted, theirs, n, seed):
     random = np.random.default_rng(seed)
     y, score = random.integers(0, 2, n).astype(float), random.integers(0, 5, n).astype(float)
     weights = random.integers(0, 3, (6, n)).astype(float)
-    for ours, w in zip(weighted_roc_auc(y, score, weights), weights, strict=True):
+    for ours, w in zip(weighted(y, score, weights), weights, strict=True):
         if w[y == 1].sum() and w[y == 0].sum():
-            assert ours == pytest.approx(roc_auc_score(y, score, sample_weight=w))
+            assert ours == pytest.approx(theirs(y, score, sample_weight=w))
         else:
             assert np.isnan(ours)
 
@@ -122,6 +147,21 @@ def test_bootstrap_of_equal_arms_is_zero():
     assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
 
 
+def rare(n: int = 8) -> Predicted:
+    """One positive among n molecules, which arm a ranks first and arm b last: without it nothing is defined."""
+    y = np.zeros((n, 1))
+    y[0] = 1
+    return Predicted(y, y, -y)
+
+
+def test_bootstrap_leaves_out_what_is_undefined():
+    assert hierarchical_bootstrap([rare()], ROC_AUC, resamples=300) == Interval(1.0, 1.0)
+    nothing = Predicted(np.zeros((8, 1)), np.zeros((8, 1)), np.ones((8, 1)))
+    assert hierarchical_bootstrap([nothing], ROC_AUC, resamples=30) is None
+    mixed = hierarchical_bootstrap([nothing, rare()], ROC_AUC, resamples=300)
+    assert mixed == Interval(1.0, 1.0)
+
+
 def test_bootstrap_needs_a_seed():
     with pytest.raises(ValueError, match="no seed"):
         hierarchical_bootstrap([], ROC_AUC)
@@ -146,7 +186,8 @@ def test_bootstrap_of_errors_holds_the_measured_difference(metric):
 
 
 def test_bootstrap_gives_the_same_by_repeating_rows_as_by_weighting_them():
-    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, [predictions(0, 1.0)])):
+    of_classes = [predictions(0, 1.0)]
+    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, of_classes), (AVERAGE_PRECISION, of_classes)):
         slow = hierarchical_bootstrap(seeds, replace(metric, weighted=None), resamples=60)
         fast = hierarchical_bootstrap(seeds, metric, resamples=60)
         assert (slow.low, slow.high) == pytest.approx((fast.low, fast.high), rel=1e-9)

@@ -17,6 +17,7 @@ from pbgraph.studies import Point, draw_frontier, frontier, points, study_csv, s
 ARMS = (("trimnet", "backprop"), ("trimnet", "perforated"), ("trimnet", "widened"))
 STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}
+JITTER = {"backprop": 0.001, "perforated": 0.0011, "widened": 0.00105}
 PARAMETERS = {"small": (1000, 2000, 2010), "large": (100_000, 200_000, 201_000)}
 
 
@@ -27,7 +28,7 @@ def records(presets=("small", "large")):
             by_method = {}
             for (model, method), score, size in zip(ARMS, SCORES[preset], PARAMETERS[preset], strict=True):
                 pair = by_method["perforated"].key if method == "widened" else None
-                jitter = 0.001 * seed if method == "backprop" else 0.0011 * seed
+                jitter = JITTER[method] * seed
                 record = make_record(f"{model}/{method}", seed, score + jitter, preset=preset, control_of=pair)
                 by_method[method] = replace(record, cost=replace(record.cost, parameters=size))
             found += by_method.values()
@@ -52,6 +53,22 @@ def test_a_preset_without_a_run_is_left_out_and_a_study_without_one_is_an_error(
     assert list(study_table(STUDY, records(["large"])).tables) == ["large"]
     with pytest.raises(UsageError, match="--study sizes runs it"):
         study_table(STUDY, [])
+
+
+def test_other_rows_can_be_asked_for():
+    arms = {"small": ["trimnet/backprop", "trimnet/widened"], "large": ["gin/backprop"]}
+    made = study_table(STUDY, records(), arms=arms)
+    assert {name: table.arms for name, table in made.tables.items()} == {"small": tuple(arms["small"])}
+    with pytest.raises(
+        UsageError, match="Finished here: preset large, arm trimnet/backprop, seeds 1-3; preset large, "
+    ):
+        study_table(STUDY, records(), seeds=(7,))
+
+
+def test_other_seeds_than_the_declared_ones_are_shown_where_they_alone_were_run():
+    mine = [replace(r, spec=replace(r.spec, seed=r.spec.seed + 10, control_of=None)) for r in records(["small"])]
+    (table,) = study_table(STUDY, mine[:3]).tables.values()
+    assert (table.protocol.seeds, len(table.rows)) == ((11,), 3)
 
 
 def test_a_missing_seed_is_named_with_its_preset():

@@ -11,7 +11,7 @@ import pytest
 from made_records import PROVENANCE, make_failure, make_record, make_regression_record
 from pbgraph.commands import FORMATS
 from pbgraph.errors import UsageError
-from pbgraph.formats import answers, markdown, to_csv, to_json, to_markdown
+from pbgraph.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
 from pbgraph.records import TaskScore
 from pbgraph.stats import Yardstick
 from pbgraph.tables import compare, make_table
@@ -66,8 +66,14 @@ def test_a_deterministic_split_has_no_overlap_to_correct_for():
         for arm in ARMS[:2]
         for seed, score in zip(SEEDS, PLAIN, strict=True)
     ]
-    one = table(records, ARMS[:2]).comparisons[0]
+    made = table(records, ARMS[:2])
+    one = made.comparisons[0]
     assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
+    assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
+    said, usual = comparison_lines(one, {}, None), table(grid())
+    assert "95 % interval, plain t     [" in said
+    assert "speak of initialisations, not of other molecules" in said
+    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None)
 
 
 def test_missing_and_failed_runs_have_their_place():
@@ -127,6 +133,15 @@ def test_protocols_are_not_mixed(change, named):
         table([*records, make_record("trimnet/backprop", 1, 0.8, **change)])
 
 
+def test_two_runs_of_one_arm_and_seed_are_no_row():
+    other = make_record("trimnet/continued", 2, 0.9, control_of="another pair")
+    keys = [record.key for record in (*grid(), other) if (record.spec.method, record.spec.seed) == ("continued", 2)]
+    with pytest.raises(UsageError, match=f"{keys[0]} and {keys[1]} are both trimnet/continued, seed 2, paired with"):
+        table([*grid(), other])
+    failed = replace(other, status="failed", error="x", scores={})
+    assert (table([*grid(), failed]).rows[2].seeds, table([*grid(), failed]).rows[2].failed) == (SEEDS, {})
+
+
 def test_another_featuriser_per_model_is_no_mixture():
     ours = replace(PROVENANCE, featuriser="ecfp4 v1")
     forest = [make_record("random-forest/fit", seed, 0.79, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
@@ -146,7 +161,7 @@ def test_the_protocol_id_depends_on_the_protocol_alone():
 
 def test_compare_refuses_arms_without_a_common_seed():
     records = [make_record("trimnet/backprop", 1, 0.8), make_record("gin/backprop", 2, 0.8)]
-    with pytest.raises(UsageError, match="share no finished seed among 1, 2"):
+    with pytest.raises(UsageError, match=r"share no finished seed among 1-2 \(finished seeds of trimnet/backprop: 1; "):
         compare(records, "trimnet/backprop", "gin/backprop", seeds=(1, 2))
 
 
@@ -195,6 +210,15 @@ def test_software_and_devices_are_counted():
 def test_one_seed_gives_no_answer():
     made = table([record for record in grid() if record.spec.seed == 1], seeds=(1,))
     assert "one seed gives no answer" in to_markdown(made)
+
+
+def test_a_difference_that_does_not_vary_gives_no_answer():
+    made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
+    assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
+    assert made.comparisons[0].mean == pytest.approx(0.1)
+    assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
+    assert "p after Holm for 2 comparisons" in to_markdown(made)
+    assert answers(made) == ["**trimnet**: a difference that is the same for all seeds gives no answer."]
 
 
 def test_a_dirty_tree_is_marked():

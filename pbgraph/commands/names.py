@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,14 @@ def dataset_of_task(args: argparse.Namespace) -> Dataset:
     from pbgraph.datasets.lookup import dataset_of
 
     return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """The command that runs the task that the arguments name, without its options."""
+    from pbgraph.datasets.lookup import own_task
+
+    words = (args.task,) if is_task(args.task) else own_task(args.task, ResultsFolder(args.results)).words
+    return shlex.join(("python", "-m", "pbgraph.bench", *words))
 
 
 def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:

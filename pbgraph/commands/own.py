@@ -76,7 +76,7 @@ def _can_be_scored(y: np.ndarray) -> bool:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Apply a saved model, or several of one arm, to the molecules of a file."""
+    """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
     from pbgraph.datasets.sheet import check_is_file
     from pbgraph.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer
     from pbgraph.predict import load_predictor
@@ -88,7 +88,8 @@ def predict(args: argparse.Namespace) -> int:
         check_is_file(args.input)
         if args.output.exists() and args.output.samefile(args.input):
             raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
-    started, predictor = time.monotonic(), load_predictor(args.model, args.arm)
+    started = time.monotonic()
+    predictor = load_predictor(args.model, args.arm, preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
     chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
     begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written

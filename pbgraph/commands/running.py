@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.commands.names import flat
 from pbgraph.errors import UsageError
-from pbgraph.presets import Study, study
+from pbgraph.presets import DEFAULT, Study, study
 from pbgraph.records import ResultsFolder, RunRecord
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.engines.shard import array_shard, part_of
     from pbgraph.plan import plan, plan_study
 
-    make, name = (plan, args.preset) if args.study is None else (plan_study, args.study)
+    make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
     chosen = make(
         dataset,
         name,
@@ -96,7 +96,7 @@ def _device(name: str) -> str:
 
 
 def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
-    """Print the table of the plan's own runs."""
+    """Print the table of the plan's own runs, or for a part of a plan, what shows the table of them all."""
     from pbgraph import studies
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
@@ -106,8 +106,15 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
-    if len(failed) < len(records) and study is not None:
-        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds)), end="")
+    if plan.part:
+        print(
+            f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
+            "the table of all parts, given the same --results, --seeds, --models and --methods",
+            file=sys.stderr,
+        )
+    elif len(failed) < len(records) and study is not None:
+        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
+        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
     elif len(failed) < len(records):
         print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from pbgraph.commands.names import check_known, dataset_of_task, flat, is_task
+from pbgraph.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
-from pbgraph.presets import preset, study
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.presets import DEFAULT, PRESETS, Preset, study
+from pbgraph.protocol import choices
+from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from pbgraph.stats import Interval
@@ -49,11 +50,17 @@ def table(args: argparse.Namespace) -> int:
 
 def _study_table(args: argparse.Namespace) -> int:
     from pbgraph import studies
+    from pbgraph.tables import rows_and_seeds
 
     chosen = study(args.study)
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
-    made = studies.study_table(chosen, _records(args), seeds=flat(args.seeds))
+    records, seeds = _study_records(args), flat(args.seeds)
+    arms = {}
+    for preset in chosen.presets:
+        mine = [record for record in records if record.spec.preset == preset.name]
+        arms[preset.name] = _of_names(args, rows_and_seeds(preset, mine, seeds)[0])
+    made = studies.study_table(chosen, records, seeds=seeds, arms=arms)
     print(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
         studies.draw_frontier(made, args.figure)
@@ -80,11 +87,13 @@ def compare(args: argparse.Namespace) -> int:
     from pbgraph import tables
     from pbgraph.formats import comparison_lines
 
-    records, seeds = _records(args), _seeds(args)
+    records, preset = _records(args)
     known = sorted({record.spec.arm for record in records})
     for arm in (args.a, args.b):
         if arm not in known:
             raise unknown_name("arm", arm, known)
+    both = [record for record in records if record.spec.arm in (args.a, args.b)]
+    _, seeds = tables.rows_and_seeds(preset, both, flat(args.seeds))
     made = tables.make_table(records, arms=[args.a, args.b], seeds=seeds)
     found = tables.compare(records, args.a, args.b, seeds=seeds)
     a, b = (next(row for row in made.rows if row.arm == arm) for arm in (args.a, args.b))
@@ -94,7 +103,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
-    """Seeds and molecules resampled; None, with a warning, if a file of predictions is not there."""
+    """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
     from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
@@ -106,7 +115,11 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
-    return hierarchical_bootstrap(predicted, METRICS.get(pairs[0][0].spec.metric))
+    metric = METRICS.get(pairs[0][0].spec.metric)
+    interval = hierarchical_bootstrap(predicted, metric)
+    if interval is None:
+        log.warning("no bootstrap interval: %s is undefined for all resampled molecules", metric.name)
+    return interval
 
 
 def dendrites(args: argparse.Namespace) -> int:
@@ -114,7 +127,7 @@ def dendrites(args: argparse.Namespace) -> int:
     from pbgraph.insight import finished_run, read_insight
     from pbgraph.insight_views import FORMATS, draw_dendrites
 
-    record = finished_run(_records(args), args.arm, args.seed)
+    record = finished_run(_records(args)[0], args.arm, args.seed, command=command_of(args))
     found = read_insight(ResultsFolder(args.results), record)
     print(FORMATS[args.format](record.spec, found), end="")
     if args.figure is not None:
@@ -124,47 +137,66 @@ def dendrites(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
     """The records that the arguments choose, and their table."""
-    from pbgraph.tables import make_table
+    from pbgraph.tables import make_table, rows_and_seeds
 
-    records, seeds = _records(args), _seeds(args)
-    declared = ["/".join(arm) for arm in preset(args.preset).arms]
-    arms = [
+    records, preset = _records(args)
+    of_arms = [record for record in records if record.spec.arm in _of_names(args, [record.spec.arm])]
+    arms, seeds = rows_and_seeds(preset, of_arms or records, flat(args.seeds))
+    others = sorted({record.spec.seed for record in of_arms} - set(seeds))
+    if others:
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
+    return records, make_table(records, arms=_of_names(args, arms), seeds=seeds)
+
+
+def _of_names(args: argparse.Namespace, arms: Iterable[str]) -> list[str]:
+    """The arms that ``--models`` and ``--methods`` leave."""
+    return [
         arm
-        for arm in dict.fromkeys([*declared, *(record.spec.arm for record in records if record.spec.seed in seeds)])
+        for arm in arms
         for model, method in [arm.split("/")]
         if args.models is None or model in args.models
         if args.methods is None or method in args.methods
     ]
-    others = sorted({record.spec.seed for record in records} - set(seeds))
-    if others:
-        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
-    return records, make_table(records, arms=arms, seeds=seeds)
 
 
-def _records(args: argparse.Namespace) -> list[RunRecord]:
-    """The records of the task, preset and split that the arguments name."""
+def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
+    """The records of the task, preset and split that the arguments name, and the preset if it is known here.
+
+    What is not named is as usual; where that has no run, it is what all the runs that are there have in common.
+    """
+    presets = None if args.preset is None else [args.preset]
+    mine = _chosen(args, presets, f"preset {args.preset or DEFAULT.name}", lambda spec: f"preset {spec.preset}")
+    return mine, PRESETS.get(mine[0].spec.preset)
+
+
+def _study_records(args: argparse.Namespace) -> list[RunRecord]:
+    """The records of the task, study and split that the arguments name; the split as for `_records`."""
+    what = f"study {args.study}"
+    return _chosen(args, [one.name for one in study(args.study).presets], what, lambda _: what)
+
+
+def _chosen(
+    args: argparse.Namespace, presets: Collection[str] | None, usual: str, name: Callable[[RunSpec], str]
+) -> list[RunRecord]:
+    """The records of the task that have one of these presets, the named split, and one name with it.
+
+    usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
+    """
     dataset = dataset_of_task(args)
     for kind in ("models", "methods"):
         check_known(kind, getattr(args, kind, None) or ())
     check_known("splits", [args.split] if args.split else ())
-    found = ResultsFolder(args.results).records(args.task)
-    split = args.split or dataset.split
-    of_study = getattr(args, "study", None)
-    presets = [args.preset] if of_study is None else [one.name for one in study(of_study).presets]
-    mine = [record for record in found if record.spec.preset in presets and record.spec.split == split]
-    if not mine:
-        what = f"preset {args.preset}" if of_study is None else f"study {of_study}"
+    every = ResultsFolder(args.results).records(args.task)
+    found: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in every:
+        if (presets is None or record.spec.preset in presets) and args.split in (None, record.spec.split):
+            found.setdefault((name(record.spec), record.spec.split), []).append(record)
+    what, split = wanted = usual, args.split or dataset.split
+    if wanted not in found and len(found) != 1:
+        there = choices((record.spec for record in every), "preset", "split")
         raise UsageError(
-            f"{args.results} holds no run of {args.task} with {what} and split {split}; "
-            f"'python -m pbgraph.bench {_makes(args.task)} --{what} --split {split}' makes them"
+            f"{args.results} holds no run of {args.task} with {what} and split {split}"
+            + (f", but those of {there}; choose with --preset and --split" if every else "")
+            + f"; '{command_of(args)} --{what} --split {split}' makes them"
         )
-    return mine
-
-
-def _makes(task: str) -> str:
-    return task if is_task(task) else "train"
-
-
-def _seeds(args: argparse.Namespace) -> list[int]:
-    chosen = flat(args.seeds)
-    return list(preset(args.preset).seeds) if chosen is None else list(dict.fromkeys(chosen))
+    return found.get(wanted) or next(iter(found.values()))

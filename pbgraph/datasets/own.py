@@ -70,6 +70,13 @@ class OwnTask:
         return f"{stem[:40]}-{sha256(canonical_json(facts))[:8]}"
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What stands after ``python -m pbgraph.bench`` to run it."""
+        options = {"--id": self.id, "--split-column": self.part, "--time-column": self.date}
+        given = [word for option, value in options.items() if value is not None for word in (option, value)]
+        return ("train", self.path, "--smiles", self.smiles, "--targets", *self.targets, "--kind", self.kind, *given)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         others = (name for name in (self.id, self.part, self.date) if name is not None)

@@ -65,4 +65,5 @@ def part_of(plan: Plan, shard: Shard) -> Plan:
 
     heads = [spec.key for spec in plan.specs if spec.control_of is None]
     mine = set(heads[shard.index - 1 :: shard.count])
-    return replace(plan, specs=tuple(spec for spec in plan.specs if head(spec.key) in mine))
+    specs = tuple(spec for spec in plan.specs if head(spec.key) in mine)
+    return replace(plan, specs=specs, part=f"{shard.index}/{shard.count}")
