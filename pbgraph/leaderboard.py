@@ -15,7 +15,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.html import bullets, grid, page, section
 from pbgraph.presets import PRESETS
 from pbgraph.records import ResultsFolder, RunRecord
@@ -108,7 +108,7 @@ def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str)
     run = [record.spec.arm for record in records if record.spec.seed in seeds]
     try:
         table = make_table(records, arms=list(dict.fromkeys([*declared, *run])), seeds=seeds)
-    except UsageError as error:
+    except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
     places, notes = ranks(table), []
     if "-" in places:

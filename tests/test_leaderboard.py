@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from html.parser import HTMLParser
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pbgraph import bench
 from pbgraph.errors import DataError, UsageError
 from pbgraph.html import to_html
 from pbgraph.leaderboard import leaderboard, ranks, read_published
+from pbgraph.metrics import METRICS
 from pbgraph.presets import preset
 from pbgraph.records import ResultsFolder
 from pbgraph.tables import make_table
@@ -106,6 +108,15 @@ def test_protocols_are_shown_and_never_mixed(results: ResultsFolder) -> None:
     mixed = leaderboard(results)
     assert "No table: runs of gin/backprop do not share one protocol" in mixed
     assert len(Page(mixed).tables) == 1
+
+
+def test_a_metric_that_cannot_be_loaded_costs_its_own_tables(results: ResultsFolder, monkeypatch) -> None:
+    results.write(make_regression_record(ARMS[1], 68, 0.7))
+    monkeypatch.setattr(METRICS, "_loaded", {})
+    monkeypatch.setitem(METRICS._entries, "rmse", [EntryPoint("rmse", "no_such_module:RMSE", "pbgraph.metrics")])
+    page = leaderboard(results)
+    assert "No table: metric &#x27;rmse&#x27; of package unknown (no_such_module:RMSE) cannot be imported" in page
+    assert "No table" not in page.split('id="tox21-random-default"')[1]
 
 
 def test_values_of_papers_stand_apart(results: ResultsFolder) -> None:
