@@ -120,7 +120,6 @@ def test_models_that_differ_in_more_than_their_seed_are_not_averaged(values, tmp
         copied(model, tmp_path, seed=seed, split_seed=seed)
     copied(model, tmp_path, seed=3, preset="default")
     copied(model, tmp_path, seed=3, split="scaffold", split_seed=None)
-    (tmp_path / "in.csv").write_text("smiles\nCCO\n")
     assert call("predict", tmp_path, tmp_path / "in.csv", "--arm", arm) == 2
     said = capsys.readouterr().err
     assert "several kinds of models with arm gin/backprop. There are: arm gin/backprop, preset default, split " in said
@@ -316,7 +315,6 @@ def test_input_and_output_must_make_sense(classes, tmp_path, capsys):
 
 
 def test_a_folder_without_a_model_says_how_to_get_one(classes, tmp_path, capsys):
-    (tmp_path / "in.csv").write_text("smiles\nCCO\n")
     assert call("predict", tmp_path, tmp_path / "in.csv") == 2
     assert "holds no saved model; models are saved by 'train'" in capsys.readouterr().err
     shutil.copytree(classes.root, tmp_path / "results")

@@ -77,17 +77,14 @@ def _can_be_scored(y: np.ndarray) -> bool:
 
 def predict(args: argparse.Namespace) -> int:
     """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
-    from pbgraph.datasets.sheet import check_is_file
     from pbgraph.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer
     from pbgraph.predict import load_predictor
 
     form = args.input_format or form_of(args.input)
     if form not in FORMS:
         raise unknown_name("input format", form, FORMS)
-    if args.input != STANDARD:
-        check_is_file(args.input)
-        if args.output.exists() and args.output.samefile(args.input):
-            raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
+    if args.input != STANDARD and args.input.exists() and args.output.exists() and args.output.samefile(args.input):
+        raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
     started = time.monotonic()
     predictor = load_predictor(args.model, args.arm, preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
