@@ -19,12 +19,15 @@ from pbgraph.models.per_task import FittedTask, fit_tasks, restore_tasks
 
 @dataclass(frozen=True)
 class RandomForestConfig:
-    """Hyper-parameters, chosen on validation rows of Tox21.
+    """Hyper-parameters.
+
+    Searched: eight settings, by mean ROC-AUC on validation rows of Tox21's random splits with seeds 0, 1 and 2. On bits
+    and descriptors leaves of 2 rows: 0.855 (the default), of 3: 0.855, of 1: 0.852, balanced classes: 0.853; on bits
+    alone 0.822, 0.821, 0.815 and 0.827.
 
     trees             of each task's forest
-    min_samples_leaf  rows in a leaf; 2 did better than 1 or 3
-    class_weight      "none": every row counts alike, which did best; "balanced": both classes have equal weight,
-                      which regression has not
+    min_samples_leaf  rows in a leaf
+    class_weight      "none": every row counts alike; "balanced": both classes have equal weight; regression has none
     """
 
     trees: int = 300
