@@ -1,4 +1,5 @@
-"""Peak memory of one worker that does Tox21 runs of the default preset: a plain TrimNet, then a perforated one.
+"""Peak memory of one worker that does Tox21 runs of the default preset: a random forest, then a plain TrimNet, then a
+perforated one.
 
     python benchmarks/memory.py
 
@@ -23,7 +24,7 @@ from pbgraph.runner import Folders, run
 import torch
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:
-    for spec in plan("tox21", "smoke").specs:
+    for spec in (*plan("tox21", models=["random-forest"], seeds=[68]).specs, *plan("tox21", "smoke").specs):
         short = {name: 1 for name in ("epochs", "cycle_epochs", "dendrite_epochs") if name in spec.settings}
         record = run(replace(spec, settings={**spec.settings, **short}), Folders(Path(folder)))
         assert record.status == "finished", record.error
@@ -36,11 +37,9 @@ def measure(repeats: int) -> Sequence[Result]:
     done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    plain, perforated = (int(line) / 1e9 for line in done.stdout.split())
-    return [
-        Row("peak memory of a worker, trimnet/backprop", plain, "GB", 0.8),
-        Row("peak memory of a worker, trimnet/perforated", perforated, "GB", 0.8),
-    ]
+    peaks = [int(line) / 1e9 for line in done.stdout.split()]
+    arms = ("random-forest/fit", "trimnet/backprop after it", "trimnet/perforated after both")
+    return [Row(f"peak memory of a worker, {arm}", peak, "GB", 0.8) for arm, peak in zip(arms, peaks, strict=True)]
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ DEFAULT = Preset(
     },
     methods={"perforated": GROWTH},
     seconds={
-        "random-forest/fit": 30,
+        "random-forest/fit": 75,
         "gin/backprop": 65,
         "trimnet/backprop": 90,
         "trimnet/perforated": 450,
@@ -142,7 +142,7 @@ PAPER = Preset(
     training={"trimnet": {"epochs": 200, "patience": 100}},
     losses={"classification": {"trimnet": "class-weighted"}},
     seconds={
-        "random-forest/fit": 30,
+        "random-forest/fit": 75,
         "gin/backprop": 165,
         "trimnet/backprop": 345,
         "trimnet/perforated": 2200,

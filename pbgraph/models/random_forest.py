@@ -93,7 +93,10 @@ def _defined(x: np.ndarray) -> np.ndarray:
 def _sparse(x: np.ndarray) -> Any:
     from scipy.sparse import csr_array  # takes a seventh of a second to import
 
-    return csr_array(_defined(x), dtype=np.float32)
+    sparse = csr_array(x, dtype=np.float32)
+    sparse.data[np.isnan(sparse.data)] = 0.0
+    sparse.eliminate_zeros()
+    return sparse
 
 
 def _forest(config: RandomForestConfig, seed: int) -> Any:
