@@ -27,7 +27,7 @@ from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_task
 class XGBoostConfig:
     """Hyper-parameters.
 
-    Searched: seven settings, by ROC-AUC on validation rows of Tox21's random split with seed 0, from 0.847 to 0.856, the
+    Searched: seven settings, by ROC-AUC on validation rows of Tox21's random split with seed 0: 0.847 to 0.856, the
     default; benchmarks/recipes.md lists them.
 
     trees             M
