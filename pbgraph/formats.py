@@ -202,6 +202,8 @@ def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tup
 def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
     """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
     count, how = sum(one.p is not None for one in comparisons), "corrected resampled t (Nadeau & Bengio 2003)"
+    if not count:
+        return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
     if any(one.one_split for one in comparisons):
         how = "t over initialisations on one split, which says nothing about other molecules"
     return (

@@ -210,6 +210,8 @@ def test_software_and_devices_are_counted():
 def test_one_seed_gives_no_answer():
     made = table([record for record in grid() if record.spec.seed == 1], seeds=(1,))
     assert "one seed gives no answer" in to_markdown(made)
+    assert "Paired over seeds, none with an interval; 0.01 is the smallest" in to_markdown(made)
+    assert "Holm" not in to_markdown(made)
 
 
 def test_a_difference_that_does_not_vary_gives_no_answer():
