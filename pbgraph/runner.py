@@ -181,7 +181,7 @@ def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[st
     write_model(results.model_path(spec), facts, fitted.state())
 
 
-@lru_cache(maxsize=1)  # runs of one model follow each other; other features are read from the cache in no time
+@lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
 def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
     dataset = dataset_of(task, ResultsFolder(folders.results))
     molecules = load(dataset, folder=folders.data, offline=folders.offline)
