@@ -14,7 +14,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from pbgraph.errors import DataError
+
+MOST_BYTES = 2**30  # of a file that is read as a whole
+
 log = logging.getLogger(__name__)
+
+
+def content_of(path: Path) -> bytes:
+    """The content of a regular file. Raises DataError for what is none (a folder, a pipe), or cannot be read."""
+    try:
+        if not path.is_file():
+            raise DataError(f"{path} is not a file; move it away, or restore the file")
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise DataError(f"{path} has {size} bytes, more than any file of a run; move it away")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable, or move it away") from error
 
 
 @contextmanager

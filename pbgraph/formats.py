@@ -246,7 +246,8 @@ def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
 
 def _origins(table: Table) -> list[str]:
     dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
-    return [f"source commit: {_runs(table.commits)}{dirty}", f"software: {_runs(table.software)}"]
+    others = [f"code of other packages: {_runs(table.others)}"] if table.others else []
+    return [f"source commit: {_runs(table.commits)}{dirty}", *others, f"software: {_runs(table.software)}"]
 
 
 def _runs(counts: Mapping[str, int]) -> str:

@@ -17,7 +17,7 @@ from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
-from pbgraph.models.base import MODELS, Architecture, Estimator, Model
+from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
 from pbgraph.presets import ANY, Overrides, Preset, preset, study
 from pbgraph.records import RunSpec, Scalar
 from pbgraph.registry import Registry
@@ -192,7 +192,9 @@ def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refuse
 def _why_not(model: str, method: str, kind: Kind) -> str | None:
     found = MODELS.get(model)
     reason = found.refuses(kind) or found.unavailable() if isinstance(found, Estimator) else None
-    return METHODS.get(method).refuses(found) or reason
+    missing = [str(path) for path in found.files.values() if not path.is_file()]
+    absent = f"it is built from {', '.join(missing)}, which is not there" if missing else None
+    return METHODS.get(method).refuses(found) or reason or absent
 
 
 def _with_pairs(arm: Arm) -> list[Arm]:
@@ -233,7 +235,7 @@ def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, 
         preset=chosen.name,
         model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
         settings=resolved,
-        versions={name: part.version for name, part in parts.items()},
+        versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
         control_of=control_of,
     )
 

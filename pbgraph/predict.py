@@ -15,7 +15,7 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.features.smiles import rdkit_version, refusal
 from pbgraph.methods.restore import restored
-from pbgraph.models.base import MODELS, Estimator
+from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecule_files import Chunk
 from pbgraph.protocol import arm_identity, choices, differences, twins
 from pbgraph.saved import SavedModel, model_folders, read_model
@@ -138,6 +138,9 @@ def _check_current(facts: SavedModel) -> None:
                 f"model {spec.key} was trained with version {spec.versions[what]} of {what} "
                 f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
             )
+    for name, digest in file_versions(model).items():
+        if spec.versions.get(name) != digest:
+            raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
     missing = model.unavailable() if isinstance(model, Estimator) else None
     if missing:
         raise UsageError(f"model {spec.model!r} cannot be used here: {missing}")

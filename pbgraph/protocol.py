@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -97,9 +98,29 @@ def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecor
     for arm in dict.fromkeys(record.spec.arm for record in records):
         same = [record for record in records if record.spec.arm == arm]
         _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
+        for name in ("model", "method", "featuriser"):
+            known = [record for record in same if record.status == "finished" and others_code(record, name)]
+            _check_equal(f"runs of {arm}", known, partial(_code_of, name))
     _check_equal("these runs", finished, _common)
     check_same_split(finished)
     check_no_twins(finished)
+
+
+def others_code(record: RunRecord, component: str) -> dict[str, str]:
+    """Package -> its code, of the packages that a component of a run is in and that are not pbgraph's own.
+
+    Of pbgraph the record has the commit, and whatever changes numbers there raises a version.
+    """
+    sources = record.provenance.sources
+    packages = record.provenance.components.get(component, ())
+    return {name: str(sources[name]) for name in packages if name in sources and name != "pbgraph"}
+
+
+def _code_of(component: str, record: RunRecord) -> dict[str, Any]:
+    """What of this code two runs must share: the content of the files, whatever commit they are from."""
+    sources = record.provenance.sources
+    code = {name: sources[name].sha256 for name in others_code(record, component)}
+    return {f"code of {component} {getattr(record.spec, component)}": code}
 
 
 def check_no_twins(finished: Iterable[RunRecord]) -> None:
@@ -124,6 +145,8 @@ def check_same_split(records: Sequence[RunRecord]) -> None:
 
 def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRecord], dict[str, Any]]) -> None:
     """Raises UsageError, naming what differs and two records that do."""
+    if not records:
+        return
     first, mine = records[0], facts(records[0])
     for other in records[1:]:
         if details := differences(mine, facts(other)):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 import pbgraph
+from pbgraph.checkouts import git
 from pbgraph.datasets.base import Molecules
+from pbgraph.origins import PACKAGES, Origins, library_versions, version_of
 from pbgraph.records import Provenance, canonical_json, sha256
-
-PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn")
 
 
 @lru_cache(maxsize=1)
@@ -29,21 +28,25 @@ def source_tree() -> tuple[str, bool]:
     folder = Path(pbgraph.__file__).parent.parent
     if not (folder / ".git").exists():
         return "", False
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--", "pbgraph", "pyproject.toml", "constraints.txt")
+    commit = git(folder, "rev-parse", "HEAD")
+    changes = git(folder, "status", "--porcelain", "--", "pbgraph", "pyproject.toml", "constraints.txt")
     return commit, bool(changes)
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
+def provenance(
+    *,
+    device: str,
+    molecules: Molecules | None,
+    featuriser: str,
+    split_sha256: str,
+    origins: Origins,
+    earlier: Iterable[str] = (),
+) -> Provenance:
+    """The provenance of a run on these data in this process, now.
 
-
-def provenance(*, device: str, molecules: Molecules | None, featuriser: str, split_sha256: str) -> Provenance:
-    """The provenance of a run on these data in this process, now; None if the data could not be prepared."""
+    molecules  None if the data could not be prepared
+    earlier    libraries that the process had imported before the run
+    """
     commit, dirty = source_tree()
     rejected = molecules.rejected if molecules else ()
     return Provenance(
@@ -63,19 +66,15 @@ def provenance(*, device: str, molecules: Molecules | None, featuriser: str, spl
         rows_sha256=sha256(canonical_json(molecules.mol_ids)) if molecules else "",
         featuriser=featuriser,
         split_sha256=split_sha256,
+        components=origins.components,
+        sources=origins.sources,
+        libraries=library_versions(origins.declared, earlier),
     )
 
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that numbers depend on."""
-    return {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+    return {name: version_of(name) or "not installed" for name in PACKAGES}
 
 
 def processor() -> str:

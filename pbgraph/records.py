@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.files import new_file
+from pbgraph.files import content_of, new_file
 
 SCHEMA = 2
 Scalar = str | int | float | bool | None
@@ -40,7 +40,8 @@ class RunSpec:
     featuriser    registered name; the model's own unless the preset asks for another
     preset        name of the recipe the settings came from
     model_config, settings  resolved: every field of the model's config and of the method's settings
-    versions      of "task", "split", "featuriser", "model", "method", "metric"
+    versions      of "task", "split", "featuriser", "model", "method", "metric"; and the SHA-256 of every file that the
+                  model is built from, under "model file NAME"
     control_of    key of the run a control is paired with
     """
 
@@ -55,7 +56,7 @@ class RunSpec:
     preset: str
     model_config: Mapping[str, Scalar]
     settings: Mapping[str, Scalar]
-    versions: Mapping[str, int]
+    versions: Mapping[str, int | str]
     control_of: str | None = None
 
     @property
@@ -147,6 +148,30 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The code of one import package, as it was when a run began.
+
+    distribution, version  under which it is installed; "" if it is of none
+    sha256         of its code files, see `pbgraph.origins`; "" if none can be read
+    commit, dirty  of the checkout it is in, or was installed from; "" if there is none
+    note           what could not be found out, and why; "" if nothing
+    """
+
+    distribution: str
+    version: str
+    sha256: str
+    commit: str = ""
+    dirty: bool = False
+    note: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.distribution or 'no distribution'} {self.version}".strip()
+        files = f"files {self.sha256[:12]}" if self.sha256 else f"files unknown ({self.note})"
+        commit = f", commit {self.commit[:12]}{'*' * self.dirty}" if self.commit else ""
+        return f"{name}, {files}{commit}"
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a record comes from.
 
@@ -154,6 +179,11 @@ class Provenance:
     data_sha256     of the decompressed CSV; rows_sha256 of the accepted mol_ids in order
     split_sha256    of the index arrays
     device          "cpu" or the name of the GPU
+    components      "task", "split", "featuriser", "model", "method", "metric" and "metric NAME" of every other metric
+                    -> the import packages that its code is in; none if that could not be found out
+    sources         these packages by name
+    libraries       versions of other libraries that took part, beside `packages`
+    These three are empty in older records.
     """
 
     created: str
@@ -172,6 +202,9 @@ class Provenance:
     rows_sha256: str
     featuriser: str
     split_sha256: str
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +215,7 @@ class RunRecord:
     metrics      name -> version of what they were scored by
     predictions  file name and SHA-256 of its content
     written_digest  `digest` when the record was written, by which an edit is noticed
+    seal         SHA-256 of all that its file says but this, provenance and time included; None in older records
     """
 
     spec: RunSpec
@@ -198,6 +232,7 @@ class RunRecord:
     details: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     written_digest: str | None = None
+    seal: str | None = None
 
     @property
     def key(self) -> str:
@@ -313,9 +348,8 @@ class ResultsFolder:
         if record.status == "failed":
             numbers = [0, *map(_failure_number, self._failures(record.spec))]
             path = path.with_name(f"{path.stem}.failed-{numbers[-1] + 1}.json")
-        content = canonical_json(replace(record, written_digest=record.digest()))
         with new_file(path) as part:
-            part.write_bytes(msgspec.json.format(content, indent=1) + b"\n")
+            part.write_bytes(record_bytes(record))
         return path
 
     def records(self, task: str) -> list[RunRecord]:
@@ -337,12 +371,27 @@ def _failure_number(path: Path) -> int:
     return int(match[1] or 0)
 
 
+def record_bytes(record: RunRecord) -> bytes:
+    """The content of a record's file, sealed."""
+    said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
+    return formatted({**said, "seal": _seal(said)})
+
+
+def formatted(said: Any) -> bytes:
+    """JSON as records are written: keys sorted, one a line."""
+    return msgspec.json.format(canonical_json(said), indent=1) + b"\n"
+
+
+def _seal(said: Mapping[str, Any]) -> str:
+    return sha256(canonical_json({name: value for name, value in said.items() if name != "seal"}))
+
+
 def read_record(path: Path) -> RunRecord:
     """Read and verify one record.
 
     Raises DataError if the file is not a record of this schema, was edited, or does not belong to its name.
     """
-    content = path.read_bytes()
+    content = content_of(path)
     try:
         schema = msgspec.json.decode(content, type=_Versioned).schema
         if schema != SCHEMA:
@@ -351,8 +400,10 @@ def read_record(path: Path) -> RunRecord:
                 "move it away to have the run done again"
             )
         record = msgspec.json.decode(content, type=RunRecord)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        whole = record.written_digest in (None, record.digest())
+        sealed = record.seal is None or record.seal == _seal(msgspec.json.decode(content))
+    except (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a run record: {error}; move it away to have the run done again") from error
-    if record.key != path.name.split(".", 1)[0] or record.written_digest not in (None, record.digest()):
+    if record.key != path.name.split(".", 1)[0] or not (whole and sealed):
         raise DataError(f"{path} was edited or renamed; restore it, or move it away to have the run done again")
-    return replace(record, written_digest=None)
+    return replace(record, written_digest=None, seal=None)

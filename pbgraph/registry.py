@@ -32,11 +32,13 @@ class Namespace(Generic[T]):
     version  raise it when the same name would give another value
     resolve  what follows the colon -> value; raises UsageError for a name that it does not know
     source   where the values come from
+    package  what they need to be importable beyond pbgraph's own dependencies; "" for nothing
     """
 
     version: int
     resolve: Callable[[str], T]
     source: str
+    package: str = ""
 
 
 class Registry(Generic[T]):
@@ -71,6 +73,11 @@ class Registry(Generic[T]):
     def packages(self, name: str) -> list[str]:
         """The installed packages that register a name or namespace, usually one."""
         return [_package(entry) for entry in self._entries[name]]
+
+    def entry(self, name: str) -> EntryPoint | None:
+        """What registers a name, by itself or with its namespace; None where nothing does, or several packages do."""
+        found = self._entries.get(name) or self._entries.get(_beginning(name)) or []
+        return found[0] if len(found) == 1 else None
 
     def working(self) -> Iterator[T]:
         """The values of all names that can be loaded; a name that cannot costs a warning and nothing else."""

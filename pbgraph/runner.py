@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -25,7 +25,8 @@ from pbgraph.insight import DIGEST, write_insight
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
-from pbgraph.models.base import MODELS
+from pbgraph.models.base import MODELS, Model, file_versions
+from pbgraph.origins import Origins, imported, origins_of
 from pbgraph.predictions import write_predictions
 from pbgraph.provenance import package_versions, provenance, source_tree
 from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
@@ -94,7 +95,7 @@ def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
     with _exclusive(results.lock_path(spec), lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            record = RunRecord(spec, "failed", _provenance(spec, None, "cpu"), error=error)
+            record = RunRecord(spec, "failed", _provenance(spec, None, "cpu", _origins(spec, folders)), error=error)
             results.write(record)
     return record
 
@@ -106,7 +107,7 @@ def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
         data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, "cpu"), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, "cpu", _origins(spec, folders)), error=error)
 
 
 @contextmanager
@@ -125,8 +126,8 @@ def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
 
 
 def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Callable[[Report], None]) -> RunRecord:
-    started = time.monotonic()
-    source_tree()  # what the modules of this process are, before anyone can edit or commit
+    started, earlier = time.monotonic(), imported()
+    origins = _origins(spec, folders)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
     torch.use_deterministic_algorithms(True)
     data, metric = prepare(spec, folders), METRICS.get(spec.metric)
@@ -150,7 +151,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     return RunRecord(
         spec=spec,
         status="finished",
-        provenance=_provenance(spec, data, device),
+        provenance=_provenance(spec, data, device, origins, earlier),
         selection=replace(fitted.selection, score=_in_own_direction(metric, fitted.selection.score)),
         scores=scores,
         metrics={one.name: one.version for one in metrics},
@@ -198,6 +199,7 @@ def _fit_task(
     spec: RunSpec, data: Prepared, folders: Folders, device: str, report: Callable[[Report], None]
 ) -> FitTask:
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
+    _check_files(spec, model)
     return FitTask(
         model=model,
         config=model.config(**spec.model_config),
@@ -212,6 +214,16 @@ def _fit_task(
         checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
         report=lambda news: report(replace(news, best=_in_own_direction(metric, news.best))),
     )
+
+
+def _check_files(spec: RunSpec, model: Model) -> None:
+    """Raises DataError if a file that the model is built from is not the one that the run was planned with."""
+    for name, digest in file_versions(model).items():
+        if spec.versions.get(name) != digest:
+            raise DataError(
+                f"{name} of model {spec.model!r} has changed: its sha256 is {digest}, and run {spec.key} was planned "
+                f"with {spec.versions.get(name)}; restore it, or start again, which makes other runs"
+            )
 
 
 def _to_be_maximised(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float | None]:
@@ -241,12 +253,24 @@ def _paired(spec: RunSpec, folders: Folders) -> RunRecord | None:
     return replace(record, scores={}, predictions=None, predictions_sha256=None)
 
 
-def _provenance(spec: RunSpec, data: Prepared | None, device: str) -> Provenance:
+def _origins(spec: RunSpec, folders: Folders) -> Origins:
+    source_tree()
+    dataset = dataset_of(spec.task, ResultsFolder(folders.results))
+    return origins_of(spec, {"task": dataset}, [metric.name for metric in metrics_of(dataset.kind)])
+
+
+def _provenance(
+    spec: RunSpec, data: Prepared | None, device: str, origins: Origins, earlier: Iterable[str] = ()
+) -> Provenance:
     featuriser = FEATURISERS.get(spec.featuriser)
-    name = f"{featuriser.name} v{featuriser.version}"
-    if data is None:
-        return provenance(device=device, molecules=None, featuriser=name, split_sha256="")
-    return provenance(device=device, molecules=data.molecules, featuriser=name, split_sha256=data.split.sha256)
+    return provenance(
+        device=device,
+        molecules=data.molecules if data else None,
+        featuriser=f"{featuriser.name} v{featuriser.version}",
+        split_sha256=data.split.sha256 if data else "",
+        origins=origins,
+        earlier=earlier,
+    )
 
 
 def _on(store: Any, device: str) -> Any:

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 from pbgraph.errors import UsageError
 from pbgraph.metrics import METRICS
 from pbgraph.presets import Preset
-from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, choices, protocol_of
+from pbgraph.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
 from pbgraph.records import Provenance, RunRecord
 from pbgraph.stats import Interval, Yardstick, holm, paired_difference, verdict
 from pbgraph.words import ranges
@@ -89,6 +89,7 @@ class Table:
     yardstick by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
+    others    code of other packages than pbgraph that components are from -> runs
     """
 
     protocol: Protocol
@@ -98,6 +99,7 @@ class Table:
     yardstick: Yardstick
     commits: Mapping[str, int]
     software: Mapping[str, int]
+    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         yardstick=yardstick,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
+        others=_counted(one for record in finished for one in _others(record)),
     )
 
 
@@ -177,6 +180,13 @@ def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(Counter(names))
+
+
+def _others(record: RunRecord) -> Iterable[str]:
+    """What is known of the code of components that are not pbgraph's; "unknown" where it could not be found out."""
+    components = record.provenance.components
+    found = {code for name in components for code in others_code(record, name).values()}
+    return sorted(found | {f"unknown, of {name}" for name, packages in components.items() if not packages})
 
 
 def _software(origin: Provenance) -> str:

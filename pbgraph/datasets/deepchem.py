@@ -200,4 +200,5 @@ DEEPCHEM: Namespace[Dataset] = Namespace(
     version=VERSION,
     resolve=resolve,
     source="any MolNet loader of DeepChem 2.8.0, e.g. deepchem:tox21; extra 'deepchem'",
+    package="deepchem",
 )

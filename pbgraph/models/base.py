@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from pbgraph.errors import UsageError, not_installed
+from pbgraph.errors import DataError, UsageError, not_installed
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 
@@ -37,6 +39,7 @@ class Architecture:
     fine_width      a field that moves the size by smaller steps, to make up what is missing; or None
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
+    files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
     """
 
     name: str
@@ -48,6 +51,7 @@ class Architecture:
     source: str
     featuriser: str = "graph"
     fine_width: str | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ class Estimator:
     regress     of regression: the same, but predict gives values in the units of y; None if it cannot
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
-    package     what must be importable beyond pbgraph's own dependencies, and extra, which installs it; "" for nothing
+    package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
+                pbgraph's own dependencies; "" for nothing
+    files       as of an `Architecture`
     """
 
     name: str
@@ -75,6 +81,7 @@ class Estimator:
     extra: str = ""
     regress: Fit | None = None
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""
@@ -113,3 +120,22 @@ Fit = Callable[[np.ndarray, np.ndarray, Any, int], FittedEstimator]
 Model = Architecture | Estimator
 
 MODELS: Registry[Model] = Registry("model", "pbgraph.models", (Architecture, Estimator))
+
+
+def file_versions(model: Model) -> dict[str, str]:
+    """SHA-256 of every file that a model is built from, as a spec's versions have it.
+
+    Raises DataError if one cannot be read.
+    """
+    return {f"model file {name}": _file_sha256(model.name, path) for name, path in sorted(model.files.items())}
+
+
+def _file_sha256(model: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"model {model!r} is built from {path}, which cannot be read ({error.strerror}); put it there, or install "
+            "the package of the model again"
+        ) from error

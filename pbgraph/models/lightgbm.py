@@ -121,4 +121,5 @@ LIGHTGBM = Estimator(
     featuriser="ecfp4-descriptors",
     regress=regress,
     restore=restore,
+    package="lightgbm",
 )

@@ -132,4 +132,5 @@ LOGISTIC_REGRESSION = Estimator(
     source="doi:10.1111/j.2517-6161.1958.tb00292.x; scikit-learn LogisticRegression",
     featuriser="ecfp4-descriptors",
     restore=restore,
+    package="sklearn",
 )

@@ -133,4 +133,5 @@ RANDOM_FOREST = Estimator(
     featuriser="ecfp4-descriptors",
     regress=regress,
     restore=restore,
+    package="sklearn",
 )

@@ -82,4 +82,5 @@ RIDGE = Estimator(
     featuriser="ecfp4-descriptors",
     regress=regress,
     restore=restore,
+    package="sklearn",
 )

@@ -68,5 +68,8 @@ def _parts(name: str, molecules: Molecules, seed: int | None) -> bytes:
 
 
 DEEPCHEM: Namespace[Splitter] = Namespace(
-    version=VERSION, resolve=resolve, source=f"DeepChem 2.8.0: {', '.join(SPLITTERS)}; extra 'deepchem'"
+    version=VERSION,
+    resolve=resolve,
+    source=f"DeepChem 2.8.0: {', '.join(SPLITTERS)}; extra 'deepchem'",
+    package="deepchem",
 )

@@ -19,6 +19,7 @@ from pbgraph.graph import GraphStore
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Method, Report
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models import base as models
+from pbgraph.origins import Origins
 from pbgraph.provenance import provenance
 from pbgraph.records import Cost, RunRecord, RunSpec, Scalar
 from pbgraph.testing.architectures import DIMS
@@ -91,7 +92,7 @@ def _record(method: Method) -> RunRecord:
         versions={},
     )
     cost = Cost(fitted.parameters, fitted.epochs, seconds=0.0, peak_memory_bytes=0, sittings=1)
-    origin = provenance(device="cpu", molecules=None, featuriser="", split_sha256="")
+    origin = provenance(device="cpu", molecules=None, featuriser="", split_sha256="", origins=Origins())
     return RunRecord(
         spec, "finished", origin, selection=fitted.selection, cost=cost, history=fitted.history, details=fitted.details
     )
