@@ -18,6 +18,7 @@ COMMANDS = {
     "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
     "dendrites": "show what the dendrites of a finished run learnt",
+    "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
@@ -29,6 +30,7 @@ EXAMPLES = """examples:
   python -m pbgraph.bench tox21 --preset smoke          a minute's trial
   python -m pbgraph.bench tox21 --models gin --seeds 68-72 --split scaffold
   python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
+  python -m pbgraph.bench verify results --rerun 2      is all of it true? and do two runs come out again?
   python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
 """
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
@@ -43,6 +45,20 @@ PREDICT = """One row out per row in, in order: name, SMILES, a column per target
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
 models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
 the CPU. An output file is there whole in the end, or not at all."""
+
+VERIFY = """Checks the records and the files beside them (hashes, orphans, twins), every score against its predictions
+and the labels of the data, every table and page against the records, and every key against today's plan. With --rerun,
+runs drawn at random are done again: on the platform of the record they must be equal bit for bit, elsewhere within the
+spread between platforms.
+
+Prints what is wrong, one line each, and exits with 1; else prints a receipt in JSON, or writes it to FILE. Where
+nothing is wrong but something could not be checked, mostly for want of the data, the receipt names that and the exit
+code is 3. Pictures are not compared, and a table that was made with options of its own is taken for wrong."""
+VERIFY_EXAMPLES = """examples:
+  python -m pbgraph.bench verify
+  python -m pbgraph.bench verify my-results --offline --receipt receipt.json
+  python -m pbgraph.bench verify --rerun 2 --seed 7
+"""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -76,6 +92,9 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
+    _add_verify_arguments(
+        each.add_parser("verify", help=COMMANDS["verify"], description=VERIFY, epilog=VERIFY_EXAMPLES)
+    )
     _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
     _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
     _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
@@ -232,6 +251,19 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.verify)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add(
+        "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
+    )
+    add("--rerun", type=_number, default=0, metavar="K", help="do K runs again, drawn at random")
+    add("--seed", type=_seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
+    add("--receipt", type=Path, metavar="FILE", help="write the receipt there (default: to stdout)")
+    _add_data_folder_arguments(parser)
+
+
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.check)
     parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
@@ -278,6 +310,12 @@ def _range(text: str) -> range:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--jobs {text}: expected the number of worker processes, at least 1")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"--rerun {text}: expected how many runs are to be done again")
     return int(text)
 
 

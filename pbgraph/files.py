@@ -25,7 +25,7 @@ def content_of(path: Path) -> bytes:
     """The content of a regular file. Raises DataError for what is none (a folder, a pipe), or cannot be read."""
     try:
         if not path.is_file():
-            raise DataError(f"{path} is not a file; move it away, or restore the file")
+            raise DataError(f"{path} cannot be read: it is not a file; restore it, or move away what is there")
         if (size := path.stat().st_size) > MOST_BYTES:
             raise DataError(f"{path} has {size} bytes, more than any file of a run; move it away")
         return path.read_bytes()

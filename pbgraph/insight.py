@@ -27,7 +27,7 @@ from typing import Any, Literal
 import msgspec
 
 from pbgraph.errors import DataError, UsageError, unknown_name
-from pbgraph.files import new_file
+from pbgraph.files import content_of, new_file
 from pbgraph.protocol import check_no_twins
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json, sha256
 from pbgraph.words import ranges
@@ -167,7 +167,7 @@ def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:
         )
     if not path.exists():
         raise DataError(f"{path} is not there: copy it from where record {record.key} of {run}, was made")
-    content = path.read_bytes()
+    content = content_of(path)
     if sha256(content) != digest:
         raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
     return msgspec.json.decode(content, type=Insight)

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from pbgraph.errors import UsageError
 from pbgraph.records import RunRecord, RunSpec, canonical_json, sha256
 from pbgraph.words import ranges
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ def choices(specs: Iterable[RunSpec], *names: str) -> str:
         ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True)) + f", seeds {ranges(found)}"
         for values, found in sorted(seeds.items())
     )
+
+
+def usual_or_only(found: Mapping[K, V], usual: K) -> V | None:
+    """What is shown where nothing else is asked for: the usual of several things, or the only one there is."""
+    return found[usual] if usual in found else next(iter(found.values())) if len(found) == 1 else None
 
 
 def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

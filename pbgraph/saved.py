@@ -18,6 +18,7 @@ import msgspec
 
 from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import DataError, UsageError
+from pbgraph.files import content_of
 from pbgraph.metrics import Kind
 from pbgraph.records import RunSpec, canonical_json, sha256
 
@@ -63,20 +64,21 @@ def write_model(folder: Path, facts: SavedModel, state: Any) -> None:
 
 def read_model(folder: Path) -> tuple[SavedModel, Any]:
     """(what a model is, its state). Raises DataError if the folder holds no model, or a damaged one."""
+    return read_facts(folder), load_state(folder / STATE)
+
+
+def read_facts(folder: Path) -> SavedModel:
+    """What a model is. Raises DataError if the folder holds no model, or a damaged one."""
     path = folder / FACTS
     try:
         facts = msgspec.json.decode(path.read_bytes(), type=SavedModel)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         raise DataError(f"{path} does not describe a saved model ({error}); name a folder that 'train' made") from error
     if facts.format != FORMAT:
         raise DataError(f"{path} has format {facts.format}, this version reads {FORMAT}; train the model again")
-    try:
-        content = (folder / STATE).read_bytes()
-    except OSError as error:
-        raise DataError(f"{folder / STATE} cannot be read ({error.strerror}); copy the whole folder again") from error
-    if sha256(content) != facts.state_sha256:
+    if sha256(content_of(folder / STATE)) != facts.state_sha256:
         raise DataError(f"{folder / STATE} is not the file that {FACTS} was written with; copy the whole folder again")
-    return facts, load_state(folder / STATE)
+    return facts
 
 
 def model_folders(folder: Path) -> list[Path]:

@@ -138,20 +138,38 @@ def hierarchical_bootstrap(
     return Interval(float(low), float(high))
 
 
+def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resamples: int = 200, seed: int = 0) -> float:
+    """Standard deviation, over molecules drawn with replacement, of a metric's mean over tasks; y, score (n, T).
+
+    0 where fewer than two resamples have a defined mean. seed: of the resampling.
+    """
+    drawn = _mean_of_defined(_resampled(y, [score], metric, resamples, np.random.default_rng(seed))[0])
+    defined = drawn[~np.isnan(drawn)]
+    return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
+
+
+def _resampled(
+    y: np.ndarray, scores: Sequence[np.ndarray], metric: Metric, resamples: int, random: np.random.Generator
+) -> np.ndarray:
+    """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
+    weighted = metric.weighted or partial(_repeated, metric)
+    n, tasks = y.shape
+    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    values = np.empty((len(scores), tasks, resamples))
+    for task in range(tasks):
+        measured = ~np.isnan(y[:, task])
+        for place, score in enumerate(scores):
+            values[place, task] = weighted(y[measured, task], score[measured, task], weights[:, measured])
+    return values
+
+
 def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
     """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms.
 
     NaN where the metric is undefined for every task.
     """
-    weighted = metric.weighted or partial(_repeated, metric)
-    n, tasks = rows.y.shape
-    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
-    differences = np.empty((tasks, resamples))
-    for task in range(tasks):
-        measured = ~np.isnan(rows.y[:, task])
-        y, w = rows.y[measured, task], weights[:, measured]
-        differences[task] = weighted(y, rows.a[measured, task], w) - weighted(y, rows.b[measured, task], w)
-    return _mean_of_defined(differences)
+    a, b = _resampled(rows.y, [rows.a, rows.b], metric, resamples, random)
+    return _mean_of_defined(a - b)
 
 
 def _mean_of_defined(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ TOP_TO_BOTTOM = (
     "arguments",
     "commands",
     "testing",
+    "verify",
+    "shown",
     "insight_views",
     "studies",
     "figures",

@@ -4,7 +4,9 @@ from pbgraph.commands.listing import DATA_ACTIONS, KINDS, check, data, ls
 from pbgraph.commands.names import is_task, task_names
 from pbgraph.commands.own import predict, train
 from pbgraph.commands.running import benchmark
-from pbgraph.commands.showing import DENDRITE_FORMATS, FORMATS, compare, dendrites, leaderboard, table
+from pbgraph.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
+from pbgraph.commands.verifying import verify
+from pbgraph.shown import FORMATS
 
 __all__ = [
     "DATA_ACTIONS",
@@ -23,4 +25,5 @@ __all__ = [
     "table",
     "task_names",
     "train",
+    "verify",
 ]

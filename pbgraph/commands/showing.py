@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pbgraph.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.presets import DEFAULT, PRESETS, Preset, study
-from pbgraph.protocol import choices
+from pbgraph.protocol import choices, usual_or_only
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
+from pbgraph.shown import FORMATS
 
 if TYPE_CHECKING:
     from pbgraph.stats import Interval
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMATS = {
-    "md": "pbgraph.formats:to_markdown",
-    "tex": "pbgraph.latex:to_latex",
-    "csv": "pbgraph.formats:to_csv",
-    "html": "pbgraph.html:to_html",
-    "json": "pbgraph.formats:to_json",
-}
 DENDRITE_FORMATS = ("md", "json")
 
 
@@ -192,11 +186,12 @@ def _chosen(
         if (presets is None or record.spec.preset in presets) and args.split in (None, record.spec.split):
             found.setdefault((name(record.spec), record.spec.split), []).append(record)
     what, split = wanted = usual, args.split or dataset.split
-    if wanted not in found and len(found) != 1:
+    chosen = usual_or_only(found, wanted)
+    if chosen is None:
         there = choices((record.spec for record in every), "preset", "split")
         raise UsageError(
             f"{args.results} holds no run of {args.task} with {what} and split {split}"
             + (f", but those of {there}; choose with --preset and --split" if every else "")
             + f"; '{command_of(args)} --{what} --split {split}' makes them"
         )
-    return found.get(wanted) or next(iter(found.values()))
+    return chosen

@@ -1,0 +1,9 @@
+"""Is what a results folder says true? Its files, its scores, its tables, its plan, and by running again, its runs.
+
+Every check answers with what it found (`Found`): counts of what was looked at, what is wrong, in one line each, and
+what could not be checked. A damaged or hostile folder is something wrong, never a traceback.
+"""
+
+from pbgraph.verify.found import Found
+
+__all__ = ["Found"]

@@ -1,0 +1,236 @@
+"""The files of a results folder: each record whole and in its place with its companions, and nothing else there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from pbgraph.checkouts import git
+from pbgraph.files import content_of
+from pbgraph.insight import DIGEST, read_insight
+from pbgraph.protocol import arm_identity, differences
+from pbgraph.records import ResultsFolder, RunRecord, canonical_json, formatted, read_record, sha256
+from pbgraph.saved import FACTS, read_facts
+from pbgraph.verify.found import Found, found, guarded
+
+NAME = re.compile(r"([0-9a-f]{16})(?:\.failed-([1-9][0-9]*))?\.json")
+COMPANIONS = {"predictions": ".parquet", "dendrites": ".json", "models": ""}  # folder -> suffix of a key's file in it
+PARTS = ("task", "split", "featuriser", "model", "method", "metric")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a results folder holds.
+
+    finished, failed  records that are whole, in the order of their paths
+    sound    keys of the finished ones whose companions are theirs
+    content  SHA-256 over the paths and contents of all records, and thereby of their companions
+    """
+
+    finished: tuple[RunRecord, ...]
+    failed: tuple[RunRecord, ...]
+    sound: frozenset[str]
+    content: str
+    found: Found
+
+    @property
+    def checkable(self) -> list[RunRecord]:
+        """The finished records whose predictions are theirs."""
+        return [record for record in self.finished if record.key in self.sound]
+
+
+def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None) -> Held:
+    """All records of a results folder and what is wrong with its files; done: called with 1 after each record."""
+    wrong: list[str] = []
+    companions = [path for folder in COMPANIONS for path in _in_task_folders(results.root / folder, wrong)]
+    records: dict[Path, RunRecord] = {}
+    digests = []
+    paths = list(_in_task_folders(results.root / "records", wrong))
+    for path in paths:
+        wrong += guarded(path, _take, path, records)
+        if path in records:
+            digests.append((str(path.relative_to(results.root)), sha256(content_of(path))))
+        done(1)
+    finished = [record for record in records.values() if record.status == "finished"]
+    failed = [record for record in records.values() if record.status == "failed"]
+    broken = {record.key: guarded(record.key, _companions, results, record) for record in finished}
+    wrong += [line for lines in broken.values() for line in lines]
+    wrong += [line for path in companions for line in _orphan(results, path, finished)]
+    wrong += [*_unpaired(finished), *_twins(finished), *_changed(results)]
+    counts = {
+        "records": len(paths),
+        "finished": len(finished),
+        "failed": len(failed),
+        "predictions": len(finished),
+        "insights": sum(DIGEST in record.details for record in finished),
+        "models": sum(results.model_path(record.spec).is_dir() for record in finished),
+        "runs with uncommitted changes": sum(record.provenance.dirty for record in finished),
+    }
+    sound = frozenset(key for key, lines in broken.items() if not lines)
+    return Held(tuple(finished), tuple(failed), sound, sha256(canonical_json(digests)), found(counts, wrong))
+
+
+def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:
+    """What lies in the folders of tasks; whatever else lies beside these is wrong.
+
+    Hidden files are left out but for those that a reader of records would take up: a write in progress has such a name.
+    """
+    for task in _entries(folder, wrong):
+        if not task.is_dir():
+            wrong.append(f"{task} is not a folder of a task's runs; move it away")
+            continue
+        yield from _entries(task, wrong)
+
+
+def _entries(folder: Path, wrong: list[str]) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        wrong.append(f"{folder} cannot be looked into ({error.strerror})")
+        return []
+    return [path for path in found if not path.name.startswith(".") or path.suffix == ".json"]
+
+
+def _key_of(path: Path) -> str:
+    return path.name.split(".", 1)[0]
+
+
+def _take(path: Path, records: dict[Path, RunRecord]) -> Iterator[str]:
+    """Read a record, put it with the others if it can be used, and say what is wrong with it."""
+    named = NAME.fullmatch(path.name)
+    if named is None:
+        yield f"{path} is not named as a record is, KEY.json or KEY.failed-1.json; move it away"
+        return
+    record, content = read_record(path), content_of(path)
+    if content != formatted(msgspec.json.decode(content)):
+        yield f"{path} is not written as records are: its content was edited, though not its numbers; restore it"
+    if record.spec.task != path.parent.name:
+        yield f"{path} is a run of task {record.spec.task}: move it to the folder records/{record.spec.task}"
+        return
+    expected = "failed" if named[2] else "finished"
+    if record.status != expected:
+        yield f"{path} says of itself that it is {record.status!r}, and by its name it is {expected}"
+        return
+    misshapen = [f"{path}: {what}" for what in (_misshapen if expected == "finished" else _no_failure)(record)]
+    yield from misshapen
+    if not misshapen:
+        records[path] = record
+
+
+def _misshapen(record: RunRecord) -> Iterator[str]:
+    """What a finished record lacks, or has too much."""
+    if record.error is not None or record.selection is None or record.cost is None:
+        yield "a finished run has a selection and a cost, and no error"
+    if set(record.scores) != {"valid", "test"}:
+        yield f"it has scores of {', '.join(record.scores) or 'nothing'}, expected valid and test"
+    if missing := set(PARTS) - {name for name, version in record.spec.versions.items() if isinstance(version, int)}:
+        yield f"it does not say the version of {', '.join(sorted(missing))}"
+    elif record.metrics.get(record.spec.metric) != record.spec.versions["metric"]:
+        yield f"it is selected by {record.spec.metric}, of which its scores have another version, or none"
+    for name, score in record.scores.items():
+        for where, metrics in [
+            (name, score.metrics),
+            *((f"{name} {task}", one.metrics) for task, one in score.tasks.items()),
+        ]:
+            if set(metrics) != set(record.metrics):
+                yield f"{where}: scores of {', '.join(metrics) or 'no metric'}, expected {', '.join(record.metrics)}"
+    if record.predictions != f"{record.key}.parquet" or record.predictions_sha256 is None:
+        yield f"it names {record.predictions} as its predictions, expected {record.key}.parquet with its hash"
+
+
+def _no_failure(record: RunRecord) -> Iterator[str]:
+    if not record.error:
+        yield "a failed run says what went wrong, and this one does not"
+    if record.scores or record.predictions:
+        yield "a failed run has neither scores nor predictions, and this one has"
+
+
+def _companions(results: ResultsFolder, record: RunRecord) -> Iterator[str]:
+    """What is wrong with the files that a finished record names, or with its model if there is one."""
+    path = results.predictions_path(record.spec)
+    if not path.exists():
+        yield f"{path} is not there: copy it from where record {record.key} was made"
+    elif sha256(content_of(path)) != record.predictions_sha256:
+        yield f"{path} is not the file that record {record.key} was written with; restore it"
+    if DIGEST in record.details:
+        yield from guarded(results.dendrites_path(record.spec), _insight, results, record)
+    folder = results.model_path(record.spec)
+    if folder.exists():
+        yield from guarded(folder, _model, folder, record)
+
+
+def _insight(results: ResultsFolder, record: RunRecord) -> list[str]:
+    read_insight(results, record)
+    return []
+
+
+def _model(folder: Path, record: RunRecord) -> Iterator[str]:
+    facts = read_facts(folder)
+    if facts.spec != record.spec:
+        yield f"{folder / FACTS} is of run {facts.spec.key}, expected {record.key}; move the folder away"
+
+
+def _orphan(results: ResultsFolder, path: Path, finished: Iterable[RunRecord]) -> Iterator[str]:
+    """Whether a companion has a record; of a damaged one enough is said already."""
+    kind, task, key = path.parent.parent.name, path.parent.name, _key_of(path)
+    if path.name != key + COMPANIONS[kind]:
+        yield f"{path} is no file of a run; move it away"
+    elif not (results.root / "records" / task / f"{key}.json").exists():
+        yield f"{path} is of no finished run: its record is gone, or never came; restore the record or move it away"
+    elif kind == "dendrites" and any(one.key == key and DIGEST not in one.details for one in finished):
+        yield f"{path}: record {key} does not know of it; move it away"
+
+
+def _unpaired(finished: Iterable[RunRecord]) -> Iterator[str]:
+    """Controls without the run that they are matched to, or with one on another split."""
+    by_key = {(record.spec.task, record.key): record for record in finished}
+    for record in by_key.values():
+        if record.spec.control_of is None:
+            continue
+        pair = by_key.get((record.spec.task, record.spec.control_of))
+        run = f"record {record.key} of {record.spec.arm}, seed {record.spec.seed},"
+        if pair is None:
+            yield f"{run} is a control of run {record.spec.control_of}, which has no finished record here"
+        elif pair.provenance.split_sha256 != record.provenance.split_sha256 or pair.spec.seed != record.spec.seed:
+            yield f"{run} has another split or seed than run {pair.key}, which it is a control of"
+
+
+def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
+    """Different runs of one arm and seed: no table can hold both."""
+
+    def row(record: RunRecord) -> tuple[str, ...]:
+        spec = record.spec
+        return spec.task, spec.split, spec.preset, spec.arm, f"{spec.seed:020}"
+
+    for (task, split, preset, arm, seed), same in groupby(sorted(finished, key=row), key=row):
+        first, *others = same
+        for other in others:
+            facts = [{**arm_identity(one.spec), "pair": one.spec.control_of} for one in (first, other)]
+            yield (
+                f"records {first.key} and {other.key} are both {arm}, seed {int(seed)}, of {task}, split {split}, "
+                f"preset {preset}, and differ in {differences(*facts) or 'the seed of their split'}; move one away"
+            )
+
+
+def _changed(results: ResultsFolder) -> Iterator[str]:
+    """Files of runs that are kept in a checkout and are not as they were committed: nothing there is ever edited."""
+    folders = [name for name in ("records", *COMPANIONS) if (results.root / name).is_dir()]
+    if not folders:
+        return
+    changed = git(results.root, "diff", "--name-only", "--relative", "-z", "--diff-filter=MT", "HEAD", "--", *folders)
+    yield from (f"{results.root / name} is not as it was committed; restore it" for name in changed.split("\0") if name)
+
+
+def by_task(records: Iterable[RunRecord]) -> Mapping[str, list[RunRecord]]:
+    """The records of every task."""
+    grouped: dict[str, list[RunRecord]] = {}
+    for record in records:
+        grouped.setdefault(record.spec.task, []).append(record)
+    return grouped

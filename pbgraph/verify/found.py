@@ -1,0 +1,49 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pbgraph.errors import Interrupted, PbgraphError
+
+
+@dataclass(frozen=True)
+class Found:
+    """counts: what was looked at -> how many; wrong, unchecked: one line each, safe to print."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    def __add__(self, other: Found) -> Found:
+        counts = dict(Counter(self.counts) + Counter(other.counts))
+        return Found(counts, self.wrong + other.wrong, self.unchecked + other.unchecked)
+
+
+def found(counts: Mapping[str, int], wrong: Iterable[str], unchecked: Iterable[str] = ()) -> Found:
+    """What was found, its lines made printable."""
+    return Found(dict(counts), tuple(map(printable, wrong)), tuple(map(printable, unchecked)))
+
+
+def printable(text: str) -> str:
+    """One line that any terminal can show: line ends, control characters and undecodable bytes are spelt out.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def guarded(where: object, check: Callable[..., Iterable[str]], *arguments: Any) -> list[str]:
+    """What a check of these arguments says is wrong; that a check itself breaks is wrong as well."""
+    try:
+        return list(check(*arguments))
+    except Interrupted:
+        raise
+    except PbgraphError as error:
+        return [str(error)]
+    except Exception as error:  # of content that no run writes
+        return [f"{where} cannot be checked: {type(error).__name__}: {error}"]

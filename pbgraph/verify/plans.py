@@ -1,0 +1,82 @@
+"""Would today's code make the same runs? The key of each record beside that of today's plan for its preset and arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from pbgraph.datasets.lookup import dataset_of
+from pbgraph.plan import plan
+from pbgraph.presets import PRESETS
+from pbgraph.protocol import differences
+from pbgraph.records import ResultsFolder, RunRecord, RunSpec
+from pbgraph.verify.found import Found, found, guarded
+from pbgraph.words import ranges
+
+
+def check_plans(
+    results: ResultsFolder, records: Sequence[RunRecord], done: Callable[[int], None] = lambda _: None
+) -> tuple[frozenset[str], Found]:
+    """The keys that today's code plans too, and what is otherwise about the others, one line per arm and difference.
+
+    done  called with the number of records of each arm
+    """
+    planned: set[str] = set()
+    wrong: list[str] = []
+    unchecked: list[str] = []
+
+    def arm(record: RunRecord) -> tuple[str, str, str, str]:
+        return record.spec.task, record.spec.preset, record.spec.split, record.spec.arm
+
+    for (task, preset, split, name), same in groupby(sorted(records, key=arm), key=arm):
+        mine = list(same)
+        where = f"{name} of {task}, preset {preset}, split {split}"
+        if preset not in PRESETS:
+            seeds = ranges([one.spec.seed for one in mine])
+            unchecked.append(f"plan of {where}, seeds {seeds}: there is no preset of this name here")
+        else:
+            wrong += guarded(where, _drifted, results, mine, where, planned)
+        done(len(mine))
+    return frozenset(planned), found({"keys as planned today": len(planned)}, wrong, unchecked)
+
+
+def _drifted(results: ResultsFolder, records: Sequence[RunRecord], where: str, planned: set[str]) -> list[str]:
+    """What differs between these runs of one arm and today's; the keys that do not go into `planned`."""
+    specs = _todays(results, records)
+    seeds: dict[str, list[int]] = {}
+    for record in records:
+        if record.key == specs[record.spec.seed].key:
+            planned.add(record.key)
+        else:
+            seeds.setdefault(_difference(record.spec, specs[record.spec.seed]), []).append(record.spec.seed)
+    return [
+        f"{where}, seeds {ranges(found)}: run with other things than today's plan has, record / plan: {what}. Its "
+        "records are of an earlier version: today's code would do these runs again"
+        for what, found in seeds.items()
+    ]
+
+
+def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, RunSpec]:
+    """Seed -> what today's code plans for the arm of these records."""
+    spec = records[0].spec
+    made = plan(
+        dataset_of(spec.task, results),
+        spec.preset,
+        models=[spec.model],
+        methods=[spec.method],
+        seeds=[record.spec.seed for record in records],
+        split=spec.split,
+    )
+    return {one.seed: one for one in made.specs if one.arm == spec.arm}
+
+
+def _difference(mine: RunSpec, todays: RunSpec) -> str:
+    facts: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in (mine, todays)]
+    if pair := facts[0]["control_of"] != facts[1]["control_of"]:
+        for one in facts:
+            del one["control_of"]
+    said = differences(*facts)
+    return said or ("the run it is paired with" if pair else "nothing that can be named")

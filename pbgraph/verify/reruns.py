@@ -1,0 +1,247 @@
+"""Some runs, drawn at random, done again and compared with their records.
+
+On the platform of the record the two are equal bit for bit: every score, every prediction, the history, what dendrites
+learnt. Other processors and libraries round otherwise, and training carries that on until it is another draw of the
+same experiment. So elsewhere the means over tasks have to agree within
+
+    tolerance = max(PLATFORM_SPREAD x standard error, relevant)
+
+where the standard error is that of the record's score over its molecules (bootstrap), and `relevant` is what the metric
+declares as the smallest difference that matters. The same commit on an Intel Xeon with AVX-512 and on an AMD EPYC gave
+for gin and trimnet by backprop test ROC-AUCs that differ by 0.0031 and 0.0020, and validation ROC-AUCs that differ by
+up to 0.012, on splits where the standard error is about 0.0125: up to one standard error. Twice that is allowed.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pbgraph.datasets.lookup import keep, own_names, own_task
+from pbgraph.engines.local import cores, run_all
+from pbgraph.engines.progress import shown
+from pbgraph.engines.work import Work
+from pbgraph.errors import PbgraphError
+from pbgraph.files import content_of, new_file
+from pbgraph.metrics import METRICS, Metric, label_of
+from pbgraph.plan import Plan
+from pbgraph.protocol import differences
+from pbgraph.records import Provenance, ResultsFolder, RunRecord, canonical_json, sha256
+from pbgraph.runner import Folders
+from pbgraph.stats import standard_error
+from pbgraph.streams import seed_of
+from pbgraph.tables import yardstick_of
+from pbgraph.verify.scores import cells_said, read_predictions
+
+PLATFORM_SPREAD = 2.0  # standard errors of a score over molecules that two platforms may be apart
+EXACT, CLOSE = "bit for bit", "within the spread between platforms"
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A run that was done again.
+
+    rule    by which the two were compared, EXACT or CLOSE, and why
+    digest  of the record, and again, of the new one; "" if there is none
+    scores  "test ROC-AUC" and the like -> (record, rerun, tolerance); the tolerance is 0 under EXACT
+    wrong   what differs more than it may
+    """
+
+    key: str
+    arm: str
+    seed: int
+    rule: str
+    digest: str
+    again: str
+    scores: Mapping[str, tuple[float | None, float | None, float]]
+    wrong: tuple[str, ...]
+
+
+def drawn(records: Sequence[RunRecord], count: int, seed: int) -> list[RunRecord]:
+    """`count` of these records, or all if there are fewer; the same seed draws the same of the same records."""
+    ordered = sorted(records, key=lambda record: (record.spec.task, record.key))
+    chosen = random.Random(seed_of(seed, "verify/rerun")).sample(ordered, min(count, len(ordered)))
+    return sorted(chosen, key=lambda record: (record.spec.task, record.key))
+
+
+def rerun(
+    results: ResultsFolder, records: Sequence[RunRecord], *, data: Path | None = None, offline: bool = False
+) -> list[Rerun]:
+    """Do these finished runs again, in a folder of their own, and compare.
+
+    Raises Interrupted after Ctrl-C, PbgraphError if the data cannot be had. Runs on the CPU, one per core at a time.
+    """
+    compared: dict[str, Rerun] = {}
+    for mine in _rounds(records):
+        with tempfile.TemporaryDirectory(prefix="pbgraph-rerun-") as scratch:
+            folders = Folders(Path(scratch), data=data, offline=offline)
+            _lay_out(results, ResultsFolder(folders.results), mine)
+            made = {record.key: record for record in _run(mine, folders)}
+            for record in mine:
+                compared[record.key] = _compared(results, record, ResultsFolder(folders.results), made[record.key])
+    return [compared[record.key] for record in records]
+
+
+def _rounds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """The runs of one task that can be done beside each other.
+
+    A control is matched to the record of its pair that is there, never to a rerun of it, so it comes in a later round.
+    """
+    drawn = {record.key: record for record in records}
+
+    def depth(record: RunRecord) -> int:
+        pair = drawn.get(record.spec.control_of or "")
+        return 0 if pair is None else 1 + depth(pair)
+
+    rounds: dict[tuple[str, int], list[RunRecord]] = {}
+    for record in records:
+        rounds.setdefault((record.spec.task, depth(record)), []).append(record)
+    return [rounds[which] for which in sorted(rounds)]
+
+
+def _lay_out(results: ResultsFolder, scratch: ResultsFolder, records: Sequence[RunRecord]) -> None:
+    """What the runs need: the description of a table of the user's, and records of the runs that controls are of."""
+    task = records[0].spec.task
+    if task in own_names(results):
+        keep(own_task(task, results), scratch)
+    for key in {record.spec.control_of for record in records} - {None}:
+        pair = results.finished(task, str(key))
+        if pair is None:
+            raise PbgraphError(f"run {key}, which a control is to be compared with, has no finished record")
+        with new_file(scratch.record_path(pair.spec)) as part:
+            part.write_bytes(content_of(results.record_path(pair.spec)))
+
+
+def _run(records: Sequence[RunRecord], folders: Folders) -> list[RunRecord]:
+    specs = tuple(record.spec for record in records)
+    seconds = {record.key: record.cost.seconds for record in records if record.cost}
+    plan = Plan(specs[0].task, "rerun", (), specs[0].split, specs)
+    work = Work(plan, specs, finished={}, failed={}, seconds=seconds)
+    jobs = min(cores(), len(specs))
+    with shown(work, jobs) as progress:
+        return run_all(work, folders, jobs=jobs, device="cpu", progress=progress)
+
+
+def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Rerun:
+    same, why = one_platform(record.provenance, new.provenance)
+    rule = f"{EXACT if same else CLOSE}: {why}"
+    if new.status == "failed":
+        lines, scores = [f"the run failed: {new.error}"], {}
+    elif same or record.digest() == new.digest():
+        lines, scores = list(_not_exact(results, record, scratch, new)), _scores(record, new, {})
+        rule = f"{EXACT}: {why}"
+    else:
+        scores = _scores(record, new, _tolerances(results, record))
+        lines = [*_other_experiment(record, new), *_too_far(scores)]
+    run = f"rerun of {record.key}, {record.spec.arm}, seed {record.spec.seed}"
+    wrong = tuple(f"{run}: {line} ({rule})" for line in lines)
+    again = "" if new.status == "failed" else new.digest()
+    return Rerun(record.key, record.spec.arm, record.spec.seed, rule, record.digest(), again, scores, wrong)
+
+
+def one_platform(
+    mine: Provenance, theirs: Provenance, platforms: tuple[object | None, object | None] = (None, None)
+) -> tuple[bool, str]:
+    """Whether two runs must be equal bit for bit, and why, or why not.
+
+    platforms  what is known of the numeric platforms of both; where one is not, processor and versions stand in for it
+    """
+    if mine.device != "cpu" or theirs.device != "cpu":
+        return False, f"only runs on a CPU are equal, and these were on {mine.device} and {theirs.device}"
+    known = None not in platforms
+    facts = [{"platform": one} for one in platforms] if known else [_platform(one) for one in (mine, theirs)]
+    if said := differences(*facts):
+        return False, f"the record is from another platform, {said}"
+    return True, "the same platform"
+
+
+def _platform(origin: Provenance) -> dict[str, Any]:
+    return {"processor": origin.processor.rsplit(",", 1)[0], "versions": dict(origin.packages)}
+
+
+def _not_exact(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Iterator[str]:
+    """In which of its parts a run is not the same, bit for bit.
+
+    Parquet files name the library that wrote them: where that is another one, the cells are compared.
+    """
+    if record.digest() == new.digest():
+        return
+    names = ["spec", "status", "selection", "scores", "metrics", "history", "details"]
+    parts = [name for name in names if canonical_json(getattr(record, name)) != canonical_json(getattr(new, name))]
+    sizes = [one.cost and (one.cost.parameters, one.cost.epochs) for one in (record, new)]
+    parts += ["parameters or epochs"] if sizes[0] != sizes[1] else []
+    if record.predictions_sha256 != new.predictions_sha256:
+        files = [read_predictions(place.predictions_path(record.spec)) for place in (results, scratch)]
+        if not files[0].equals(files[1]):
+            parts.append("predictions")
+        elif not parts and _writer(results, record) == _writer(scratch, record):
+            parts.append("the file of the predictions")
+    if parts:
+        yield f"it is not the same in {', '.join(parts)}"
+
+
+def _writer(results: ResultsFolder, record: RunRecord) -> str:
+    from pyarrow import parquet
+
+    return str(parquet.read_metadata(results.predictions_path(record.spec)).created_by)
+
+
+def _other_experiment(record: RunRecord, new: RunRecord) -> Iterator[str]:
+    """What no platform changes: data, rows, split, labels, and by what was scored."""
+
+    def facts(one: RunRecord) -> dict[str, Any]:
+        origin = one.provenance
+        labels = {
+            part: (score.size, {name: (task.labelled, task.positives, task.sd) for name, task in score.tasks.items()})
+            for part, score in one.scores.items()
+        }
+        return {
+            "metrics": dict(one.metrics),
+            "data": origin.data_sha256,
+            "accepted rows": origin.rows_sha256,
+            "split": origin.split_sha256,
+            "labels": sha256(canonical_json(labels)),
+        }
+
+    if said := differences(facts(record), facts(new)):
+        yield f"it was another experiment, record / rerun: {said}"
+
+
+def _scores(
+    record: RunRecord, new: RunRecord, tolerances: Mapping[str, float]
+) -> dict[str, tuple[float | None, float | None, float]]:
+    return {
+        name: (value, new.scores[part].metrics.get(metric), tolerances.get(name, 0.0))
+        for part in ("valid", "test")
+        for metric, value in record.scores[part].metrics.items()
+        for name in [f"{part} {label_of(metric)}"]
+    }
+
+
+def _too_far(scores: Mapping[str, tuple[float | None, float | None, float]]) -> Iterator[str]:
+    for name, (old, new, tolerance) in scores.items():
+        apart = None if old is None or new is None else abs(old - new)
+        if (apart is None and old != new) or (apart is not None and apart > tolerance):
+            yield f"{name} {old} and {new} are further apart than {tolerance:.4f}"
+
+
+def _tolerances(results: ResultsFolder, record: RunRecord) -> dict[str, float]:
+    """Of every mean score of a record, how far from it another platform's may be."""
+    table = read_predictions(results.predictions_path(record.spec))
+    found = {}
+    for part, said in record.scores.items():
+        cells, score = cells_said(table, part, tuple(said.tasks))
+        for name in said.metrics:
+            metric = METRICS.get(name)
+            error = standard_error(cells.y, score, metric)
+            found[f"{part} {label_of(name)}"] = max(PLATFORM_SPREAD * error, _relevant(record, metric))
+    return found
+
+
+def _relevant(record: RunRecord, metric: Metric) -> float:
+    spec = replace(record.spec, metric=metric.name)
+    return yardstick_of([replace(record, spec=spec)]).relevant

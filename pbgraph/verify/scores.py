@@ -1,0 +1,237 @@
+"""Every score of every record, made anew from its predictions and the labels of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pbgraph.datasets.base import Molecules
+from pbgraph.datasets.load import load
+from pbgraph.datasets.lookup import dataset_of
+from pbgraph.errors import DataError, PbgraphError
+from pbgraph.files import content_of
+from pbgraph.metrics import METRICS, Metric, label_of, split_score
+from pbgraph.protocol import differences
+from pbgraph.records import ResultsFolder, RunRecord, SplitScore, canonical_json, sha256
+from pbgraph.splits import SPLITS, Split
+from pbgraph.verify.folder import by_task
+from pbgraph.verify.found import Found, found, guarded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ["split", "mol_id", "task", "y", "score"]
+ROUNDING = 1e-12  # of a mean that another version of NumPy may sum in another order, as a share of the value
+
+
+@dataclass
+class _Data:
+    """The molecules of a task, and its splits and their cells once they have been made."""
+
+    molecules: Molecules
+    splits: dict[tuple[str, int | None], Split] = field(default_factory=dict)
+    cells: dict[tuple[str, int | None, str], Cells] = field(default_factory=dict)
+
+    def split(self, record: RunRecord) -> Split:
+        name, seed = which = record.spec.split, record.spec.split_seed
+        if which not in self.splits:
+            self.splits[which] = SPLITS.get(name).split(self.molecules, seed)
+        return self.splits[which]
+
+    def cells_of(self, record: RunRecord, part: str) -> Cells:
+        which = (record.spec.split, record.spec.split_seed, part)
+        if which not in self.cells:
+            self.cells[which] = Cells.of(self.molecules, getattr(self.split(record), part))
+        return self.cells[which]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The measured cells of a part of the data: y (n, T), and for each cell its row, column, name and task."""
+
+    y: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    mol_id: Sequence[str]
+    task: Sequence[str]
+    tasks: tuple[str, ...]
+
+    @staticmethod
+    def of(molecules: Molecules, index: np.ndarray) -> Cells:
+        """Of the molecules with these numbers, in the order in which predictions are written."""
+        y = molecules.y[index]
+        row, column = np.nonzero(~np.isnan(y))
+        names = [molecules.mol_ids[index[one]] for one in row]
+        return Cells(y, row, column, names, [molecules.tasks[one] for one in column], molecules.tasks)
+
+    @staticmethod
+    def said_by(table: pa.Table, tasks: tuple[str, ...]) -> Cells:
+        """As the predictions themselves name them, where there are no data; tasks: of the record."""
+        names, said = table.column("mol_id").to_pylist(), table.column("task").to_pylist()
+        row = np.unique(names, return_inverse=True)[1]
+        column = np.array([tasks.index(one) for one in said], dtype=np.int64)
+        y = np.full((row.max(initial=-1) + 1, len(tasks)), np.nan, dtype=np.float32)
+        y[row, column] = table.column("y").to_numpy()
+        return Cells(y, row, column, names, said, tasks)
+
+    def grid(self, table: pa.Table) -> np.ndarray:
+        """The scores of these cells (n, T), NaN where nothing is measured."""
+        score = np.full(self.y.shape, np.nan)
+        score[self.row, self.column] = table.column("score").to_numpy()
+        return score
+
+
+def check_scores(
+    results: ResultsFolder,
+    records: Sequence[RunRecord],
+    *,
+    data: Path | None = None,
+    offline: bool = False,
+    done: Callable[[int], None] = lambda _: None,
+) -> Found:
+    """Compare each score of these finished records, whose predictions are theirs, with what the predictions give.
+
+    data, offline  as for `pbgraph.datasets.load.load`
+    done           called with 1 after each record
+    Where the data of a task cannot be had, the labels that stand beside the predictions are taken, and it is said that
+    these, the splits and the rows were not compared.
+    """
+    wrong, unchecked, scores = [], [], 0
+    for task, mine in by_task(records).items():
+        known = _loaded(task, results, data, offline)
+        if isinstance(known, str):
+            unchecked.append(f"labels, rows and splits of {len(mine)} runs of {task}: {known}")
+        unchecked += sorted({line for record in mine for line in _unknown_metrics(record)})
+        for record in mine:
+            where = f"record {record.key} of {record.spec.arm}, seed {record.spec.seed}"
+            lines = guarded(where, _problems, results, record, None if isinstance(known, str) else known)
+            wrong += [line if line.startswith(where) else f"{where}: {line}" for line in lines]
+            scores += sum(len(score.metrics) * (1 + len(score.tasks)) for score in record.scores.values())
+            done(1)
+    return found({"scores": scores}, wrong, unchecked)
+
+
+def _loaded(task: str, results: ResultsFolder, folder: Path | None, offline: bool) -> _Data | str:
+    """The data of a task, or why they cannot be had."""
+    try:
+        return _Data(load(dataset_of(task, results), folder=folder, offline=offline))
+    except PbgraphError as error:
+        return str(error)
+    except Exception as error:  # of somebody else's code
+        return f"they cannot be read: {type(error).__name__}: {error}"
+
+
+def _metrics(record: RunRecord) -> list[Metric]:
+    """Those of the record's metrics that are here in the same version."""
+    here = [METRICS.get(name) for name in sorted(record.metrics) if name in METRICS]
+    return [one for one in here if one.version == record.metrics[one.name]]
+
+
+def _unknown_metrics(record: RunRecord) -> Iterator[str]:
+    for name in sorted(set(record.metrics) - {one.name for one in _metrics(record)}):
+        yield f"scores by {name} v{record.metrics[name]}, which is not here in this version"
+
+
+def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None) -> Iterator[str]:
+    if data is not None:
+        yield from _other_data(record, data)
+    table = read_predictions(results.predictions_path(record.spec))
+    parts = set(table.column("split").unique().to_pylist())
+    if parts - {"valid", "test"}:
+        yield f"its predictions have rows of {', '.join(sorted(parts - {'valid', 'test'}))}; expected valid and test"
+    for part, said in record.scores.items():
+        yield from _part_problems(record, part, said, _of_part(table, part), data)
+    selected, valid = record.selection, record.scores["valid"].metrics[record.spec.metric]
+    if selected is not None and not _same(selected.score, valid):
+        yield f"it was selected by a validation score of {selected.score}, and the reported network has {valid}"
+
+
+def read_predictions(path: Path) -> pa.Table:
+    """A run's predictions as they are in their file. Raises DataError if it cannot be read, or has other columns."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = parquet.read_table(pa.BufferReader(content_of(path)))
+    if table.column_names != COLUMNS:
+        raise DataError(f"{path} has the columns {', '.join(table.column_names)}, expected {', '.join(COLUMNS)}")
+    return table
+
+
+def cells_said(table: pa.Table, part: str, tasks: tuple[str, ...]) -> tuple[Cells, np.ndarray]:
+    """The cells of a part as the predictions name them, and their scores (n, T), NaN where nothing is measured."""
+    mine = _of_part(table, part)
+    cells = Cells.said_by(mine, tasks)
+    return cells, cells.grid(mine)
+
+
+def _of_part(table: pa.Table, part: str) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return table.filter(pc.equal(table.column("split"), part))
+
+
+def _other_data(record: RunRecord, data: _Data) -> Iterator[str]:
+    """Whether the data of today, their accepted rows and their split are those of the run."""
+    molecules, origin = data.molecules, record.provenance
+    facts = {
+        "data": (origin.data_sha256, molecules.sha256),
+        "rows": (origin.rows, len(molecules) + len(molecules.rejected)),
+        "rejected rows": ([one.row for one in origin.rejected], [one.row for one in molecules.rejected]),
+        "accepted rows": (origin.rows_sha256, sha256(canonical_json(molecules.mol_ids))),
+        "split": (origin.split_sha256, data.split(record).sha256),
+    }
+    if said := differences(*({name: pair[side] for name, pair in facts.items()} for side in (0, 1))):
+        yield f"what it says of its data is not what they are, {said}"
+
+
+def _part_problems(
+    record: RunRecord, part: str, said: SplitScore, table: pa.Table, data: _Data | None
+) -> Iterator[str]:
+    cells = data.cells_of(record, part) if data else Cells.said_by(table, tuple(said.tasks))
+    if (wrong := _other_cells(cells, table)) is not None:
+        yield f"its predictions of the {part} rows {wrong}"
+        return
+    again = split_score(cells.y, cells.grid(table), cells.tasks, _metrics(record))
+    yield from (f"{part} {line}" for line in _score_differences(said, again, sizes=data is not None))
+
+
+def _other_cells(cells: Cells, table: pa.Table) -> str | None:
+    """In which way the rows of a file are not the measured cells, or None."""
+    for name, expected in (("mol_id", cells.mol_id), ("task", cells.task)):
+        if table.column(name).to_pylist() != list(expected):
+            return f"are {len(table)} cells, and not the {len(expected)} measured ones in their order ({name} differs)"
+    if not np.array_equal(table.column("y").to_numpy(), cells.y[cells.row, cells.column]):
+        return "are beside labels that the data do not have"
+    return None
+
+
+def _score_differences(said: SplitScore, again: SplitScore, *, sizes: bool) -> Iterator[str]:
+    if sizes and said.size != again.size:
+        yield f"rows: the record says {said.size}, there are {again.size}"
+    yield from _metric_differences("", said.metrics, again.metrics)
+    if list(said.tasks) != list(again.tasks) and set(said.tasks) != set(again.tasks):
+        yield f"tasks: the record has {', '.join(said.tasks)}; the data {', '.join(again.tasks)}"
+        return
+    for name, task in again.tasks.items():
+        yield from _metric_differences(f"{name} ", said.tasks[name].metrics, task.metrics)
+        counts = [(one.labelled, one.positives) for one in (said.tasks[name], task)]
+        if counts[0] != counts[1] or not _same(said.tasks[name].sd, task.sd):
+            yield f"{name} labels: the record says {said.tasks[name]}, the data have {task}"
+
+
+def _metric_differences(
+    where: str, said: Mapping[str, float | None], again: Mapping[str, float | None]
+) -> Iterator[str]:
+    for name, value in again.items():
+        if not _same(said[name], value):
+            yield f"{where}{label_of(name)}: the record says {said[name]}, its predictions give {value}"
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two scores are equal, rounding of a sum aside; None is a value of its own."""
+    return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=ROUNDING))
