@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -54,7 +55,7 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
 
 def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]:
     if path.exists():
-        yield Shown(path, command, text)
+        yield Shown(path, command, cache(text))
 
 
 def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:

@@ -29,12 +29,14 @@ class Held:
 
     finished, failed  records that are whole, in the order of their paths
     sound    keys of the finished ones whose companions are theirs
+    readable whether every record could be taken up, so that what shows them can be compared
     content  SHA-256 over the paths and contents of all records, and thereby of their companions
     """
 
     finished: tuple[RunRecord, ...]
     failed: tuple[RunRecord, ...]
     sound: frozenset[str]
+    readable: bool
     content: str
     found: Found
 
@@ -72,7 +74,8 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
         "runs with uncommitted changes": sum(record.provenance.dirty for record in finished),
     }
     sound = frozenset(key for key, lines in broken.items() if not lines)
-    return Held(tuple(finished), tuple(failed), sound, sha256(canonical_json(digests)), found(counts, wrong))
+    readable = len(records) == len(paths)
+    return Held(tuple(finished), tuple(failed), sound, readable, sha256(canonical_json(digests)), found(counts, wrong))
 
 
 def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:

@@ -7,9 +7,11 @@ same experiment. So elsewhere the means over tasks have to agree within
     tolerance = max(PLATFORM_SPREAD x standard error, relevant)
 
 where the standard error is that of the record's score over its molecules (bootstrap), and `relevant` is what the metric
-declares as the smallest difference that matters. The same commit on an Intel Xeon with AVX-512 and on an AMD EPYC gave
-for gin and trimnet by backprop test ROC-AUCs that differ by 0.0031 and 0.0020, and validation ROC-AUCs that differ by
-up to 0.012, on splits where the standard error is about 0.0125: up to one standard error. Twice that is allowed.
+declares as the smallest difference that matters. What was measured: the same commit on an Intel Xeon with AVX-512 (the
+committed records) and on an AMD EPYC without gave for gin and trimnet by backprop test ROC-AUCs that differ by 0.0031
+and 0.0020, and validation ROC-AUCs that differ by up to 0.012; on an EPYC with AVX-512, gin's differ by 0.0046 and
+0.0078, its average precisions by 0.0025 and 0.0003. The standard errors there are 0.012 to 0.014 and 0.028 to 0.030. So
+up to one standard error was seen, and twice that is allowed.
 """
 
 from __future__ import annotations

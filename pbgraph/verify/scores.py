@@ -202,8 +202,10 @@ def _part_problems(
 
 def _other_cells(cells: Cells, table: pa.Table) -> str | None:
     """In which way the rows of a file are not the measured cells, or None."""
+    import pyarrow as pa
+
     for name, expected in (("mol_id", cells.mol_id), ("task", cells.task)):
-        if table.column(name).to_pylist() != list(expected):
+        if table.column(name).cast(pa.string()).combine_chunks() != pa.array(expected, pa.string()):
             return f"are {len(table)} cells, and not the {len(expected)} measured ones in their order ({name} differs)"
     if not np.array_equal(table.column("y").to_numpy(), cells.y[cells.row, cells.column]):
         return "are beside labels that the data do not have"

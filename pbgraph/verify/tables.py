@@ -21,6 +21,8 @@ MOST_SAID = 10  # differences of one file
 
 def check_tables(results: ResultsFolder, held: Held) -> Found:
     """Compare every file that shows the records, and the README beside the folder, with what the records give."""
+    if not held.readable:
+        return found({}, (), ["tables and pages, which are made from all records: some cannot be read"])
     records = by_task((*held.finished, *_last_failures(held)))
     wrong: list[str] = []
     shown = list(shown_beside(results, records))
@@ -59,19 +61,21 @@ def _capped(path: Path, lines: Iterator[str]) -> Iterator[str]:
 def _file_differences(one: Shown) -> Iterator[str]:
     """Line by line and cell by cell, what a file says and what its records give."""
     said, given = _text(one.path).splitlines(), one.text().splitlines()
+    comma = one.path.suffix == ".csv"
     remedy = f"'python -m pbgraph.bench {one.command}' makes it anew"
     if len(said) != len(given):
         yield f"{one.path} has {len(said)} lines, its records give {len(given)}; {remedy}"
     for number, (mine, theirs) in enumerate(zip_longest(said, given, fillvalue=""), 1):
-        for line in _line_differences(mine, theirs, _header(given, number - 1)):
+        header = _cells(given[0], comma) if comma else _header(given, number - 1)
+        for line in _line_differences(mine, theirs, header, comma=comma):
             yield f"{one.path}, line {number}{line}; {remedy}"
 
 
-def _line_differences(said: str, given: str, header: Sequence[str]) -> Iterator[str]:
+def _line_differences(said: str, given: str, header: Sequence[str], *, comma: bool = False) -> Iterator[str]:
     """The cells in which two lines differ, or of what is no row of a table, the lines."""
     if said == given:
         return
-    mine, theirs = _cells(said), _cells(given)
+    mine, theirs = _cells(said, comma), _cells(given, comma)
     if len(mine) != len(theirs) or len(mine) < 2 or mine == theirs:
         yield f": it says {said!r}, the records give {given!r}"
         return
@@ -81,19 +85,17 @@ def _line_differences(said: str, given: str, header: Sequence[str]) -> Iterator[
             yield f", column {name!r}: it says {a!r}, the records give {b!r}"
 
 
-def _cells(line: str) -> list[str]:
-    """The cells of a row of a table in Markdown, HTML or CSV."""
+def _cells(line: str, comma: bool = False) -> list[str]:
+    """The cells of a row of a table in Markdown or HTML, or if `comma` in CSV; of any other line none."""
     if line.startswith("|"):
         return [cell.strip() for cell in line.strip("|").split("|")]
     if line.startswith(("<tr>", "<thead>")):
         return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line)
-    return next(csv.reader([line]), [])
+    return next(csv.reader([line]), []) if comma else []
 
 
 def _header(lines: Sequence[str], at: int) -> list[str]:
-    """The cells of the header above a line of a table."""
-    if lines and not lines[0].startswith(("#", "<", "|", "{", "\\")):
-        return _cells(lines[0])  # of CSV
+    """The cells of the header above a line of a table in Markdown or HTML."""
     above = range(min(at, len(lines)) - 1, 0, -1)
     start = next((i for i in above if lines[i].startswith("<thead>") or re.match(r"\| *:?-", lines[i])), None)
     if start is None:

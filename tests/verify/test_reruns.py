@@ -1,0 +1,132 @@
+"""Runs done again: what must be equal bit for bit, what may differ by how much, and what is never allowed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pbgraph import bench
+from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.verify import reruns
+from pbgraph.verify.reruns import CLOSE, EXACT, drawn, one_platform, rerun
+
+COMMITTED = ResultsFolder(Path(__file__).parents[2] / "results")
+OTHER = {"processor": "Another Processor, 2 cores"}
+
+
+@pytest.fixture(scope="module")
+def records() -> list[RunRecord]:
+    return [one for one in COMMITTED.records("tox21") if one.spec.preset == "default"]
+
+
+def scored(record: RunRecord, test: float) -> RunRecord:
+    score = record.scores["test"]
+    return replace(record, scores={**record.scores, "test": replace(score, metrics={**score.metrics, "roc_auc": test})})
+
+
+def run_as(monkeypatch, change) -> list[list[str]]:
+    """Runs that come out as `change` has it, with the record's own predictions; returns the rounds they are done in."""
+    rounds = []
+
+    def run(work, folders, **_):
+        rounds.append([spec.arm for spec in work.todo])
+        made = []
+        for spec in work.todo:
+            if spec.control_of is not None:
+                assert ResultsFolder(folders.results).finished(spec.task, spec.control_of) is not None
+            path = ResultsFolder(folders.results).predictions_path(spec)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(COMMITTED.predictions_path(spec), path)
+            made.append(change(COMMITTED.finished(spec.task, spec.key)))
+        return made
+
+    monkeypatch.setattr(reruns, "run_all", run)
+    return rounds
+
+
+def moved(record: RunRecord, by: float, **origin) -> RunRecord:
+    again = scored(record, record.scores["test"].metrics["roc_auc"] + by)
+    return replace(again, provenance=replace(record.provenance, **origin))
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "words"),
+    [
+        (lambda one: one, EXACT, None),
+        (lambda one: moved(one, 1e-9), EXACT, "it is not the same in scores"),
+        (lambda one: replace(one, history=one.history[:-1]), EXACT, "it is not the same in history"),
+        (lambda one: replace(one, details={"x": 1}), EXACT, "it is not the same in details"),
+        (
+            lambda one: replace(one, cost=replace(one.cost, epochs=1)),
+            EXACT,
+            "it is not the same in parameters or epochs",
+        ),
+        (lambda one: replace(one, predictions_sha256="0" * 64), EXACT, "the file of the predictions"),
+        (lambda one: moved(one, 0.01, **OTHER), CLOSE, None),
+        (lambda one: moved(one, 0.2, **OTHER), CLOSE, "test ROC-AUC 0.82"),
+        (lambda one: moved(one, 0.0, device="GPU"), EXACT, None),
+        (lambda one: moved(one, 1e-9, device="GPU"), CLOSE, None),
+        (
+            lambda one: moved(one, 0.01, split_sha256="other", **OTHER),
+            CLOSE,
+            "another experiment, record / rerun: split",
+        ),
+        (lambda one: RunRecord(one.spec, "failed", one.provenance, error="boom"), EXACT, "the run failed: boom"),
+    ],
+)
+def test_what_is_the_same_and_what_is_not(records, monkeypatch, change, rule, words):
+    run_as(monkeypatch, change)
+    (gin,) = [one for one in records if (one.spec.arm, one.spec.seed) == ("gin/backprop", 68)]
+    (one,) = rerun(COMMITTED, [gin])
+    assert one.rule.startswith(rule)
+    assert one.digest == gin.digest()
+    if words is None:
+        assert one.wrong == ()
+    else:
+        assert words in one.wrong[0]
+        assert gin.key in one.wrong[0]
+
+
+def test_a_control_is_matched_to_the_record_of_its_pair_and_never_to_a_rerun(records, monkeypatch):
+    rounds = run_as(monkeypatch, lambda one: one)
+    mine = [one for one in records if one.spec.seed == 68]
+    found = rerun(COMMITTED, mine)
+    assert [one.key for one in found] == [one.key for one in mine]
+    assert rounds[1] == ["trimnet/continued"]
+    assert "trimnet/perforated" in rounds[0]
+
+
+def test_the_tolerance_is_that_of_the_score_on_its_molecules(records, monkeypatch):
+    run_as(monkeypatch, lambda one: moved(one, 0.001, **OTHER))
+    (one,) = rerun(COMMITTED, [records[0]])
+    tolerances = {name: tolerance for name, (_, _, tolerance) in one.scores.items()}
+    assert 0.015 < tolerances["test ROC-AUC"] < 0.04
+    assert tolerances["test average precision"] > tolerances["test ROC-AUC"]
+
+
+def test_the_same_seed_draws_the_same_runs_in_whatever_order_they_come(records):
+    first = [one.key for one in drawn(records, 4, 7)]
+    assert first == [one.key for one in drawn(records[::-1], 4, 7)]
+    assert len(set(first)) == 4
+    assert len({tuple(one.key for one in drawn(records, 4, seed)) for seed in range(9)}) > 1
+    assert len(drawn(records, 99, 7)) == len(records)
+
+
+def test_a_known_numeric_platform_decides_where_there_is_one(records):
+    origin = records[0].provenance
+    assert one_platform(origin, origin)[0]
+    assert not one_platform(origin, replace(origin, **OTHER))[0]
+    assert one_platform(origin, replace(origin, processor=origin.processor.replace("2 cores", "64 cores")))[0]
+    assert not one_platform(origin, replace(origin, packages={**origin.packages, "numpy": "1.0"}))[0]
+    assert one_platform(origin, replace(origin, **OTHER), ("avx2", "avx2"))[0]
+    assert not one_platform(origin, origin, ("avx2", "avx512"))[0]
+    assert not one_platform(origin, replace(origin, device="GPU"), ("avx2", "avx2"))[0]
+
+
+@pytest.mark.slow
+def test_two_of_the_committed_runs_come_out_again(shared, capsys):
+    argv = ["verify", str(COMMITTED.root), "--offline", "--data", str(shared / "data"), "--rerun", "2"]
+    assert bench.main(argv) == 0, capsys.readouterr()
