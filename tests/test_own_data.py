@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +184,26 @@ def test_a_name_that_belongs_to_nothing_is_no_file(tmp_path, capsys):
     assert "is a folder; name the file in it" in capsys.readouterr().err
     assert call("train", tmp_path / "none.csv", *COLUMNS) == 3
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_results_on_a_table_of_ones_own_are_verified_and_a_run_comes_out_again_bit_for_bit(trained, tmp_path, capsys):
+    (name,) = own_names(results(trained))
+    assert call("table", name, "--results", results(trained).root) == 0
+    (results(trained).root / f"{name}.md").write_text(capsys.readouterr().out)
+    receipt = tmp_path / "receipt.json"
+    assert call("verify", results(trained).root, "--rerun", 1, "--seed", 1, "--receipt", receipt) == 0, (
+        capsys.readouterr()
+    )
+    said = json.loads(receipt.read_text())
+    assert (said["checked"]["models"], said["checked"]["tables and pages"], said["unchecked"]) == (2, 1, [])
+    (again,) = said["reruns"]
+    assert again["digest"] == again["again"]
+    assert again["rule"].startswith("bit for bit")
+
+
+def test_results_whose_table_has_changed_are_checked_as_far_as_they_can_be(trained, tmp_path, capsys):
+    shutil.copytree(trained, tmp_path / "moved")
+    assert call("verify", tmp_path / "moved" / "results") == 0
+    write(tmp_path / "moved", with_cell(1, "even", "1"))
+    assert call("verify", tmp_path / "moved" / "results") == 3
+    assert "has changed since task" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isolated import PLUGIN, Isolated, isolated
+from pbgraph.origins import files_sha256
 from pbgraph.records import ResultsFolder
 
 RIVAL = """
@@ -78,6 +79,15 @@ def test_its_architecture_is_trained_perforated_and_tabulated(toy, tmp_path):
     records = {record.spec.method: record for record in ResultsFolder(tmp_path / "results").records("toy")}
     assert 0 <= records["restarts"].scores["test"].metrics["hits"] <= 1
     assert {line.phase for line in records["perforated"].history} == {"neuron", "dendrite"}
+    origin = records["restarts"].provenance
+    theirs = {name for name, packages in origin.components.items() if packages == ("toy_molecules",)}
+    assert theirs == {"task", "split", "model", "method", "metric hits"}
+    assert origin.components["featuriser"] == origin.components["metric"] == ("pbgraph",)
+    mine = origin.sources["toy_molecules"]
+    assert (mine.distribution, mine.version, mine.commit) == ("toy-molecules", "1.0", "")
+    assert mine.sha256 == files_sha256(PLUGIN / "toy_molecules")
+    assert origin.sources["pbgraph"].sha256
+    assert f"code of other packages: {mine}" in done.stdout
 
 
 def test_a_data_set_that_is_read_in_a_way_of_its_own_is_a_task_like_any_other(toy, tmp_path):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import msgspec
 
 from pbgraph.datasets.lookup import dataset_of
+from pbgraph.errors import PbgraphError
 from pbgraph.plan import plan
-from pbgraph.presets import PRESETS
 from pbgraph.protocol import differences
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.verify.found import Found, found, guarded
@@ -34,18 +34,18 @@ def check_plans(
     for (task, preset, split, name), same in groupby(sorted(records, key=arm), key=arm):
         mine = list(same)
         where = f"{name} of {task}, preset {preset}, split {split}"
-        if preset not in PRESETS:
-            seeds = ranges([one.spec.seed for one in mine])
-            unchecked.append(f"plan of {where}, seeds {seeds}: there is no preset of this name here")
+        try:
+            specs = _todays(results, mine)
+        except PbgraphError as error:  # of a component, preset or library that is not here
+            unchecked.append(f"plan of {where}, seeds {ranges([one.spec.seed for one in mine])}: {error}")
         else:
-            wrong += guarded(where, _drifted, results, mine, where, planned)
+            wrong += guarded(where, _drifted, specs, mine, where, planned)
         done(len(mine))
     return frozenset(planned), found({"keys as planned today": len(planned)}, wrong, unchecked)
 
 
-def _drifted(results: ResultsFolder, records: Sequence[RunRecord], where: str, planned: set[str]) -> list[str]:
-    """What differs between these runs of one arm and today's; the keys that do not go into `planned`."""
-    specs = _todays(results, records)
+def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: str, planned: set[str]) -> list[str]:
+    """What differs between these runs of one arm and today's (by seed); the keys that do not go into `planned`."""
     seeds: dict[str, list[int]] = {}
     for record in records:
         if record.key == specs[record.spec.seed].key:
@@ -60,7 +60,7 @@ def _drifted(results: ResultsFolder, records: Sequence[RunRecord], where: str, p
 
 
 def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, RunSpec]:
-    """Seed -> what today's code plans for the arm of these records."""
+    """Seed -> what today's code plans for the arm of these records. Raises PbgraphError if it cannot be planned."""
     spec = records[0].spec
     made = plan(
         dataset_of(spec.task, results),

@@ -107,9 +107,12 @@ def check_scores(
         if isinstance(known, str):
             unchecked.append(f"labels, rows and splits of {len(mine)} runs of {task}: {known}")
         unchecked += sorted({line for record in mine for line in _unknown_metrics(record)})
+        for name in sorted({record.spec.split for record in mine if record.spec.split not in SPLITS}):
+            unchecked.append(f"labels, rows and splits of runs of {task} on split {name}, which is not here")
         for record in mine:
             where = f"record {record.key} of {record.spec.arm}, seed {record.spec.seed}"
-            lines = guarded(where, _problems, results, record, None if isinstance(known, str) else known)
+            compared = None if isinstance(known, str) or record.spec.split not in SPLITS else known
+            lines = guarded(where, _problems, results, record, compared)
             wrong += [line if line.startswith(where) else f"{where}: {line}" for line in lines]
             scores += sum(len(score.metrics) * (1 + len(score.tasks)) for score in record.scores.values())
             done(1)

@@ -80,19 +80,16 @@ def replaced(path: Path, old: str, new: str) -> None:
 
 
 def test_a_folder_that_is_right_gets_a_receipt_and_each_time_the_same_one(copy, capsys, shared):
-    receipts = []
-    for name in ("one.json", "two.json"):
-        path = copy.root.parent / name
-        assert call("verify", copy.root, "--offline", "--data", shared / "data", "--receipt", path) == 0
-        receipts.append({**json.loads(path.read_text()), "created": None})
-        assert capsys.readouterr().out == ""
-    assert receipts[0] == receipts[1]
-    counts = receipts[0]["checked"]
+    path, argv = copy.root.parent / "receipt.json", ("verify", copy.root, "--offline", "--data", shared / "data")
+    assert call(*argv, "--receipt", path) == 0
+    assert capsys.readouterr().out == ""
+    receipt = {**json.loads(path.read_text()), "created": None}
+    assert call(*argv) == 0
+    assert {**json.loads(capsys.readouterr().out), "created": None} == receipt
+    counts = receipt["checked"]
     assert (counts["records"], counts["insights"], counts["keys as planned today"]) == (9, 1, 9)
     assert (counts["tables and pages"], counts["tables in README"]) == (6, 1)
-    assert receipts[0]["unchecked"] == []
-    assert call("verify", copy.root, "--offline", "--data", shared / "data") == 0
-    assert {**json.loads(capsys.readouterr().out), "created": None} == receipts[0]
+    assert receipt["unchecked"] == []
 
 
 def test_without_the_data_scores_are_checked_and_what_is_not_is_named(copy, capsys, monkeypatch):
@@ -341,7 +338,17 @@ def test_runs_of_an_unknown_preset_are_named_and_not_wrong(copy):
     record = of(copy, "gin/backprop")
     found = check_plans(copy, [replace(record, spec=replace(record.spec, preset="gone"))])[1]
     assert found.wrong == ()
-    assert "there is no preset of this name here" in found.unchecked[0]
+    assert "unknown preset 'gone'" in found.unchecked[0]
+
+
+def test_what_is_not_installed_here_is_named_and_not_wrong(copy):
+    record = of(copy, "gin/backprop")
+    strange = replace(record, spec=replace(record.spec, model="their-net", split="their-split"))
+    shutil.copyfile(copy.predictions_path(record.spec), copy.predictions_path(strange.spec))
+    plans, scores = check_plans(copy, [strange])[1], check_scores(copy, [strange], offline=True)
+    assert plans.wrong == scores.wrong == ()
+    assert "plan of their-net/backprop" in plans.unchecked[0]
+    assert any("split their-split, which is not here" in line for line in scores.unchecked)
 
 
 HOSTILE = {
@@ -381,7 +388,6 @@ def test_records_that_no_run_writes_are_wrong_and_no_traceback(copy, capsys):
         replace(record, metrics={}),
         replace(record, spec=replace(record.spec, versions={})),
         replace(record, spec=replace(record.spec, task="../../etc")),
-        replace(record, spec=replace(record.spec, model="no such model")),
         replace(record, provenance=replace(record.provenance, rows=-5)),
     ):
         path.unlink(missing_ok=True)
