@@ -1,0 +1,151 @@
+"""Edited scores, cells and plans: each is found by making it anew."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from committed_runs import of
+from pbgraph.models.gin import GIN
+from pbgraph.predictions import write_predictions
+from pbgraph.records import record_bytes
+from pbgraph.registry import Registry
+from pbgraph.splits import SPLITS
+from pbgraph.verify.folder import held_by
+from pbgraph.verify.plans import check_plans
+from pbgraph.verify.scores import check_scores
+from pbgraph.verify.tables import check_tables
+
+
+def replaced(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_an_edited_score_with_a_matching_digest_is_found_by_its_predictions(copy, tmp_path):
+    record = of(copy, "gin/backprop")
+    test = record.scores["test"]
+    means = replace(test, metrics={**test.metrics, "roc_auc": 0.9})
+    one = replace(test.tasks["NR-AR"], metrics={**test.tasks["NR-AR"].metrics, "average_precision": 0.9})
+    of_task = replace(test, tasks={**test.tasks, "NR-AR": one})
+    counted = replace(test, tasks={**test.tasks, "NR-AR": replace(test.tasks["NR-AR"], positives=1)})
+    for scores, words in (
+        (means, "test ROC-AUC: the record says 0.9"),
+        (of_task, "NR-AR average precision"),
+        (counted, "NR-AR labels"),
+    ):
+        edited = replace(record, scores={**record.scores, "test": scores})
+        copy.record_path(record.spec).write_bytes(record_bytes(edited))
+        held = held_by(copy)
+        assert not held.found.wrong
+        found = check_scores(copy, held.checkable, offline=True)
+        assert len(found.wrong) == 1
+        assert words in found.wrong[0]
+    selected = replace(record, selection=replace(record.selection, score=0.99))
+    copy.record_path(record.spec).write_bytes(record_bytes(selected))
+    assert "validation score of 0.99" in check_scores(copy, held_by(copy).checkable, offline=True).wrong[0]
+
+
+def test_predictions_of_other_labels_or_molecules_are_found(copy, tox21, shared):
+    """With matching hashes, too: the data have the last word."""
+    record = of(copy, "random-forest/fit")
+    path = copy.predictions_path(record.spec)
+    for change, words in (
+        ("labels", "beside labels that the data do not have"),
+        ("rows", "measured ones in their order"),
+    ):
+        molecules = replace(tox21, y=1 - tox21.y) if change == "labels" else tox21
+        made = SPLITS.get("random").split(tox21, 68)
+        valid, test = (made.valid, made.test) if change == "labels" else (made.valid[:-1], made.test)
+        scored = {"valid": (valid, tox21.y[valid] * 0 + 0.5), "test": (test, tox21.y[test] * 0 + 0.5)}
+        digest = write_predictions(path, molecules, tox21.tasks, scored)
+        copy.record_path(record.spec).write_bytes(record_bytes(replace(record, predictions_sha256=digest)))
+        held = held_by(copy)
+        assert not held.found.wrong
+        assert any(words in line for line in check_scores(copy, held.checkable, data=shared / "data").wrong)
+
+
+def test_a_false_word_about_the_data_is_found(copy, shared):
+    record = of(copy, "gin/backprop")
+    for change in ({"rows_sha256": "0" * 64}, {"split_sha256": "0" * 64}, {"rejected": ()}, {"data_sha256": "0" * 64}):
+        edited = replace(record, provenance=replace(record.provenance, **change))
+        copy.record_path(record.spec).write_bytes(record_bytes(edited))
+        found = check_scores(copy, [edited], data=shared / "data", offline=True).wrong
+        assert len(found) == 1
+        assert "what it says of its data is not what they are" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("tox21.md", "0.8414", "0.8415", "line 8, column 'ROC-AUC': it says '0.8415"),
+        ("tox21.md", "| -  ", "| +  ", "column 'difference to backprop': it says '+'"),
+        ("tox21.csv", "backprop,3,", "backprop,4,", "column 'seeds': it says '4', the records give '3'"),
+        ("leaderboard.html", "46,040", "46,041", "column 'parameters': it says '46,041'"),
+        ("tox21.json", '"parameters": 46040', '"parameters": 46041', "tox21.json, line"),
+        ("tox21.tex", "46,040", "46,041", "tox21.tex, line"),
+        ("tox21.html", "46,040", "46,041", "column 'parameters'"),
+        ("../README.md", "0.8414", "0.8415", "README.md, line 10, column 'ROC-AUC': it says '0.8415"),
+        ("../README.md", "- source commit: 6419", "- source commit: 6418", "README.md, line"),
+        ("../README.md", "Protocol ", "protocol ", "README.md, line 5: it says 'protocol "),
+    ],
+)
+def test_an_edited_cell_is_found(copy, name, old, new, words):
+    held = held_by(copy)
+    assert check_tables(copy, held).wrong == ()
+    replaced(copy.root / name, old, new)
+    found = check_tables(copy, held).wrong
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_a_table_that_lost_a_row_is_found(copy):
+    path = copy.root / "tox21.md"
+    path.write_text(
+        "".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("| gin "))
+    )
+    assert any(
+        "has 22 lines, its records give 23" in line or "lines, its records give" in line
+        for line in check_tables(copy, held_by(copy)).wrong
+    )
+
+
+def test_a_readme_that_shows_no_table_is_left_alone(copy):
+    (copy.root.parent / "README.md").write_text("# Nothing to see here\n")
+    found = check_tables(copy, held_by(copy))
+    assert (found.wrong, found.counts["tables in README"]) == ((), 0)
+
+
+def test_another_version_of_a_component_is_named(copy, monkeypatch):
+    records = held_by(copy).checkable
+    assert check_plans(copy, records)[1].wrong == ()
+    get = Registry.get
+    monkeypatch.setattr(
+        Registry, "get", lambda self, name: replace(GIN, version=99) if name == "gin" else get(self, name)
+    )
+    planned, found = check_plans(copy, records)
+    assert len(planned) == 6
+    (line,) = found.wrong
+    assert "gin/backprop of tox21, preset default, split random, seeds 68-70" in line
+    assert f"versions: model {GIN.version} / 99" in line
+
+
+def test_runs_of_an_unknown_preset_are_named_and_not_wrong(copy):
+    record = of(copy, "gin/backprop")
+    found = check_plans(copy, [replace(record, spec=replace(record.spec, preset="gone"))])[1]
+    assert found.wrong == ()
+    assert "unknown preset 'gone'" in found.unchecked[0]
+
+
+def test_what_is_not_installed_here_is_named_and_not_wrong(copy):
+    record = of(copy, "gin/backprop")
+    strange = replace(record, spec=replace(record.spec, model="their-net", split="their-split"))
+    shutil.copyfile(copy.predictions_path(record.spec), copy.predictions_path(strange.spec))
+    plans, scores = check_plans(copy, [strange])[1], check_scores(copy, [strange], offline=True)
+    assert plans.wrong == scores.wrong == ()
+    assert "plan of their-net/backprop" in plans.unchecked[0]
+    assert any("split their-split, which is not here" in line for line in scores.unchecked)
