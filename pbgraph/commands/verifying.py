@@ -29,7 +29,7 @@ def verify(args: argparse.Namespace) -> int:
         ResultsFolder(args.folder), reruns=args.rerun, seed=args.seed, data=args.data, offline=args.offline, say=_say
     )
     for one in receipt.reruns:
-        _say(_rerun_line(one))
+        _say(_rerun_text(one))
     _say(_summary(receipt, wrong))
     if wrong:
         print("\n".join(wrong))
@@ -48,13 +48,14 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _rerun_line(one: Rerun) -> str:
-    said = "; ".join(
-        f"{name} {_number(old)} -> {_number(new)}" + (f" (within {tolerance:.4f})" if tolerance else "")
-        for name, (old, new, tolerance) in one.scores.items()
-    )
-    digests = "the same digest" if one.digest == one.again else f"digests {one.digest[:12]} and {one.again[:12] or '-'}"
-    return f"{one.key} {one.arm} seed {one.seed}: {said or 'failed'}; {digests}; compared {one.rule}"
+def _rerun_text(one: Rerun) -> str:
+    """How the two were compared, and every score of both."""
+    digests = "equal" if one.digest == one.again else f"{one.digest[:12]} and {one.again[:12] or 'none'}"
+    lines = [f"{one.arm} seed {one.seed} ({one.key}), compared {one.rule}; digests: {digests}"]
+    for name, (old, new, tolerance) in one.scores.items():
+        most = f", at most {tolerance:.4f} apart" if tolerance else ""
+        lines.append(f"  {name}: {_number(old)} in the record, {_number(new)} now{most}")
+    return "\n".join(lines)
 
 
 def _number(value: float | None) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import platform
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pbgraph import __version__
 from pbgraph.engines.progress import counted
-from pbgraph.errors import UsageError
+from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.provenance import package_versions, processor, source_tree
-from pbgraph.records import ResultsFolder
+from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.verify.folder import held_by
 from pbgraph.verify.found import Found, printable
 from pbgraph.verify.plans import check_plans
@@ -86,8 +86,8 @@ def verify(
         chosen = drawn([record for record in whole if record.key in planned], reruns, draw)
         keys = ", ".join(record.key for record in chosen)
         say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
-        again = tuple(rerun(results, chosen, data=data, offline=offline))
-        found += Found({"reruns": len(again)}, tuple(map(printable, (line for one in again for line in one.wrong))))
+        again, more = _again(results, chosen, data, offline)
+        found += more
     receipt = Receipt(
         results=str(results.root),
         content=held.content,
@@ -105,3 +105,18 @@ def verify(
         processor=processor(),
     )
     return receipt, found.wrong
+
+
+def _again(
+    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, offline: bool
+) -> tuple[tuple[Rerun, ...], Found]:
+    """What came of doing these runs again; that they cannot be done is none of the folder's faults."""
+    if not chosen:
+        return (), Found(unchecked=("reruns: no run here is whole and one that today's code plans",))
+    try:
+        made = tuple(rerun(results, chosen, data=data, offline=offline))
+    except Interrupted:
+        raise
+    except PbgraphError as error:
+        return (), Found(unchecked=(printable(f"reruns: {error}"),))
+    return made, Found({"reruns": len(made)}, tuple(printable(line) for one in made for line in one.wrong))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pbgraph import bench
+from pbgraph.errors import DataError
 from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.verify import reruns
 from pbgraph.verify.reruns import CLOSE, EXACT, drawn, one_platform, rerun
@@ -124,6 +125,17 @@ def test_a_known_numeric_platform_decides_where_there_is_one(records):
     assert one_platform(origin, replace(origin, **OTHER), ("avx2", "avx2"))[0]
     assert not one_platform(origin, origin, ("avx2", "avx512"))[0]
     assert not one_platform(origin, replace(origin, device="GPU"), ("avx2", "avx2"))[0]
+
+
+def test_that_runs_cannot_be_done_here_is_named_and_found_wrong_is_only_the_folder(copy, monkeypatch, capsys):
+    def run(*_, **__):
+        raise DataError("no data here")
+
+    monkeypatch.setattr(reruns, "run_all", run)
+    assert bench.main(["verify", str(copy.root), "--offline", "--rerun", "2", "--seed", "1"]) == 3
+    said = capsys.readouterr()
+    assert "not checked: reruns: no data here" in said.err
+    assert "running again 2 of 9 runs, drawn with --seed 1:" in said.err
 
 
 @pytest.mark.slow
