@@ -105,6 +105,13 @@ def _sources(kind: str, name: str, value: Any) -> dict[str, Source]:
     return {one: source_of(one, first.get(one)) for one in [*first, *others]}
 
 
+def code_of(kind: str, name: str) -> str:
+    """SHA-256 over the code of a component that is in other packages than pbgraph; "" if it is in none."""
+    sources = _sources(kind, name, _value(kind, name))
+    others = {package: source.sha256 for package, source in sources.items() if package != OWN}
+    return sha256(canonical_json(others)) if others else ""
+
+
 def imported() -> frozenset[str]:
     """The libraries of `LIBRARIES` that this process has imported so far."""
     return frozenset(name for name in LIBRARIES if name in sys.modules)

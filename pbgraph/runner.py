@@ -26,7 +26,7 @@ from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
 from pbgraph.models.base import MODELS, Model, file_versions
-from pbgraph.origins import Origins, imported, origins_of
+from pbgraph.origins import Origins, code_of, imported, origins_of
 from pbgraph.predictions import write_predictions
 from pbgraph.provenance import package_versions, provenance, source_tree
 from pbgraph.records import Cost, Provenance, ResultsFolder, RunRecord, RunSpec
@@ -186,7 +186,8 @@ def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[st
 def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
     dataset = dataset_of(task, ResultsFolder(folders.results))
     molecules = load(dataset, folder=folders.data, offline=folders.offline)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules)
+    code = code_of("featuriser", featuriser)
+    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
 
 
 def prepare(spec: RunSpec, folders: Folders) -> Prepared:

@@ -9,17 +9,21 @@ import sys
 from dataclasses import replace
 from importlib.metadata import PathDistribution
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from made_records import PROVENANCE, make_record
 from pbgraph import runner
 from pbgraph.errors import DataError, UsageError
+from pbgraph.features.base import FEATURISERS
+from pbgraph.features.cache import featurised
 from pbgraph.formats import to_markdown
 from pbgraph.html import to_html
 from pbgraph.models.base import MODELS, file_versions
 from pbgraph.models.gin import GIN
-from pbgraph.origins import LIBRARIES, files_sha256, library_versions, origins_of, package_of, source_of
+from pbgraph.origins import LIBRARIES, code_of, files_sha256, library_versions, origins_of, package_of, source_of
 from pbgraph.plan import plan
 from pbgraph.records import Source
 from pbgraph.runner import Folders
@@ -133,6 +137,28 @@ def test_a_registered_model_that_borrows_its_code_names_both_packages(package, m
     assert found.components["model"] == ("pbgraph", "four_net")
     assert set(found.sources) == {"pbgraph", "four_net"}
     assert found.components["task"] == ("pbgraph",)
+
+
+def test_features_of_other_code_are_made_again(package, monkeypatch):
+    first = package("five", {"five_features/__init__.py": "def featurise(smiles, y):\n    return None\n"})
+    assert code_of("featuriser", "ecfp4") == ""
+    own = FEATURISERS.get("ecfp4")
+    theirs = replace(own, featurise=importlib.import_module("five_features").featurise)
+    monkeypatch.setitem(FEATURISERS._loaded, "ecfp4", theirs)
+    codes = [code_of("featuriser", "ecfp4")]
+    (first / "five_features" / "__init__.py").write_text("changed = True\n")
+    source_of.cache_clear()
+    codes.append(code_of("featuriser", "ecfp4"))
+    made = []
+
+    def featurise(smiles, y):
+        made.append(smiles)
+        return own.featurise(smiles, y)
+
+    molecules = SimpleNamespace(dataset="five", smiles=("CCO",), y=np.zeros((1, 1), np.float32))
+    for code in (*codes, *codes):
+        featurised(replace(own, featurise=featurise), molecules, code=code)
+    assert len(set(codes)) == len(made) == 2
 
 
 def test_a_component_that_cannot_be_loaded_has_no_known_origin():

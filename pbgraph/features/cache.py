@@ -54,11 +54,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("PBGRAPH_CACHE") or user_cache_path("pbgraph"))
 
 
-def featurised(featuriser: Featuriser, molecules: Compounds) -> Any:
-    """The store of all molecules, from the cache or made now and kept there."""
+def featurised(featuriser: Featuriser, molecules: Compounds, *, code: str = "") -> Any:
+    """The store of all molecules, from the cache or made now and kept there.
+
+    code  hash of the featuriser's code, where its version alone does not tell two of them apart
+    """
+    key = {"version": featuriser.version, **structures_key(molecules.smiles)}
     content = cached(
         f"{molecules.dataset}-{featuriser.name}",
-        {"version": featuriser.version, **structures_key(molecules.smiles)},
+        {**key, "code": code} if code else key,
         lambda: packed(featuriser.featurise(molecules.smiles, molecules.y)),
     )
     return unpacked(content, featuriser, molecules.y)

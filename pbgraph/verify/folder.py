@@ -112,8 +112,11 @@ def _take(path: Path, records: dict[Path, RunRecord]) -> Iterator[str]:
         yield f"{path} is not named as a record is, KEY.json or KEY.failed-1.json; move it away"
         return
     record, content = read_record(path), content_of(path)
-    if content != formatted(msgspec.json.decode(content)):
+    said = msgspec.json.decode(content)
+    if content != formatted(said):
         yield f"{path} is not written as records are: its content was edited, though not its numbers; restore it"
+    if said.get("written_digest") is None or (record.provenance.components and said.get("seal") is None):
+        yield f"{path} has lost its digest or its seal, by which an edit is noticed; restore it"
     if record.spec.task != path.parent.name:
         yield f"{path} is a run of task {record.spec.task}: move it to the folder records/{record.spec.task}"
         return

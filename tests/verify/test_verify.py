@@ -13,7 +13,7 @@ import pytest
 
 from committed_runs import COMMITTED, call, of
 from pbgraph.insight import DIGEST
-from pbgraph.records import ResultsFolder, RunRecord, read_record, record_bytes, sha256
+from pbgraph.records import ResultsFolder, RunRecord, formatted, read_record, record_bytes, sha256
 from pbgraph.verify.folder import held_by
 
 
@@ -114,6 +114,18 @@ def other_task(results: ResultsFolder) -> None:
     path.rename(results.root / "records" / "esol" / path.name)
 
 
+def without_digest(results: ResultsFolder) -> None:
+    path = results.record_path(of(results, "gin/backprop").spec)
+    path.write_bytes(formatted({**json.loads(path.read_bytes()), "written_digest": None}))
+
+
+def without_seal(results: ResultsFolder) -> None:
+    record = of(results, "gin/backprop")
+    origin = replace(record.provenance, components={"model": ("pbgraph",)}, dirty=True)
+    said = json.loads(record_bytes(replace(record, provenance=origin)))
+    results.record_path(record.spec).write_bytes(formatted({**said, "seal": None}))
+
+
 def lost_score(results: ResultsFolder) -> None:
     record = of(results, "gin/backprop")
     path = results.record_path(record.spec)
@@ -131,6 +143,8 @@ SPOILT = {
     "failure 0": (failure_number_zero, "is not named as a record is"),
     "unknown insight": (unknown_insight, "does not know of it"),
     "wrong folder": (other_task, "is a run of task tox21: move it to the folder records/tox21"),
+    "no digest": (without_digest, "has lost its digest or its seal"),
+    "no seal": (without_seal, "has lost its digest or its seal"),
     "half the scores": (lost_score, "it has scores of test, expected valid and test"),
 }
 
