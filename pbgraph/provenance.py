@@ -14,6 +14,7 @@ import torch
 
 import pbgraph
 from pbgraph.datasets.base import Molecules
+from pbgraph.numerics import numeric_platform
 from pbgraph.records import Provenance, canonical_json, sha256
 
 PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn")
@@ -63,6 +64,7 @@ def provenance(*, device: str, molecules: Molecules | None, featuriser: str, spl
         rows_sha256=sha256(canonical_json(molecules.mol_ids)) if molecules else "",
         featuriser=featuriser,
         split_sha256=split_sha256,
+        numerics=numeric_platform(device) if molecules else None,
     )
 
 

@@ -89,6 +89,7 @@ class Table:
     yardstick by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
+    numerics  numeric platform, in words -> runs
     """
 
     protocol: Protocol
@@ -98,6 +99,7 @@ class Table:
     yardstick: Yardstick
     commits: Mapping[str, int]
     software: Mapping[str, int]
+    numerics: Mapping[str, int]
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         yardstick=yardstick,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
+        numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
     )
 
 

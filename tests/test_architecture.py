@@ -32,6 +32,7 @@ TOP_TO_BOTTOM = (
     "plan",
     "presets",
     "provenance",
+    "numerics",
     "predict",
     "molecule_files",
     "saved",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def test_the_loop_of_readme_prints_what_it_says():
+@pytest.mark.parametrize("threads", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_the_loop_of_readme_prints_what_it_says(threads):
     code, shown = re.search(r"```python\n(.*?)```\n\nprints\n\n((?:    [^\n]*\n)+)", README, re.DOTALL).groups()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=600
+    )
     assert done.stdout == dedent(shown)
 
 
