@@ -20,9 +20,11 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import deterministic
 
 _Gemm = Callable[[Tensor, Tensor, Tensor, float, float], None]  # (a, b, out, alpha, beta): fills `out`
 _GEMM: dict[torch.dtype, _Gemm] = {}
@@ -69,7 +71,7 @@ def _mm(a: Tensor, b: Tensor) -> Tensor:
     gemm = _gemm_for(a, b)
     if gemm is None:
         return torch.mm(a, b, out=a.new_empty(0))
-    out = a.new_empty((a.shape[0], b.shape[1]))
+    out = _unfilled(a, (a.shape[0], b.shape[1]))
     gemm(a, b, out, 1.0, 0.0)
     return out
 
@@ -87,7 +89,7 @@ def _bmm(a: Tensor, b: Tensor) -> Tensor:
     gemm = _gemm_for_each(a, b)
     if gemm is None:
         return torch.bmm(a, b, out=a.new_empty(0))
-    out = a.new_empty((a.shape[0], a.shape[1], b.shape[2]))
+    out = _unfilled(a, (a.shape[0], a.shape[1], b.shape[2]))
     for matrices in zip(a.unbind(), b.unbind(), out.unbind(), strict=True):
         gemm(*matrices, 1.0, 0.0)
     return out
@@ -126,8 +128,18 @@ def _can_be_added(c: Tensor, a: Tensor, shape: Sequence[int]) -> bool:
 
 def _sum_begun(c: Tensor, shape: Sequence[int], beta: float) -> Tensor:
     """Where the product is to be added: c, unless it counts for nothing."""
-    out = c.new_empty(shape)
+    out = _unfilled(c, shape)
     return out.copy_(c) if beta != 0 else out
+
+
+def _unfilled(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Memory that a product will fill whole, without the NaNs that torch's deterministic mode puts there first."""
+    settings: Any = deterministic
+    wanted, settings.fill_uninitialized_memory = settings.fill_uninitialized_memory, False
+    try:
+        return like.new_empty(shape)
+    finally:
+        settings.fill_uninitialized_memory = wanted
 
 
 def _gemm(name: str, scalar: type[ctypes.c_float] | type[ctypes.c_double]) -> _Gemm:
