@@ -20,6 +20,7 @@ from timing import Result, Row, Skipped
 HERE = Path(__file__).parent
 SCRIPTS = (
     "training_epoch",
+    "numerics",
     "side_by_side",
     "dendrites",
     "preset",

@@ -247,7 +247,15 @@ def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
 def _origins(table: Table) -> list[str]:
     dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
     others = [f"code of other packages: {_runs(table.others)}"] if table.others else []
-    return [f"source commit: {_runs(table.commits)}{dirty}", *others, f"software: {_runs(table.software)}"]
+    mixed = (
+        "; between platforms numbers may differ, in one they are equal bit for bit" if len(table.numerics) > 1 else ""
+    )
+    return [
+        f"source commit: {_runs(table.commits)}{dirty}",
+        *others,
+        f"software: {_runs(table.software)}",
+        f"numeric platform: {_runs(table.numerics)}{mixed}",
+    ]
 
 
 def _runs(counts: Mapping[str, int]) -> str:

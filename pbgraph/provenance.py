@@ -14,6 +14,7 @@ import torch
 import pbgraph
 from pbgraph.checkouts import git
 from pbgraph.datasets.base import Molecules
+from pbgraph.numerics import numeric_platform
 from pbgraph.origins import PACKAGES, Origins, library_versions, version_of
 from pbgraph.records import Provenance, canonical_json, sha256
 
@@ -69,6 +70,7 @@ def provenance(
         components=origins.components,
         sources=origins.sources,
         libraries=library_versions(origins.declared, earlier),
+        numerics=numeric_platform(device) if molecules else None,
     )
 
 

@@ -172,10 +172,46 @@ class Source:
 
 
 @dataclass(frozen=True)
+class NumericPlatform:
+    """By what a run's numbers were computed: with equal fields, they are equal bit for bit. See `pbgraph.numerics`.
+
+    name      "x86-64-avx2" for workers on any such processor; else the architecture and its loops, or the GPU
+    products  library of matrix products, its version and kernels
+    loops     torch's capability: AVX2, AVX512, NEON, DEFAULT, ...
+    kernels   Numba's version and target, or why its kernels are not used
+    threads   of torch
+    torch     its version with the build
+    libm      the C library, whose exp and log kernels call
+    probe     digest of operations computed by that process
+    """
+
+    name: str
+    products: str
+    loops: str
+    kernels: str
+    threads: int
+    torch: str
+    libm: str
+    probe: str
+
+    @property
+    def described(self) -> str:
+        """In words, all but the probe.
+
+        >>> NumericPlatform("x86-64-avx2", "OpenBLAS 0.3.30 Haswell", "AVX2", "Numba 0.68.1 haswell", 1,
+        ...                 "2.13.0+cpu", "glibc 2.36", "c678b72eca7b").described
+        'x86-64-avx2: OpenBLAS 0.3.30 Haswell, torch 2.13.0+cpu AVX2, Numba 0.68.1 haswell, glibc 2.36, 1 thread'
+        """
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.name}: {self.products}, torch {self.torch} {self.loops}, {self.kernels}, {self.libm}, {threads}"
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a record comes from.
 
     commit, dirty   of the source tree; "" outside a checkout
+    numerics        by what its numbers were computed; None without numbers, and in records made before that was noted
     data_sha256     of the decompressed CSV; rows_sha256 of the accepted mol_ids in order
     split_sha256    of the index arrays
     device          "cpu" or the name of the GPU
@@ -205,6 +241,7 @@ class Provenance:
     components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    numerics: NumericPlatform | None = None
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ class Table:
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
+    numerics  numeric platform, in words -> runs
     """
 
     protocol: Protocol
@@ -99,6 +100,7 @@ class Table:
     yardstick: Yardstick
     commits: Mapping[str, int]
     software: Mapping[str, int]
+    numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -154,6 +156,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
         others=_counted(one for record in finished for one in _others(record)),
+        numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
     )
 
 

@@ -1,4 +1,7 @@
-"""What all tests share: one thread, a cache of their own, and the data folder beside the repository."""
+"""What all tests share: one thread, a cache of their own, the data folder beside the repository, and drawn examples.
+
+Hypothesis draws the same examples each time, and gives them the time that a busy machine needs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -14,6 +18,11 @@ from pbgraph import bench
 from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
+
+hypothesis.settings.register_profile(
+    "pbgraph", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("pbgraph")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 

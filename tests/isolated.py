@@ -24,7 +24,7 @@ class Isolated:
     def install(self, *folders: Path) -> None:
         """Build and install packages, offline, with what is there."""
         command = [sys.executable, "-m", "pip", "--python", str(self.python), *PIP, *map(str, folders)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
 
     def words(self, *argv: object) -> list[str]:
@@ -39,7 +39,7 @@ class Isolated:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
 

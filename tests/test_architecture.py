@@ -35,6 +35,7 @@ TOP_TO_BOTTOM = (
     "presets",
     "provenance",
     "origins",
+    "numerics",
     "predict",
     "molecule_files",
     "saved",

@@ -399,7 +399,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(results, unbuffered):
     read, write = os.pipe()
     os.close(read)
     try:
-        done = subprocess.run(words, env=env, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(words, env=env, stdout=write, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
     finally:
         os.close(write)
     assert done.returncode == 0, done.stderr

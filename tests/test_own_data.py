@@ -34,7 +34,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     words = [sys.executable, "-P", "-m", "pbgraph.bench", "train", str(write(folder)), *COLUMNS, "--preset", "smoke"]
     arms = ["--models", "gin", "--results", str(folder / "results"), "--jobs", "1"]
-    done = subprocess.run([*words, *arms], capture_output=True, text=True, check=False, timeout=240, cwd=folder)
+    done = subprocess.run([*words, *arms], capture_output=True, text=True, check=False, timeout=600, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs done" in done.stderr
     return folder

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -106,7 +106,6 @@ def test_verdicts_where_smaller_is_better(interval, words):
     assert verdict(interval, 0.001, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
 
 
-@settings(deadline=None)
 @pytest.mark.parametrize(
     ("weighted", "theirs"),
     [(weighted_roc_auc, roc_auc_score), (weighted_average_precision, average_precision_score)],

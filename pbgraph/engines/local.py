@@ -22,6 +22,7 @@ from multiprocessing.connection import Pipe, wait
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from pbgraph import numerics
 from pbgraph.engines.base import Broken, Done, Message, Progress, Reported, Schedule, Setup, Stop, Stopped, Warned
 from pbgraph.errors import Interrupted, PbgraphError
 from pbgraph.records import RunRecord, RunSpec
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 2
 TICK = 0.25  # seconds between two looks at the signals
 STOP_SECONDS = 8.0  # workers may take so long to save their runs before they are killed
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # of glibc: freed memory stays with the process, in huge pages, so that training steps pay for no page faults;
 # benchmarks/allocator.py measures what that brings
 ALLOCATOR = ":".join(
@@ -246,13 +246,13 @@ class _Foreman:
 
 
 def _environment() -> dict[str, str]:
-    """For workers: one thread for each library that would start its own, and the parent's module path.
+    """For workers: one arithmetic, whatever the user's environment says of it, and the parent's module path.
 
     The allocator keeps what it has; cuBLAS is deterministic.
     """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     wanted = {"GLIBC_TUNABLES": ALLOCATOR, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    return {**wanted, **os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
+    return {**wanted, **os.environ, **numerics.environment(), "PYTHONPATH": path}
 
 
 @contextmanager

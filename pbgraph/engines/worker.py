@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pbgraph.engines.base import Broken, Done, Message, Reported, Setup, Stop, Stopped, Warned
 from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.numerics import settle
 from pbgraph.records import RunSpec
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def serve(connection: Connection) -> None:
     """Work until the parent closes the pipe."""
     setup: Setup = connection.recv()
     runner = import_module(setup.runner)
+    settle()
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[_WarningsToParent(connection)], force=True
     )

@@ -101,6 +101,19 @@ def slow_because() -> str | None:
     return None if smallest.compile(torch.float32) else smallest.problem
 
 
+def target() -> str:
+    """By what the operations are computed: Numba's version and the processor it compiles for, or their definitions."""
+    if not _enabled.get():
+        return "definitions in PyTorch"
+    import numba
+    from llvmlite import binding
+
+    config: Any = numba.config
+    if config.DISABLE_JIT:
+        return "Python"
+    return f"Numba {numba.__version__} {config.CPU_NAME or binding.get_host_cpu_name()}"
+
+
 def _array(tensor: Tensor) -> Any:
     return (tensor.detach() if tensor.requires_grad else tensor).numpy()
 

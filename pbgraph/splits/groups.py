@@ -34,10 +34,11 @@ def shuffled(groups: Sequence[Group], seed: int, stream: str) -> list[Group]:
 def filled(groups: Iterable[Group], *limits: float) -> list[Group]:
     """Sorted rows of len(limits) + 1 parts: each group in turn goes whole into the first part it fits in.
 
-    Parts up to and including number i may hold limits[i] rows together; the last part takes what fits nowhere.
+    It fits in part i if it and all rows of parts 0 to i so far are at most limits[i]; the last part takes what fits
+    nowhere. A group that comes later may still find place in an earlier part.
 
     >>> filled([[0, 1, 2], [3, 4], [5]], 4, 5)
-    [[0, 1, 2, 5], [], [3, 4]]
+    [[0, 1, 2, 5], [3, 4], []]
     """
     parts: list[Group] = [[] for _ in range(len(limits) + 1)]
     for group in groups:

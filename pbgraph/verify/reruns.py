@@ -129,7 +129,8 @@ def _run(records: Sequence[RunRecord], folders: Folders) -> list[RunRecord]:
 
 
 def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Rerun:
-    same, why = one_platform(record.provenance, new.provenance)
+    numerics = (record.provenance.numerics, new.provenance.numerics)
+    same, why = one_platform(record.provenance, new.provenance, numerics)
     rule = f"{EXACT if same else CLOSE}: {why}"
     if new.status == "failed":
         lines, scores = [f"the run failed: {new.error}"], {}
@@ -150,12 +151,14 @@ def one_platform(
 ) -> tuple[bool, str]:
     """Whether two runs must be equal bit for bit, and why, or why not.
 
-    platforms  what is known of the numeric platforms of both; where one is not, processor and versions stand in for it
+    platforms  the numeric platforms of both, as far as known; where neither is, processor and versions stand in
     """
     if mine.device != "cpu" or theirs.device != "cpu":
         return False, f"only runs on a CPU are equal, and these were on {mine.device} and {theirs.device}"
+    if platforms.count(None) == 1:
+        return False, "one of them does not say by what its numbers were computed"
     known = None not in platforms
-    facts = [{"platform": one} for one in platforms] if known else [_platform(one) for one in (mine, theirs)]
+    facts = [{"numeric platform": one} for one in platforms] if known else [_platform(one) for one in (mine, theirs)]
     if said := differences(*facts):
         return False, f"the record is from another platform, {said}"
     return True, "the same platform"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import pbgraph.datasets.load as load
@@ -82,7 +82,6 @@ def test_measured_quantities_conflict_if_they_are_a_quarter_of_the_standard_devi
     assert conflicts(parents, y, "classification") == (3, 3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), *[st.sampled_from([0.0, 1.0, np.nan])] * 3), min_size=1, max_size=30))
 def test_conflicts_are_those_of_a_plain_count(rows: list[tuple[int, float, float, float]]) -> None:
     parents = np.unique([row[0] for row in rows], return_inverse=True)[1]

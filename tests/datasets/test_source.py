@@ -147,5 +147,4 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
 @pytest.mark.network
 def test_public_addresses_deliver_tox21() -> None:
     for url in TOX21.urls:
-        content = source.decompressed(source._download(url), url)
-        assert source.verified(TOX21, content, url)
+        assert source.verified(TOX21, source.decompressed(source.download(url), url), url)

@@ -81,7 +81,7 @@ def contributions(model, batches):
     return {name: np.stack([torch.cat(rows).numpy() for rows in parts]) for name, parts in caught.items()}
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(
     seed=st.integers(0, 1000), dendrites=st.integers(1, 2), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3)
 )

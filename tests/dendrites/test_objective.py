@@ -35,7 +35,7 @@ def pearson(batches):
     return np.abs([stats.pearsonr(a[:, i], delta[:, i]).statistic for i in range(a.shape[1])])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) > 2),

@@ -113,7 +113,7 @@ def dendrites_of(model):
     return [dendrite for site in sites_of(model).values() for dendrite in site.dendrites]
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=12, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(layers=LAYERS, seed=st.integers(0, 1000), pool=st.integers(1, 2), stop=st.integers(0, 11))
 def test_the_promises_hold_for_random_networks(layers, seed, pool, stop):
     plain, names = build(layers, seed)

@@ -102,7 +102,7 @@ def test_without_a_place_for_locks_both_make_it_and_both_have_it(folder: Path, m
     together = Barrier(2)
 
     def make() -> bytes:
-        together.wait(timeout=10)
+        together.wait(timeout=600)
         return b"content" * 1000
 
     with ThreadPoolExecutor(2) as pool:

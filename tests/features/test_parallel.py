@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pbgraph.features import parallel
@@ -16,7 +16,6 @@ def numbered(smiles: list[str], first: int) -> list[tuple[int, str]]:
     return list(enumerate(smiles, first))
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(FEW)), st.integers(1, 4))
 def test_parts_joined_are_the_whole_and_are_counted(smiles: list[str], size: int) -> None:
     told: list[int] = []

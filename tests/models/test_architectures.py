@@ -68,7 +68,7 @@ def sites(name: str, model: torch.nn.Module) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(counts=sizes, seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_molecules_of_a_batch_do_not_see_each_other(name: str, counts: list[int], seed: int) -> None:
     model, graphs = build(name), molecules(counts, seed)
     alone = torch.cat([logits(model, [graph]) for graph in graphs])
@@ -77,7 +77,7 @@ def test_molecules_of_a_batch_do_not_see_each_other(name: str, counts: list[int]
 
 @pytest.mark.parametrize("name", NAMES)
 @given(count=st.integers(1, 12), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_numbering_of_atoms_and_order_of_bonds_do_not_matter(name: str, count: int, seed: int) -> None:
     model, (graph,) = build(name), molecules([count], seed)
     rng = np.random.default_rng(seed)

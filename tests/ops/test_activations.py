@@ -20,7 +20,7 @@ def results(function, x: torch.Tensor) -> list[torch.Tensor]:  # type: ignore[no
     st.sampled_from([1e-3, 1.0, 30.0]),
     st.sampled_from([(torch.float64, 1e-10), (torch.float32, 1e-5)]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(shape: list[int], spread: float, precision: tuple[torch.dtype, float]) -> None:
     dtype, tolerance = precision
     x = (spread * torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)).requires_grad_()

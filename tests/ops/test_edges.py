@@ -54,7 +54,7 @@ def results(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> lis
     channels=st.integers(1, 20),
     precision=st.sampled_from([(torch.float64, 1e-12), (torch.float32, 2e-5)]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equal_their_definitions(
     counts: list[int], senders: int, heads: int, channels: int, precision: tuple[torch.dtype, float]
 ) -> None:

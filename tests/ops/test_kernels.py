@@ -40,7 +40,7 @@ def run(**environment: str) -> subprocess.Popen[str]:
 
 def test_two_processes_may_compile_at_once_into_an_empty_cache(tmp_path: Path) -> None:
     processes = [run(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0]
     assert "_GRUNorm" in outputs[0][0]
@@ -48,7 +48,7 @@ def test_two_processes_may_compile_at_once_into_an_empty_cache(tmp_path: Path) -
 
 
 def test_switched_off_by_the_environment() -> None:
-    output, _ = run(PBGRAPH_FUSED="0").communicate(timeout=120)
+    output, _ = run(PBGRAPH_FUSED="0").communicate(timeout=600)
     assert "_GRUNorm" not in output
 
 

@@ -48,7 +48,7 @@ def test_weighted_loss_agrees_with_torch_cross_entropy_on_two_logits() -> None:
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.booleans(), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_is_a_loop_over_measured_cells(graphs: int, tasks: int, weighted: bool, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(graphs, tasks, generator=generator, dtype=torch.float64)

@@ -44,7 +44,7 @@ def results(function, x, table, batch) -> list[torch.Tensor]:  # type: ignore[no
     seed=st.integers(0, 2**32),
     precision=st.sampled_from([(torch.float64, 1e-12), (torch.float32, 2e-5)]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(
     nodes: int, edges: int, channels: int, seed: int, precision: tuple[torch.dtype, float]
 ) -> None:

@@ -20,7 +20,7 @@ precisions = st.sampled_from([(torch.float64, 1e-10), (torch.float32, 1e-5)])
 
 
 @given(st.integers(1, 30), st.integers(0, 40), st.integers(0, 2**32), precisions)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(rows: int, channels: int, seed: int, precision: tuple[torch.dtype, float]) -> None:
     dtype, tolerance = precision
     a, b = values(rows, channels, seed, dtype)

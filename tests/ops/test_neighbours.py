@@ -34,7 +34,7 @@ graphs = st.builds(graph, st.integers(0, 9), st.integers(0, 25), st.integers(0, 
 
 
 @given(graphs, st.integers(1, 40), st.sampled_from([torch.float32, torch.float64]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition_bit_for_bit(batch: GraphBatch, channels: int, dtype: torch.dtype) -> None:
     x = torch.randn(len(batch.x), channels, dtype=dtype)
     torch.testing.assert_close(

@@ -36,7 +36,7 @@ def results(function, q, x, batch) -> list[torch.Tensor]:  # type: ignore[no-unt
 
 
 @given(sizes, st.integers(1, 20), st.sampled_from([(torch.float64, 1e-12), (torch.float32, 1e-5)]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(counts: list[int], channels: int, precision: tuple[torch.dtype, float]) -> None:
     dtype, tolerance = precision
     q, x, batch = problem(counts, channels, dtype)

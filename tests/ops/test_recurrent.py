@@ -29,14 +29,14 @@ sizes = {"nodes": st.integers(0, 9), "channels": st.integers(1, 40), "seed": st.
 
 
 @given(**sizes)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_equals_its_definition(nodes: int, channels: int, seed: int) -> None:
     tensors = inputs(nodes, channels, seed)
     torch.testing.assert_close(results(gru_norm, tensors), results(gru_norm_definition, tensors), rtol=1e-8, atol=1e-8)
 
 
 @given(**sizes | {"channels": st.integers(8, 40)})
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_float32_keeps_five_digits(nodes: int, channels: int, seed: int) -> None:
     tensors = inputs(nodes, channels, seed, torch.float32)
     for fused, plain in zip(results(gru_norm, tensors), results(gru_norm_definition, tensors), strict=True):
@@ -59,7 +59,7 @@ def gru_results(function, tensors: Inputs) -> list[torch.Tensor]:  # type: ignor
 
 
 @given(**sizes, precision=st.sampled_from([(torch.float64, 1e-8), (torch.float32, 1e-5)]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_gru_alone_equals_its_definition(
     nodes: int, channels: int, seed: int, precision: tuple[torch.dtype, float]
 ) -> None:

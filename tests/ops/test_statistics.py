@@ -30,7 +30,7 @@ def results(function, messages: torch.Tensor, *others: object) -> list[torch.Ten
 
 
 @given(counts, st.integers(1, 20), st.booleans(), st.sampled_from([(torch.float64, 1e-10), (torch.float32, 1e-4)]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(
     sizes: list[int], channels: int, ties: bool, precision: tuple[torch.dtype, float]
 ) -> None:
@@ -45,7 +45,7 @@ def test_equals_its_definition(
 
 
 @given(counts, st.integers(1, 6), st.booleans())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_is_torch_geometrics(sizes: list[int], channels: int, ties: bool) -> None:
     from torch_geometric.nn.aggr import MultiAggregation
 

@@ -39,7 +39,7 @@ def results(function, node, edge, batch) -> list[torch.Tensor]:  # type: ignore[
 
 
 @given(problems())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_equals_its_definition(problem: tuple[torch.Tensor, torch.Tensor, GraphBatch]) -> None:
     torch.testing.assert_close(
         results(triplet_attention, *problem), results(triplet_attention_definition, *problem), rtol=1e-12, atol=1e-12
@@ -47,7 +47,7 @@ def test_equals_its_definition(problem: tuple[torch.Tensor, torch.Tensor, GraphB
 
 
 @given(problems(torch.float32))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_float32_keeps_five_digits(problem: tuple[torch.Tensor, torch.Tensor, GraphBatch]) -> None:
     torch.testing.assert_close(
         results(triplet_attention, *problem), results(triplet_attention_definition, *problem), rtol=1e-5, atol=1e-5
@@ -55,7 +55,7 @@ def test_float32_keeps_five_digits(problem: tuple[torch.Tensor, torch.Tensor, Gr
 
 
 @given(problems())
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_finite_differences(problem: tuple[torch.Tensor, torch.Tensor, GraphBatch]) -> None:
     node, edge, batch = problem
     node.requires_grad_()

@@ -34,7 +34,7 @@ def batches(draw: st.DrawFn) -> GraphBatch:
 
 
 @given(batches())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_are_diagonals_of_powers(batch: GraphBatch) -> None:
     nodes = len(batch.x)
     adjacency = torch.zeros(nodes, nodes, dtype=torch.float64)

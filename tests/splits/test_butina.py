@@ -32,7 +32,7 @@ def rdkits(bits: np.ndarray) -> set[frozenset[int]]:
 
 
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(2, 12), st.integers(2, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_clusters_are_rdkits(seed: int, n: int, width: int, families: int) -> None:
     random = np.random.default_rng(seed)
     centres = random.integers(0, 2, (families, 8 * width))

@@ -22,7 +22,7 @@ def parent(smiles: str) -> str:
 
 
 @given(some.map(lambda smiles: [*smiles, *SMILES]), st.integers(0, 4))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_folds_of_a_repeat_test_every_molecule_once_and_divide_no_parent(smiles: list[str], repeat: int) -> None:
     splits = [CV5X5.split(molecules(smiles), 5 * repeat + fold) for fold in range(5)]
     np.testing.assert_array_equal(np.sort(np.concatenate([split.test for split in splits])), np.arange(len(smiles)))

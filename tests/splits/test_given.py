@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from few_molecules import molecules
@@ -26,7 +26,6 @@ def test_oldest_for_training_newest_for_test() -> None:
 
 
 @given(st.lists(st.integers(1990, 2030).map(str), min_size=10, max_size=40))
-@settings(deadline=None)
 def test_no_date_is_in_two_parts_and_time_goes_forward(dates: list[str]) -> None:
     table = molecules(("C",) * len(dates), date=tuple(dates))
     try:

@@ -19,7 +19,7 @@ SEEDS = {name: 3 if SPLITS.get(name).seeded else None for name in SPLITS}
 
 
 @given(some, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_split_partitions_and_keeps_its_groups_whatever_the_order(smiles: list[str], data: st.DataObject) -> None:
     """A split that would leave a part empty says so; what it says of groups and of order in its `Splitter` is so."""
     name = data.draw(st.sampled_from(list(SEEDS)))

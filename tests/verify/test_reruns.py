@@ -125,6 +125,7 @@ def test_a_known_numeric_platform_decides_where_there_is_one(records):
     assert one_platform(origin, replace(origin, **OTHER), ("avx2", "avx2"))[0]
     assert not one_platform(origin, origin, ("avx2", "avx512"))[0]
     assert not one_platform(origin, replace(origin, device="GPU"), ("avx2", "avx2"))[0]
+    assert not one_platform(origin, origin, (None, "avx2"))[0]
 
 
 def test_that_runs_cannot_be_done_here_is_named_and_found_wrong_is_only_the_folder(copy, monkeypatch, capsys):
