@@ -43,7 +43,7 @@ def leaderboard(results: ResultsFolder) -> str:
     """The page. Raises UsageError if there is no record, DataError for a damaged record or list of published values."""
     published = read_published(results.root / PUBLISHED)
     parts, links = [], []
-    for task in tasks(results):
+    for task in results.tasks():
         for anchor, title, text in _sections(task, results.records(task)):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
@@ -57,11 +57,6 @@ def leaderboard(results: ResultsFolder) -> str:
     title = "pbgraph: do perforated dendrites make graph neural networks better?"
     contents = f'<nav aria-label="Tables"><ul>{"".join(links)}</ul></nav>'
     return page(title, [contents, *parts])
-
-
-def tasks(results: ResultsFolder) -> list[str]:
-    """The tasks that a results folder has records of, sorted."""
-    return sorted(path.name for path in (results.root / "records").glob("*") if any(path.glob("*.json")))
 
 
 def read_published(path: Path) -> list[Published]:

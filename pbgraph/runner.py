@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
 from pbgraph.insight import DIGEST, write_insight
+from pbgraph.locks import exclusive
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
@@ -113,14 +113,7 @@ def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
 def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
     """Hold the run's lock; while another process has it, wait, reporting now and then."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                report(Report("waiting for another process", 0, None, 0, 0.0))
-                time.sleep(0.5)
+    with exclusive(lock, lambda: report(Report("waiting for another process", 0, None, 0, 0.0)), every=0.5):
         yield
 
 
