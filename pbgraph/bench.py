@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from pbgraph.arguments import parse
 from pbgraph.errors import PbgraphError
+from pbgraph.words import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,15 +44,20 @@ class _OnceToStderr(logging.Handler):
         self._seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = _seen(self.format(record))
         if text not in self._seen:
             self._seen.add(text)
             print(text, file=sys.stderr)
 
 
 def _say(message: str, code: int) -> int:
-    print(f"pbgraph: {message}", file=sys.stderr)
+    print(f"pbgraph: {_seen(message)}", file=sys.stderr)
     return code
+
+
+def _seen(text: str) -> str:
+    """Lines in which nothing commands the terminal, whatever file they quote."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 if __name__ == "__main__":

@@ -282,7 +282,8 @@ class ResultsFolder:
     def drop_checkpoints(self, spec: RunSpec) -> None:
         """Delete what a run that is over has saved of its state."""
         for path in (self.root / ".work").glob(f"{spec.key}.*safetensors"):
-            path.unlink(missing_ok=True)
+            with suppress(IsADirectoryError, PermissionError):  # what is no checkpoint stays
+                path.unlink(missing_ok=True)
 
     def lock_path(self, spec: RunSpec) -> Path:
         """The file that is locked while the run is being done."""
