@@ -78,7 +78,7 @@ def as_markdown(text: str) -> str:
     >>> as_markdown("<b> <0.001 [a](b)")
     '&lt;b> <0.001 [a]\\\\(b)'
     """
-    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text))
+    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", printable(text)))
 
 
 def _no_formula(value: object) -> object:

@@ -8,7 +8,7 @@ from pbgraph.errors import DataError
 
 
 def check_children(inner: np.ndarray, *children: np.ndarray, count: int) -> None:
-    """Raises DataError unless every inner node's children are nodes and have higher numbers than it.
+    """Raises DataError unless every inner node's children are nodes, its own alone, and have higher numbers than it.
 
     inner     (K,) numbers of the inner nodes; children: (K,) of the left, then of the right ones
     count     nodes there are
@@ -17,6 +17,9 @@ def check_children(inner: np.ndarray, *children: np.ndarray, count: int) -> None
     for child in children:
         if len(child) != len(inner) or (child <= inner).any() or (child >= count).any():
             raise DataError("a tree has a node whose child is no node below it")
+    every = np.concatenate(children)
+    if len(np.unique(every)) < len(every):
+        raise DataError("a tree has a node that is the child of two others")
 
 
 def check_columns(columns: np.ndarray, count: int) -> None:
