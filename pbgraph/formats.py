@@ -278,9 +278,11 @@ def _origins(table: Table) -> list[str]:
 
 
 def _runs(counts: Mapping[str, int]) -> str:
-    return "; ".join(
-        f"{printable(name) or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items()
-    )
+    return "; ".join(f"{_shown(name)} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+
+
+def _shown(name: str) -> str:
+    return f"unknown{name}" if name in ("", "*") else printable(name)
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import subprocess
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +18,7 @@ import pbgraph
 from pbgraph.datasets.base import Molecules
 from pbgraph.records import Provenance, canonical_json, sha256
 
+log = logging.getLogger(__name__)
 PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn")
 
 
@@ -23,6 +26,7 @@ PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn
 def source_tree() -> tuple[str, bool]:
     """(commit, dirty) of the checkout this package runs from; ("", False) if it is not one.
 
+    Where git is missing or refuses to look, nobody knows whether anything was edited: then it counts as dirty.
     Only what runs are made of can make a tree dirty: the package, its settings and its pinned versions.
     Read once per process, since the process goes on with the modules it has imported.
     """
@@ -31,14 +35,21 @@ def source_tree() -> tuple[str, bool]:
         return "", False
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--", "pbgraph", "pyproject.toml", "constraints.txt")
+    if commit is None or changes is None:
+        log.warning("git does not say what was changed in %s, so records count it as changed", folder)
+        return commit or "", True
     return commit, bool(changes)
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, of this folder whatever the environment names; None if it is missing or refuses."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    words = ["git", "-C", str(folder), *arguments]
+    plain: dict[str, Any] = {"env": environment, "stdin": subprocess.DEVNULL, "errors": "replace"}
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, check=True, **plain)
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return None
     return done.stdout.strip()
 
 

@@ -78,7 +78,9 @@ def run(
         except (Interrupted, DataError, UsageError, OSError):
             raise
         except Exception as error:
-            log.exception("%s, seed %s, failed", spec.arm, spec.seed)
+            log.error(
+                "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
+            )
             record = _failure(spec, folders, f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -165,8 +165,9 @@ class Lines:
         self.note(f"[{worker + 1}] {spec.arm} seed {spec.seed}: {reason}")
 
     def note(self, text: str) -> None:
-        """Print the line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Print the line; where that cannot be, as on a full disk, the work goes on without it."""
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class Live:
