@@ -158,12 +158,24 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
 
 
 def _fitted(method: str, task: FitTask) -> Fitted:
-    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's."""
-    fit = METHODS.get(method).fit
+    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
+
+    A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
+    """
+    fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
     try:
         return fit(task)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
+    except (PbgraphError, OSError):
+        raise
+    except Exception as error:
+        if not resumed or task.checkpoint is None:
+            raise
+        log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
+        for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
+            path.unlink()
+    return fit(task)
 
 
 def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:
