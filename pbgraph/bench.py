@@ -7,32 +7,101 @@ to be had, 130 interrupted with nothing lost. `pbgraph.arguments` says what each
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process without a word, until `main` listens for it
+
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 
-from pbgraph.arguments import parse
-from pbgraph.errors import PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.words import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_OnceToStderr()], force=True)
-    try:
-        args = parse(sys.argv[1:] if argv is None else argv)
-        code: int = args.command(args)
-        sys.stdout.flush()
-    except PbgraphError as error:
-        return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
-    except BrokenPipeError:  # the reader has seen enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        return _say(str(error), 1)
+    with _interrupts_noted() as interrupts:
+        try:
+            _open_what_is_closed()
+            code = _run(sys.argv[1:] if argv is None else argv)
+        except KeyboardInterrupt:
+            return _say("interrupted", 130)
+        except BrokenPipeError:  # the reader has seen enough, as in `| head`
+            _give_up_stdout()
+            return 0
+        except PbgraphError as error:
+            return _say(str(error), Interrupted.exit_code if interrupts else error.exit_code)
+        except OSError as error:
+            _give_up_stdout()
+            return _say(str(error), Interrupted.exit_code if interrupts else 1)
     return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    from pbgraph.arguments import parse
+
+    args = parse(argv)
+    code: int = args.command(args)
+    sys.stdout.flush()
+    return code
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """The Ctrl-C that came, each still a KeyboardInterrupt: code that is being imported makes other errors of that."""
+    seen: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGINT, note) if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else None
+    except ValueError:  # not in the main thread, which alone is interrupted
+        before = None
+    try:
+        yield seen
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+def _open_what_is_closed() -> None:
+    """Lead the standard streams that the caller has closed nowhere, lest another file get their numbers."""
+    closed = [number for number in range(3) if not _is_open(number)]
+    for number in closed:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (as long as the process)
+    if 1 in closed:
+        logging.getLogger(__name__).warning("stdout is closed: what would be printed there is lost")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _give_up_stdout() -> None:
+    """What is left to be printed goes nowhere, where it can go nowhere else: the interpreter would fail on it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _OnceToStderr(logging.Handler):
@@ -43,15 +112,22 @@ class _OnceToStderr(logging.Handler):
         self._seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = _seen(self.format(record))
         if text not in self._seen:
             self._seen.add(text)
-            print(text, file=sys.stderr)
+            with suppress(OSError):  # of a disk that is full, there is nowhere to complain
+                print(text, file=sys.stderr)
 
 
 def _say(message: str, code: int) -> int:
-    print(f"pbgraph: {message}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"pbgraph: {_seen(message)}", file=sys.stderr)
     return code
+
+
+def _seen(text: str) -> str:
+    """Lines in which nothing commands the terminal, whatever file they quote."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,18 +10,21 @@ from pathlib import Path
 def checkout(path: Path) -> tuple[str, bool]:
     """(commit, whether there are changes in `path`) of the checkout that keeps it; ("", False) if none does.
 
+    Where git does not say what was changed, something counts as changed.
     A package that is installed into a folder within a checkout, but is not kept there, is none of its own.
     """
     folder = path if path.is_dir() else path.parent
     if not git(folder, "ls-files", "--", str(path)):
         return "", False
-    return git(folder, "rev-parse", "HEAD"), bool(git(folder, "status", "--porcelain", "--", str(path)))
+    return git(folder, "rev-parse", "HEAD") or "", git(folder, "status", "--porcelain", "--", str(path)) != ""
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What git answers in a folder, or "" if it is not there or refuses."""
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git answers of a folder, whatever the environment names; None if it is missing or refuses."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    words = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError, UnicodeDecodeError):
-        return ""
-    return done.stdout.strip()
+        done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode(errors="replace").strip()

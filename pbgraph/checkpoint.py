@@ -1,4 +1,4 @@
-"""Nested state <-> one safetensors file: tensors as tensors, everything else as JSON in its header.
+"""Nested state <-> one safetensors file: tensors as tensors, all else as JSON in its header, and a digest of both.
 
 A state is any nesting of dict, list and tuple over tensors, str, int, float, bool and None: what
 ``state_dict`` methods give. Nothing is pickled, so a file can hold data but never code.
@@ -6,17 +6,22 @@ A state is any nesting of dict, list and tuple over tensors, str, int, float, bo
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from pbgraph.files import replaced_file
+from pbgraph.reading import MEBIBYTE, UnreadableError, check_file
 
-_TREE = "tree"
+LARGEST = 16 * 1024 * MEBIBYTE  # of a file
+_TREE, _DIGEST = "tree", "sha256"
 
 
 def save_state(state: Any, path: Path) -> None:
@@ -28,7 +33,7 @@ def save_state(state: Any, path: Path) -> None:
     tree = json.dumps(_encode(state, tensors, "state"))
     try:
         with replaced_file(path) as part:
-            save_file(tensors, part, metadata={_TREE: tree})
+            save_file(tensors, part, metadata={_TREE: tree, _DIGEST: _digest(tree, tensors)})
     except SafetensorError as error:  # what a full disk comes as
         raise OSError(f"{path} cannot be written: {error}") from error
 
@@ -36,14 +41,32 @@ def save_state(state: Any, path: Path) -> None:
 def load_state(path: Path) -> Any:
     """Read what `save_state` wrote; tensors are on the CPU.
 
-    Raises ValueError if the file is damaged or not such a file.
+    Raises ValueError if the file is damaged, if a single bit of it is, or if it is no such file. One that an earlier
+    version wrote has no digest and is taken as it is.
     """
     try:
+        check_file(path, LARGEST)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return _decode(json.loads(file.metadata()[_TREE]), tensors)
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            header = file.metadata() or {}
+        tree = header[_TREE]
+        if header.keys() - {_TREE} and header[_DIGEST] != _digest(tree, tensors):
+            raise ValueError("its content is not what its digest was made of, so it was damaged or edited")
+        return _decode(json.loads(tree), tensors)
+    except KeyError as error:
+        raise ValueError(f"{path} is not a saved state: it lacks {error}") from error
+    except (SafetensorError, UnreadableError, TypeError, ValueError, OSError, RecursionError, RuntimeError) as error:
         raise ValueError(f"{path} is not a saved state: {error}") from error
+
+
+def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the JSON and of all tensors: names, types, shapes and bytes."""
+    found = hashlib.sha256(tree.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        if tensor.numel():
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
@@ -72,4 +95,6 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[content]
     if kind == "dict":
         return {_decode(k, tensors): _decode(v, tensors) for k, v in content}
-    return tuple(_decode(item, tensors) for item in content)
+    if kind == "tuple":
+        return tuple(_decode(item, tensors) for item in content)
+    raise ValueError(f"it holds a container of the unknown kind {kind!r}")

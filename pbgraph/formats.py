@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +14,7 @@ import msgspec
 from pbgraph.metrics import METRICS, label_of
 from pbgraph.stats import Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
-from pbgraph.words import duration, ranges
+from pbgraph.words import duration, printable, ranges
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
 DENDRITES = "perforated"  # the method whose arms are answered for in words
@@ -58,7 +60,7 @@ def texts(table: Table) -> Texts:
 def to_markdown(table: Table) -> str:
     """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
     said = texts(table)
-    parts = [f"## {said.title}\n\n{said.protocol}"]
+    parts = [f"## {as_markdown(said.title)}\n\n{as_markdown(said.protocol)}"]
     parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
     if said.comparisons:
         parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), bullets(said.answers)]
@@ -67,7 +69,21 @@ def to_markdown(table: Table) -> str:
 
 def bullets(lines: Iterable[str]) -> str:
     """A list in Markdown."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {as_markdown(line)}" for line in lines)
+
+
+def as_markdown(text: str) -> str:
+    """Text in which no HTML and no link is left, however it came into a record.
+
+    >>> as_markdown("<b> <0.001 [a](b)")
+    '&lt;b> <0.001 [a]\\\\(b)'
+    """
+    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", printable(text)))
+
+
+def _no_formula(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def to_csv(table: Table) -> str:
@@ -76,7 +92,10 @@ def to_csv(table: Table) -> str:
     writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
     writer.writeheader()
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
-    writer.writerows(_csv_line(table, row, against_plain.get(row.arm)) for row in table.rows)
+    writer.writerows(
+        {name: _no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
+        for row in table.rows
+    )
     return text.getvalue()
 
 
@@ -98,7 +117,15 @@ def _csv_columns(table: Table) -> tuple[str, ...]:
 def to_json(table: Table) -> str:
     """Everything the table holds."""
     content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return json_text(content)
+
+
+def json_text(content: object) -> str:
+    """JSON for programs, in which what would command a terminal stands as its number."""
+    text = msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    if text.replace("\n", "").isprintable():
+        return text
+    return re.sub(r"[^\n]", lambda one: one[0] if one[0].isprintable() else json.dumps(one[0])[1:-1], text)
 
 
 def answers(table: Table) -> list[str]:
@@ -152,7 +179,8 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
     """A Markdown table whose columns also line up in a terminal; right: columns that are flush right."""
-    lines, flush = [tuple(header), *map(tuple, rows)], set(right)
+    escaped = [[as_markdown(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    lines, flush = list(map(tuple, escaped)), set(right)
     widths = [max(3, *(len(line[c]) for line in lines)) for c in range(len(header))]
     rule = [("-" * (width - 1) + ":") if c in flush else "-" * width for c, width in enumerate(widths)]
     padded = [
@@ -173,7 +201,7 @@ def _title(table: Table) -> str:
 
 def _protocol(table: Table) -> str:
     one = table.protocol
-    features = ", ".join(f"{name} ({', '.join(models)})" for name, models in one.features.items())
+    features = ", ".join(f"{printable(name)} ({', '.join(models)})" for name, models in one.features.items())
     return (
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
@@ -222,7 +250,7 @@ def _missing(rows: Sequence[Row]) -> list[str]:
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
-    return [f"failed: {row.arm} seed {seed}: {error}" for row in rows for seed, error in row.failed.items()]
+    return [f"failed: {row.arm} seed {seed}: {printable(error)}" for row in rows for seed, error in row.failed.items()]
 
 
 def _undefined(table: Table) -> list[str]:
@@ -238,7 +266,7 @@ def _undefined(table: Table) -> list[str]:
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
     if len(undefined) <= MOST_NAMED:
-        return ", ".join(f"{task} in {count} of {runs} runs" for task, count in undefined.items())
+        return ", ".join(f"{printable(task)} in {count} of {runs} runs" for task, count in undefined.items())
     least, most = min(undefined.values()), max(undefined.values())
     times = str(most) if least == most else f"{least} to {most}"
     return f"{len(undefined)} tasks in {times} of {runs} runs"
@@ -259,7 +287,11 @@ def _origins(table: Table) -> list[str]:
 
 
 def _runs(counts: Mapping[str, int]) -> str:
-    return "; ".join(f"{name or 'unknown'} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+    return "; ".join(f"{_shown(name)} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+
+
+def _shown(name: str) -> str:
+    return f"unknown{name}" if name in ("", "*") else printable(name)
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:

@@ -19,6 +19,7 @@ been trained beside it since.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +28,14 @@ from typing import Any, Literal
 import msgspec
 
 from pbgraph.errors import DataError, UsageError, unknown_name
-from pbgraph.files import content_of, new_file
+from pbgraph.files import new_file
 from pbgraph.protocol import check_no_twins
+from pbgraph.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json, sha256
 from pbgraph.words import ranges
 
 DIGEST = "dendrites_sha256"  # among a record's details
+LARGEST = 64 * MEBIBYTE  # of a file
 Floats = tuple[float, ...]
 
 
@@ -165,9 +168,12 @@ def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:
             f"record {record.key} of {run}, does not say what its dendrites learnt: it was made by an earlier version; "
             f"move {results.record_path(record.spec)} away to have the run done again"
         )
-    if not path.exists():
+    if not os.path.lexists(path):
         raise DataError(f"{path} is not there: copy it from where record {record.key} of {run}, was made")
-    content = content_of(path)
-    if sha256(content) != digest:
-        raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
-    return msgspec.json.decode(content, type=Insight)
+    try:
+        content = read_bytes(path, LARGEST)
+        if sha256(content) != digest:
+            raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
+        return decoded(content, Insight)
+    except UnreadableError as error:
+        raise DataError(f"{path} does not say what dendrites learnt ({error}); restore it") from error

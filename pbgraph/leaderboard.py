@@ -8,6 +8,9 @@ selection rules make other numbers.
 from __future__ import annotations
 
 import csv
+import io
+import logging
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -17,12 +20,15 @@ from pathlib import Path
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.html import bullets, grid, page, section
-from pbgraph.presets import PRESETS
+from pbgraph.presets import PRESETS, STUDIES
+from pbgraph.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.tables import Table, make_table, rows_and_seeds
 from pbgraph.words import ranges
 
 PUBLISHED = "published.csv"
+LARGEST = 16 * MEBIBYTE  # of that file
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,14 @@ class Published:
 
 
 def leaderboard(results: ResultsFolder) -> str:
-    """The page. Raises UsageError if there is no record, DataError for a damaged record or list of published values."""
-    published = read_published(results.root / PUBLISHED)
+    """The page; what cannot be read costs a warning and is left out. Raises UsageError if there is no record."""
+    try:
+        published = read_published(results.root / PUBLISHED)
+    except DataError as error:
+        log.warning("left out: %s", error)
+        published = []
     parts, links = [], []
-    for task in tasks(results):
+    for task in results.tasks():
         for anchor, title, text in _sections(task, results.records(task)):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
@@ -59,21 +69,19 @@ def leaderboard(results: ResultsFolder) -> str:
     return page(title, [contents, *parts])
 
 
-def tasks(results: ResultsFolder) -> list[str]:
-    """The tasks that a results folder has records of, sorted."""
-    return sorted(path.name for path in (results.root / "records").glob("*") if any(path.glob("*.json")))
-
-
 def read_published(path: Path) -> list[Published]:
     """Values from papers; none if there is no such file. Raises DataError if it is not as it should be."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
     names = [field.name for field in fields(Published)]
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+    try:
+        text = read_bytes(path, LARGEST).decode("utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         if reader.fieldnames != names:
             raise DataError(f"{path} has the columns {reader.fieldnames}, expected {', '.join(names)}")
         rows = list(reader)
+    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV in UTF-8: {error}") from error
     for line in rows:
         if None in line or None in line.values() or not line["source"] or not line["split"]:
             raise DataError(f"{path}: {line}: expected {len(names)} cells, with a source and a split")
@@ -105,13 +113,19 @@ def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str)
     arms, seeds = rows_and_seeds(PRESETS.get(preset), records)
     try:
         table = make_table(records, arms=arms, seeds=seeds)
+        places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
-    places, notes = ranks(table), []
+    notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
+    if in_study := next((one.name for one in STUDIES.values() if preset in [p.name for p in one.presets]), None):
+        notes.append(
+            f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
+            "there can be more cautious."
+        )
     return section(table, anchor=anchor, ranks=places) + ("\n" + bullets(notes) if notes else "")
 
 

@@ -7,7 +7,7 @@ same specs with the same keys, so their results can be merged by copying files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -115,10 +115,12 @@ def plan(
     for seed in unique if splitter.seeded else ():
         splitter.needed(seed)
     specs: dict[tuple[Arm, int], RunSpec] = {}
-    for arm, seed in product(arms, unique):
-        pair = METHODS.get(arm[1]).control_of
-        control_of = specs[(arm[0], pair), seed].key if pair else None
-        specs[arm, seed] = _spec(dataset, chosen, split, arm, seed=seed, control_of=control_of)
+    for arm in arms:
+        pair, of_arm = METHODS.get(arm[1]).control_of, _spec(dataset, chosen, split, arm)
+        for seed in unique:
+            control_of = specs[(arm[0], pair), seed].key if pair else None
+            split_seed = seed if splitter.seeded else None
+            specs[arm, seed] = replace(of_arm, seed=seed, split_seed=split_seed, control_of=control_of)
     made, name = tuple(specs.values()), f"preset {chosen.name}"
     return Plan(dataset.name, name, (chosen,), split, made, tuple(refused), dataset.rows)
 
@@ -203,7 +205,8 @@ def _with_pairs(arm: Arm) -> list[Arm]:
     return [*(_with_pairs((arm[0], pair)) if pair else ()), arm]
 
 
-def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, control_of: str | None) -> RunSpec:
+def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm) -> RunSpec:
+    """What all runs of an arm share: a spec without seeds and pair."""
     splitter = SPLITS.get(split)
     model, method = MODELS.get(arm[0]), METHODS.get(arm[1])
     featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
@@ -226,17 +229,16 @@ def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm, *, seed: int, 
     return RunSpec(
         task=dataset.name,
         split=split,
-        split_seed=seed if splitter.seeded else None,
+        split_seed=None,
         model=model.name,
         method=method.name,
-        seed=seed,
+        seed=0,
         metric=dataset.metric,
         featuriser=featuriser.name,
         preset=chosen.name,
         model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
         settings=resolved,
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
-        control_of=control_of,
     )
 
 

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 
 from pbgraph.datasets.own import MAX_ATOMS
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.features.smiles import rdkit_version, refusal
 from pbgraph.methods.restore import restored
+from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecule_files import Chunk
 from pbgraph.protocol import arm_identity, choices, differences, twins
-from pbgraph.saved import SavedModel, model_folders, read_model
+from pbgraph.saved import SavedModel, model_folders, read_facts, read_state
 
 log = logging.getLogger(__name__)
+
+TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +87,39 @@ def load_predictor(
     Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
     model is damaged or was made by another version of its architecture or features.
     """
-    read = [read_model(each) for each in model_folders(folder)]
+    read = {each: read_facts(each) for each in model_folders(folder)}
     asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
-    chosen = [one for one in read if all(getattr(one[0].spec, name) == value for name, value in asked.items())]
-    models = tuple(facts for facts, _ in chosen)
-    _check_one_kind(folder, [facts for facts, _ in read], models, asked)
+    chosen = {
+        each: facts
+        for each, facts in read.items()
+        if all(getattr(facts.spec, name) == value for name, value in asked.items())
+    }
+    models = tuple(chosen.values())
+    _check_one_kind(folder, tuple(read.values()), models, asked)
     _check_differ_in_seed(folder, models)
     for facts in models:
         _check_current(facts)
-    return Predictor(
-        models=models,
-        featuriser=FEATURISERS.get(models[0].spec.featuriser),
-        functions=tuple(restored(state, MODELS.get(facts.spec.model), facts.kind) for facts, state in chosen),
-    )
+    featuriser = FEATURISERS.get(models[0].spec.featuriser)
+    return Predictor(models, featuriser, tuple(_function(each, facts, featuriser) for each, facts in chosen.items()))
+
+
+def _function(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Callable[[Any], np.ndarray]:
+    """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
+    state = read_state(folder, facts)
+    unknown = np.full((1, len(facts.targets)), np.nan, dtype=np.float32)
+    store = featuriser.featurise([TRIAL], unknown)
+    try:
+        function = restored(state, MODELS.get(facts.spec.model), facts.kind)
+        made = function(store)
+    except Exception as error:  # whatever the code of a model makes of a state that is not its own
+        words = str(error) if isinstance(error, PbgraphError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{folder} holds no model that can predict: {words}; train it again") from error
+    if made.shape != unknown.shape or not np.isfinite(made).all():
+        raise DataError(
+            f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {made.shape[1:]}, "
+            f"or not finite ones, for {len(facts.targets)} targets; train it again"
+        )
+    return function
 
 
 def _check_one_kind(
@@ -132,10 +155,14 @@ def _identity(facts: SavedModel) -> dict[str, Any]:
 
 def _check_current(facts: SavedModel) -> None:
     spec, model, featuriser = facts.spec, MODELS.get(facts.spec.model), FEATURISERS.get(facts.spec.featuriser)
+    if METRICS.get(spec.metric).kind != facts.kind:
+        raise DataError(
+            f"model {spec.key} is said to be of {facts.kind}, but {spec.metric} selected it; train it again"
+        )
     for what, now in (("model", model.version), ("featuriser", featuriser.version)):
-        if spec.versions[what] != now:
+        if spec.versions.get(what) != now:
             raise DataError(
-                f"model {spec.key} was trained with version {spec.versions[what]} of {what} "
+                f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
                 f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
             )
     for name, digest in file_versions(model).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,18 @@ import numpy as np
 
 from pbgraph.errors import DataError
 from pbgraph.files import new_file
+from pbgraph.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pbgraph.datasets.base import Molecules
+
+
+LARGEST = 1024 * MEBIBYTE  # of a file
+MOST_ROWS = 50_000_000
+COLUMNS = {"split": "string", "mol_id": "string", "task": "string", "y": "float", "score": "float"}
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,27 @@ def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
     import pyarrow.parquet as pq
 
     path = results.predictions_path(record.spec)
-    content = path.read_bytes()
-    if sha256(content) != record.predictions_sha256:
-        raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
-    table = pq.read_table(pa.BufferReader(content))
-    return table.filter(pc.equal(table.column("split"), "test"))
+    if not os.path.lexists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    try:
+        content = read_bytes(path, LARGEST)
+        if sha256(content) != record.predictions_sha256:
+            raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
+        file = pq.ParquetFile(pa.BufferReader(content))
+        if file.metadata.num_rows > MOST_ROWS:
+            raise UnreadableError(
+                f"it has {file.metadata.num_rows:,} rows, and {MOST_ROWS:,} are the most that are read"
+            )
+        table = file.read(columns=list(COLUMNS)).select(list(COLUMNS)).cast(_schema())
+        if not all(pc.all(pc.is_finite(table.column(name))).as_py() in (True, None) for name in ("y", "score")):
+            raise UnreadableError("it has scores that are not finite")
+        return table.filter(pc.equal(table.column("split"), "test"))
+    except (UnreadableError, pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{path} does not hold predictions ({error}); restore it") from error
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    kinds = {"string": pa.string(), "float": pa.float64()}
+    return pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])

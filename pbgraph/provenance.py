@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Iterable
@@ -18,11 +19,14 @@ from pbgraph.numerics import numeric_platform
 from pbgraph.origins import PACKAGES, Origins, library_versions, version_of
 from pbgraph.records import Provenance, canonical_json, sha256
 
+log = logging.getLogger(__name__)
+
 
 @lru_cache(maxsize=1)
 def source_tree() -> tuple[str, bool]:
     """(commit, dirty) of the checkout this package runs from; ("", False) if it is not one.
 
+    Where git is missing or refuses to look, nobody knows whether anything was edited: then it counts as dirty.
     Only what runs are made of can make a tree dirty: the package, its settings and its pinned versions.
     Read once per process, since the process goes on with the modules it has imported.
     """
@@ -31,6 +35,9 @@ def source_tree() -> tuple[str, bool]:
         return "", False
     commit = git(folder, "rev-parse", "HEAD")
     changes = git(folder, "status", "--porcelain", "--", "pbgraph", "pyproject.toml", "constraints.txt")
+    if commit is None or changes is None:
+        log.warning("git does not say what was changed in %s, so records count it as changed", folder)
+        return commit or "", True
     return commit, bool(changes)
 
 

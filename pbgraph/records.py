@@ -15,19 +15,27 @@ overwritten. Merging the results of two machines is copying files.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.files import content_of, new_file
+from pbgraph.files import PART, new_file, sweep
+from pbgraph.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
+from pbgraph.record_checks import problem
 
 SCHEMA = 2
+LARGEST_RECORD = 64 * MEBIBYTE
+log = logging.getLogger(__name__)
 Scalar = str | int | float | bool | None
 
 
@@ -59,7 +67,7 @@ class RunSpec:
     versions: Mapping[str, int | str]
     control_of: str | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON."""
         return sha256(canonical_json(self))[:16]
@@ -346,7 +354,8 @@ class ResultsFolder:
     def drop_checkpoints(self, spec: RunSpec) -> None:
         """Delete what a run that is over has saved of its state."""
         for path in (self.root / ".work").glob(f"{spec.key}.*safetensors"):
-            path.unlink(missing_ok=True)
+            with suppress(IsADirectoryError, PermissionError):  # what is no checkpoint stays
+                path.unlink(missing_ok=True)
 
     def lock_path(self, spec: RunSpec) -> Path:
         """The file that is locked while the run is being done."""
@@ -354,58 +363,82 @@ class ResultsFolder:
 
     def check_writable(self) -> None:
         """Write and link a file as for a record; raises PbgraphError now rather than after hours of training."""
-        probe = self.root / f".writable-{os.getpid()}"
+        probe = self.root / f".writable-{secrets.token_hex(4)}{PART}"
         try:
             with new_file(probe):
                 pass
-            probe.unlink()
+            probe.unlink(missing_ok=True)
         except OSError as error:
             raise PbgraphError(
                 f"results folder {self.root} cannot be written ({error.strerror}); give another with --results DIR"
             ) from error
 
-    def find(self, spec: RunSpec) -> RunRecord | None:
-        """The finished record of `spec`, else its last failure, else None."""
-        failures = self._failures(spec)
-        return self.finished(spec.task, spec.key) or (read_record(failures[-1]) if failures else None)
+    def sweep(self) -> None:
+        """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks."""
+        sweep(self.root)
+        for folder in _folders(self.root):
+            sweep(folder)
+            for task in _folders(folder):
+                sweep(task)
+
+    def tasks(self) -> list[str]:
+        """The tasks that there are records of, sorted."""
+        return sorted(folder.name for folder in _folders(self.root / "records") if _record_files(folder))
 
     def finished(self, task: str, key: str) -> RunRecord | None:
-        """The finished record with this key, or None."""
+        """The finished record with this key, or None. Raises DataError if there is something else in its place."""
         path = self.root / "records" / task / f"{key}.json"
-        return read_record(path) if path.exists() else None
-
-    def _failures(self, spec: RunSpec) -> list[Path]:
-        path = self.record_path(spec)
-        found = path.parent.glob(f"{path.stem}.failed-*.json")
-        return sorted(found, key=_failure_number)
+        return read_record(path) if os.path.lexists(path) else None
 
     def write(self, record: RunRecord) -> Path:
         """Write a record once; a failure gets the next free number beside it."""
         path = self.record_path(record.spec)
         if record.status == "failed":
-            numbers = [0, *map(_failure_number, self._failures(record.spec))]
-            path = path.with_name(f"{path.stem}.failed-{numbers[-1] + 1}.json")
+            failures = _record_files(path.parent).get(path.stem, {})
+            path = path.with_name(f"{path.stem}.failed-{max(failures, default=0) + 1}.json")
         with new_file(path) as part:
             part.write_bytes(record_bytes(record))
         return path
 
     def records(self, task: str) -> list[RunRecord]:
-        """All finished records of a task, and the last failure of each run that never finished."""
-        folder = self.root / "records" / task
-        paths = sorted(folder.glob("*.json"))
-        finished = {path.stem for path in paths if ".failed-" not in path.name}
-        latest = {path.name.split(".", 1)[0]: path for path in sorted(paths, key=_failure_number)}
-        return [
-            read_record(folder / f"{stem}.json" if stem in finished else path) for stem, path in sorted(latest.items())
-        ]
+        """All finished records of a task, and the last failure of each run that never finished.
+
+        What is no record costs a warning that names it, and is left out.
+        """
+        return list(self._readable(_record_files(self.root / "records" / task, said=True)))
+
+    def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
+        for _, files in sorted(runs.items()):
+            try:
+                yield read_record(files[0] if 0 in files else files[max(files)])
+            except DataError as error:
+                log.warning("left out: %s", error)
 
 
-def _failure_number(path: Path) -> int:
-    """Which failure of its run a file records, 0 if it finished. Raises DataError for a name that no run gives."""
-    match = re.fullmatch(r"[^.]+(?:\.failed-(\d+))?\.json", path.name)
-    if match is None:
-        raise DataError(f"{path} is not named as a record is, KEY.json or KEY.failed-1.json; move it away")
-    return int(match[1] or 0)
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name; none if it is no folder."""
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Path]]:
+    """Key -> number of the failure, 0 for what is finished -> file, of the files named as records are.
+
+    said  whether other names of JSON files cost a warning; those that start with a dot are of other programs
+    """
+    found: dict[str, dict[int, Path]] = {}
+    names: list[str] = []
+    with suppress(OSError):
+        names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    for name in names:
+        match = re.fullmatch(r"([^.]+)(?:\.failed-([0-9]{1,9}))?\.json", name)
+        if match is not None:
+            found.setdefault(match[1], {})[int(match[2] or 0)] = folder / name
+        elif said and name.endswith(".json"):
+            log.warning("left out: %s is not named as a record is, KEY.json or KEY.failed-1.json", folder / name)
+    return found
 
 
 def record_bytes(record: RunRecord) -> bytes:
@@ -426,21 +459,25 @@ def _seal(said: Mapping[str, Any]) -> str:
 def read_record(path: Path) -> RunRecord:
     """Read and verify one record.
 
-    Raises DataError if the file is not a record of this schema, was edited, or does not belong to its name.
+    Raises DataError if the file is not a record of this schema, was edited, does not belong to its name and folder, or
+    is such that no table can be made of it.
     """
-    content = content_of(path)
+    remedy = "move it away to have the run done again"
     try:
-        schema = msgspec.json.decode(content, type=_Versioned).schema
+        content = read_bytes(path, LARGEST_RECORD)
+        schema = decoded(content, _Versioned).schema
         if schema != SCHEMA:
-            raise DataError(
-                f"{path} has record schema {schema}, this version reads {SCHEMA}; "
-                "move it away to have the run done again"
-            )
-        record = msgspec.json.decode(content, type=RunRecord)
+            raise DataError(f"{path} has record schema {schema}, this version reads {SCHEMA}; {remedy}")
+        record = decoded(content, RunRecord)
         whole = record.written_digest in (None, record.digest())
         sealed = record.seal is None or record.seal == _seal(msgspec.json.decode(content))
-    except (msgspec.MsgspecError, RecursionError, OverflowError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not a run record: {error}; move it away to have the run done again") from error
-    if record.key != path.name.split(".", 1)[0] or not (whole and sealed):
-        raise DataError(f"{path} was edited or renamed; restore it, or move it away to have the run done again")
+        named = record.key == path.name.split(".", 1)[0]
+    except (UnreadableError, RecursionError, OverflowError) as error:
+        raise DataError(f"{path} is not a run record: {error}; {remedy}") from error
+    if not (whole and sealed and named):
+        raise DataError(f"{path} was edited or renamed; restore it, or {remedy}")
+    if (task := record.spec.task) != path.parent.name:
+        raise DataError(f"{path} is a run of task {task}: move it to the folder records/{task}")
+    if (wrong := problem(record)) is not None:
+        raise DataError(f"{path} is not a run record: {wrong}; {remedy}")
     return replace(record, written_digest=None, seal=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +21,7 @@ from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.cache import featurised
 from pbgraph.insight import DIGEST, write_insight
+from pbgraph.locks import exclusive
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
@@ -79,7 +79,9 @@ def run(
         except (Interrupted, DataError, UsageError, OSError):
             raise
         except Exception as error:
-            log.exception("%s, seed %s, failed", spec.arm, spec.seed)
+            log.error(
+                "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
+            )
             record = _failure(spec, folders, f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)
@@ -114,14 +116,7 @@ def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
 def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
     """Hold the run's lock; while another process has it, wait, reporting now and then."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                report(Report("waiting for another process", 0, None, 0, 0.0))
-                time.sleep(0.5)
+    with exclusive(lock, lambda: report(Report("waiting for another process", 0, None, 0, 0.0)), every=0.5):
         yield
 
 
@@ -164,12 +159,24 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
 
 
 def _fitted(method: str, task: FitTask) -> Fitted:
-    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's."""
-    fit = METHODS.get(method).fit
+    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
+
+    A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
+    """
+    fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
     try:
         return fit(task)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
+    except (PbgraphError, OSError):
+        raise
+    except Exception as error:
+        if not resumed or task.checkpoint is None:
+            raise
+        log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
+        for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
+            path.unlink()
+    return fit(task)
 
 
 def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:

@@ -6,9 +6,9 @@ model.safetensors  its state, see `pbgraph.methods.restore`
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,18 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.checkpoint import load_state, save_state
+from pbgraph.checkpoint import LARGEST, load_state, save_state
 from pbgraph.errors import DataError, UsageError
-from pbgraph.files import content_of
+from pbgraph.files import new_folder
 from pbgraph.metrics import Kind
+from pbgraph.reading import MEBIBYTE, UnreadableError, check_file, decoded, read_bytes
+from pbgraph.record_checks import NAMES, name_problem
 from pbgraph.records import RunSpec, canonical_json, sha256
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
+LARGEST_FACTS = 16 * MEBIBYTE
 FACTS, STATE = "model.json", "model.safetensors"
 
 
@@ -34,6 +39,7 @@ class SavedModel:
     smiles_column  of the data it was trained on
     packages       versions with which it was trained
     state_sha256   of model.safetensors
+    digest         SHA-256 of all the other fields, and so of both files; "" of a model of an earlier version
     """
 
     spec: RunSpec
@@ -44,41 +50,69 @@ class SavedModel:
     commit: str
     state_sha256: str = ""
     format: int = FORMAT
+    digest: str = ""
+
+    def digested(self) -> SavedModel:
+        """The same with its digest."""
+        return replace(self, digest=sha256(canonical_json(replace(self, digest=""))))
 
 
 def write_model(folder: Path, facts: SavedModel, state: Any) -> None:
     """Write a model; one that is left there by a run that was killed is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with new_folder(folder) as part:
         save_state(state, part / STATE)
-        described = replace(facts, state_sha256=sha256((part / STATE).read_bytes()))
+        described = replace(facts, state_sha256=_sha256_of(part / STATE)).digested()
         (part / FACTS).write_bytes(msgspec.json.format(canonical_json(described), indent=1) + b"\n")
-        part.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def read_model(folder: Path) -> tuple[SavedModel, Any]:
     """(what a model is, its state). Raises DataError if the folder holds no model, or a damaged one."""
-    return read_facts(folder), load_state(folder / STATE)
+    facts = read_facts(folder)
+    return facts, read_state(folder, facts)
 
 
 def read_facts(folder: Path) -> SavedModel:
-    """What a model is. Raises DataError if the folder holds no model, or a damaged one."""
+    """What a model is. Raises DataError if the folder does not say so, or if that was edited."""
     path = folder / FACTS
     try:
-        facts = msgspec.json.decode(path.read_bytes(), type=SavedModel)
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        facts = decoded(read_bytes(path, LARGEST_FACTS), SavedModel)
+    except (UnreadableError, RecursionError) as error:
         raise DataError(f"{path} does not describe a saved model ({error}); name a folder that 'train' made") from error
     if facts.format != FORMAT:
         raise DataError(f"{path} has format {facts.format}, this version reads {FORMAT}; train the model again")
-    if sha256(content_of(folder / STATE)) != facts.state_sha256:
-        raise DataError(f"{folder / STATE} is not the file that {FACTS} was written with; copy the whole folder again")
+    if not facts.digest:
+        log.warning("%s has no digest, as earlier versions wrote it: if it was edited, nobody would notice", path)
+    elif facts != facts.digested():
+        raise DataError(f"{path} was edited; copy the whole folder again")
+    spec = facts.spec
+    names = [name_problem(what, getattr(spec, what)) for what in NAMES]
+    if wrong := next(filter(None, names), None):
+        raise DataError(f"{path} does not describe a saved model ({wrong}); name a folder that 'train' made")
+    if not facts.targets or len(set(facts.targets)) < len(facts.targets):
+        raise DataError(f"{path} does not describe a saved model: its targets are none, or one is named twice")
     return facts
+
+
+def read_state(folder: Path, facts: SavedModel) -> Any:
+    """The state of the model that the folder says it holds. Raises DataError if it is damaged."""
+    path = folder / STATE
+    try:
+        check_file(path, LARGEST)
+        digest = _sha256_of(path)
+    except (UnreadableError, OSError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read ({words}); copy the whole folder again") from error
+    if digest != facts.state_sha256:
+        raise DataError(f"{path} is not the file that {FACTS} was written with; copy the whole folder again")
+    try:
+        return load_state(path)
+    except ValueError as error:
+        raise DataError(f"{error}; train the model again") from error
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_folders(folder: Path) -> list[Path]:
@@ -86,7 +120,7 @@ def model_folders(folder: Path) -> list[Path]:
 
     A name that starts with a dot is that of a model whose writing was interrupted.
     """
-    if (folder / FACTS).exists():
+    if os.path.lexists(folder / FACTS):
         return [folder]
     found = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
     if not found:

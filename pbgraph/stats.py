@@ -12,7 +12,7 @@ Holm 1979, www.jstor.org/stable/4615733.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -116,19 +116,29 @@ def verdict(interval: Interval | None, p: float | None, *, n: int, a: str, b: st
 
 
 def hierarchical_bootstrap(
-    seeds: Sequence[Predicted], metric: Metric, *, resamples: int = RESAMPLES, seed: int = 0
+    seeds: Sequence[Predicted],
+    metric: Metric,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
     Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
     resample's mean, and so is a seed where it is undefined for every task. None if no resample has any left.
     seed  of the resampling, so that the same predictions give the same interval
+    done  told how many seeds more were resampled
     Raises ValueError without a seed.
     """
     if not seeds:
         raise ValueError("no seed to resample")
     random = np.random.default_rng(seed)
-    by_molecule = np.stack([_molecule_bootstrap(one, metric, resamples, random) for one in seeds])  # seeds x resamples
+    differences = []
+    for one in seeds:
+        differences.append(_molecule_bootstrap(one, metric, resamples, random))
+        done(1)
+    by_molecule = np.stack(differences)  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
     column = random.integers(resamples, size=drawn.shape)
     means = _mean_of_defined(by_molecule[drawn, column])

@@ -15,7 +15,7 @@ import msgspec
 
 from pbgraph.errors import UsageError
 from pbgraph.figures import COLOURS, agg, save_figure
-from pbgraph.formats import COMPARED, bullets, direction, how_compared, markdown, texts, to_csv, to_json
+from pbgraph.formats import COMPARED, bullets, direction, how_compared, json_text, markdown, texts, to_csv, to_json
 from pbgraph.metrics import label_of
 from pbgraph.presets import Study
 from pbgraph.protocol import choices
@@ -121,10 +121,7 @@ def study_csv(made: StudyTable) -> str:
 def study_json(made: StudyTable) -> str:
     """Everything the tables hold, by preset."""
     content = {name: msgspec.json.decode(to_json(table)) for name, table in made.tables.items()}
-    return (
-        msgspec.json.format(msgspec.json.encode({"study": made.study.name, "presets": content}), indent=1).decode()
-        + "\n"
-    )
+    return json_text({"study": made.study.name, "presets": content})
 
 
 STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "csv": study_csv, "json": study_json}

@@ -135,7 +135,11 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
-    mine = [record for record in records if record.spec.arm in arms and record.spec.seed in seeds]
+    wanted_arms, wanted_seeds = set(arms), set(seeds)
+    mine = [one for one in records if one.spec.arm in wanted_arms and one.spec.seed in wanted_seeds]
+    by_arm: dict[str, list[RunRecord]] = {arm: [] for arm in arms}
+    for record in mine:
+        by_arm[record.spec.arm].append(record)
     finished = [record for record in mine if record.status == "finished"]
     if not finished:
         there = choices((record.spec for record in records if record.status == "finished"), "arm")
@@ -145,11 +149,10 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
         )
     check_one_protocol(mine, finished)
     origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
-    by_arm = [[record for record in mine if record.spec.arm == arm] for arm in arms]
-    compared = [compare(finished, a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
+    compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
-        rows=tuple(_row(arm, same, seeds, metrics=metrics) for arm, same in zip(arms, by_arm, strict=True)),
+        rows=tuple(_row(arm, by_arm[arm], seeds, metrics=metrics) for arm in arms),
         comparisons=adjusted(compared, yardstick),
         metrics=metrics,
         yardstick=yardstick,
@@ -226,7 +229,10 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
 
 def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str, str]]:
     """What the table compares: every arm with its model's plain one, and what is paired with a control, with that."""
-    present = {record.spec.arm for record in finished}
+    scored: dict[str, set[int]] = {}
+    for record in finished:
+        if _test(record) is not None:
+            scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     by_key = {record.key: record for record in finished}
     plain = [(arm, f"{arm.split('/')[0]}/{PLAIN}") for arm in arms]
     paired = {
@@ -234,12 +240,7 @@ def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
     wanted = dict.fromkeys([*plain, *controls])
-    return [(a, b) for a, b in wanted if a != b and {a, b} <= present and _shares_a_seed(finished, a, b)]
-
-
-def _shares_a_seed(finished: Sequence[RunRecord], a: str, b: str) -> bool:
-    scored = [{r.spec.seed for r in finished if r.spec.arm == arm and _test(r) is not None} for arm in (a, b)]
-    return bool(scored[0] & scored[1])
+    return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
 def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:

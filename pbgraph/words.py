@@ -1,8 +1,19 @@
-"""Numbers as people write them."""
+"""Numbers as people write them, and text as it can be shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    r"""Text in one line in which whatever cannot be seen, such as what commands a terminal, stands as its number.
+
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def ranges(numbers: Sequence[int]) -> str:

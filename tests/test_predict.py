@@ -349,7 +349,7 @@ def test_a_damaged_or_foreign_model_is_refused(classes, tmp_path):
         "cannot be read": lambda f: (f / "model.safetensors").unlink(),
         "does not describe a saved model": lambda f: (f / "model.json").write_text("{}"),
         "has format 9, this version reads 1": edit('"format": 1', '"format": 9'),
-        "trained with version 7 of model 'gin'": edit('"model": 1', '"model": 7'),
+        "was edited": edit('"model": 1', '"model": 7'),
     }
     for number, (words, change) in enumerate(cases.items()):
         with pytest.raises(DataError, match=words):

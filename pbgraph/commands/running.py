@@ -45,6 +45,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         return 0
     if work.todo:
         make_ready(plan)
+        results.sweep()
         results.check_writable()
     print(describe(work, jobs), file=sys.stderr)
     if args.save_models:
@@ -53,7 +54,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
             run_all(work, folders, jobs=jobs, device=device, progress=progress)
-    return _show(plan, results, args.study and study(args.study))
+    return max(_show(plan, results, args.study and study(args.study)), 1 if work.blocked else 0)
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -101,8 +102,8 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     from pbgraph.formats import to_markdown
     from pbgraph.tables import make_table
 
-    found = {spec.key: results.find(spec) for spec in plan.specs}
-    records = [record for record in found.values() if record is not None]
+    found = {record.key: record for record in results.records(plan.task)}
+    records = [found[spec.key] for spec in plan.specs if spec.key in found]
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)

@@ -98,6 +98,7 @@ def compare(args: argparse.Namespace) -> int:
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
+    from pbgraph.engines.progress import counted
     from pbgraph.metrics import METRICS
     from pbgraph.predictions import paired_predictions
     from pbgraph.stats import hierarchical_bootstrap
@@ -110,7 +111,8 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
     metric = METRICS.get(pairs[0][0].spec.metric)
-    interval = hierarchical_bootstrap(predicted, metric)
+    with counted("seeds resampled", len(predicted)) as done:
+        interval = hierarchical_bootstrap(predicted, metric, done=done)
     if interval is None:
         log.warning("no bootstrap interval: %s is undefined for all resampled molecules", metric.name)
     return interval

@@ -10,11 +10,14 @@ from dataclasses import replace
 import msgspec
 
 from pbgraph.datasets.base import DATASETS, Dataset
+from pbgraph.datasets.labels import KINDS
 from pbgraph.datasets.own import OwnTask, to_dataset
 from pbgraph.errors import DataError, unknown_name
 from pbgraph.files import replaced_file
+from pbgraph.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.records import ResultsFolder
 
+LARGEST = 16 * MEBIBYTE  # of a description
 log = logging.getLogger(__name__)
 
 
@@ -26,14 +29,14 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
     """
     if name in DATASETS:
         return DATASETS.get(name)
-    if not results.task_path(name).exists():
+    if "/" in name or not os.path.lexists(results.task_path(name)):
         raise unknown_name("task", name, [*DATASETS, *own_names(results)])
     return to_dataset(own_task(name, results))
 
 
 def own_names(results: ResultsFolder) -> list[str]:
     """Names of the tasks described in `results`, sorted."""
-    return sorted(path.stem for path in results.task_path("any").parent.glob("*.json"))
+    return sorted(path.stem for path in results.task_path("any").parent.glob("[!.]*.json"))
 
 
 def own_tasks(results: ResultsFolder) -> Iterator[OwnTask]:
@@ -52,11 +55,11 @@ def own_task(name: str, results: ResultsFolder) -> OwnTask:
     path = results.task_path(name)
     remedy = "run 'train' again to have it described, or move it away"
     try:
-        task = msgspec.json.decode(path.read_bytes(), type=OwnTask)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        task = decoded(read_bytes(path, LARGEST), OwnTask)
+        if task.kind not in KINDS or not task.targets:
+            raise UnreadableError(f"{len(task.targets)} targets of kind {task.kind!r}")
+    except (UnreadableError, RecursionError) as error:
         raise DataError(f"{path} does not describe a task: {error}; {remedy}") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable, or move it away") from error
     if task.name != name:
         raise DataError(f"{path} was edited or renamed; {remedy}")
     return replace(task, path=os.path.normpath(path.parent / task.path))

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import DataError
-from pbgraph.features.cache import cache_folder
 from pbgraph.files import replaced_file
+from pbgraph.locks import cache_folder
 from pbgraph.records import sha256
 
 log = logging.getLogger(__name__)

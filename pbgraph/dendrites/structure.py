@@ -8,9 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.dendrite import ACTIVATIONS
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.streams import seeded
+
+MOST_CHANNELS = 2**20  # neurons of a site in a state that somebody else may have written
 
 
 def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
@@ -41,12 +44,26 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
             f"the state was saved for a network with sites {theirs}; this one has {ours}: build and perforate the same"
         )
     for name, counts in structure.items():
+        _check_structure(name, counts, state["weights"])
+    for name, counts in structure.items():
         sites[name].channels = counts["channels"]
         with seeded(0, "overwritten"):
             sites[name].resize(counts["dendrites"], counts["candidates"])
     if wrong := _mismatch(model.state_dict(), state["weights"], sites):
         raise SiteError(f"the state was saved for another network, {wrong}: build the same one first")
     model.load_state_dict(state["weights"])
+
+
+def _check_structure(name: str, counts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Raises SiteError unless there are weights for as many dendrites as a site is said to have, and for no more."""
+    for kind in ("dendrites", "candidates"):
+        beginning, wanted = f"{name}.{kind}.", counts[kind]
+        there = {key.removeprefix(beginning).split(".")[0] for key in weights if key.startswith(beginning)}
+        if len(there) != len(wanted) or not set(wanted) <= ACTIVATIONS.keys():
+            raise SiteError(f"the state has weights for {len(there)} {kind} at site {name!r}, not for {wanted}")
+    channels = counts["channels"]
+    if channels is not None and not (isinstance(channels, int) and 0 < channels <= MOST_CHANNELS):
+        raise SiteError(f"the state says that site {name!r} has {channels} neurons")
 
 
 def _mismatch(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], sites: Iterable[str]) -> str | None:

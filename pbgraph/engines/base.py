@@ -103,7 +103,9 @@ class Schedule:
 
     def take(self) -> RunSpec | None:
         """The next run that may start now, or None."""
-        ready = (spec for spec in self.waiting if spec.control_of not in self._open | self._failed.keys())
+        ready = (
+            spec for spec in self.waiting if spec.control_of not in self._open and spec.control_of not in self._failed
+        )
         spec = next(ready, None)
         if spec is not None:
             self.waiting.remove(spec)
@@ -121,7 +123,7 @@ class Schedule:
 
     def take_doomed(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
-        for spec in self.waiting:
+        for spec in self.waiting if self._failed else ():
             if spec.control_of in self._failed:
                 self.waiting.remove(spec)
                 return spec, self._failed[spec.control_of]

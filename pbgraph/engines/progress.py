@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from rich.table import Column
 from pbgraph.engines.base import Progress
 from pbgraph.metrics import label_of
 from pbgraph.records import RunRecord, RunSpec
-from pbgraph.words import duration
+from pbgraph.words import duration, printable
 
 if TYPE_CHECKING:
     from pbgraph.engines.work import Work
@@ -33,7 +33,7 @@ def outcome(record: RunRecord) -> str:
     name = f"{record.spec.arm} seed {record.spec.seed}"
     test, cost = record.scores.get("test"), record.cost
     if record.status == "failed" or test is None or cost is None:
-        return f"{name}: FAILED: {record.error}"
+        return f"{name}: FAILED: {printable(record.error or '')}"
     value = test.metrics.get(record.spec.metric)
     score = "undefined" if value is None else f"{value:.4f}"
     return f"{name}: test {label_of(record.spec.metric)} {score}, {cost.epochs} epochs, {duration(cost.seconds)}"
@@ -165,8 +165,9 @@ class Lines:
         self.note(f"[{worker + 1}] {spec.arm} seed {spec.seed}: {reason}")
 
     def note(self, text: str) -> None:
-        """Print the line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Print the line; where that cannot be, as on a full disk, the work goes on without it."""
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class Live:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from pbgraph.plan import Plan
@@ -23,6 +25,7 @@ class Work:
     finished  key -> record
     failed    key -> record of runs that failed and are not to be tried again
     seconds   key -> expected seconds; a run of unknown length is missing
+    blocked   key -> why a run cannot be done: what is no record has its record's place, or that of its pair's
     """
 
     plan: Plan
@@ -30,6 +33,7 @@ class Work:
     finished: Mapping[str, RunRecord]
     failed: Mapping[str, RunRecord]
     seconds: Mapping[str, float]
+    blocked: Mapping[str, str] = field(default_factory=dict)
 
     def seconds_left(self, jobs: int) -> float:
         """Expected wall time of `todo` on `jobs` workers: the sum shared out, but no less than the longest chain."""
@@ -39,18 +43,30 @@ class Work:
 
 
 def survey(plan: Plan, results: ResultsFolder, *, retry_failed: bool = False) -> Work:
-    """What is left of `plan` in `results`; failed runs only with `retry_failed`.
-
-    Raises DataError if a file there is not a valid record.
-    """
+    """What is left of `plan` in `results`; failed runs only with `retry_failed`."""
     records = results.records(plan.task)
     found = {record.key: record for record in records}
     mine = {spec.key: found[spec.key] for spec in plan.specs if spec.key in found}
     finished = {key: record for key, record in mine.items() if record.status == "finished"}
     failed = {key: record for key, record in mine.items() if key not in finished and not retry_failed}
     seconds = _seconds(plan, records)
-    todo = [spec for spec in plan.specs if spec.key not in finished and spec.key not in failed]
-    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds)
+    blocked = _blocked(plan, results, finished)
+    done = finished.keys() | failed.keys() | blocked.keys()
+    todo = [spec for spec in plan.specs if spec.key not in done]
+    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds, blocked)
+
+
+def _blocked(plan: Plan, results: ResultsFolder, finished: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Key -> why a run cannot be done; a control comes after its pair in a plan, and cannot be done without it."""
+    found: dict[str, str] = {}
+    folder = results.root / "records" / plan.task
+    names = set(os.listdir(folder)) if folder.is_dir() else set()
+    for spec in plan.specs:
+        if spec.key not in finished and f"{spec.key}.json" in names:
+            found[spec.key] = f"{results.record_path(spec)} is no record of it; move it away to have the run done"
+        elif spec.control_of in found:
+            found[spec.key] = f"the run it is paired with, {spec.control_of}, cannot be done"
+    return found
 
 
 def chain_seconds(specs: Sequence[RunSpec], seconds: Mapping[str, float], *, unknown: float) -> dict[str, float]:
@@ -87,8 +103,8 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
 def _in_starting_order(todo: Sequence[RunSpec], seconds: Mapping[str, float]) -> tuple[RunSpec, ...]:
     """One quick run first, as a sign of life; then groups of seeds, the longest chain of runs first."""
     chains = chain_seconds(todo, seconds, unknown=UNKNOWN_SECONDS)
-    seeds = list(dict.fromkeys(spec.seed for spec in todo))
-    ordered = sorted(todo, key=lambda spec: (seeds.index(spec.seed) // SEEDS_TOGETHER, -chains[spec.key]))
+    seeds = {seed: place for place, seed in enumerate(dict.fromkeys(spec.seed for spec in todo))}
+    ordered = sorted(todo, key=lambda spec: (seeds[spec.seed] // SEEDS_TOGETHER, -chains[spec.key]))
     pending = {spec.key for spec in todo}
     free = [spec for spec in ordered if spec.control_of not in pending]
     quick = min(free, key=lambda spec: seconds.get(spec.key, UNKNOWN_SECONDS), default=None)
@@ -100,8 +116,12 @@ def describe(work: Work, jobs: int) -> str:
     plan, todo = work.plan, len(work.todo)
     counts = f"{len(plan.specs)} runs, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
     lines = [f"{plan.task}, {plan.name}, split {plan.split}: {counts}"]
-    rows = dict.fromkeys((spec.preset, spec.arm) for spec in plan.specs)
-    lines += [_describe_row(work, *row) for row in rows]
+    rows: dict[tuple[str, str], list[RunSpec]] = {}
+    for spec in plan.specs:
+        rows.setdefault((spec.preset, spec.arm), []).append(spec)
+    left = Counter((spec.preset, spec.arm) for spec in work.todo)
+    lines += [_describe_row(work, *row, specs, todo=left[row]) for row, specs in rows.items()]
+    lines += [f"  not run: {key}: {reason}" for key, reason in work.blocked.items()]
     lines += [f"  not run: {one.arm}: {one.reason}" for one in plan.refused]
     if work.failed:
         lines.append("  --retry-failed tries the failed runs again")
@@ -112,10 +132,7 @@ def describe(work: Work, jobs: int) -> str:
     return "\n".join(lines)
 
 
-def _describe_row(work: Work, preset: str, arm: str) -> str:
-    specs = [spec for spec in work.plan.specs if (spec.preset, spec.arm) == (preset, arm)]
-    keys = {spec.key for spec in specs}
-    todo = sum(spec.key in keys for spec in work.todo)
+def _describe_row(work: Work, preset: str, arm: str, specs: Sequence[RunSpec], *, todo: int) -> str:
     seeds = ranges([spec.seed for spec in specs])
     seconds = work.seconds.get(specs[0].key)
     each = f", about {duration(seconds)} each" if todo and seconds is not None else ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pbgraph.methods.base import Report
 
 REPORT_EVERY = 0.2  # seconds
-ORPHAN_SECONDS = 10.0  # a worker whose parent is gone may take so long to save its run
+ORPHAN_SECONDS = 6.0  # a worker whose parent is gone may take so long to save its run
 
 Inbox = SimpleQueue[RunSpec | None]
 
@@ -105,7 +105,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     try:
         serve(Connection(int(sys.argv[1])))
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, EOFError):
         return  # the parent is gone
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +19,8 @@ import numpy as np
 
 from pbgraph.features.base import Featuriser, Store
 from pbgraph.features.smiles import rdkit_version
-from pbgraph.files import locked, replaced_file
+from pbgraph.files import replaced_file
+from pbgraph.locks import cache_folder, locked
 from pbgraph.records import Scalar, canonical_json, sha256
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,6 @@ class Compounds(Protocol):
     def y(self) -> np.ndarray:
         """(n, T) float32, NaN = not measured."""
         ...
-
-
-def cache_folder() -> Path:
-    """``$PBGRAPH_CACHE``, or the user's cache folder of this platform."""
-    from platformdirs import user_cache_path
-
-    return Path(os.environ.get("PBGRAPH_CACHE") or user_cache_path("pbgraph"))
 
 
 def featurised(featuriser: Featuriser, molecules: Compounds, *, code: str = "") -> Any:

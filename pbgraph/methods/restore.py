@@ -10,13 +10,15 @@ A state is a nesting that `pbgraph.checkpoint` keeps. Its "form" says what it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from pbgraph.dendrites import perforate
 from pbgraph.dendrites.perforation import sites_of
@@ -29,6 +31,7 @@ from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 
 Predict = Callable[[Any], np.ndarray]
+LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
 
 
 def network_saver(model: nn.Module, task: FitTask) -> Callable[[], dict[str, Any]]:
@@ -61,6 +64,8 @@ def restored(state: Any, model: Model, kind: Kind) -> Predict:
     if state["form"] == "ensemble":
         members = [_scores(member, model) for member in state["members"]]
         return lambda store: averaged([member(store) for member in members], kind)
+    if state["form"] != "estimator" and (state["scale"] is None) != (kind == "classification"):
+        raise DataError(f"the saved state is not one of {kind} tasks")
     scores = _scores(state, model)
     if state["form"] == "estimator" or kind == "regression":
         return scores
@@ -83,7 +88,17 @@ def _scores(state: Any, model: Model) -> Predict:
 
 def _network(state: Any, model: Architecture) -> nn.Module:
     node, edge, tasks = state["dims"]
-    network = model.build(Dims(node, edge, tasks), model.config(**state["config"]))
+    dims, config = Dims(node, edge, tasks), model.config(**state["config"])
+    weights = state["network"]["weights"] if state["form"] == "perforated" else state["network"]
+    _check_size(dims, config, weights)
+    try:
+        with _at_most(weights), torch.device("meta"):  # sizes alone: nothing is allocated
+            model.build(dims, config)
+    except (NotImplementedError, RuntimeError) as error:
+        if "meta" not in str(error):  # of a network that cannot be built so, parameters are counted as they come
+            raise
+    with _at_most(weights):
+        network = model.build(dims, config)
     try:
         if state["form"] == "perforated":
             restore_network(perforate(network, sites=model.dendrite_sites), state["network"])
@@ -92,3 +107,29 @@ def _network(state: Any, model: Architecture) -> nn.Module:
     except (RuntimeError, ValueError) as error:
         raise DataError(f"the saved weights are not those of this {model.name}: {error}") from error
     return network.eval()
+
+
+def _check_size(dims: Dims, config: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raises DataError for numbers that no network has, which would take memory or time without end."""
+    sizes = {**asdict(dims), **asdict(config)}
+    for name, value in sizes.items():
+        if isinstance(value, int) and not 0 <= value <= LARGEST_SIZE:
+            raise DataError(f"the saved network has {name} = {value}; expected 0 to {LARGEST_SIZE}")
+
+
+@contextmanager
+def _at_most(weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Raises DataError in the block as soon as a network gets more parameters, or larger ones, than were saved."""
+    left = [len(weights), sum(value.numel() for value in weights.values())]
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        left[0] -= parameter is not None
+        left[1] -= 0 if parameter is None else parameter.numel()
+        if min(left) < 0:
+            raise DataError("the saved weights are fewer than the network has by its config")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -7,8 +7,10 @@ all that a run needs to go on bit for bit after ``kill -9``.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.checkpoint import load_state, save_state
+from pbgraph.dendrites.copies import copied
 from pbgraph.graph import GraphBatch
 from pbgraph.methods.base import FitTask, Report
 from pbgraph.methods.training import steps_per_epoch
@@ -24,7 +27,7 @@ from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
-LAYOUT = 2  # of the saved state; raise it when an older one can no longer be taken over
+LAYOUT = 3  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +156,7 @@ class Session:
     def _state(self) -> dict[str, Any]:
         return {
             "layout": LAYOUT,
+            "file": self.task.checkpoint.name if self.task.checkpoint else "",
             "epoch": self.epoch,
             "step": self.step,
             "loss": self._loss,
@@ -164,18 +168,26 @@ class Session:
 
     def _resume(self) -> None:
         file = self.task.checkpoint
-        if file is None or not file.exists():
+        if file is None or not os.path.lexists(file):
             return
+        before = {name: copied(part.state_dict()) for name, part in self.parts.items()}
         try:
-            state = load_state(file)
-        except ValueError as error:
+            self._take_over(load_state(file), file)
+        except Exception as error:  # whatever a part makes of a state that is not its own
             log.warning("starting again from the first epoch: %s", error)
-            return
+            for name, part in self.parts.items():
+                part.load_state_dict(before[name])
+
+    def _take_over(self, state: dict[str, Any], file: Path) -> None:
+        """Go on from a saved state. Raises one of many errors if it is of something else."""
         if state.get("layout") != LAYOUT:
-            log.warning("starting again from the first epoch: %s was saved by another version of pbgraph", file)
-            return
-        self.epoch, self.step, self._loss = state["epoch"], state["step"], state["loss"]
-        self.history = [Epoch(*line) for line in state["history"]]
-        self.earlier_seconds, self.sittings = state["seconds"], state["sittings"] + 1
+            raise ValueError(f"{file} was saved by another version of pbgraph")
+        if state["file"] != file.name:
+            raise ValueError(f"{file} was saved as {state['file']!r}, for another run")
+        history = [Epoch(*line) for line in state["history"]]
+        if not 0 <= state["step"] <= steps_per_epoch(self.task) or state["epoch"] != len(history):
+            raise ValueError(f"{file} is at no step that a run comes to")
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
+        self.epoch, self.step, self._loss, self.history = state["epoch"], state["step"], state["loss"], history
+        self.earlier_seconds, self.sittings = state["seconds"], state["sittings"] + 1

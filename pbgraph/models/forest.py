@@ -11,13 +11,26 @@ All trees' nodes stand in one array after another:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
+from pbgraph.errors import DataError
 from pbgraph.models.per_task import Predict
+from pbgraph.models.trees import check_children, check_columns
+from pbgraph.ops.kernels import machine_code
+
+KINDS = {
+    "left": "int32",
+    "right": "int32",
+    "feature": "int32",
+    "threshold": "float64",
+    "value": "float64",
+    "roots": "int32",
+}
 
 
 def forest_state(forest: Any, *, classes: bool) -> dict[str, Any]:
@@ -41,16 +54,38 @@ def _moved(children: np.ndarray, root: int) -> np.ndarray:
 
 
 def forest_predictor(state: Any) -> Predict:
-    """x (m, D) uint8 or float32 -> mean over trees, added up in their order as scikit-learn does."""
-    names = ("left", "right", "feature", "threshold", "value", "roots")
-    arrays = [state[name].numpy() for name in names]
+    """x (m, D) uint8 or float32 -> mean over trees, added up in their order as scikit-learn does.
+
+    Raises DataError, here or in the prediction, if the arrays are no forest on D columns.
+    """
+    arrays = [state[name].numpy() for name in KINDS]
+    _check(dict(zip(KINDS, arrays, strict=True)))
+    used = arrays[2][arrays[0] >= 0]
 
     def predict(x: np.ndarray) -> np.ndarray:
+        check_columns(used, x.shape[1])
         out = np.zeros(len(x))
-        _descend(np.ascontiguousarray(x, dtype=np.uint8 if x.dtype == np.uint8 else np.float32), *arrays, out)
+        kind = np.uint8 if x.dtype == np.uint8 else np.float32
+        _descend(np.dtype(kind).name)(np.ascontiguousarray(x, dtype=kind), *arrays, out)
         return out / len(arrays[-1])
 
     return predict
+
+
+def _check(arrays: dict[str, np.ndarray]) -> None:
+    """Raises DataError unless these are a forest, whose nodes lead from the roots to leaves."""
+    for name, kind in KINDS.items():
+        if arrays[name].dtype != kind or arrays[name].ndim != 1:
+            raise DataError(
+                f"the forest's {name} are {arrays[name].dtype} {arrays[name].shape}, expected one axis of {kind}"
+            )
+    left, roots = arrays["left"], arrays["roots"]
+    if len({len(arrays[name]) for name in KINDS if name != "roots"}) > 1 or not len(roots):
+        raise DataError("the forest's arrays differ in their numbers of nodes, or it has no tree")
+    if ((roots < 0) | (roots >= len(left))).any() or not np.isfinite(arrays["value"]).all():
+        raise DataError("the forest has a root that is no node, or a value that is not finite")
+    inner = np.flatnonzero(left >= 0)
+    check_children(inner, left[inner], arrays["right"][inner], count=len(left))
 
 
 def _loop(
@@ -71,4 +106,11 @@ def _loop(
             out[row] += value[node]
 
 
-_descend: Any = numba.njit(cache=True)(_loop)
+@lru_cache(maxsize=2)
+def _descend(kind: str) -> Callable[..., None]:
+    """The loop in machine code for features of this type; its sums keep their order."""
+    from numba import types
+
+    arrays = [types.Array(getattr(types, name), 1, "C") for name in KINDS.values()]
+    signature = (types.Array(getattr(types, kind), 2, "C"), *arrays, types.Array(types.float64, 1, "C"))
+    return machine_code(_loop, signature, fastmath=False)

@@ -19,6 +19,7 @@ import torch
 
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
+from pbgraph.models.lightgbm_text import checked_text
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 
 
@@ -92,7 +93,7 @@ def restore(state: Any) -> Callable[[np.ndarray], np.ndarray]:
 def _restored(state: Any) -> Predict:
     import lightgbm
 
-    booster = lightgbm.Booster(model_str=state["booster"].numpy().tobytes().decode())
+    booster = lightgbm.Booster(model_str=checked_text(state["booster"].numpy().tobytes().decode()))
     return lambda x: np.asarray(booster.predict(x, num_threads=1))
 
 

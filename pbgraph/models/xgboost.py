@@ -21,6 +21,7 @@ import torch
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
+from pbgraph.models.xgboost_json import checked_json
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _restored(state: Any) -> Predict:
     import xgboost
 
     booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(state["booster"].numpy().tobytes()))
+    booster.load_model(bytearray(checked_json(state["booster"].numpy().tobytes())))
     return lambda x: booster.inplace_predict(x)
 
 

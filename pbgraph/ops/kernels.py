@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.files import locked
+from pbgraph.locks import locked
 
 log = logging.getLogger(__name__)
 _enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
@@ -74,12 +74,7 @@ class Kernel:
     def _machine_code(self, dtype: str) -> Callable[..., None]:
         function = getattr(import_module(f"pbgraph.ops.{self.module}"), self.name)
         types = tuple(_argument_type(kind, dtype) for kind in self.signature.split())
-        with locked("kernels"):
-            try:
-                return _compile(function, types, cache=True)
-            except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
-                log.info("kernel %s is compiled anew in every process: %s", self.name, error)
-                return _compile(function, types, cache=False)
+        return machine_code(function, types, fastmath=FASTMATH)
 
 
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
@@ -114,6 +109,16 @@ def target() -> str:
     return f"Numba {numba.__version__} {config.CPU_NAME or binding.get_host_cpu_name()}"
 
 
+def machine_code(function: Callable[..., None], types: tuple[Any, ...], *, fastmath: Any) -> Callable[..., None]:
+    """The function compiled for arguments of these Numba types, from Numba's cache where there is one."""
+    with locked("kernels"):
+        try:
+            return _compile(function, types, fastmath=fastmath, cache=True)
+        except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
+            log.info("kernel %s is compiled anew in every process: %s", function.__name__, error)
+            return _compile(function, types, fastmath=fastmath, cache=False)
+
+
 def _array(tensor: Tensor) -> Any:
     return (tensor.detach() if tensor.requires_grad else tensor).numpy()
 
@@ -128,9 +133,11 @@ def _argument_type(kind: str, dtype: str) -> Any:
     return types.Array(element, int(kind[1:]), "C")
 
 
-def _compile(function: Callable[..., None], types: tuple[Any, ...], *, cache: bool) -> Callable[..., None]:
+def _compile(
+    function: Callable[..., None], types: tuple[Any, ...], *, fastmath: Any, cache: bool
+) -> Callable[..., None]:
     import numba
 
-    dispatcher = numba.njit(nogil=True, fastmath=FASTMATH, error_model="numpy", cache=cache)(function)
+    dispatcher = numba.njit(nogil=True, fastmath=fastmath, error_model="numpy", cache=cache)(function)
     dispatcher.compile(types)
     return dispatcher

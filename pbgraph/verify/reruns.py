@@ -28,10 +28,11 @@ from pbgraph.engines.local import cores, run_all
 from pbgraph.engines.progress import shown
 from pbgraph.engines.work import Work
 from pbgraph.errors import PbgraphError
-from pbgraph.files import content_of, new_file
+from pbgraph.files import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.plan import Plan
 from pbgraph.protocol import differences
+from pbgraph.reading import content_of
 from pbgraph.records import Provenance, ResultsFolder, RunRecord, canonical_json, sha256
 from pbgraph.runner import Folders
 from pbgraph.stats import standard_error

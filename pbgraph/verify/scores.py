@@ -14,9 +14,9 @@ from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
 from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.files import content_of
 from pbgraph.metrics import METRICS, Metric, label_of, split_score
 from pbgraph.protocol import differences
+from pbgraph.reading import content_of
 from pbgraph.records import ResultsFolder, RunRecord, SplitScore, canonical_json, sha256
 from pbgraph.splits import SPLITS, Split
 from pbgraph.verify.folder import by_task

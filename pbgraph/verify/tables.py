@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pbgraph.errors import DataError
-from pbgraph.files import content_of
+from pbgraph.reading import content_of
 from pbgraph.records import ResultsFolder, RunRecord
 from pbgraph.shown import Shown, shown_beside
 from pbgraph.verify.folder import Held, by_task

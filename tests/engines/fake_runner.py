@@ -25,7 +25,7 @@ PROVENANCE = Provenance(
     device="cpu",
     threads=1,
     data_sha256="",
-    rows=0,
+    rows=100,
     rejected=(),
     rows_sha256="",
     featuriser="",
@@ -60,14 +60,22 @@ def make_spec(do: str = "finish", *, seed: int = 0, control_of: str | None = Non
         preset="default",
         model_config={},
         settings={"do": do},
-        versions={},
+        versions=dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), 1),
         control_of=control_of,
     )
 
 
 def make_record(spec: RunSpec, **details: object) -> RunRecord:
-    scores = {"test": SplitScore(1, {"roc_auc": 0.75}, {})}
-    return RunRecord(spec, "finished", PROVENANCE, scores=scores, cost=Cost(1, 2, 3.0, 4, 1), details=details)
+    scores = dict.fromkeys(("test", "valid"), SplitScore(1, {spec.metric: 0.75}, {}))
+    return RunRecord(
+        spec,
+        "finished",
+        PROVENANCE,
+        scores=scores,
+        metrics={spec.metric: 1},
+        cost=Cost(1, 2, 3.0, 4, 1),
+        details=details,
+    )
 
 
 def make_work(*todo: RunSpec, failed: tuple[RunRecord, ...] = ()) -> SimpleNamespace:

@@ -98,7 +98,7 @@ def test_a_run_that_kills_two_workers_is_recorded_as_failed_and_the_rest_is_done
     assert records[0].status == "failed"
     assert records[0].error == "its worker was killed by SIGKILL (2 attempts)"
     assert records[1].status == records[2].status == "finished"
-    assert ResultsFolder(tmp_path).find(specs[0]) == records[0]
+    assert records[0] in ResultsFolder(tmp_path).records(specs[0].task)
 
 
 def test_a_worker_that_crashes_leaves_its_last_words(tmp_path):

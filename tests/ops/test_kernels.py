@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -105,11 +104,11 @@ def test_without_a_compiler_the_definition_is_used_and_one_warning_given(
 def test_a_cache_that_cannot_be_used_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_for_real, attempts = kernels._compile, []
 
-    def refuse_cache(function, types, *, cache: bool):  # type: ignore[no-untyped-def]
+    def refuse_cache(function, types, *, fastmath, cache: bool):  # type: ignore[no-untyped-def]
         attempts.append(cache)
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return compile_for_real(function, types, cache=False)
+        return compile_for_real(function, types, fastmath=fastmath, cache=False)
 
     monkeypatch.setattr(kernels, "_compile", refuse_cache)
     assert Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
@@ -117,5 +116,5 @@ def test_a_cache_that_cannot_be_used_is_done_without(monkeypatch: pytest.MonkeyP
 
 
 def test_a_lock_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
+    monkeypatch.setenv("PBGRAPH_CACHE", "/dev/null/missing")
     assert Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)

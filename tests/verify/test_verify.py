@@ -145,7 +145,7 @@ SPOILT = {
     "wrong folder": (other_task, "is a run of task tox21: move it to the folder records/tox21"),
     "no digest": (without_digest, "has lost its digest or its seal"),
     "no seal": (without_seal, "has lost its digest or its seal"),
-    "half the scores": (lost_score, "it has scores of test, expected valid and test"),
+    "half the scores": (lost_score, "it is finished and has no valid scores"),
 }
 
 
