@@ -11,18 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_records import make_failure, make_record
-from pbgraph.formats import texts
 from pbgraph.latex import escaped, to_latex
 from pbgraph.tables import Table, make_table
 
-ARMS = ["trimnet/backprop", "trimnet/perforated", "trimnet/continued", "my_net/100%&#$"]
+ARMS = ["trimnet/backprop", "trimnet/perforated", "my_net/100%&#$"]
 DOCUMENT = r"\documentclass{article}\usepackage{booktabs}\begin{document}%s\end{document}"
 
 
 @pytest.fixture
 def table() -> Table:
     records = [make_record(arm, seed, 0.8 + 0.01 * seed + 0.02 * i) for i, arm in enumerate(ARMS) for seed in (1, 2, 3)]
-    failed = make_failure(ARMS[-1], 3, r"C:\x {y} ~ ^ 5 < 6 | a_b")
+    failed = make_failure(ARMS[2], 3, r'C:\x {y} ~ ^ 5 < 6 | a_b "c"')
     return make_table([*records[:-1], failed], arms=ARMS, seeds=(1, 2, 3))
 
 
@@ -61,7 +60,6 @@ def test_a_table_can_be_typeset(table: Table, tmp_path) -> None:
         or not subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).stdout
     ):
         pytest.skip("pdflatex with booktabs is not installed: no table was typeset")
-    assert any('"' in line for line in (*texts(table).notes, texts(table).note))  # the quotes that OT1 has no sign for
     (tmp_path / "t.tex").write_text(DOCUMENT % to_latex(table))
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == 0
