@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pbgraph.features.base import Featuriser, Store
-from pbgraph.features.smiles import rdkit_version
+from pbgraph.features.smiles import READING, rdkit_version
 from pbgraph.files import locked, replaced_file
 from pbgraph.records import Scalar, canonical_json, sha256
 
@@ -80,11 +80,12 @@ def unpacked(content: bytes, featuriser: Featuriser, y: np.ndarray) -> Any:
 
 
 def structures_key(smiles: Sequence[str]) -> dict[str, Scalar]:
-    """The part of a key that says which structures went in, in which order, and which RDKit read them.
+    """The part of a cache's key that says which structures went in, in which order, and how and by which RDKit they
+    were read.
 
     The SMILES themselves are hashed: that covers the file, its column of structures and the accepted rows.
     """
-    return {"smiles": sha256(canonical_json(smiles)), "rdkit": rdkit_version()}
+    return {"smiles": sha256(canonical_json(smiles)), "rdkit": rdkit_version(), "reading": READING}
 
 
 def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> bytes:
