@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from pbgraph.arguments import parse
 from pbgraph.errors import PbgraphError
+from pbgraph.terminal import say, write_whatever_the_encoding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    write_whatever_the_encoding()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_OnceToStderr()], force=True)
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
@@ -46,11 +48,11 @@ class _OnceToStderr(logging.Handler):
         text = self.format(record)
         if text not in self._seen:
             self._seen.add(text)
-            print(text, file=sys.stderr)
+            say(text)
 
 
 def _say(message: str, code: int) -> int:
-    print(f"pbgraph: {message}", file=sys.stderr)
+    say(f"pbgraph: {message}")
     return code
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pbgraph.metrics import METRICS, label_of
+from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.stats import Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
-from pbgraph.words import duration, ranges
+from pbgraph.terminal import visible_cell
+from pbgraph.words import duration, figure, ranges
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
 DENDRITES = "perforated"  # the method whose arms are answered for in words
@@ -43,16 +44,24 @@ class Texts:
 def texts(table: Table) -> Texts:
     """A table as text."""
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    by_metric = scales(table)
+    scale = by_metric[table.metrics[0]]
     return Texts(
         title=_title(table),
         protocol=_protocol(table),
         header=_columns(table),
-        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
+        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
         note=how_compared(table.comparisons, table.yardstick.relevant),
-        comparisons=tuple(map(_comparison, table.comparisons)),
+        comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
         answers=tuple(answers(table)),
         notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
     )
+
+
+def scales(table: Table) -> dict[str, float]:
+    """The magnitude of every metric's scores in a table, see `words.figure`."""
+    means = {name: [row.metrics[name] for row in table.rows] for name in table.metrics}
+    return {name: scale_of(name, [one.mean for one in found if one is not None]) for name, found in means.items()}
 
 
 def to_markdown(table: Table) -> str:
@@ -135,13 +144,18 @@ def _answer(arm: str, table: Table) -> str:
     return f"**{model}**: dendrites made it better than {_listed(better)}."
 
 
-def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None) -> str:
-    """One comparison for people, seed by seed; scores: seed -> (a, b)."""
-    seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
+def comparison_lines(
+    one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
+) -> str:
+    """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
+    seeds = [
+        (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
+        for seed, (a, b) in scores.items()
+    ]
     lines = [
-        f"mean difference            {one.mean:+.4f}",
-        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval),
-        f"95 % interval, bootstrap   {_interval(bootstrap)}",
+        f"mean difference            {figure(one.mean, scale, sign='+')}",
+        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval, scale),
+        f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
         f"p                          {_p(one.p)}",
         f"verdict                    {one.verdict}",
     ]
@@ -152,7 +166,7 @@ def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]],
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
     """A Markdown table whose columns also line up in a terminal; right: columns that are flush right."""
-    lines, flush = [tuple(header), *map(tuple, rows)], set(right)
+    lines, flush = [tuple(map(visible_cell, line)) for line in (header, *rows)], set(right)
     widths = [max(3, *(len(line[c]) for line in lines)) for c in range(len(header))]
     rule = [("-" * (width - 1) + ":") if c in flush else "-" * width for c, width in enumerate(widths)]
     padded = [
@@ -185,17 +199,19 @@ def direction(table: Table) -> str:
     return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
-def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+def _cells(
+    row: Row, seeds: Sequence[int], difference: Comparison | None, by_metric: Mapping[str, float]
+) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
         row.model,
         row.method,
         count,
-        *map(_statistic, row.metrics.values()),
+        *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
         "-" if row.epochs is None else f"{row.epochs:.0f}",
         duration(row.seconds),
-        "-" if difference is None else _difference(difference),
+        "-" if difference is None else _difference(difference, next(iter(by_metric.values()))),
     )
 
 
@@ -213,8 +229,9 @@ def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
     )
 
 
-def _comparison(one: Comparison) -> tuple[str, ...]:
-    return one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict
+def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
+    mean = figure(one.mean, scale, sign="+")
+    return one.a, one.b, mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -280,18 +297,21 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
     return line
 
 
-def _statistic(value: Statistic | None) -> str:
+def _statistic(value: Statistic | None, scale: float) -> str:
     if value is None:
         return "-"
-    return f"{value.mean:.4f}" if value.sd is None else f"{value.mean:.4f} ± {value.sd:.4f}"
+    return " ± ".join(figure(number, scale) for number in (value.mean, value.sd) if number is not None)
 
 
-def _interval(interval: Interval | None) -> str:
-    return "-" if interval is None else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+def _interval(interval: Interval | None, scale: float) -> str:
+    if interval is None:
+        return "-"
+    return f"[{figure(interval.low, scale, sign='+')}, {figure(interval.high, scale, sign='+')}]"
 
 
-def _difference(one: Comparison) -> str:
-    return f"{one.mean:+.4f}" + ("" if one.interval is None else f" {_interval(one.interval)}")
+def _difference(one: Comparison, scale: float) -> str:
+    interval = "" if one.interval is None else f" {_interval(one.interval, scale)}"
+    return figure(one.mean, scale, sign="+") + interval
 
 
 def _p(p: float | None) -> str:

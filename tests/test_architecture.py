@@ -53,6 +53,7 @@ TOP_TO_BOTTOM = (
     "records",
     "streams",
     "files",
+    "terminal",
     "words",
     "registry",
     "errors",

@@ -66,7 +66,7 @@ def test_what_is_nowhere_can_be_supplied_in_three_ways() -> None:
     with pytest.raises(DataError) as caught:
         source.find(dataset(), offline=True)
     assert caught.value.exit_code == 3
-    for way in ("--data DIR", "PBGRAPH_DATA=DIR", "leave --offline out"):
+    for way in ("--data DIR", "PBGRAPH_DATA=DIR", "data fetch "):
         assert way in str(caught.value)
 
 
