@@ -23,6 +23,7 @@ from pbgraph.datasets.parquet import PARQUET, read_parquet
 from pbgraph.datasets.sheet import check_is_file
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
 from pbgraph.errors import DataError, UsageError
+from pbgraph.features.smiles import shortened, too_long
 from pbgraph.files import replaced_file
 from pbgraph.terminal import visible
 
@@ -89,7 +90,11 @@ def _chunked(rows: Iterator[Row]) -> Iterator[Chunk]:
 
 
 def _chunk(rows: Sequence[Row]) -> Chunk:
-    return Chunk(*map(tuple, zip(*rows, strict=True)))
+    """The rows; a text that is too long for a structure is cut, so that what is written does not outgrow what is read
+    of a small file.
+    """
+    cut = [row if (why := too_long(row[0])) is None else (shortened(row[0]), row[1], row[2] or why) for row in rows]
+    return Chunk(*map(tuple, zip(*cut, strict=True)))
 
 
 def _is_parquet(path: Path) -> bool:
@@ -160,7 +165,7 @@ def _parquet_chunks(path: Path, smiles: str, name: str | None) -> Iterator[Chunk
     wanted = [smiles] if name is None else [smiles, name]
     for cells, *names in read_parquet(path, str(path), wanted, rows=CHUNK, most=CHUNK_CHARACTERS):
         blank = ("",) * len(cells)
-        yield Chunk(cells, names[0] if names else blank, blank)
+        yield _chunk(list(zip(cells, names[0] if names else blank, blank, strict=True)))
 
 
 Write = Callable[[Sequence[Sequence[Any]]], None]

@@ -20,7 +20,7 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.records import sha256
 
 MAX_ROWS = 5_000_000  # of a table, so that one of short rows does not fill the memory
-BATCH = 4096  # rows of Parquet at a time
+BATCH, BATCH_CHARACTERS = 2**16, 2**22  # rows of Parquet at a time, and characters
 MOST_SHOWN = 5  # places in one message
 
 
@@ -126,7 +126,7 @@ def _check_count(file: str, rows: int) -> None:
 def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     columns: list[list[str]] = [[] for _ in wanted]
     characters = 0
-    for piece in read_parquet(content, file, wanted, rows=BATCH, most=source.MAX_BYTES):
+    for piece in read_parquet(content, file, wanted, rows=BATCH, most=BATCH_CHARACTERS):
         for column, cells in zip(columns, piece, strict=True):
             column.extend(cells)
             characters += sum(map(len, cells))

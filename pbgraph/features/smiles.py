@@ -93,6 +93,13 @@ def examined(smiles: Iterable[str], *, most_atoms: int = MAX_ATOMS) -> list[tupl
         return [_examined(text, most_atoms) for text in smiles]
 
 
+def too_long(smiles: str) -> str | None:
+    """Why a text of more than MAX_CHARACTERS is not read, or None for a shorter one."""
+    if len(smiles) <= MAX_CHARACTERS:
+        return None
+    return f"{len(smiles)} characters, more than the {MAX_CHARACTERS} that a SMILES may have here"
+
+
 def identity(molecule: Any) -> str:
     """A name that all ways of writing a molecule share: canonical SMILES, of a molecule that was read here."""
     from rdkit import Chem
@@ -103,10 +110,9 @@ def identity(molecule: Any) -> str:
 def _examined(smiles: str, most_atoms: int) -> tuple[str | None, str]:
     from rdkit import Chem
 
-    text = smiles.strip(whitespace)
-    if len(text) > MAX_CHARACTERS:
-        return f"{len(text)} characters, more than the {MAX_CHARACTERS} that a SMILES may have here", ""
-    reason, molecule = _usable(text)
+    if (reason := too_long(smiles)) is not None:
+        return reason, ""
+    reason, molecule = _usable(smiles)
     reason = reason or _too_large(molecule, most_atoms)
     if reason is not None:
         return reason, ""
