@@ -68,7 +68,7 @@ def _results(function: Function[T], parts: Parts, processes: int) -> Iterator[T]
 
 def _shared(function: Function[T], parts: Parts, processes: Sequence[_Process]) -> Iterator[T]:
     """The results in order; each process gets the next part when it has done one, unless it is too far ahead."""
-    waiting, made, wanted = list(enumerate(parts))[::-1], dict[int, T](), 0
+    waiting, made, wanted = list(enumerate(parts))[::-1], dict[int, tuple[T, Exception | None]](), 0
     busy: dict[_Process, int] = {}
     while wanted < len(parts):
         for process in processes:
@@ -79,7 +79,10 @@ def _shared(function: Function[T], parts: Parts, processes: Sequence[_Process]) 
         for process in [process for process in busy if process.pipe in ready]:
             made[busy.pop(process)] = process.answer()
         while wanted in made:
-            yield made.pop(wanted)
+            result, error = made.pop(wanted)
+            if error is not None:
+                raise error
+            yield result
             wanted += 1
 
 
@@ -105,15 +108,13 @@ class _Process:
         except OSError as error:
             raise self._died() from error
 
-    def answer(self) -> Any:
-        """What became of the part."""
+    def answer(self) -> tuple[Any, Exception | None]:
+        """What became of the part: its result, or what was raised."""
         try:
-            result, error = self.pipe.recv()
+            answer: tuple[Any, Exception | None] = self.pipe.recv()
         except (EOFError, OSError) as gone:
             raise self._died() from gone
-        if error is not None:
-            raise error
-        return result
+        return answer
 
     def end(self) -> None:
         """Whatever it is doing."""
