@@ -12,7 +12,7 @@ import numpy as np
 
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.features.smiles import examined, failure, rdkit_version
+from pbgraph.features.smiles import examined, failure, rdkit_version, silence
 from pbgraph.methods.restore import restored
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.molecule_files import Chunk
@@ -83,7 +83,9 @@ class Predictor:
     def _features(self, smiles: Sequence[str]) -> Any:
         if not smiles:
             return None
-        return self.featuriser.featurise(smiles, np.full((len(smiles), len(self.targets)), np.nan, dtype=np.float32))
+        unknown = np.full((len(smiles), len(self.targets)), np.nan, dtype=np.float32)
+        with silence():
+            return self.featuriser.featurise(smiles, unknown)
 
     def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
         """Each chunk with its predictions, one at a time."""

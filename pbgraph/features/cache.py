@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pbgraph.features.base import Featuriser, Store
-from pbgraph.features.smiles import READING, rdkit_version
+from pbgraph.features.smiles import READING, rdkit_version, silence
 from pbgraph.files import locked, replaced_file
 from pbgraph.records import Scalar, canonical_json, sha256
 
@@ -56,11 +56,13 @@ def cache_folder() -> Path:
 
 def featurised(featuriser: Featuriser, molecules: Compounds) -> Any:
     """The store of all molecules, from the cache or made now and kept there."""
-    content = cached(
-        f"{molecules.dataset}-{featuriser.name}",
-        {"version": featuriser.version, **structures_key(molecules.smiles)},
-        lambda: packed(featuriser.featurise(molecules.smiles, molecules.y)),
-    )
+
+    def make() -> bytes:
+        with silence():
+            return packed(featuriser.featurise(molecules.smiles, molecules.y))
+
+    key = {"version": featuriser.version, **structures_key(molecules.smiles)}
+    content = cached(f"{molecules.dataset}-{featuriser.name}", key, make)
     return unpacked(content, featuriser, molecules.y)
 
 

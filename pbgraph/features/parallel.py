@@ -15,6 +15,7 @@ from multiprocessing.connection import Pipe, wait
 from typing import Any, TypeVar
 
 from pbgraph.errors import PbgraphError
+from pbgraph.features.smiles import silence
 
 PART = 2_000  # structures that a process reads at a time: what RDKit says of them are Python objects until it is arrays
 START = 2.0  # seconds that starting the processes takes
@@ -60,7 +61,10 @@ def _worthwhile(seconds: float) -> int:
 def _results(function: Function[T], parts: Parts, processes: int) -> Iterator[T]:
     processes = min(processes, len(parts))
     if processes == 1:
-        yield from (function(*part) for part in parts)
+        for part in parts:
+            with silence():
+                result = function(*part)
+            yield result
         return
     with ExitStack() as stack:
         yield from _shared(function, parts, [_Process(stack) for _ in range(processes)])

@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
+from pbgraph.features.smiles import silence
+
 
 def serve(connection: Connection) -> None:
     """Do each part that comes, until the pipe closes."""
@@ -18,7 +20,8 @@ def serve(connection: Connection) -> None:
     while True:
         function, part = inbox.get()
         try:
-            answer: tuple[Any, Exception | None] = function(*part), None
+            with silence():
+                answer: tuple[Any, Exception | None] = function(*part), None
         except Exception as error:  # which is raised where the results are wanted
             answer = None, error
         connection.send(answer)

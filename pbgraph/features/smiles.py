@@ -67,7 +67,7 @@ def why_not(smiles: str) -> str | None:
 
 def reasons(smiles: Iterable[str]) -> list[str | None]:
     """`why_not` of each structure; nothing is written to stderr."""
-    with _silence():
+    with silence():
         return [_usable(text)[0] for text in smiles]
 
 
@@ -89,7 +89,7 @@ def examined(smiles: Iterable[str], *, most_atoms: int = MAX_ATOMS) -> list[tupl
     >>> examined(["OCC", "[OH:7]CC"])
     [(None, 'CCO'), (None, 'CCO')]
     """
-    with _silence():
+    with silence():
         return [_examined(text, most_atoms) for text in smiles]
 
 
@@ -215,8 +215,10 @@ def failure(error: Exception) -> str:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Neither RDKit's log nor what its libraries write to stderr themselves is seen meanwhile."""
+def silence() -> Iterator[None]:
+    """Neither RDKit's log nor what its libraries write to stderr themselves is seen meanwhile: for work on structures
+    alone, since nothing else that this process writes there is seen either.
+    """
     from rdkit import rdBase
 
     with ExitStack() as stack:
