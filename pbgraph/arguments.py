@@ -25,6 +25,14 @@ COMMANDS = {
     "predict": "apply a trained model to molecules",
 }
 MOST_SEEDS = 10_000
+VALUE_OPTIONS = (
+    "--smiles",
+    "--targets",
+    "--missing",
+    "--id",
+    "--split-column",
+    "--time-column",
+)  # whose values may be -x
 EXAMPLES = """examples:
   python -m pbgraph.bench tox21                         what is missing of the default plan, then the table
   python -m pbgraph.bench tox21 --preset smoke          a minute's trial
@@ -35,12 +43,13 @@ EXAMPLES = """examples:
 """
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
-blank, NA, N/A, NaN, null and none mean not measured. Rows whose SMILES cannot be read are left out and named in every
-record.
+blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
+left out and named in every record.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
 
+OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
 models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd. Any number of rows; runs on
@@ -71,7 +80,31 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if not commands.is_task(argv[0]):
             raise unknown_name("task or command", argv[0], known)
         tasks.append(argv[0])  # of a namespace, of which not all names are known
-    return _parser(tasks).parse_args(argv)
+    return _parser(tasks).parse_args(_with_dashed_values(argv) if argv[0] == "train" else argv)
+
+
+def _with_dashed_values(argv: Sequence[str]) -> list[str]:
+    """The words of ``train`` with a value such as -logS joined to its option, as argparse needs it.
+
+    A value is what follows an option of columns or labels, begins with one dash, and is no option itself.
+    """
+    words: list[str] = []
+    option, several = "", False
+    for word in argv:
+        if word == "--" or word.startswith("--") or word == "-h":
+            option, several = (word, word in ("--targets", "--missing")) if word in VALUE_OPTIONS else ("", False)
+            words.append(word)
+        elif option and word.startswith("-") and len(word) > 1:
+            if words[-1] == option:
+                words.pop()
+            words.append(f"{option}={word}")
+            option = option if several else ""
+        else:
+            if option and words[-1].startswith(f"{option}="):
+                words.append(option)
+            words.append(word)
+            option = option if several else ""
+    return words
 
 
 def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
@@ -115,8 +148,16 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("file", type=Path, metavar="TABLE")
     add("--smiles", required=True, metavar="COL", help="column of the structures")
-    add("--targets", required=True, nargs="+", metavar="COL", help="columns of the labels")
+    add("--targets", required=True, nargs="+", action="extend", metavar="COL", help="columns of the labels")
     add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
+    add(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WORD",
+        help="labels that mean not measured as well, e.g. -1 or ND",
+    )
     add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
     add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
     add("--time-column", metavar="COL", help="column of dates; for --split time")
@@ -130,13 +171,18 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
     add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
-    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=".csv, .csv.gz, .parquet, or stdout")
+    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=OUTPUTS)
     add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
     add("--id", metavar="COL", help="column of names to be copied to the output")
     add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
     add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
     add("--split", metavar="NAME", help="which of them, where they were made on several splits")
     add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
+    add(
+        "--for-spreadsheets",
+        action="store_true",
+        help="put an apostrophe before names and structures that a spreadsheet would run as formulas",
+    )
 
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:

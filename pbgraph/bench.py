@@ -20,11 +20,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from pbgraph.errors import Interrupted, PbgraphError
-from pbgraph.words import printable
+from pbgraph.terminal import say, write_whatever_the_encoding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    write_whatever_the_encoding()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_OnceToStderr()], force=True)
     with _interrupts_noted() as interrupts:
         try:
@@ -112,22 +113,15 @@ class _OnceToStderr(logging.Handler):
         self._seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = _seen(self.format(record))
+        text = self.format(record)
         if text not in self._seen:
             self._seen.add(text)
-            with suppress(OSError):  # of a disk that is full, there is nowhere to complain
-                print(text, file=sys.stderr)
+            say(text)
 
 
 def _say(message: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"pbgraph: {_seen(message)}", file=sys.stderr)
+    say(f"pbgraph: {message}")
     return code
-
-
-def _seen(text: str) -> str:
-    """Lines in which nothing commands the terminal, whatever file they quote."""
-    return "\n".join(map(printable, text.split("\n")))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pbgraph.metrics import METRICS, label_of
+from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.stats import Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
-from pbgraph.words import duration, printable, ranges
+from pbgraph.terminal import visible_cell
+from pbgraph.words import duration, figure, ranges
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
 DENDRITES = "perforated"  # the method whose arms are answered for in words
@@ -45,16 +46,24 @@ class Texts:
 def texts(table: Table) -> Texts:
     """A table as text."""
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    by_metric = scales(table)
+    scale = by_metric[table.metrics[0]]
     return Texts(
         title=_title(table),
         protocol=_protocol(table),
         header=_columns(table),
-        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm)) for row in table.rows),
+        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
         note=how_compared(table.comparisons, table.yardstick.relevant),
-        comparisons=tuple(map(_comparison, table.comparisons)),
+        comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
         answers=tuple(answers(table)),
         notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
     )
+
+
+def scales(table: Table) -> dict[str, float]:
+    """The magnitude of every metric's scores in a table, see `words.figure`."""
+    means = {name: [row.metrics[name] for row in table.rows] for name in table.metrics}
+    return {name: scale_of(name, [one.mean for one in found if one is not None]) for name, found in means.items()}
 
 
 def to_markdown(table: Table) -> str:
@@ -78,7 +87,7 @@ def as_markdown(text: str) -> str:
     >>> as_markdown("<b> <0.001 [a](b)")
     '&lt;b> <0.001 [a]\\\\(b)'
     """
-    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", printable(text)))
+    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", visible_cell(text)))
 
 
 def _no_formula(value: object) -> object:
@@ -162,13 +171,18 @@ def _answer(arm: str, table: Table) -> str:
     return f"**{model}**: dendrites made it better than {_listed(better)}."
 
 
-def comparison_lines(one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None) -> str:
-    """One comparison for people, seed by seed; scores: seed -> (a, b)."""
-    seeds = [(str(seed), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}") for seed, (a, b) in scores.items()]
+def comparison_lines(
+    one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
+) -> str:
+    """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
+    seeds = [
+        (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
+        for seed, (a, b) in scores.items()
+    ]
     lines = [
-        f"mean difference            {one.mean:+.4f}",
-        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval),
-        f"95 % interval, bootstrap   {_interval(bootstrap)}",
+        f"mean difference            {figure(one.mean, scale, sign='+')}",
+        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval, scale),
+        f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
         f"p                          {_p(one.p)}",
         f"verdict                    {one.verdict}",
     ]
@@ -201,7 +215,7 @@ def _title(table: Table) -> str:
 
 def _protocol(table: Table) -> str:
     one = table.protocol
-    features = ", ".join(f"{printable(name)} ({', '.join(models)})" for name, models in one.features.items())
+    features = ", ".join(f"{visible_cell(name)} ({', '.join(models)})" for name, models in one.features.items())
     return (
         f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
         f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
@@ -213,17 +227,19 @@ def direction(table: Table) -> str:
     return "" if table.yardstick.larger_is_better else " (smaller is better)"
 
 
-def _cells(row: Row, seeds: Sequence[int], difference: Comparison | None) -> tuple[str, ...]:
+def _cells(
+    row: Row, seeds: Sequence[int], difference: Comparison | None, by_metric: Mapping[str, float]
+) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
         row.model,
         row.method,
         count,
-        *map(_statistic, row.metrics.values()),
+        *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
         "-" if row.epochs is None else f"{row.epochs:.0f}",
         duration(row.seconds),
-        "-" if difference is None else _difference(difference),
+        "-" if difference is None else _difference(difference, next(iter(by_metric.values()))),
     )
 
 
@@ -241,8 +257,9 @@ def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
     )
 
 
-def _comparison(one: Comparison) -> tuple[str, ...]:
-    return one.a, one.b, f"{one.mean:+.4f}", _interval(one.interval), _p(one.p_holm), one.verdict
+def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
+    mean = figure(one.mean, scale, sign="+")
+    return one.a, one.b, mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -250,7 +267,9 @@ def _missing(rows: Sequence[Row]) -> list[str]:
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
-    return [f"failed: {row.arm} seed {seed}: {printable(error)}" for row in rows for seed, error in row.failed.items()]
+    return [
+        f"failed: {row.arm} seed {seed}: {visible_cell(error)}" for row in rows for seed, error in row.failed.items()
+    ]
 
 
 def _undefined(table: Table) -> list[str]:
@@ -266,7 +285,7 @@ def _undefined(table: Table) -> list[str]:
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
     if len(undefined) <= MOST_NAMED:
-        return ", ".join(f"{printable(task)} in {count} of {runs} runs" for task, count in undefined.items())
+        return ", ".join(f"{visible_cell(task)} in {count} of {runs} runs" for task, count in undefined.items())
     least, most = min(undefined.values()), max(undefined.values())
     times = str(most) if least == most else f"{least} to {most}"
     return f"{len(undefined)} tasks in {times} of {runs} runs"
@@ -291,7 +310,7 @@ def _runs(counts: Mapping[str, int]) -> str:
 
 
 def _shown(name: str) -> str:
-    return f"unknown{name}" if name in ("", "*") else printable(name)
+    return f"unknown{name}" if name in ("", "*") else visible_cell(name)
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:
@@ -321,18 +340,21 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
     return line
 
 
-def _statistic(value: Statistic | None) -> str:
+def _statistic(value: Statistic | None, scale: float) -> str:
     if value is None:
         return "-"
-    return f"{value.mean:.4f}" if value.sd is None else f"{value.mean:.4f} ± {value.sd:.4f}"
+    return " ± ".join(figure(number, scale) for number in (value.mean, value.sd) if number is not None)
 
 
-def _interval(interval: Interval | None) -> str:
-    return "-" if interval is None else f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+def _interval(interval: Interval | None, scale: float) -> str:
+    if interval is None:
+        return "-"
+    return f"[{figure(interval.low, scale, sign='+')}, {figure(interval.high, scale, sign='+')}]"
 
 
-def _difference(one: Comparison) -> str:
-    return f"{one.mean:+.4f}" + ("" if one.interval is None else f" {_interval(one.interval)}")
+def _difference(one: Comparison, scale: float) -> str:
+    interval = "" if one.interval is None else f" {_interval(one.interval, scale)}"
+    return figure(one.mean, scale, sign="+") + interval
 
 
 def _p(p: float | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -268,6 +269,16 @@ METRICS: Registry[Metric] = Registry("metric", "pbgraph.metrics", Metric)
 def metrics_of(kind: Kind) -> list[Metric]:
     """Every metric for tasks of this kind that can be loaded, by name."""
     return [metric for metric in METRICS.working() if metric.kind == kind]
+
+
+def scale_of(name: str, values: Iterable[float | None]) -> float:
+    """The magnitude by which scores of a metric are written, see `words.figure`.
+
+    Of one in the targets' unit, the smallest score that is not zero; 1 of any other, and of one that is not registered.
+    """
+    sizes = [abs(value) for value in values if value is not None and value != 0 and math.isfinite(value)]
+    known = name in METRICS and METRICS.get(name).in_target_units
+    return min(sizes) if known and sizes else 1.0
 
 
 def label_of(name: str) -> str:

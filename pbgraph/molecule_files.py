@@ -1,7 +1,7 @@
-"""Files of molecules, read and written a chunk at a time: memory stays bounded however long they are.
+"""Files of molecules, read and written a chunk at a time: memory stays bounded however long they or their lines are.
 
 Read: CSV with a header (separated by commas, semicolons or tabs), Parquet, and .smi (a SMILES and perhaps a name on
-each line); CSV and .smi also as gzip. Written: CSV, CSV as gzip, and Parquet.
+each line); CSV and .smi also as gzip. Written: CSV, with tabs for .tsv, these two as gzip, and Parquet.
 """
 
 from __future__ import annotations
@@ -9,22 +9,29 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from string import whitespace
 from typing import IO, Any
 
-from pbgraph.datasets.sheet import PARQUET, cell, check_is_file
+from pbgraph.datasets.parquet import PARQUET, read_parquet
+from pbgraph.datasets.sheet import check_is_file
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
 from pbgraph.errors import DataError, UsageError
+from pbgraph.features.smiles import shortened, too_long
 from pbgraph.files import replaced_file
+from pbgraph.terminal import visible
 
 CHUNK = 4096  # molecules
+CHUNK_CHARACTERS = 2**22  # of a chunk, unless a single row has more
 FORMS = ("csv", "smi", "parquet")
+WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula, or strips first
 STANDARD = Path("-")  # stdin or stdout
 
 Row = tuple[str, str, str]  # SMILES, name, why the row cannot be used or ""
@@ -70,8 +77,24 @@ def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) 
 
 
 def _chunked(rows: Iterator[Row]) -> Iterator[Chunk]:
-    while part := list(islice(rows, CHUNK)):
-        yield Chunk(*map(tuple, zip(*part, strict=True)))
+    part: list[Row] = []
+    characters = 0
+    for row in rows:
+        part.append(row)
+        characters += len(row[0]) + len(row[1])
+        if len(part) == CHUNK or characters >= CHUNK_CHARACTERS:
+            yield _chunk(part)
+            part, characters = [], 0
+    if part:
+        yield _chunk(part)
+
+
+def _chunk(rows: Sequence[Row]) -> Chunk:
+    """The rows; a text that is too long for a structure is cut, so that what is written does not outgrow what is read
+    of a small file.
+    """
+    cut = [row if (why := too_long(row[0])) is None else (shortened(row[0]), row[1], row[2] or why) for row in rows]
+    return Chunk(*map(tuple, zip(*cut, strict=True)))
 
 
 def _is_parquet(path: Path) -> bool:
@@ -115,67 +138,101 @@ def _unpacked(file: IO[bytes]) -> Any:
 
 
 def _smi_rows(file: IO[str], where: str) -> Iterator[Row]:
+    """A SMILES, white space, and a name that may have white space in it; an extension of the SMILES is not read."""
     for line in lines(file, where):
-        smiles, _, name = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
-        yield smiles, name.strip(), ""
+        smiles, *rest = re.split(f"[{whitespace}]+", line.strip(whitespace), maxsplit=1)
+        name = rest[0] if rest else ""
+        extended = (
+            "an extension of the SMILES (CXSMILES), which is not read here; take it out" if name[:1] == "|" else ""
+        )
+        yield smiles, name, extended
 
 
 def _csv_rows(file: IO[str], where: str, smiles: str, name: str | None) -> Iterator[Row]:
-    header, rows = header_and_rows(file, where)
+    header, rows = header_and_rows(file, where, [smiles] if name is None else [smiles, name])
     at, name_at = position(header, smiles, where), None if name is None else position(header, name, where)
     for _, row in rows:
         if not row and len(header) > 1:
             continue  # a blank line is no row, unless a row is a single cell
         if len(row) == len(header) or not row:
-            yield (row[at].strip() if row else "", "" if name_at is None else row[name_at].strip(), "")
+            yield (row[at].strip(whitespace) if row else "", "" if name_at is None else row[name_at].strip(), "")
         else:
-            yield row[at].strip() if at < len(row) else "", "", f"{len(row)} cells under a header of {len(header)}"
+            cells = f"{len(row)} cells under a header of {len(header)}"
+            yield row[at].strip(whitespace) if at < len(row) else "", "", cells
 
 
 def _parquet_chunks(path: Path, smiles: str, name: str | None) -> Iterator[Chunk]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     wanted = [smiles] if name is None else [smiles, name]
-    try:
-        with parquet.ParquetFile(path) as file:
-            for column in wanted:
-                position(file.schema_arrow.names, column, str(path))
-            for batch in file.iter_batches(batch_size=CHUNK, columns=wanted):
-                columns = {column: tuple(map(cell, batch.column(column).to_pylist())) for column in wanted}
-                blank = ("",) * batch.num_rows
-                yield Chunk(columns[smiles], blank if name is None else columns[name], blank)
-    except pa.ArrowException as error:
-        raise DataError(f"{path} is damaged Parquet ({error}); write it anew") from error
+    for cells, *names in read_parquet(path, str(path), wanted, rows=CHUNK, most=CHUNK_CHARACTERS):
+        blank = ("",) * len(cells)
+        yield _chunk(list(zip(cells, names[0] if names else blank, blank, strict=True)))
 
 
 Write = Callable[[Sequence[Sequence[Any]]], None]
 
 
 @contextmanager
-def writer(path: Path, columns: Sequence[str], *, numbers: int) -> Iterator[Write]:
+def writer(path: Path, columns: Sequence[str], *, numbers: int, for_spreadsheets: bool = False) -> Iterator[Write]:
     """A function that appends rows, given by columns, to a file that is there whole in the end or not at all.
 
-    path     .parquet; .gz for CSV as gzip; anything else for CSV; `-` for stdout
+    path     .csv, .tsv, these as .gz, or .parquet; a name without any of these, and `-` for stdout, is CSV
     columns  names, made unlike each other by underscores; all but the first two and the last hold numbers, of which
              there are so many: None is written as a blank cell
+    for_spreadsheets  put an apostrophe before text that a spreadsheet would take for a formula
+    Raises UsageError for a folder, or a name that says another form.
     """
     names = _different(columns)
     if path == STANDARD:
-        yield _csv_writer(sys.stdout, names)
+        with _stdout() as file:
+            yield _csv_writer(file, names, for_spreadsheets=for_spreadsheets)
         return
+    ending = written_form(path)
+    if for_spreadsheets and ending == ".parquet":
+        raise UsageError(f"{path}: Parquet is not opened by spreadsheets; leave --for-spreadsheets out")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name the file to be written")
     with replaced_file(path) as part:
-        if form_of(path) == "parquet":
+        if ending == ".parquet":
             with _parquet_writer(part, names, numbers) as write:
                 yield write
-        elif path.suffix == ".gz":
-            with gzip.open(part, "wt", newline="", encoding="utf-8") as file:
-                yield _csv_writer(file, names)
-        else:
-            with part.open("w", newline="", encoding="utf-8") as file:
-                yield _csv_writer(file, names)
+            return
+        separator = "\t" if ending.startswith(".tsv") else ","
+        opened = gzip.open if ending.endswith(".gz") else open
+        with opened(part, "wt", newline="", encoding="utf-8") as file:
+            yield _csv_writer(file, names, separator=separator, for_spreadsheets=for_spreadsheets)
+
+
+def written_form(path: Path) -> str:
+    """The one of WRITTEN that a name ends in; .csv, or .csv.gz, for one that ends in nothing else.
+
+    Raises UsageError for another ending.
+
+    >>> written_form(Path("a.TSV.gz")), written_form(Path("-"))
+    ('.tsv.gz', '.csv')
+    """
+    name = path.name.lower()
+    found = next((ending for ending in WRITTEN if name.endswith(ending)), None)
+    if found is not None:
+        return found
+    if not Path(name.removesuffix(".gz")).suffix:
+        return ".csv.gz" if name.endswith(".gz") else ".csv"
+    raise UsageError(f"{path}: predictions are written as {', '.join(WRITTEN)}; give OUTPUT one of these endings")
+
+
+@contextmanager
+def _stdout() -> Iterator[IO[str]]:
+    """Stdout in UTF-8, whatever the terminal's encoding: what is read from it is a file like any other."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None or sys.stdout.isatty():
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    file = io.TextIOWrapper(buffer, encoding="utf-8", newline="", write_through=True)
+    try:
+        yield file
+        file.flush()
+    finally:
+        file.detach()
 
 
 def _different(names: Sequence[str]) -> list[str]:
@@ -187,14 +244,21 @@ def _different(names: Sequence[str]) -> list[str]:
     return made
 
 
-def _csv_writer(file: Any, names: Sequence[str]) -> Write:
-    out = csv.writer(file, lineterminator="\n")
-    out.writerow(names)
-    return lambda columns: out.writerows(zip(*(map(_text, column) for column in columns), strict=True))
+def _csv_writer(file: Any, names: Sequence[str], *, separator: str = ",", for_spreadsheets: bool = False) -> Write:
+    out = csv.writer(file, lineterminator="\n", delimiter=separator)
+    to_text = _spreadsheet_text if for_spreadsheets else _text
+    to_cell = (lambda value: visible(str(to_text(value)))) if file.isatty() else to_text  # what a terminal would obey
+    out.writerow(map(to_cell, names))
+    return lambda columns: out.writerows(zip(*(map(to_cell, column) for column in columns), strict=True))
 
 
 def _text(value: Any) -> Any:
     return "" if value is None else f"{value:.8g}" if isinstance(value, float) else value
+
+
+def _spreadsheet_text(value: Any) -> Any:
+    """The same, with an apostrophe before text that would be a formula; numbers are numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else _text(value)
 
 
 @contextmanager

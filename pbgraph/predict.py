@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pbgraph.datasets.own import MAX_ATOMS
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.features.smiles import rdkit_version, refusal
+from pbgraph.features.smiles import examined, failure, rdkit_version, silence
 from pbgraph.methods.restore import restored
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, file_versions
@@ -59,18 +58,37 @@ class Predictor:
     def __call__(self, smiles: Sequence[str], errors: Sequence[str] = ()) -> Predictions:
         """Predict for structures; errors: reasons already known why some of them cannot be used, else ""."""
         known = errors or [""] * len(smiles)
-        reasons = tuple(
-            error or refusal(text, most_atoms=MAX_ATOMS) or "" for text, error in zip(smiles, known, strict=True)
-        )
-        good = np.array([row for row, reason in enumerate(reasons) if not reason], dtype=np.int64)
+        reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
         values = np.full((len(self.functions), len(smiles), len(self.targets)), np.nan)
+        good, store = self._featurised(smiles, reasons)
         if len(good):
-            unknown = np.full((len(good), len(self.targets)), np.nan, dtype=np.float32)
-            store = self.featuriser.featurise([smiles[row] for row in good], unknown)
             for value, function in zip(values, self.functions, strict=True):
                 value[good] = function(store)
         sd = values.std(axis=0, ddof=1) if len(values) > 1 else None
-        return Predictions(values.mean(axis=0), sd, reasons)
+        return Predictions(values.mean(axis=0), sd, tuple(reasons))
+
+    def _featurised(self, smiles: Sequence[str], reasons: list[str]) -> tuple[np.ndarray, Any]:
+        """Rows without a reason against them and their features; one that cannot be featurised is given a reason."""
+        good = [row for row, reason in enumerate(reasons) if not reason]
+        try:
+            return np.array(good, dtype=np.int64), self._features([smiles[row] for row in good])
+        except Exception as all_together:  # of the featuriser, or of RDKit: it costs the rows that raise it alone
+            for row in good:
+                try:
+                    self._features([smiles[row]])
+                except Exception as error:
+                    reasons[row] = failure(error)
+            left = [row for row in good if not reasons[row]]
+            if len(left) == len(good):
+                raise all_together
+            return np.array(left, dtype=np.int64), self._features([smiles[row] for row in left])
+
+    def _features(self, smiles: Sequence[str]) -> Any:
+        if not smiles:
+            return None
+        unknown = np.full((len(smiles), len(self.targets)), np.nan, dtype=np.float32)
+        with silence():
+            return self.featuriser.featurise(smiles, unknown)
 
     def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
         """Each chunk with its predictions, one at a time."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pbgraph.words import printable
+from pbgraph.terminal import visible_cell
 
 NAMES = ("task", "split", "model", "method", "metric", "featuriser", "preset")
 VERSIONS = ("task", "split", "featuriser", "model", "method", "metric")
@@ -29,9 +29,8 @@ def name_problem(what: str, name: str) -> str | None:
     """Why something cannot be called so, or None if it can."""
     if 0 < len(name) <= LONGEST_NAME and name.isprintable() and "/" not in name and name not in (".", ".."):
         return None
-    return (
-        f"{what} is called '{printable(name[:40])}': a name has 1 to {LONGEST_NAME} printable characters and no slash"
-    )
+    said = f"{what} is called '{visible_cell(name[:40])}'"
+    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash"
 
 
 def _problems(record: Any) -> Iterator[str]:
@@ -42,13 +41,13 @@ def _problems(record: Any) -> Iterator[str]:
     yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, MOST)
     yield from _outside("rows", [record.provenance.rows], 0, MOST)
     if record.status not in ("finished", "failed"):
-        yield f"its status is '{printable(record.status[:40])}', neither finished nor failed"
+        yield f"its status is '{visible_cell(record.status[:40])}', neither finished nor failed"
     if record.cost is not None:
         counts = [record.cost.parameters, record.cost.epochs, record.cost.peak_memory_bytes, record.cost.sittings]
         yield from _outside("cost", counts, 0, MOST)
         yield from _outside("seconds", [record.cost.seconds], 0, MOST_SECONDS)
     for part, score in record.scores.items():
-        yield from _of_scores(printable(part), score)
+        yield from _of_scores(visible_cell(part), score)
     if record.status == "finished":
         yield from _of_finished(record)
     yield from _of_history(record)
@@ -74,7 +73,7 @@ def _of_scores(part: str, score: Any) -> Iterator[str]:
     yield from _outside(f"{part} size", [score.size], 0, MOST)
     yield from _of_metrics(part, score.metrics)
     for name, task in score.tasks.items():
-        where = f"{part} {printable(name[:40])}"
+        where = f"{part} {visible_cell(name[:40])}"
         yield from _of_metrics(where, task.metrics)
         yield from _outside(where, [task.labelled, task.positives], 0, MOST)
         yield from _outside(where, [task.sd], 0, LARGEST)

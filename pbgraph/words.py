@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-
-def printable(text: str) -> str:
-    r"""Text in one line in which whatever cannot be seen, such as what commands a terminal, stands as its number.
-
-    >>> print(printable("a\x1b[31mb"))
-    a\x1b[31mb
-    """
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+DECIMALS = 4  # of numbers from a tenth to a thousand
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -42,3 +34,19 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def figure(value: float, scale: float = 1.0, *, sign: str = "") -> str:
+    """A number among others of a magnitude: four decimals, more where they are small, fewer where they are large.
+
+    scale  the smallest of those that it stands beside; what is below 0.00000001 or above a billion has an exponent
+    sign   "+" to have a sign before positive numbers, too
+
+    >>> figure(0.85), figure(3.2e-6, 1.5e-6), figure(-40321.5, 40000.0), figure(2.5e12, 2.5e12, sign="+")
+    ('0.8500', '0.000003200', '-40321.50', '+2.500e+12')
+    """
+    place = math.floor(math.log10(scale)) if 0 < scale < math.inf else 0
+    if not -8 <= place <= 8:
+        return f"{value:{sign}.3e}"
+    decimals = DECIMALS if -1 <= place <= 2 else max(3 - place if place < 0 else 6 - place, 0)
+    return f"{value:{sign}.{decimals}f}"

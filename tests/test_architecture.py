@@ -61,6 +61,7 @@ TOP_TO_BOTTOM = (
     "reading",
     "locks",
     "checkouts",
+    "terminal",
     "words",
     "registry",
     "errors",

@@ -1,4 +1,6 @@
-from pbgraph.words import duration, ranges
+import pytest
+
+from pbgraph.words import duration, figure, ranges
 
 
 def test_neighbouring_numbers_are_joined():
@@ -15,3 +17,24 @@ def test_durations_are_rounded_to_seconds():
         "1:06:40",
     ]
     assert duration(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "text"),
+    [
+        (0.8512, 0.85, "0.8512"),
+        (0.12345678, 0.1, "0.1235"),
+        (999.98765, 999.0, "999.9877"),
+        (0.0123456, 0.01, "0.01235"),
+        (1.23456e-6, 1e-6, "0.000001235"),
+        (1.23456e-12, 1e-12, "1.235e-12"),
+        (12345.678, 12345.678, "12345.68"),
+        (1.5e7, 1.5e7, "15000000"),
+        (1.5e12, 1.5e12, "1.500e+12"),
+        (0.5, 0.0, "0.5000"),
+        (0.0, 1e-6, "0.000000000"),
+    ],
+)
+def test_digits_go_by_magnitude(value, scale, text):
+    assert figure(value, scale) == text
+    assert figure(value, scale, sign="+") == f"+{text}"

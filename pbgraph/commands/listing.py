@@ -14,6 +14,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.presets import preset
 from pbgraph.records import ResultsFolder, sha256
 from pbgraph.registry import Registry
+from pbgraph.terminal import show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset, Molecules
@@ -27,6 +28,7 @@ KINDS = {
     "methods": "pbgraph.methods.base:METHODS",
     "splits": "pbgraph.splits:SPLITS",
     "metrics": "pbgraph.metrics:METRICS",
+    "featurisers": "pbgraph.features.base:FEATURISERS",
 }
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
@@ -36,15 +38,15 @@ def ls(args: argparse.Namespace) -> int:
     kinds = [args.kind] if args.kind else list(KINDS)
     listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
     if args.json:
-        print(json.dumps(listed, indent=1))
+        show(json.dumps(listed, indent=1))
         return 0
     for kind, entries in listed.items():
-        print(kind)
+        show(kind)
         for entry in entries:
             version = "" if entry["version"] is None else f"v{entry['version']}"
             others = [package for package in entry["packages"] if package != "pbgraph"]
             owner = f"  [package {' and '.join(others)}]" if others else ""
-            print(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
+            show(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
 
@@ -79,10 +81,10 @@ def check(args: argparse.Namespace) -> int:
     for one in checks(args.name, args.data):
         try:
             one()
-            print(f"ok      {one!s:<20} {one.summary}")
+            show(f"ok      {one!s:<20} {one.summary}")
         except CheckFailed as error:
             failed += 1
-            print(f"FAILED  {one!s:<20} {error}")
+            show(f"FAILED  {one!s:<20} {error}")
     return 1 if failed else 0
 
 
@@ -111,11 +113,11 @@ def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
 
     if not dataset.fixed:
         rows = f"{dataset.rows} rows, " if dataset.rows else ""
-        print(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
+        show(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
         return
     where = locate(dataset, args.data) or "not on this machine yet"
     tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
-    print(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
+    show(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
 
 
 def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -125,9 +127,9 @@ def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
         raise UsageError(f"{dataset.name} is read in a way of its own, by {dataset.source}; there is nothing to fetch")
     content = find(dataset, folder=args.data, offline=args.offline)
     if dataset.make is not None:
-        print(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
+        show(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
     else:
-        print(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+        show(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
 
 
 def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -142,7 +144,7 @@ def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
         splits, refused = _splits(molecules, done)
     with counted("structures", len(molecules)) as done:
         facts = audit(dataset, molecules, splits, done=done)
-    print(audit_text(facts, refused), end="")
+    show(audit_text(facts, refused), end="")
 
 
 def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:

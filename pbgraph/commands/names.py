@@ -56,8 +56,9 @@ def command_of(args: argparse.Namespace) -> str:
     """The command that runs the task that the arguments name, without its options."""
     from pbgraph.datasets.lookup import own_task
 
-    words = (args.task,) if is_task(args.task) else own_task(args.task, ResultsFolder(args.results)).words
-    return shlex.join(("python", "-m", "pbgraph.bench", *words))
+    if is_task(args.task):
+        return shlex.join(("python", "-m", "pbgraph.bench", args.task))
+    return own_task(args.task, ResultsFolder(args.results)).command
 
 
 def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:

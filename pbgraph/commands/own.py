@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import time
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy as np
 from pbgraph.commands.running import do_missing
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.records import ResultsFolder
+from pbgraph.terminal import say
 from pbgraph.words import duration
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ def train(args: argparse.Namespace) -> int:
         id=args.id,
         part=args.split_column,
         date=args.time_column,
+        missing=args.missing,
     )
     dataset, results = to_dataset(task), ResultsFolder(args.results)
     for name in earlier_versions(task, results):
         log.warning("%s has changed since it was task %s: this is a new task; those records stay", task.path, name)
     molecules = load(dataset)
     usable = f"{len(molecules)} of {task.rows} rows can be used"
-    print(f"{task.file}: task {task.name}, {task.kind} of {', '.join(task.targets)}; {usable}", file=sys.stderr)
+    say(f"{task.file}: task {task.name}, {task.kind} of {', '.join(task.targets)}; {usable}")
 
     def make_ready(plan: Plan) -> None:
         check_splits(dataset, molecules, plan)
@@ -77,7 +78,7 @@ def _can_be_scored(y: np.ndarray) -> bool:
 
 def predict(args: argparse.Namespace) -> int:
     """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
-    from pbgraph.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer
+    from pbgraph.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
     from pbgraph.predict import load_predictor
 
     form = args.input_format or form_of(args.input)
@@ -85,6 +86,7 @@ def predict(args: argparse.Namespace) -> int:
         raise unknown_name("input format", form, FORMS)
     if args.input != STANDARD and args.input.exists() and args.output.exists() and args.output.samefile(args.input):
         raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
+    written_form(args.output)
     started = time.monotonic()
     predictor = load_predictor(args.model, args.arm, preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
@@ -93,15 +95,15 @@ def predict(args: argparse.Namespace) -> int:
     total = failed = 0
     several = len(predictor.models) > 1
     names = [name for target in predictor.targets for name in ((target, f"{target}_sd") if several else (target,))]
-    with writer(args.output, ["name", "smiles", *names, "error"], numbers=len(names)) as write:
+    columns = ["name", "smiles", *names, "error"]
+    with writer(args.output, columns, numbers=len(names), for_spreadsheets=args.for_spreadsheets) as write:
         for chunk, made in predictor.stream(chain(begun, chunks)):
             write([chunk.names, chunk.smiles, *_columns(made), made.errors])
             total, failed = total + len(made.errors), failed + sum(map(bool, made.errors))
     noun = f"{len(predictor.models)} models" if several else "model"
-    print(
+    say(
         f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a prediction, "
-        f"{duration(time.monotonic() - started)}",
-        file=sys.stderr,
+        f"{duration(time.monotonic() - started)}"
     )
     return 0
 

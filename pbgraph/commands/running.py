@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from pbgraph.commands.names import flat
 from pbgraph.errors import UsageError
 from pbgraph.presets import DEFAULT, Study, study
 from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
@@ -41,13 +41,13 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     device = _device(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
     if args.dry_run:
-        print(describe(work, jobs))
+        show(describe(work, jobs))
         return 0
     if work.todo:
         make_ready(plan)
         results.sweep()
         results.check_writable()
-    print(describe(work, jobs), file=sys.stderr)
+    say(describe(work, jobs))
     if args.save_models:
         _warn_of_unsaved(work.finished.values(), results)
     if work.todo:
@@ -108,14 +108,13 @@ def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
-        print(
+        say(
             f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
-            "the table of all parts, given the same --results, --seeds, --models and --methods",
-            file=sys.stderr,
+            "the table of all parts, given the same --results, --seeds, --models and --methods"
         )
     elif len(failed) < len(records) and study is not None:
         arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
-        print(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
+        show(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
     elif len(failed) < len(records):
-        print(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
+        show(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
     return 1 if failed else 0

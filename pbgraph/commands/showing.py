@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from pbgraph.presets import DEFAULT, PRESETS, Preset, study
 from pbgraph.protocol import choices, usual_or_only
 from pbgraph.records import ResultsFolder, RunRecord, RunSpec
 from pbgraph.shown import FORMATS
+from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.stats import Interval
@@ -32,7 +32,7 @@ def table(args: argparse.Namespace) -> int:
     from pbgraph.figures import draw_learning_curves
 
     records, made = _table(args)
-    print(resolve_name(FORMATS[args.format])(made), end="")
+    show(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
         models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
         model = models[0] if models else made.arms[0].split("/")[0]
@@ -55,7 +55,7 @@ def _study_table(args: argparse.Namespace) -> int:
         mine = [record for record in records if record.spec.preset == preset.name]
         arms[preset.name] = _of_names(args, rows_and_seeds(preset, mine, seeds)[0])
     made = studies.study_table(chosen, records, seeds=seeds, arms=arms)
-    print(studies.STUDY_FORMATS[args.format](made), end="")
+    show(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
         studies.draw_frontier(made, args.figure)
     return 0
@@ -68,18 +68,18 @@ def leaderboard(args: argparse.Namespace) -> int:
 
     text = leaderboard(ResultsFolder(args.results))
     if args.output is None:
-        print(text, end="")
+        show(text, end="")
         return 0
     with replaced_file(args.output) as part:
         part.write_text(text, encoding="utf-8")
-    print(f"written to {args.output}", file=sys.stderr)
+    say(f"written to {args.output}")
     return 0
 
 
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
     from pbgraph import tables
-    from pbgraph.formats import comparison_lines
+    from pbgraph.formats import comparison_lines, scales
 
     records, preset = _records(args)
     known = sorted({record.spec.arm for record in records})
@@ -92,7 +92,8 @@ def compare(args: argparse.Namespace) -> int:
     found = tables.compare(records, args.a, args.b, seeds=seeds)
     a, b = (next(row for row in made.rows if row.arm == arm) for arm in (args.a, args.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in found.seeds}
-    print(comparison_lines(found, scores, _bootstrap(args, records, found)), end="")
+    scale = scales(made)[made.metrics[0]]
+    show(comparison_lines(found, scores, _bootstrap(args, records, found), scale=scale), end="")
     return 0
 
 
@@ -125,7 +126,7 @@ def dendrites(args: argparse.Namespace) -> int:
 
     record = finished_run(_records(args)[0], args.arm, args.seed, command=command_of(args))
     found = read_insight(ResultsFolder(args.results), record)
-    print(FORMATS[args.format](record.spec, found), end="")
+    show(FORMATS[args.format](record.spec, found), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, found, args.figure)
     return 0

@@ -12,11 +12,11 @@ import numpy as np
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import parsed
+from pbgraph.features.smiles import identity, parsed
 from pbgraph.metrics import Kind
 from pbgraph.records import Rejected
 
-VERSION = 2  # of `Structure`
+VERSION = 3  # of `Structure`
 SECONDS_EACH = 0.0007  # that InChI takes for a structure
 TOLERANCE = 0.25  # standard deviations of a regression task's values, by which those of one parent may differ
 
@@ -26,8 +26,8 @@ class Structure:
     """What a SMILES says of one row.
 
     parent     first block of the InChIKey of the largest fragment (most heavy atoms, the first of equals): the same for
-               salts, stereoisomers and isotopes of one compound; the SMILES itself where InChI fails
-    key        InChIKey of the whole row, the same for tautomers that standard InChI knows; the SMILES where InChI fails
+               salts, stereoisomers and isotopes of one compound; the canonical SMILES where InChI fails
+    key        InChIKey of the whole row, the same for tautomers that standard InChI knows; else as for the parent
     fragments  disconnected parts
     bonds      between heavy atoms
     """
@@ -181,18 +181,31 @@ def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: No
 
 
 def _structures(smiles: Sequence[str], first: int) -> list[Structure]:
-    return [_structure(*pair) for pair in zip(smiles, parsed(smiles, first), strict=True)]
+    return list(map(_structure, parsed(smiles, first)))
 
 
-def _structure(smiles: str, molecule: Any) -> Structure:
+def _structure(molecule: Any) -> Structure:
     from rdkit import Chem
 
-    fragments = Chem.GetMolFrags(molecule, asMols=True)
+    fragments = Chem.GetMolFrags(molecule, asMols=True, sanitizeFrags=False)
     largest = max(fragments, key=lambda fragment: fragment.GetNumHeavyAtoms())
-    parent, key = (Chem.MolToInchiKey(one) for one in (largest, molecule))  # type: ignore[no-untyped-call]
+    parent, key = map(_inchi_key, (largest, molecule))
     return Structure(
-        parent=parent[:14] or smiles, key=key or smiles, fragments=len(fragments), bonds=molecule.GetNumBonds()
+        parent=parent[:14] or identity(largest),
+        key=key or identity(molecule),
+        fragments=len(fragments),
+        bonds=molecule.GetNumBonds(),
     )
+
+
+def _inchi_key(molecule: Any) -> str:
+    """ "" where InChI fails, which it says or raises."""
+    from rdkit import Chem
+
+    try:
+        return str(Chem.MolToInchiKey(molecule))  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError):
+        return ""
 
 
 def conflicts(parents: np.ndarray, y: np.ndarray, kind: Kind) -> tuple[int, int]:

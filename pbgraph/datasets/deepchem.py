@@ -69,8 +69,8 @@ class Files:
         path = next((path for path in found if path.is_file()), None)
         if path is None and self.offline:
             raise DataError(
-                f"{name} is in none of the usual places: supply it with --data DIR or PBGRAPH_DATA=DIR, or leave "
-                f"--offline out, with network access, to have it fetched from {url}"
+                f"{name} is in none of the usual places: supply it with --data DIR or PBGRAPH_DATA=DIR, or have it "
+                f"fetched from {url}, with network access, by 'python -m pbgraph.bench data fetch TASK'"
             )
         content = download(url) if path is None else path.read_bytes()
         if path is None:

@@ -7,6 +7,7 @@ import io
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 
@@ -15,19 +16,19 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.datasets.source import find
+from pbgraph.datasets.text_table import csv_reader
 from pbgraph.errors import DataError
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import why_not
+from pbgraph.features.smiles import reasons
 from pbgraph.metrics import Kind
 from pbgraph.records import Rejected, sha256
 
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 10  # rejected rows in one warning
-VERSION = 1  # of the rules by which structures are rejected
+VERSION = 2  # of the rules by which structures are rejected
 SECONDS_EACH = 0.00015  # that parsing a structure takes
-LABELS = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
 
 
 def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False) -> Molecules:
@@ -94,7 +95,7 @@ def read(dataset: Dataset, content: bytes) -> Molecules:
 def _table(dataset: Dataset, content: bytes) -> tuple[list[str], list[list[str]]]:
     """The header and the rows, all of the header's length."""
     try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+        lines = list(csv_reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{dataset.file} is not a CSV file in UTF-8: {error}") from error
     table = [line for line in lines if line]
@@ -149,11 +150,18 @@ def _number(cell: str) -> float | None:
         value = float(cell)
     except ValueError:
         return None
-    return value if abs(value) <= float(np.finfo(np.float32).max) else None  # False for NaN
+    fits = cell.isascii() and "_" not in cell and abs(value) <= float(np.finfo(np.float32).max)  # False for NaN
+    return value if fits else None
+
+
+def _class(cell: str) -> float | None:
+    """0.0 or 1.0, however written, NaN for a blank cell, None for anything else."""
+    value = _number(cell)
+    return value if value is None or math.isnan(value) or value in (0.0, 1.0) else None
 
 
 READERS: Mapping[Kind, tuple[Callable[[str], float | None], str]] = {
-    "classification": (LABELS.get, "0, 1"),
+    "classification": (lru_cache(maxsize=1024)(_class), "0, 1"),
     "regression": (_number, "a number"),
 }
 
@@ -171,5 +179,4 @@ def _all_reasons(smiles: Sequence[str]) -> dict[int, str]:
 
 
 def _reasons(smiles: Sequence[str], first: int) -> dict[int, str]:
-    found = ((row, why_not(text)) for row, text in enumerate(smiles, first))
-    return {row: reason for row, reason in found if reason is not None}
+    return {row: reason for row, reason in enumerate(reasons(smiles), first) if reason is not None}

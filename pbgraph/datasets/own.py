@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,17 +21,17 @@ import numpy as np
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.datasets.labels import KINDS, kind_of, labels
 from pbgraph.datasets.sheet import Sheet, read_content, read_sheet, shown
+from pbgraph.datasets.text_table import spaced
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import examined
+from pbgraph.features.smiles import MAX_ATOMS, MAX_CHARACTERS, examined, shortened
 from pbgraph.records import Rejected, canonical_json, sha256
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the rules by which a table is read
-MAX_ATOMS = 500  # heavy atoms of a molecule; the largest of MoleculeNet has 492
-SECONDS_EACH = 0.0003  # that a structure takes
+VERSION = 2  # of the rules by which a table is read
+SECONDS_EACH = 0.0004  # that a structure takes
 METRICS = {"classification": "roc_auc", "regression": "rmse"}
 
 
@@ -44,6 +45,7 @@ class OwnTask:
     kind     of the labels, "classification" or "regression"
     rows     of the table
     version  of the rules of reading
+    missing  cells of targets that mean not measured, beside the usual ones
     """
 
     path: str
@@ -56,6 +58,7 @@ class OwnTask:
     part: str | None = None
     date: str | None = None
     version: int = VERSION
+    missing: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -65,22 +68,47 @@ class OwnTask:
     @property
     def name(self) -> str:
         """The file's name, and 8 hex digits of a hash of everything that determines the molecules and labels."""
-        facts = {name: value for name, value in asdict(self).items() if name != "path"}
+        facts = {name: value for name, value in asdict(self).items() if name != "path" and value != ()}
         stem = re.sub(r"[^a-z0-9]+", "-", self.file.split(".")[0].lower()).strip("-") or "table"
         return f"{stem[:40]}-{sha256(canonical_json(facts))[:8]}"
 
     @property
     def words(self) -> tuple[str, ...]:
         """What stands after ``python -m pbgraph.bench`` to run it."""
+        path = f"./{self.path}" if self.path.startswith("-") else self.path
         options = {"--id": self.id, "--split-column": self.part, "--time-column": self.date}
-        given = [word for option, value in options.items() if value is not None for word in (option, value)]
-        return ("train", self.path, "--smiles", self.smiles, "--targets", *self.targets, "--kind", self.kind, *given)
+        single = [option_words(option, [value]) for option, value in options.items() if value is not None]
+        return (
+            *("train", path, *option_words("--smiles", [self.smiles]), *option_words("--targets", self.targets)),
+            *("--kind", self.kind, *option_words("--missing", self.missing)),
+            *(word for words in single for word in words),
+        )
+
+    @property
+    def command(self) -> str:
+        """The whole command that runs it, as a shell takes it."""
+        return shlex.join(("python", "-m", "pbgraph.bench", *self.words))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         others = (name for name in (self.id, self.part, self.date) if name is not None)
         return (self.smiles, *self.targets, *others)
+
+
+def option_words(option: str, values: Sequence[str]) -> tuple[str, ...]:
+    """An option with its values as words of a command; one that begins as an option does is joined to it.
+
+    >>> option_words("--targets", ["logP", "-logS", "pKa"])
+    ('--targets', 'logP', '--targets=-logS', '--targets', 'pKa')
+    """
+    words: list[str] = []
+    follows = False
+    for value in values:
+        dashed = value.startswith("-")
+        words += [f"{option}={value}"] if dashed else [value] if follows else [option, value]
+        follows = not dashed
+    return tuple(words)
 
 
 def describe(
@@ -92,21 +120,40 @@ def describe(
     id: str | None = None,
     part: str | None = None,
     date: str | None = None,
+    missing: Sequence[str] = (),
 ) -> OwnTask:
     """The task that the table at `path` holds; without a kind, it is found from the labels.
 
+    missing  cells of targets that mean not measured, beside the usual ones
     Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
     """
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
-    task = OwnTask(str(path), "", smiles, tuple(targets), kind or "", id=id, part=part, date=date)
+    if not str(path).isprintable():
+        raise UsageError(
+            f"{path!s:.200}: a file name must be readable text, since it becomes the task's; rename the file"
+        )
+    id, part, date = (None if name is None else spaced(name) for name in (id, part, date))
+    task = OwnTask(
+        str(path),
+        "",
+        spaced(smiles),
+        tuple(map(spaced, targets)),
+        kind or "",
+        id=id,
+        part=part,
+        date=date,
+        missing=tuple(sorted(set(missing))),
+    )
     twice = [name for name, count in Counter(task.columns).items() if count > 1]
     if twice:
         raise UsageError(
             f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts and dates are columns of their own"
         )
     sheet = read_sheet(task.file, read_content(path), task.columns)
-    return replace(task, sha256=sheet.sha256, kind=kind or kind_of(sheet, targets), rows=len(sheet.places))
+    return replace(
+        task, sha256=sheet.sha256, kind=kind or kind_of(sheet, task.targets, task.missing), rows=len(sheet.places)
+    )
 
 
 def to_dataset(task: OwnTask) -> Dataset:
@@ -135,14 +182,14 @@ def _load(task: OwnTask, folder: Path | None) -> Molecules:
     if task.version != VERSION:
         raise DataError(
             f"task {task.name} was described by version {task.version} of the rules for tables, and this is version "
-            f"{VERSION}; describe it anew with 'train {task.path}'"
+            f"{VERSION}; describe it anew with '{task.command}'"
         )
     places = [*([folder / task.file] if folder else []), Path(task.path)]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise DataError(
-            f"the table of task {task.name} is not at {task.path} any more; give the folder that holds {task.file} "
-            "with --data DIR"
+            f"the table of task {task.name} is not at {task.path} any more; put it back, or make it a task where it is "
+            f"now: '{replace(task, path='PATH').command}'; 'data audit' also takes --data DIR, the folder that holds it"
         )
     sheet = read_sheet(task.file, read_content(path), task.columns)
     if sheet.sha256 != task.sha256:
@@ -161,7 +208,7 @@ def molecules_of(task: OwnTask, sheet: Sheet) -> Molecules:
     """
     mol_ids = sheet.columns[task.id] if task.id else sheet.places
     _check_ids(task, sheet, mol_ids)
-    y = labels(sheet, task.targets, task.kind)
+    y = labels(sheet, task.targets, task.kind, task.missing)
     smiles = sheet.columns[task.smiles]
     structures = _structures(task, smiles)
     bad = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
@@ -203,7 +250,7 @@ def _check_some(task: OwnTask, smiles: Sequence[str], bad: dict[int, str], accep
     if not accepted:
         raise DataError(
             f"{task.file}: none of the {len(smiles)} cells of column {task.smiles!r} is a SMILES that can be used; the "
-            f"first is {smiles[0]!r} ({bad[0]}). Is it the right column?"
+            f"first is {shortened(smiles[0])!r} ({bad[0]}). Is it the right column?"
         )
 
 
@@ -245,7 +292,7 @@ def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], row
 
 def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, str]]:
     """(why it cannot be used or None, canonical SMILES) of each row; kept in the cache."""
-    key = {"version": VERSION, "most": MAX_ATOMS, **structures_key(smiles)}
+    key = {"version": VERSION, "most": MAX_ATOMS, "longest": MAX_CHARACTERS, **structures_key(smiles)}
     content = cached(f"{task.name}-structures", key, lambda: msgspec.json.encode(_examined(smiles)))
     return msgspec.json.decode(content, type=list[tuple[str | None, str]])
 
@@ -255,4 +302,4 @@ def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
 
 
 def _part(smiles: Sequence[str], first: int) -> list[tuple[str | None, str]]:
-    return [examined(text, most_atoms=MAX_ATOMS) for text in smiles]
+    return examined(smiles)

@@ -1,7 +1,7 @@
 """A table file of the user's -> columns of text, each cell with a place by which the user finds it.
 
-CSV (separated by commas, semicolons or tabs, whichever the header has most of), plain or gzip, in UTF-8, UTF-16 with
-its mark, or else Latin-1, with any line ends; or Parquet. What a file is, its first bytes say, not its name.
+CSV (separated by commas, semicolons or tabs, whichever suits its header), plain or gzip, in UTF-8, UTF-16 with its
+mark, or else Windows-1252, with any line ends; or Parquet. What a file is, its first bytes say, not its name.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import difflib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
 from pathlib import Path
-from typing import Any
+from string import whitespace
 
-from pbgraph.datasets.source import MAX_BYTES, capped, decompressed, too_long
+from pbgraph.datasets import source
+from pbgraph.datasets.parquet import PARQUET, read_parquet
 from pbgraph.datasets.text_table import encoding, header_and_rows, position
 from pbgraph.errors import DataError, UsageError
 from pbgraph.records import sha256
 
-PARQUET = b"PAR1"  # what such a file begins with
+MAX_ROWS = 5_000_000  # of a table, so that one of short rows does not fill the memory
+BATCH, BATCH_CHARACTERS = 2**16, 2**22  # rows of Parquet at a time, and characters
 MOST_SHOWN = 5  # places in one message
 
 
@@ -29,8 +30,8 @@ class Sheet:
 
     file     its name
     sha256   of its content, unpacked
-    columns  name -> cells as text without white space around them, "" for an empty one
-    places   where each row is: "line 2" of a CSV file, the header being line 1; "row 0" of Parquet, the first
+    columns  name -> cells as text without (ASCII) white space around them, "" for an empty one
+    places   where each row begins: "line 2" of a CSV file, the header being line 1; "row 0" of Parquet, the first
     """
 
     file: str
@@ -58,22 +59,22 @@ def _near(path: Path) -> str:
 def read_content(path: Path) -> bytes:
     """The bytes of a table file, unpacked.
 
-    Raises errors as `check_is_file`; DataError if it is damaged or longer than MAX_BYTES.
+    Raises errors as `check_is_file`; DataError if it is damaged or longer than `source.MAX_BYTES`.
     """
     check_is_file(path)
     try:
         with path.open("rb") as file:
-            content = capped(file.read(MAX_BYTES + 1), str(path))
+            content = source.capped(file.read(source.MAX_BYTES + 1), str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
-    return decompressed(content, str(path))
+    return source.decompressed(content, str(path))
 
 
 def read_sheet(file: str, content: bytes, wanted: Sequence[str]) -> Sheet:
     """The wanted columns of a table file.
 
     Raises UsageError for a column that the file lacks, with the nearest name; DataError if the file is no table, if it
-    has no rows, or if a wanted name occurs twice in its header.
+    has no rows or more than MAX_ROWS, or if a wanted name occurs twice in its header.
     """
     if content.startswith(PARQUET):
         columns, places = _parquet(file, content, wanted)
@@ -96,44 +97,41 @@ def shown(places: Sequence[str]) -> str:
 
 def _csv(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     text = io.TextIOWrapper(io.BytesIO(content), encoding=encoding([content], file), newline="")
-    header, lines = header_and_rows(text, file)
+    header, rows = header_and_rows(text, file, wanted)
     numbers = [position(header, name, file) for name in wanted]
-    rows = [(number, row) for number, row in lines if row]
-    ragged = [f"line {number}" for number, row in rows if len(row) != len(header)]
+    columns: list[list[str]] = [[] for _ in wanted]
+    places: list[str] = []
+    ragged: list[str] = []
+    for line, row in rows:
+        if row and len(row) != len(header):
+            ragged.append(f"line {line}")
+        elif row:
+            places.append(f"line {line}")
+            for column, at in zip(columns, numbers, strict=True):
+                column.append(row[at].strip(whitespace))
+            _check_count(file, len(places))
     if ragged:
         raise DataError(
             f"{file}: rows without the {len(header)} cells that the header has: {shown(ragged)}; a cell "
             "that holds the separator must be in quotes"
         )
-    columns = {name: tuple(row[at].strip() for _, row in rows) for name, at in zip(wanted, numbers, strict=True)}
-    return columns, tuple(f"line {number}" for number, _ in rows)
+    return {name: tuple(column) for name, column in zip(wanted, columns, strict=True)}, tuple(places)
+
+
+def _check_count(file: str, rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise DataError(f"{file} has more than {MAX_ROWS:,} rows, the most that a table may have; supply a part of it")
 
 
 def _parquet(file: str, content: bytes, wanted: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.ParquetFile(pa.BufferReader(content))
-        for name in wanted:
-            position(table.schema_arrow.names, name, file)
-        groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
-        if sum(groups) > MAX_BYTES:
-            raise too_long(f"{file}, unpacked,")
-        read = table.read(columns=list(wanted))
-    except pa.ArrowException as error:
-        raise DataError(f"{file} is damaged Parquet ({error}); write it anew") from error
-    columns = {name: tuple(cell(value) for value in read.column(name).to_pylist()) for name in wanted}
-    return columns, tuple(f"row {number}" for number in range(read.num_rows))
-
-
-def cell(value: Any) -> str:
-    """A value of a Parquet column as the text that CSV would have for it: "" for none, a midnight as its date.
-
-    >>> from datetime import datetime
-    >>> cell(None), cell(0.5), cell(datetime(2019, 5, 31)), cell(datetime(2019, 5, 31, 9, 30))
-    ('', '0.5', '2019-05-31', '2019-05-31 09:30:00')
-    """
-    if isinstance(value, datetime) and value.time() == time.min:
-        return value.date().isoformat()
-    return "" if value is None else str(value).strip()
+    columns: list[list[str]] = [[] for _ in wanted]
+    characters = 0
+    for piece in read_parquet(content, file, wanted, rows=BATCH, most=BATCH_CHARACTERS):
+        for column, cells in zip(columns, piece, strict=True):
+            column.extend(cells)
+            characters += sum(map(len, cells))
+        _check_count(file, len(columns[0]))
+        if characters > source.MAX_BYTES:
+            raise source.too_long(f"{file}, unpacked,")
+    places = tuple(f"row {number}" for number in range(len(columns[0])))
+    return {name: tuple(column) for name, column in zip(wanted, columns, strict=True)}, places

@@ -6,6 +6,7 @@ Looked for, as `<file>` or `<file>.gz`, in: the folder of ``--data``; the folder
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import http.client
@@ -17,6 +18,7 @@ import zlib
 from pathlib import Path
 
 from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.text_table import csv_reader
 from pbgraph.errors import DataError
 from pbgraph.files import replaced_file
 from pbgraph.locks import cache_folder
@@ -145,20 +147,36 @@ def verified(dataset: Dataset, content: bytes, where: str) -> bytes:
     found = sha256(content)
     if found == dataset.sha256:
         return content
-    rows = _rows(content)
-    known = dataset.lookalikes.get(rows)
-    what = f"it has {rows} rows, so it is {known}" if known else f"it has {rows} rows, expected {dataset.rows}"
     raise DataError(
         f"{where} is not the {dataset.name} file of this benchmark: sha256 of the CSV is {found}, "
-        f"expected {dataset.sha256}; {what}. Move it away or replace it"
+        f"expected {dataset.sha256}; {_difference(dataset, content)}. Move it away or replace it"
     )
+
+
+def _difference(dataset: Dataset, content: bytes) -> str:
+    """What makes a file another one, as far as it can be told."""
+    plain = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for ends in (b"\n", b"\r\n"):
+        for last in (b"", ends):
+            if sha256(plain.rstrip(b"\n").replace(b"\n", ends) + last) == dataset.sha256:
+                return (
+                    "its cells are the right ones, but its line ends are not, or the mark at its start: a program or a "
+                    "transfer as text has changed them; copy it anew, as binary"
+                )
+    rows = _rows(content)
+    if rows in dataset.lookalikes:
+        return f"it has {rows} rows, so it is {dataset.lookalikes[rows]}"
+    if rows == dataset.rows:
+        return f"it has {rows} rows, as it should, but other cells or another way of writing them"
+    return f"it has {rows} rows, expected {dataset.rows}"
 
 
 def _rows(content: bytes) -> int:
     """Rows under the header of a CSV, empty lines left out; 0 for what is no table."""
     try:
-        lines = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
-        return max(sum(1 for line in lines if line) - 1, 0)
+        return max(
+            sum(1 for line in csv_reader(io.StringIO(content.decode("utf-8", "replace"), newline="")) if line) - 1, 0
+        )
     except csv.Error:
         return 0
 
@@ -166,5 +184,6 @@ def _rows(content: bytes) -> int:
 def _three_ways(dataset: Dataset) -> str:
     return (
         f"Supply it in one of three ways: (1) --data DIR, a folder with {dataset.file} or {dataset.file}.gz; "
-        "(2) PBGRAPH_DATA=DIR in the environment; (3) leave --offline out, with network access, to have it fetched"
+        "(2) PBGRAPH_DATA=DIR in the environment; (3) with network access, 'python -m pbgraph.bench data fetch "
+        f"{dataset.name}'"
     )

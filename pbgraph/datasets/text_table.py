@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import IO
+from contextlib import suppress
+from itertools import chain, islice
+from typing import IO, Any
 
 from pbgraph.errors import DataError, unknown_name
 
@@ -15,8 +17,12 @@ log = logging.getLogger(__name__)
 
 SEPARATORS = ",;\t"
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}  # that a text may begin with
+NOT_WINDOWS = (0x81, 0x8D, 0x8F, 0x90, 0x9D)  # bytes that stand for nothing in Windows-1252
 LONGEST_LINE = 2**24  # characters of a line or of a row, so that no file, packed or not, fills the memory
+MOST_LINES = 10  # of a row without a word about it
+MOST_SHOWN = 5  # rows of many lines that one warning names
 ZIP = b"PK\x03\x04"
+EXCEL = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)  # a first line by which Excel is told the separator
 
 
 def marked_encoding(start: bytes, where: str) -> str | None:
@@ -30,35 +36,44 @@ def marked_encoding(start: bytes, where: str) -> str | None:
 
 
 def encoding(blocks: Iterable[bytes], where: str) -> str:
-    """The encoding of a whole text, given in blocks: that of its mark, else UTF-8 if all of it is, else Latin-1.
+    """The encoding of a whole text, given in blocks: that of its mark, else UTF-8 if all of it is, else Windows-1252.
 
+    Windows-1252 is what Windows saves by itself in the West, and Latin-1 but for the bytes 80 to 9F, which are control
+    characters there; a text with a byte that Windows-1252 does not have is read as Latin-1.
     Errors as for `marked_encoding`.
     """
     blocks = iter(blocks)
     first = next(blocks, b"")
     if (marked := marked_encoding(first, where)) is not None:
         return marked
-    decoder, read = codecs.getincrementaldecoder("utf-8")(), 0
-    try:
-        for block in chain([first], blocks):
+    decoder, read, wrong, latin = codecs.getincrementaldecoder("utf-8")(), 0, None, False
+    for block in chain([first], blocks, [b""]):
+        latin = latin or any(one in block for one in NOT_WINDOWS)
+        if wrong is None:
             read += len(block)
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        at = read - len(error.object) + error.start
-        log.warning("%s is not UTF-8 (byte %d); it is read as Latin-1", where, at)
-        return "latin-1"
-    return "utf-8"
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                wrong = read - len(error.object) + error.start
+    if wrong is None:
+        return "utf-8"
+    log.warning("%s is not UTF-8 (byte %d); it is read as %s", where, wrong, "Latin-1" if latin else "Windows-1252")
+    return "latin-1" if latin else "cp1252"
 
 
 def lines(file: IO[str], where: str) -> Iterator[str]:
     """The lines of a text, with their ends. Raises DataError for what is no text, or has a line beyond LONGEST_LINE."""
+    number = 0
     try:
         while line := file.readline(LONGEST_LINE):
+            number += 1
             if len(line) == LONGEST_LINE:
                 raise _too_long(where)
             if "\0" in line:
-                raise DataError(f"{where} is not a table in text; supply CSV, gzip of CSV, or Parquet")
+                raise DataError(
+                    f"{where}, line {number}, has the character U+0000: this is not a table in text; supply CSV, gzip "
+                    "of CSV, or Parquet"
+                )
             yield line
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not text in {error.encoding} ({error.reason}); save it as UTF-8") from error
@@ -71,50 +86,154 @@ def _too_long(where: str) -> DataError:
     )
 
 
-def header_and_rows(file: IO[str], where: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The names of the columns, and (number of the line, cells) of everything under them; a blank line has no cells.
+def csv_reader(text: Iterable[str], separator: str = ",") -> Any:
+    """Python's reader of CSV, strict, for cells as long as a row may be; its own limit is a setting of the process."""
+    csv.field_size_limit(LONGEST_LINE)
+    return csv.reader(text, delimiter=separator, strict=True)
 
-    file  opened with ``newline=""``
-    The header is the first line that is not blank; the separator is the one it has most of. Raises DataError if there
-    is no header, and, as rows are taken, for what is not CSV.
+
+def header_and_rows(
+    file: IO[str], where: str, wanted: Sequence[str] = ()
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The names of the columns, and (number of the line it begins in, cells) of every row; a blank line has no cells.
+
+    file    opened with ``newline=""``
+    wanted  names of columns
+    The header is the first row that is not blank; its cells may be quoted and have line breaks in them. The separator
+    is the one that a first line ``sep=;`` names, else the one that gives most of the wanted columns, then as many cells
+    in the first row as in the header, then the most. Rows that take many lines cost a warning once all are taken.
+    Raises DataError if there is no header, and, as rows are taken, for what is not CSV.
     """
-    text, blank = lines(file, where), 0
+    text, blank, separators = lines(file, where), 0, SEPARATORS
     for first in text:
-        if first.strip():
+        told = EXCEL.fullmatch(first)
+        if told:
+            separators = told[1]
+        elif first.strip():
             break
         blank += 1
     else:
         raise DataError(f"{where} is empty; expected a header and at least one row")
-    rows = _rows(chain([first], text), max(SEPARATORS, key=first.count), where, blank)
-    return [name.strip() for name in next(rows)[1]], rows
+    start = _Start(first, text)
+    rows = _rows(start, start.separator(separators, wanted), where, blank)
+    return list(map(spaced, next(rows)[1])), rows
+
+
+def spaced(name: str) -> str:
+    """The name of a column with each white space in it, line breaks too, as one space.
+
+    >>> spaced(" log\\nS ")
+    'log S'
+    """
+    return " ".join(name.split())
+
+
+class _Start:
+    """Lines of a text that can be gone through again from its start, until they are taken for good."""
+
+    def __init__(self, first: str, rest: Iterator[str]) -> None:
+        self.seen, self.rest = [first], rest
+
+    def __iter__(self) -> Iterator[str]:
+        """All lines, for good: those that were seen, then the rest, which is not kept."""
+        return chain(self.seen, self.rest)
+
+    def again(self) -> Iterator[str]:
+        """All lines, which are kept; up to LONGEST_LINE characters of them."""
+        place = taken = 0
+        while taken <= LONGEST_LINE:
+            if place == len(self.seen):
+                line = next(self.rest, None)
+                if line is None:
+                    return
+                self.seen.append(line)
+            taken += len(self.seen[place])
+            yield self.seen[place]
+            place += 1
+
+    def separator(self, candidates: str, wanted: Sequence[str]) -> str:
+        """The one that suits the first two rows best, the first of equals."""
+        return max(candidates, key=lambda one: self._suits(one, wanted)) if len(candidates) > 1 else candidates
+
+    def _suits(self, separator: str, wanted: Sequence[str]) -> tuple[int, bool, int]:
+        rows: list[list[str]] = []
+        with suppress(csv.Error):  # which is said when the rows are taken
+            for row in islice(filter(None, csv_reader(self.again(), separator)), 2):
+                rows.append(row)  # noqa: PERF402 (those before an error count)
+        if not rows:
+            return 0, False, 0
+        names, cells = set(map(spaced, rows[0])), len(rows[0])
+        return len(names.intersection(map(spaced, wanted))), cells > 1 and len(rows[-1]) == cells, cells
 
 
 def _rows(text: Iterable[str], separator: str, where: str, before: int) -> Iterator[tuple[int, list[str]]]:
-    taken = 0  # characters of this row, which quoted line ends may carry over any number of lines
+    inside: list[str] = []  # lines of this row, which quoted line ends may carry over any number of lines
+    spans, count, width = [], 0, 0
 
     def counted() -> Iterator[str]:
-        nonlocal taken
+        taken = 0
         for line in text:
-            taken += len(line)
+            taken = len(line) + (taken if inside else 0)
             if taken > LONGEST_LINE:
                 raise _too_long(where)
+            inside.append(line)
             yield line
 
-    reader = csv.reader(counted(), delimiter=separator, strict=True)
+    reader, ended = csv_reader(counted(), separator), before
     try:
         for cells in reader:
-            taken = 0
-            yield before + reader.line_num, cells if len(cells) > 1 or "".join(cells).strip() else []
+            number, ended = ended + 1, before + reader.line_num
+            width = width or len(cells)
+            if ended > number and count and _suspicious(inside, separator, width):
+                spans.append((number, ended))
+            inside.clear()
+            row = cells if len(cells) > 1 or "".join(cells).strip() else []
+            count += bool(row)
+            yield number, row
     except csv.Error as error:
-        number = before + reader.line_num
-        raise DataError(f"{where}, line {number}: this is not CSV ({error}); export the table anew") from error
+        raise _not_csv(where, error, ended + 1, before + reader.line_num) from error
+    if spans:
+        _warn_of_long_rows(where, spans, count - 1, ended - before)
+
+
+def _suspicious(taken: Sequence[str], separator: str, width: int) -> bool:
+    """Whether what was taken for one row may be several: it is long, or a line in it has as many cells as the header.
+
+    A line is looked at without its quotes: those are what may be wrong.
+    """
+    return len(taken) > MOST_LINES or (width > 1 and any(line.count(separator) == width - 1 for line in taken[1:]))
+
+
+def _not_csv(where: str, error: csv.Error, first: int, last: int) -> DataError:
+    if "unexpected end" in str(error):
+        return DataError(
+            f"{where}, line {first}: this is not CSV: a quote is opened in the row that begins in this line, and none "
+            f"closes it up to the end, line {last}; take it out, or write it twice in a cell in quotes"
+        )
+    rows = f"line {first}" if first == last else f"line {first}, in a row that goes on to line {last}"
+    return DataError(f"{where}, {rows}: this is not CSV ({error}); a quote in a cell must be written twice, in quotes")
+
+
+def _warn_of_long_rows(where: str, spans: Sequence[tuple[int, int]], rows: int, lines_read: int) -> None:
+    named = ", ".join(f"lines {first} to {last}" for first, last in spans[:MOST_SHOWN])
+    more = f" and {len(spans) - MOST_SHOWN} more" if len(spans) > MOST_SHOWN else ""
+    log.warning(
+        "%s: %d rows were read from %d lines, since quoted cells go on over line ends: %s%s are one row each. If a "
+        "quote there is stray, the rows under it were swallowed: take it out, or write it twice in a cell in quotes",
+        where,
+        rows,
+        lines_read,
+        named,
+        more,
+    )
 
 
 def position(header: Sequence[str], column: str, where: str) -> int:
-    """Where a column is.
+    """Where a column is; white space in names, line breaks too, counts as one space.
 
     Raises UsageError, with the nearest name, if there is none of this name; DataError if there are several.
     """
+    column = spaced(column)
     if column not in header:
         raise unknown_name(f"column of {where}", column, [known for known in header if known])
     if header.count(column) > 1:

@@ -14,9 +14,10 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from pbgraph.engines.base import Progress
-from pbgraph.metrics import label_of
+from pbgraph.metrics import label_of, scale_of
 from pbgraph.records import RunRecord, RunSpec
-from pbgraph.words import duration, printable
+from pbgraph.terminal import visible, visible_cell
+from pbgraph.words import duration, figure
 
 if TYPE_CHECKING:
     from pbgraph.engines.work import Work
@@ -33,9 +34,9 @@ def outcome(record: RunRecord) -> str:
     name = f"{record.spec.arm} seed {record.spec.seed}"
     test, cost = record.scores.get("test"), record.cost
     if record.status == "failed" or test is None or cost is None:
-        return f"{name}: FAILED: {printable(record.error or '')}"
+        return f"{name}: FAILED: {visible_cell(record.error or '')}"
     value = test.metrics.get(record.spec.metric)
-    score = "undefined" if value is None else f"{value:.4f}"
+    score = "undefined" if value is None else figure(value, scale_of(record.spec.metric, [value]))
     return f"{name}: test {label_of(record.spec.metric)} {score}, {cost.epochs} epochs, {duration(cost.seconds)}"
 
 
@@ -88,7 +89,7 @@ class _Running:
             "run": run,
             "phase": self.report.phase,
             "epoch": f"epoch {self.report.epoch}",
-            "best": "" if best is None else f"best valid {best:.4f}",
+            "best": "" if best is None else f"best valid {figure(best, scale_of(self.spec.metric, [best]))}",
             "dendrites": f"{count} dendrite{'' if count == 1 else 's'}",
             "left": f"{duration(self.left.seconds())} left",
         }
@@ -167,7 +168,7 @@ class Lines:
     def note(self, text: str) -> None:
         """Print the line; where that cannot be, as on a full disk, the work goes on without it."""
         with suppress(OSError):
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class Live:
@@ -207,7 +208,7 @@ class Live:
 
     def note(self, text: str) -> None:
         """Print a line above the display."""
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def _refresh(self, worker: int, fraction: float) -> None:
         self._bars.update(self._tasks[worker], completed=fraction, cells=self._board.running[worker].cells())

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pbgraph.features.base import Featuriser, Store
-from pbgraph.features.smiles import rdkit_version
+from pbgraph.features.smiles import READING, rdkit_version, silence
 from pbgraph.files import replaced_file
 from pbgraph.locks import cache_folder, locked
 from pbgraph.records import Scalar, canonical_json, sha256
@@ -52,12 +52,13 @@ def featurised(featuriser: Featuriser, molecules: Compounds, *, code: str = "") 
 
     code  hash of the featuriser's code, where its version alone does not tell two of them apart
     """
+
+    def make() -> bytes:
+        with silence():
+            return packed(featuriser.featurise(molecules.smiles, molecules.y))
+
     key = {"version": featuriser.version, **structures_key(molecules.smiles)}
-    content = cached(
-        f"{molecules.dataset}-{featuriser.name}",
-        {**key, "code": code} if code else key,
-        lambda: packed(featuriser.featurise(molecules.smiles, molecules.y)),
-    )
+    content = cached(f"{molecules.dataset}-{featuriser.name}", {**key, "code": code} if code else key, make)
     return unpacked(content, featuriser, molecules.y)
 
 
@@ -77,11 +78,12 @@ def unpacked(content: bytes, featuriser: Featuriser, y: np.ndarray) -> Any:
 
 
 def structures_key(smiles: Sequence[str]) -> dict[str, Scalar]:
-    """The part of a key that says which structures went in, in which order, and which RDKit read them.
+    """The part of a cache's key that says which structures went in, in which order, and how and by which RDKit they
+    were read.
 
     The SMILES themselves are hashed: that covers the file, its column of structures and the accepted rows.
     """
-    return {"smiles": sha256(canonical_json(smiles)), "rdkit": rdkit_version()}
+    return {"smiles": sha256(canonical_json(smiles)), "rdkit": rdkit_version(), "reading": READING}
 
 
 def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> bytes:

@@ -48,7 +48,7 @@ def parents(molecules: Molecules) -> list[str]:
 
 CV5X5 = Splitter(
     name="cv5x5",
-    version=1,
+    version=2,
     seeded=True,
     split=cv5x5,
     source="repeated k-fold cross-validation, Bouckaert & Frank 2004, doi:10.1007/978-3-540-24775-3_3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -11,6 +12,7 @@ from pbgraph.datasets.base import Molecules
 from pbgraph.deepchem import deepchem_version, quiet, to_deepchem
 from pbgraph.errors import unknown_name
 from pbgraph.features.cache import cached, structures_key
+from pbgraph.features.smiles import unmapped
 from pbgraph.records import sha256
 from pbgraph.registry import Namespace
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
@@ -59,7 +61,7 @@ def split(name: str, molecules: Molecules, seed: int | None) -> Split:
 
 
 def _parts(name: str, molecules: Molecules, seed: int | None) -> bytes:
-    data = to_deepchem(molecules)
+    data = to_deepchem(replace(molecules, smiles=tuple(map(unmapped, molecules.smiles))))
     with quiet() as dc:
         splitter = getattr(dc.splits, SPLITTERS[name][0])()
         shares = {"frac_train": TRAIN, "frac_valid": VALID, "frac_test": 1 - TRAIN - VALID}

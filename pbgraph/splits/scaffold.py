@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from pbgraph.datasets.base import Molecules
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import parsed
+from pbgraph.features.smiles import identity, parsed
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 from pbgraph.splits.groups import filled, grouped, shuffled
 
@@ -42,7 +43,10 @@ def scaffold_balanced(molecules: Molecules, seed: int | None) -> Split:
 
 
 def scaffolds(molecules: Molecules) -> list[str]:
-    """The scaffold of each molecule as SMILES without chirality, "" without rings; kept in the cache."""
+    """The scaffold of each molecule as SMILES without chirality, "" without rings; kept in the cache.
+
+    A molecule of which RDKit cannot make one, as of some complexes of metals, is its own.
+    """
     key = {"version": SCAFFOLD.version, **structures_key(molecules.smiles)}
     content = cached(f"{molecules.dataset}-scaffolds", key, lambda: _all(molecules.smiles))
     return msgspec.json.decode(content, type=list[str])
@@ -54,12 +58,16 @@ def _all(smiles: Sequence[str]) -> bytes:
 
 
 def _murcko(smiles: Sequence[str], first: int) -> list[str]:
+    return list(map(_scaffold, parsed(smiles, first)))
+
+
+def _scaffold(molecule: Any) -> str:
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
-    return [
-        str(MurckoScaffoldSmiles(mol=molecule, includeChirality=False))  # type: ignore[no-untyped-call]
-        for molecule in parsed(smiles, first)
-    ]
+    try:
+        return str(MurckoScaffoldSmiles(mol=molecule, includeChirality=False))  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError):
+        return identity(molecule)
 
 
 SCAFFOLD = Splitter(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.terminal import visible_cell
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,8 @@ class Found:
 
 
 def found(counts: Mapping[str, int], wrong: Iterable[str], unchecked: Iterable[str] = ()) -> Found:
-    """What was found, its lines made printable."""
-    return Found(dict(counts), tuple(map(printable, wrong)), tuple(map(printable, unchecked)))
-
-
-def printable(text: str) -> str:
-    """One line that any terminal can show: line ends, control characters and undecodable bytes are spelt out.
-
-    >>> printable("a\\nb")
-    'a\\\\nb'
-    """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    """What was found, its lines made visible."""
+    return Found(dict(counts), tuple(map(visible_cell, wrong)), tuple(map(visible_cell, unchecked)))
 
 
 def guarded(where: object, check: Callable[..., Iterable[str]], *arguments: Any) -> list[str]:

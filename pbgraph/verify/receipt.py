@@ -14,8 +14,9 @@ from pbgraph.engines.progress import counted
 from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.provenance import package_versions, processor, source_tree
 from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.terminal import visible_cell
 from pbgraph.verify.folder import held_by
-from pbgraph.verify.found import Found, printable
+from pbgraph.verify.found import Found
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.reruns import Rerun, drawn, rerun
 from pbgraph.verify.scores import check_scores
@@ -118,5 +119,5 @@ def _again(
     except Interrupted:
         raise
     except PbgraphError as error:
-        return (), Found(unchecked=(printable(f"reruns: {error}"),))
-    return made, Found({"reruns": len(made)}, tuple(printable(line) for one in made for line in one.wrong))
+        return (), Found(unchecked=(visible_cell(f"reruns: {error}"),))
+    return made, Found({"reruns": len(made)}, tuple(visible_cell(line) for one in made for line in one.wrong))

@@ -62,11 +62,26 @@ def test_the_other_tox21_file_is_recognised(tmp_path: Path) -> None:
         source.find(TOX21, folder=tmp_path / "given")
 
 
+@pytest.mark.parametrize(
+    "copy",
+    [CSV.replace(b"\n", b"\r\n"), CSV.replace(b"\n", b"\r"), b"\xef\xbb\xbf" + CSV, CSV.rstrip(b"\n"), CSV + b"\r\n"],
+)
+def test_a_copy_with_other_line_ends_is_told_apart_from_another_table(copy: bytes) -> None:
+    with pytest.raises(DataError, match="its cells are the right ones, but its line ends are not"):
+        source.verified(dataset(), copy, "a file")
+
+
+def test_as_many_other_rows_are_not_said_to_be_too_many() -> None:
+    other = CSV.replace(b"C", b"N")
+    with pytest.raises(DataError, match=r"it has \d+ rows, as it should, but other cells"):
+        source.verified(dataset(rows=CSV.count(b"\n") - 1), other, "a file")
+
+
 def test_what_is_nowhere_can_be_supplied_in_three_ways() -> None:
     with pytest.raises(DataError) as caught:
         source.find(dataset(), offline=True)
     assert caught.value.exit_code == 3
-    for way in ("--data DIR", "PBGRAPH_DATA=DIR", "leave --offline out"):
+    for way in ("--data DIR", "PBGRAPH_DATA=DIR", "data fetch "):
         assert way in str(caught.value)
 
 

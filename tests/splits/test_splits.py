@@ -12,6 +12,7 @@ from few_molecules import SMILES, assert_partition, molecules, parts, reordered,
 from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
 from pbgraph.splits import RANDOM, SCAFFOLD, SCAFFOLD_BALANCED, SPLITS, Split, Splitter
+from pbgraph.splits.scaffold import scaffolds
 
 GOLDEN = {"butina": "995b12814267", "cv5x5": "771548d68c8a", "scaffold-balanced": "aac62a81a378"}
 YEARS = [str(year) for year in range(2000, 2040)]
@@ -126,3 +127,23 @@ def test_the_hash_tells_parts_and_order_apart() -> None:
 def test_splits_are_registered_under_their_names() -> None:
     names = ["butina", "cv5x5", "predefined", "random", "scaffold", "scaffold-balanced", "time"]
     assert [SPLITS.get(name).name for name in names] == names
+
+
+MAPPED = ("[CH3:1][c:2]1ccccc1", "[cH:5]1cccc[c:9]1[CH3:3]", "[*:1]c1ccccc1", "c1ccccc1[*:2]")
+
+
+@pytest.mark.parametrize("name", ["scaffold", "scaffold-balanced", "cv5x5", "butina"])
+def test_map_numbers_do_not_part_one_compound(name: str) -> None:
+    groups = SPLITS.get(name).groups
+    assert groups is not None
+    found = groups(molecules((*MAPPED, *SMILES)))
+    assert found[0] == found[1] == found[4 + SMILES.index("Cc1ccccc1")]
+    assert found[2] == found[3]
+
+
+def test_what_rdkit_makes_no_scaffold_of_is_its_own() -> None:
+    odd = "COc1ccc2sc(C(=O)Nc3nnn[n-]3[Fe+2])c(OC(C)C)c2c1"
+    found = scaffolds(molecules((odd, "CCO", "c1ccccc1")))
+    assert found[1:] == ["", "c1ccccc1"]
+    assert "Fe" in found[0]
+    assert len(found[0]) > 20
