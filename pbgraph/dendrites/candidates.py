@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Call, PerforatedSite
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
@@ -61,20 +61,27 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def gradients(self, deltas: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    @property
+    def reached(self) -> bool:
+        """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
+        return not self.live or any(self.statistics[number].patterns for number in self.live)
+
+    def gradients(self, calls: Sequence[Call], deltas: list[Tensor] | None) -> list[tuple[Tensor, Tensor]]:
         """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on this batch.
 
-        deltas  δ of the site's calls
+        calls, deltas  of the site; None if the loss depends on none of the calls
         Empty while the running means are being primed, or if the batch has no pattern for this site.
         """
+        if not deltas:
+            return self._without_patterns()
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
         pairs: list[tuple[Tensor, Tensor]] = []
         for number in self.live:
-            calls = [call.candidates[number] for call in self.site.calls or ()]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
+            answers = [call.candidates[number] for call in calls]
+            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
             if not batch.patterns:
                 continue
             if not batch.finite(1):
@@ -87,8 +94,18 @@ class SiteCandidates:
             if self.epochs or statistics.batches > self.settings.priming_batches:
                 normalised = self.settings.objective == "normalised"
                 joined = statistics.gradient(delta, batch.patterns, normalised=normalised)
-                pairs += zip(calls, self._separated(joined, calls), strict=True)
+                pairs += zip(answers, self._separated(joined, answers), strict=True)
         return pairs
+
+    def _without_patterns(self) -> list[tuple[Tensor, Tensor]]:
+        """Take in what other processes have seen of a site that this process's batch did not reach."""
+        for number in self.live:
+            batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
+            if batch.patterns and batch.finite(0):
+                self.statistics[number].update(batch)
+            elif batch.patterns:
+                self.discarded.append(number)
+        return []
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
@@ -105,11 +122,13 @@ class SiteCandidates:
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
 
-        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left.
+        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left,
+        or no batch of the epoch had a pattern for this site.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        scores = {number: self.statistics[number].score() for number in self.live}
-        signs = {number: self.statistics[number].signs() for number in self.live}
+        seen = [number for number in self.live if self.statistics[number].patterns]
+        scores = {number: self.statistics[number].score() for number in seen}
+        signs = {number: self.statistics[number].signs() for number in seen}
         self.epochs += 1
         for statistics in self.statistics:
             statistics.start_epoch()

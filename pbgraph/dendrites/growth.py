@@ -153,9 +153,8 @@ class Growth:
     def _neuron_epoch_end(self, score: float | None) -> Status:
         if score is None or not math.isfinite(score):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
-        if self.settings.max_dendrites:
-            for site in self.sites.values():
-                _ = site.known_channels  # a site that no step has called is reported now, not when it should grow
+        if self.settings.max_dendrites and not self.epoch:
+            self._training.refuse_unreached()  # now, not when they should grow
         improved = self._course.offer(score, self.epoch)
         if improved:
             self._best = network_state(self.model, candidates=False)
@@ -213,6 +212,7 @@ class Growth:
         self._enter(None)
         if scores:
             facts = {"by_layer": by_layer} if by_layer else {}
+            facts |= {"unreached": phase.unreached} if phase.unreached else {}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         self._course.end_cycle()

@@ -1,13 +1,15 @@
 """The dendrite phase: every site trains its candidates, while the network stands still.
 
 The network is in training mode, so that δ is the error it makes while it is trained: dropout is active. Only its
-normalisation layers use their running statistics, and whatever buffers a forward pass may change are put back. The
-candidates' own normalisation layers work as in any training.
+normalisation layers use their running statistics, and whatever a forward pass may change is put back
+(`pbgraph.dendrites.standing`). The candidates' own normalisation layers work as in any training.
+
+A site that a batch does not reach (a layer that was dropped, an expert that was not chosen) has no patterns in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,29 +17,37 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import SiteCandidates
+from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import freeze_statistics
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import Call, Step
+from pbgraph.dendrites.standing import Probe, Standing, kept_inputs
 from pbgraph.insight import DendriteInsight
 
 
 class DendritePhase:
     """One dendrite phase of a network whose sites hold candidates; from now on nothing but these can be trained.
 
-    pools  site name -> its candidates
+    pools      site name -> its candidates
+    unreached  sites that no batch of the last epoch reached
     """
 
     def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
         self.model, self.processes = model, processes
         self.pools = {name: SiteCandidates(site, settings, processes) for name, site in sites_of(model).items()}
-        candidates = [pool.site.candidates for pool in self.pools.values()]
-        self._own_modules = frozenset(module for own in candidates for module in own.modules())
-        self._parameters = [parameter for own in candidates for parameter in own.parameters()]
+        self.unreached: list[str] = []
+        self._candidates = [pool.site.candidates for pool in self.pools.values()]
+        self._own_modules = frozenset(module for own in self._candidates for module in own.modules())
+        self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
+        self._standing = Standing(module for module in model.modules() if module not in self._own_modules)
+        self._probe: Probe | None = None
+        self._probed = False
 
-    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int) -> tuple[Tensor, bool]:
+    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int, step: Step) -> tuple[Tensor, bool]:
         """Add every candidate's gradient on the batch of `task_loss`, divided by `batches`, to what there is.
 
         One forward pass of the network and one backward pass for δ = ∂L/∂y' of every call of every site; the
@@ -45,20 +55,35 @@ class DendritePhase:
         Returns the task's loss, and whether any candidate was trained.
         """
         self._set_mode()
-        with self._calls_kept(), self._buffers_kept():
+        seen: list[Any] = []
+        with self._standing, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
-            deltas = self._output_gradients(loss)
-            pairs = [pair for name, pool in self.pools.items() for pair in pool.gradients(deltas[name])]
-        if pairs:
-            activations, pulls = zip(*pairs, strict=True)
-            trained = self.parameters()
-            gradients = torch.autograd.grad(activations, trained, pulls, allow_unused=True)
-            for parameter, gradient in zip(trained, gradients, strict=True):
-                _add_gradient(parameter, gradient, batches)
+            calls = self._close(step)
+            deltas = self._output_gradients(loss, calls)
+            pairs = [
+                pair for name, pool in self.pools.items() for pair in pool.gradients(calls[name], deltas.get(name))
+            ]
+            if pairs:
+                activations, pulls = zip(*pairs, strict=True)
+                trained = self.parameters()
+                gradients = torch.autograd.grad(activations, trained, pulls, allow_unused=True)
+                for parameter, gradient in zip(trained, gradients, strict=True):
+                    _add_gradient(parameter, gradient, batches)
+            self._forget_replays()
+        if seen and seen[0] is not None:
+            self._probe = Probe(self._computed, *seen[0])
         return loss.detach(), bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
-        """(Score of every site's best candidate in this epoch, whether one of them is an improvement)."""
+        """(Score of every site's best candidate in this epoch, whether one of them is an improvement).
+
+        Raises SiteError if no batch of the epoch reached any site, TrainingError if the network did not stand still.
+        """
+        if self._probe is not None:
+            self._probe.check()
+        self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
+        if len(self.unreached) == len(self.pools):
+            raise unreached_sites(self.unreached)
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
@@ -123,27 +148,33 @@ class DendritePhase:
         self.model.train()
         freeze_statistics(module for module in self.model.modules() if module not in self._own_modules)
 
-    def _output_gradients(self, loss: Tensor) -> dict[str, list[Tensor]]:
+    def _output_gradients(
+        self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
+    ) -> dict[str, list[Tensor]]:
         """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
 
-        Raises SiteError if none of a site's calls has any.
+        Sites none of whose calls has any are left out. Raises SiteError for a loss without gradient.
         """
-        calls = [(name, call.output) for name, pool in self.pools.items() for call in pool.site.calls or ()]
-        outputs = [output for _, output in calls]
-        reaches = bool(outputs) and loss.requires_grad
-        gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if reaches else [None] * len(outputs)
-        deltas: dict[str, list[Tensor]] = {name: [] for name in self.pools}
-        unreached = set(self.pools)
-        for (name, output), gradient in zip(calls, gradients, strict=True):
-            deltas[name].append(torch.zeros_like(output) if gradient is None else gradient)
-            if gradient is not None:
-                unreached.discard(name)
-        if unreached:
-            raise SiteError(
-                f"site {min(unreached)!r} gets no gradient: it is not called, or its output does not reach the loss; "
-                "leave it out of the sites"
-            )
-        return deltas
+        if not loss.requires_grad:
+            raise unreached_sites(list(self.pools))
+        calls = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
+        outputs = [call.output for own in calls.values() for call in own]
+        try:
+            gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
+        except RuntimeError as error:
+            if "heckpoint" in str(error):
+                raise SiteError(
+                    "a part of the network is checkpointed with use_reentrant=True, where the errors of sites cannot "
+                    "be seen: checkpoint with use_reentrant=False"
+                ) from error
+            raise
+        left = iter(gradients)
+        found = {name: [next(left) for _ in own] for name, own in calls.items()}
+        return {
+            name: [torch.zeros_like(call.output) if delta is None else delta for call, delta in pairs]
+            for name, own in calls.items()
+            if (pairs := list(zip(own, found[name], strict=True))) and any(delta is not None for _, delta in pairs)
+        }
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -156,23 +187,59 @@ class DendritePhase:
             for pool in self.pools.values():
                 pool.site.calls = None
 
+    def _close(self, step: Step) -> dict[str, list[Call]]:
+        """The calls of the forward pass, which is over: what is called from now on repeats it, for a checkpoint."""
+        step.backward = True
+        calls = {name: pool.site.calls or [] for name, pool in self.pools.items()}
+        for pool in self.pools.values():
+            pool.site.calls = []
+        self._buffers = [(buffer, buffer.clone()) for own in self._candidates for buffer in own.buffers()]
+        return calls
+
+    def _forget_replays(self) -> None:
+        """Candidates that were called again for a checkpoint take notice of the batch once."""
+        if any(pool.site.calls for pool in self.pools.values()):
+            for buffer, value in self._buffers:
+                buffer.copy_(value)
+
     @contextmanager
-    def _buffers_kept(self) -> Iterator[None]:
-        """After the block the network's buffers are and hold what they did before; the candidates' may change."""
-        before = [
-            (module, name, buffer, buffer._version, buffer.clone())
-            for module in self.model.modules()
-            if module not in self._own_modules
-            for name, buffer in module._buffers.items()
-            if buffer is not None
-        ]
+    def _first_call(self, seen: list[Any]) -> Iterator[None]:
+        """Within the first such block of the phase, what the network is called with first is put into `seen`."""
+        if self._probed:
+            yield
+            return
+        self._probed = True
+
+        def keep(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if not seen:
+                seen.append(kept_inputs(inputs, named))
+
+        hook = self.model.register_forward_pre_hook(keep, with_kwargs=True)
         try:
             yield
         finally:
-            for module, name, buffer, version, value in before:
-                module._buffers[name] = buffer
-                if buffer._version != version:
-                    buffer.copy_(value)
+            hook.remove()
+
+    def _computed(self, *inputs: Any, **named: Any) -> Any:
+        """What the network returns in a step of this phase, which changes nothing."""
+        self._set_mode()
+        with self._standing:
+            return copied(self.model(*inputs, **named))
+
+
+def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
+    """The error for sites that cannot learn; called: whether they are called at all."""
+    first, *others = map(repr, names)
+    nor = f" (nor {', '.join(others)})" if others else ""
+    if not called:
+        return SiteError(
+            f"site {first} was never called in training{nor}, so it cannot grow dendrites: leave it out of the sites, "
+            "or call it"
+        )
+    return SiteError(
+        f"site {first} gets no gradient{nor}: it is not called, or called under torch.no_grad(), or its output does "
+        "not reach the loss; leave it out of the sites"
+    )
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:
