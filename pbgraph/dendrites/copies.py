@@ -47,6 +47,9 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
     for part in reversed(list(made.modules())):
         _reset_part(part)
     _reset_forgotten(module, made, reset)
+    for (_, buffer), (_, before) in zip(made.named_buffers(), module.named_buffers(), strict=True):
+        if buffer.is_floating_point() and buffer.isnan().any():  # computed from weights that were not there yet
+            buffer.copy_(before)
     if left := _forgotten(made):
         owner = type(made.get_submodule(left[0].rpartition(".")[0])).__name__
         raise SiteError(

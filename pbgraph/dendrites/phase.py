@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import SiteCandidates
-from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import freeze_statistics
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.example import Example, Probe
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Call, Step
-from pbgraph.dendrites.standing import Probe, Standing, kept_inputs
+from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.insight import DendriteInsight
 
 
@@ -71,7 +71,7 @@ class DendritePhase:
                     _add_gradient(parameter, gradient, batches)
             self._forget_replays()
         if seen and seen[0] is not None:
-            self._probe = Probe(self._computed, *seen[0])
+            self._probe = Probe(self.model, Example(*seen[0]))
         return loss.detach(), bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
@@ -219,12 +219,6 @@ class DendritePhase:
             yield
         finally:
             hook.remove()
-
-    def _computed(self, *inputs: Any, **named: Any) -> Any:
-        """What the network returns in a step of this phase, which changes nothing."""
-        self._set_mode()
-        with self._standing:
-            return copied(self.model(*inputs, **named))
 
 
 def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Step
 from pbgraph.dendrites.switching import Phase
+from pbgraph.errors import UsageError
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -67,9 +69,9 @@ class Training:
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = recipe.make_optimizer(self._groups())
+        self.optimizer = made_optimizer(recipe.make_optimizer(self._groups()))
         made = recipe.make_scheduler
-        self.scheduler = made(self.optimizer, self.phase, dendrites) if made else None
+        self.scheduler = made_scheduler(made(self.optimizer, self.phase, dendrites)) if made else None
 
     @property
     def phase(self) -> Phase:
@@ -146,6 +148,9 @@ class Training:
 
     def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
         loss = loss_fn(self._handed, batch)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            shown = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise TrainingError(f"loss_fn returned {shown}; it must return the loss as a tensor of one number")
         if not torch.isfinite(loss):
             advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
             raise TrainingError(f"the loss is {loss.item()} at step {self.steps} of a {self.phase} phase; {advice}")
@@ -172,6 +177,48 @@ class Training:
         for name, gradient in state["gradients"].items():
             parameter = self.model.get_parameter(name)
             parameter.grad = gradient.to(parameter.device)
+
+
+def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any) -> None:
+    """Raises UsageError for an optimiser or a schedule in the place of the function that makes one at every switch."""
+    example = "lambda groups: torch.optim.Adam(groups, lr=0.01)"
+    if isinstance(make_optimizer, torch.optim.Optimizer) or not callable(make_optimizer):
+        raise UsageError(
+            f"make_optimizer is a {type(make_optimizer).__name__}; every phase has an optimiser of its own, so give a "
+            f"function that makes one from parameter groups: {example}"
+        )
+    if make_scheduler is not None and (isinstance(make_scheduler, LRScheduler) or not callable(make_scheduler)):
+        raise UsageError(
+            f"make_scheduler is a {type(make_scheduler).__name__}; give a function of (optimiser, phase, dendrites) "
+            "that makes one, or None"
+        )
+
+
+def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
+    """What make_optimizer returned; raises UsageError if no phase can be trained with it."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise UsageError(f"make_optimizer returned a {type(optimizer).__name__}; it must return a torch optimiser")
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise UsageError(
+            f"{type(optimizer).__name__} evaluates the loss several times in a step, which `Growth.step` does once: "
+            "give another optimiser, e.g. Adam or SGD"
+        )
+    return optimizer
+
+
+def made_scheduler(scheduler: Any) -> LRScheduler | None:
+    """What make_scheduler returned; raises UsageError if it cannot be stepped with the optimiser."""
+    if scheduler is None:
+        return None
+    metrics = signature(scheduler.step).parameters.get("metrics") if hasattr(scheduler, "step") else None
+    if not isinstance(scheduler, LRScheduler) or (metrics is not None and metrics.default is Parameter.empty):
+        raise UsageError(
+            f"make_scheduler returned a {type(scheduler).__name__}; a schedule is stepped after every step of the "
+            "optimiser, without a score: give a LambdaLR, OneCycleLR or the like, or None. Growth itself starts anew "
+            "when scores stop rising"
+        )
+    return scheduler
 
 
 def _trained(module: nn.Module) -> bool:
