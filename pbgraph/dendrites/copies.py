@@ -155,6 +155,6 @@ def copied(state: Any) -> Any:
         return state.detach().clone()
     if isinstance(state, dict):
         return {key: copied(item) for key, item in state.items()}
-    if isinstance(state, (tuple, list)):
+    if isinstance(state, (tuple, list)) and not hasattr(state, "_fields"):
         return type(state)(copied(item) for item in state)
-    return state
+    return mapped(state, copied)
