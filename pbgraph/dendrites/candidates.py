@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
+    statistics  of each candidate
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
@@ -38,10 +40,16 @@ class SiteCandidates:
     mark        the score that has to be beaten by the threshold to count as an improvement
     """
 
-    def __init__(self, site: PerforatedSite, settings: GrowthSettings, processes: Processes) -> None:
+    def __init__(
+        self,
+        site: PerforatedSite,
+        settings: GrowthSettings,
+        processes: Processes,
+        statistics: Sequence[CandidateStatistics],
+    ) -> None:
         self.site, self.settings, self.processes = site, settings, processes
+        self.statistics = list(statistics)
         device = next(site.parameters()).device
-        self.statistics = [CandidateStatistics(site.known_channels, device) for _ in site.candidates]
         self.by_neuron = settings.snapshot == "neuron" and separable(site.parent)
         self.discarded: list[int] = []
         self.epochs = 0
@@ -61,41 +69,33 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def gradients(self, deltas: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on this batch.
+    def observed(self, deltas: list[Tensor]) -> list[Observed]:
+        """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
 
         deltas  δ of the site's calls
-        Empty while the running means are being primed, or if the batch has no pattern for this site.
         """
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        pairs: list[tuple[Tensor, Tensor]] = []
+        seen = []
         for number in self.live:
             calls = [call.candidates[number] for call in self.site.calls or ()]
             batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
-            if not batch.patterns:
-                continue
-            if not batch.finite(1):
-                raise TrainingError(f"the loss has no finite gradient at site {self.site.name!r} in a dendrite phase")
-            if not batch.finite(0):
-                self.discarded.append(number)
-                continue
-            statistics = self.statistics[number]
-            statistics.update(batch)
-            if self.epochs or statistics.batches > self.settings.priming_batches:
-                normalised = self.settings.objective == "normalised"
-                joined = statistics.gradient(delta, batch.patterns, normalised=normalised)
-                pairs += zip(calls, self._separated(joined, calls), strict=True)
-        return pairs
+            if batch.patterns:
+                seen.append(Observed(self, number, calls, delta, batch))
+        return seen
+
+    def primed(self, number: int) -> bool:
+        """Whether the running means of a candidate have seen enough for it to be trained."""
+        return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
         rows = [rows_of(values, self.site.axis) for values in calls]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
-    def _separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
+    def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
         """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
         shapes = [neurons_last(call, self.site.axis).shape for call in calls]
         rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
@@ -184,6 +184,39 @@ class SiteCandidates:
         self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a batch shows of one candidate.
+
+    calls  its activations, shaped as the site's output;  delta  (P, C): δ over all patterns of all calls
+    batch  moments of a and δ, over the patterns of all processes
+    """
+
+    pool: SiteCandidates
+    number: int
+    calls: list[Tensor]
+    delta: Tensor
+    batch: Moments
+
+    @property
+    def statistics(self) -> CandidateStatistics:
+        """Of the candidate."""
+        return self.pool.statistics[self.number]
+
+    def usable(self) -> bool:
+        """Whether it can be trained on: a candidate that is not finite is discarded.
+
+        Raises TrainingError if the errors are not finite.
+        """
+        if not self.batch.finite(1):
+            name = self.pool.site.name
+            raise TrainingError(f"the loss has no finite gradient at site {name!r} in a dendrite phase")
+        if not self.batch.finite(0):
+            self.pool.discarded.append(self.number)
+            return False
+        return True
 
 
 _STATE = ("epochs", "best", "signs", "mark", "snapshot")

@@ -38,6 +38,8 @@ class Deputy(nn.Module):
     parent: nn.Module
 
     def __getattr__(self, name: str) -> Any:
+        if name in (modules := self.__dict__.get("_modules", ())):  # the shortest way to what every call needs
+            return modules[name]
         try:
             return super().__getattr__(name)
         except AttributeError:

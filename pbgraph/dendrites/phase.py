@@ -7,19 +7,23 @@ candidates' own normalisation layers work as in any training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.candidates import SiteCandidates
-from pbgraph.dendrites.dendrite import freeze_statistics
+from pbgraph.dendrites.candidates import Observed, SiteCandidates
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.joined import JoinedStatistics
+from pbgraph.dendrites.modes import KeptBuffers, TrainingMode
+from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.insight import DendriteInsight
 
 
@@ -31,9 +35,16 @@ class DendritePhase:
 
     def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
         self.model, self.processes = model, processes
-        self.pools = {name: SiteCandidates(site, settings, processes) for name, site in sites_of(model).items()}
-        candidates = [pool.site.candidates for pool in self.pools.values()]
-        self._own_modules = frozenset(module for own in candidates for module in own.modules())
+        sites = sites_of(model)
+        self._statistics = _Statistics(sites, settings)
+        self.pools = {
+            name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
+        }
+        candidates = [site.candidates for site in sites.values()]
+        own = frozenset(module for each in candidates for module in each.modules())
+        network = [module for module in model.modules() if module not in own]
+        self._mode = TrainingMode(model, still=network)
+        self._buffers = KeptBuffers(network)
         self._parameters = [parameter for own in candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
 
@@ -44,11 +55,13 @@ class DendritePhase:
         parameters of the network need no gradient, so none is computed. Then the candidates' own backward pass.
         Returns the task's loss, and whether any candidate was trained.
         """
-        self._set_mode()
-        with self._calls_kept(), self._buffers_kept():
+        self._mode.enter()
+        with self._calls_kept(), self._buffers:
             loss = task_loss()
             deltas = self._output_gradients(loss)
-            pairs = [pair for name, pool in self.pools.items() for pair in pool.gradients(deltas[name])]
+            pairs = self._statistics.pairs(
+                [one for name, pool in self.pools.items() for one in pool.observed(deltas[name])]
+            )
         if pairs:
             activations, pulls = zip(*pairs, strict=True)
             trained = self.parameters()
@@ -118,11 +131,6 @@ class DendritePhase:
             parameter.grad = None
         return before
 
-    def _set_mode(self) -> None:
-        """Training mode, in which only the candidates' normalisation layers may change their statistics."""
-        self.model.train()
-        freeze_statistics(module for module in self.model.modules() if module not in self._own_modules)
-
     def _output_gradients(self, loss: Tensor) -> dict[str, list[Tensor]]:
         """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
 
@@ -156,23 +164,55 @@ class DendritePhase:
             for pool in self.pools.values():
                 pool.site.calls = None
 
-    @contextmanager
-    def _buffers_kept(self) -> Iterator[None]:
-        """After the block the network's buffers are and hold what they did before; the candidates' may change."""
-        before = [
-            (module, name, buffer, buffer._version, buffer.clone())
-            for module in self.model.modules()
-            if module not in self._own_modules
-            for name, buffer in module._buffers.items()
-            if buffer is not None
+
+class _Statistics:
+    """Those of all candidates, joined for each device.
+
+    of  site name -> of its candidates
+    """
+
+    def __init__(self, sites: Mapping[str, PerforatedSite], settings: GrowthSettings) -> None:
+        self._normalised = settings.objective == "normalised"
+        self._joined: list[JoinedStatistics] = []
+        self.of: dict[str, list[CandidateStatistics]] = {}
+        devices = {name: next(site.parameters()).device for name, site in sites.items()}
+        for device in dict.fromkeys(devices.values()):
+            here = {name: site for name, site in sites.items() if devices[name] == device}
+            joined = JoinedStatistics([s.known_channels for s in here.values() for _ in s.candidates], device)
+            members = iter(joined.members)
+            self.of |= {name: list(islice(members, len(site.candidates))) for name, site in here.items()}
+            self._joined.append(joined)
+
+    def pairs(self, seen: Sequence[Observed]) -> list[tuple[Tensor, Tensor]]:
+        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on a batch.
+
+        Of a candidate whose running means are being primed there is none. Candidates that are not finite are
+        discarded. Raises TrainingError if δ is not finite.
+        """
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for joined in self._joined:
+            members = {id(member) for member in joined.members}
+            here = [one for one in seen if id(one.statistics) in members]
+            for one, gradient in zip(*self._pulls(joined, here), strict=True):
+                pairs += zip(one.calls, one.pool.separated(gradient, one.calls), strict=True)
+        return pairs
+
+    def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
+        """Candidates to be trained, and the gradient (P, C) of the activation of each."""
+        together = joined.in_step([one.batch for one in seen])
+        if together:
+            joined.update([one.batch for one in seen])
+        else:
+            seen = [one for one in seen if one.usable()]
+            for one in seen:
+                one.statistics.update(one.batch)
+        trained = [one for one in seen if one.pool.primed(one.number)]
+        if together and len(trained) == len(joined.members):
+            deltas, patterns = [one.delta for one in trained], [one.batch.patterns for one in trained]
+            return trained, joined.gradients(deltas, patterns, normalised=self._normalised)
+        return trained, [
+            one.statistics.gradient(one.delta, one.batch.patterns, normalised=self._normalised) for one in trained
         ]
-        try:
-            yield
-        finally:
-            for module, name, buffer, version, value in before:
-                module._buffers[name] = buffer
-                if buffer._version != version:
-                    buffer.copy_(value)
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:

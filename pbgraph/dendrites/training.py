@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
@@ -55,6 +56,7 @@ class Training:
         self.model, self.settings, self._dendrite_phase = model, settings, dendrite_phase
         self.steps = self._pending = 0
         self._trained = False
+        self._mode = TrainingMode(model)
         self.learning_rate = 0.0
         self.processes: Processes | None = None
         self._handed = model
@@ -99,7 +101,7 @@ class Training:
             self._optimise()
 
     def _add_gradients(self, task_loss: Callable[[], Tensor]) -> Tensor:
-        self.model.train()
+        self._mode.enter()
         loss = task_loss()
         share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
         share.backward()  # type: ignore[no-untyped-call]
