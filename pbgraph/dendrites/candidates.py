@@ -17,7 +17,7 @@ from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Call, PerforatedSite
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
@@ -69,21 +69,23 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def observed(self, deltas: list[Tensor]) -> list[Observed]:
+    def observed(self, calls: Sequence[Call], deltas: list[Tensor], scale: float = 1.0) -> list[Observed]:
         """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
 
-        deltas  δ of the site's calls
+        calls, deltas  of the site; δ is too large by `scale`
         """
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
+        if scale != 1:
+            delta = delta / scale
         seen = []
         for number in self.live:
-            calls = [call.candidates[number] for call in self.site.calls or ()]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
+            answers = [call.candidates[number] for call in calls]
+            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
             if batch.patterns:
-                seen.append(Observed(self, number, calls, delta, batch))
+                seen.append(Observed(self, number, answers, delta, batch))
         return seen
 
     def primed(self, number: int) -> bool:
@@ -159,15 +161,20 @@ class SiteCandidates:
         Its output weight starts at −sign·initial_w, which lowers the loss if δ stays as it is. Returns whether there
         is a dendrite.
         """
-        chosen = self.site.candidates[0]
-        self.site.candidates = nn.ModuleList()
         if self.snapshot is None:
+            self.drop()
             return False
+        chosen = self.site.candidates[0]
+        self.drop()
         assert isinstance(chosen, Dendrite)
         chosen.load_state_dict(self.snapshot)
         start = self.settings.initial_w
         self.site.accept(chosen, -self.signs * start if start else None)
         return True
+
+    def drop(self) -> None:
+        """Let the candidates go."""
+        self.site.candidates = nn.ModuleList()
 
     def state_dict(self) -> dict[str, Any]:
         """All but the candidates' weights, which are the network's."""

@@ -7,7 +7,7 @@ candidates' own normalisation layers work as in any training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -22,29 +22,33 @@ from pbgraph.dendrites.modes import KeptBuffers, TrainingMode
 from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Call, PerforatedSite
 from pbgraph.insight import DendriteInsight
 
 
 class DendritePhase:
     """One dendrite phase of a network whose sites hold candidates; from now on nothing but these can be trained.
 
-    pools  site name -> its candidates
+    pools  name of a site with candidates -> these
     """
 
-    def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
+    def __init__(
+        self, model: nn.Module, settings: GrowthSettings, processes: Processes, scaling: Scaling | None = None
+    ) -> None:
         self.model, self.processes = model, processes
-        sites = sites_of(model)
+        self.scaling = scaling or Scaling()
+        sites = {name: site for name, site in sites_of(model).items() if site.candidates}
         self._statistics = _Statistics(sites, settings)
         self.pools = {
             name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
         }
         candidates = [site.candidates for site in sites.values()]
         own = frozenset(module for each in candidates for module in each.modules())
-        network = [module for module in model.modules() if module not in own]
-        self._mode = TrainingMode(model, still=network)
-        self._buffers = KeptBuffers(network)
+        self.network = [module for module in model.modules() if module not in own]
+        self._mode = TrainingMode(model, still=self.network)
+        self._buffers = KeptBuffers(self.network)
         self._parameters = [parameter for own in candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
 
@@ -58,17 +62,31 @@ class DendritePhase:
         self._mode.enter()
         with self._calls_kept(), self._buffers:
             loss = task_loss()
-            deltas = self._output_gradients(loss)
-            pairs = self._statistics.pairs(
-                [one for name, pool in self.pools.items() for one in pool.observed(deltas[name])]
-            )
+            calls = {name: pool.site.calls or [] for name, pool in self.pools.items()}
+            deltas = self._output_gradients(self.scaling.scale(loss), calls)
+            trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor)
+        return loss.detach(), trained
+
+    def learn(
+        self, calls: Mapping[str, list[Call]], deltas: Mapping[str, list[Tensor]], *, batches: int, scale: float
+    ) -> bool:
+        """Take in a batch's δ, which are too large by `scale`, and add the candidates' gradients to what there is.
+
+        batches  the gradients are divided by this number, and multiplied by the scale of losses
+        Returns whether there are any. If δ is not finite and there is a scaler, they are infinite, for it to see.
+        """
+        if self.scaling.tolerant and not all(bool(d.isfinite().all()) for own in deltas.values() for d in own):
+            for parameter in self._parameters:
+                parameter.grad = torch.full_like(parameter, torch.inf)
+            return True
+        seen = [one for name, pool in self.pools.items() for one in pool.observed(calls[name], deltas[name], scale)]
+        pairs = self._statistics.pairs(seen, self.scaling.factor)
         if pairs:
             activations, pulls = zip(*pairs, strict=True)
-            trained = self.parameters()
-            gradients = torch.autograd.grad(activations, trained, pulls, allow_unused=True)
-            for parameter, gradient in zip(trained, gradients, strict=True):
+            gradients = torch.autograd.grad(activations, self._parameters, pulls, allow_unused=True)
+            for parameter, gradient in zip(self._parameters, gradients, strict=True):
                 _add_gradient(parameter, gradient, batches)
-        return loss.detach(), bool(pairs)
+        return bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement)."""
@@ -94,9 +112,17 @@ class DendritePhase:
         """What is known of each site's dendrite in the making, in a phase whose first epoch was `epoch`."""
         return {name: pool.insight(epoch) for name, pool in self.pools.items()}
 
-    def accept(self) -> dict[str, float]:
-        """Turn the best snapshots into dendrites and end the phase; returns the score of each site that got one."""
-        scores = {name: pool.best_score for name, pool in self.pools.items() if pool.accept()}
+    @property
+    def scores(self) -> dict[str, float]:
+        """Of each site's best snapshot, for the sites that have one."""
+        return {name: pool.best_score for name, pool in self.pools.items() if pool.snapshot is not None}
+
+    def accept(self, sites: Iterable[str]) -> dict[str, float]:
+        """Turn the best snapshots of these sites into dendrites and end the phase; returns their scores."""
+        chosen = set(sites)
+        scores = {name: pool.best_score for name, pool in self.pools.items() if name in chosen and pool.accept()}
+        for pool in self.pools.values():
+            pool.drop()
         self.end()
         return scores
 
@@ -117,6 +143,20 @@ class DendritePhase:
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
 
+    def keep_buffers(self) -> None:
+        """Remember the network's buffers as they are."""
+        self._buffers.__enter__()
+
+    def put_back_buffers(self) -> None:
+        """Make the network's buffers what they were."""
+        self._buffers.__exit__(None, None, None)
+
+    def zero_gradients(self) -> None:
+        """Give every parameter of a candidate that has no gradient one of 0."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+
     def parameters(self) -> list[nn.Parameter]:
         """Those of all candidates."""
         return self._parameters
@@ -131,27 +171,12 @@ class DendritePhase:
             parameter.grad = None
         return before
 
-    def _output_gradients(self, loss: Tensor) -> dict[str, list[Tensor]]:
-        """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
-
-        Raises SiteError if none of a site's calls has any.
-        """
-        calls = [(name, call.output) for name, pool in self.pools.items() for call in pool.site.calls or ()]
-        outputs = [output for _, output in calls]
+    def _output_gradients(self, loss: Tensor, calls: Mapping[str, list[Call]]) -> dict[str, list[Tensor]]:
+        """δ (..., C) of every call, by site; see `filled`."""
+        outputs = [call.output for own in calls.values() for call in own]
         reaches = bool(outputs) and loss.requires_grad
-        gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if reaches else [None] * len(outputs)
-        deltas: dict[str, list[Tensor]] = {name: [] for name in self.pools}
-        unreached = set(self.pools)
-        for (name, output), gradient in zip(calls, gradients, strict=True):
-            deltas[name].append(torch.zeros_like(output) if gradient is None else gradient)
-            if gradient is not None:
-                unreached.discard(name)
-        if unreached:
-            raise SiteError(
-                f"site {min(unreached)!r} gets no gradient: it is not called, or its output does not reach the loss; "
-                "leave it out of the sites"
-            )
-        return deltas
+        gradients = iter(torch.autograd.grad(loss, outputs, allow_unused=True) if reaches else [None] * len(outputs))
+        return filled(calls, {name: list(islice(gradients, len(own))) for name, own in calls.items()})
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -163,6 +188,27 @@ class DendritePhase:
         finally:
             for pool in self.pools.values():
                 pool.site.calls = None
+
+
+def filled(
+    calls: Mapping[str, list[Call]], gradients: Mapping[str, Sequence[Tensor | None]]
+) -> dict[str, list[Tensor]]:
+    """δ of every call, by site: zeros for a call without influence on the loss.
+
+    Raises SiteError if none of a site's calls has any.
+    """
+    if unreached := [name for name, own in gradients.items() if all(gradient is None for gradient in own)]:
+        raise SiteError(
+            f"site {min(unreached)!r} gets no gradient: it is not called, or its output does not reach the loss; "
+            "leave it out of the sites"
+        )
+    return {
+        name: [
+            torch.zeros_like(call.output) if gradient is None else gradient
+            for call, gradient in zip(own, gradients[name], strict=True)
+        ]
+        for name, own in calls.items()
+    }
 
 
 class _Statistics:
@@ -183,8 +229,8 @@ class _Statistics:
             self.of |= {name: list(islice(members, len(site.candidates))) for name, site in here.items()}
             self._joined.append(joined)
 
-    def pairs(self, seen: Sequence[Observed]) -> list[tuple[Tensor, Tensor]]:
-        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on a batch.
+    def pairs(self, seen: Sequence[Observed], scale: float) -> list[tuple[Tensor, Tensor]]:
+        """(Activation, scale · ∂objective/∂activation) of every call of every candidate to be trained on a batch.
 
         Of a candidate whose running means are being primed there is none. Candidates that are not finite are
         discarded. Raises TrainingError if δ is not finite.
@@ -194,7 +240,8 @@ class _Statistics:
             members = {id(member) for member in joined.members}
             here = [one for one in seen if id(one.statistics) in members]
             for one, gradient in zip(*self._pulls(joined, here), strict=True):
-                pairs += zip(one.calls, one.pool.separated(gradient, one.calls), strict=True)
+                pull = gradient if scale == 1 else gradient * scale
+                pairs += zip(one.calls, one.pool.separated(pull, one.calls), strict=True)
         return pairs
 
     def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:

@@ -1,27 +1,30 @@
-"""How a phase is trained: optimiser and schedule, and the gradients that wait for a step of the optimiser."""
+"""How a phase is trained: optimiser, schedule, loss scale, and the gradients that wait for the optimiser's step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.switching import Phase
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 MakeScheduler = Callable[[torch.optim.Optimizer, Phase, int], LRScheduler | None]
+ScheduleBy = Literal["step", "epoch"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,25 @@ class Recipe:
     make_optimizer: MakeOptimizer
     make_scheduler: MakeScheduler | None = None
     distribute: Callable[[nn.Module], nn.Module] | None = None
+    schedule_by: ScheduleBy = "step"
+
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """A new optimiser; raises TrainingError for one that has to evaluate the loss by itself."""
+        made = self.make_optimizer(groups)
+        closure = signature(made.step).parameters.get("closure")
+        if closure is not None and closure.default is Parameter.empty:
+            raise TrainingError(
+                f"{type(made).__name__} evaluates the loss several times in a step, by a closure, but growth computes "
+                "each batch once, and candidates have no loss: give an optimiser whose step() needs no closure"
+            )
+        return made
+
+    def scheduler(self, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LRScheduler | None:
+        """A new schedule; raises TrainingError for one on plateaus of something that should fall."""
+        made = self.make_scheduler(optimizer, phase, dendrites) if self.make_scheduler else None
+        if isinstance(made, ReduceLROnPlateau) and made.mode != "max":
+            raise TrainingError("growth's scores are the larger the better: give ReduceLROnPlateau mode='max'")
+        return made
 
 
 class Training:
@@ -38,6 +60,7 @@ class Training:
 
     dendrite_phase  None in a neuron phase
     dendrites       accepted per site
+    scaling         of losses, for gradients in half precision
 
     steps          batches so far
     processes      those that train the network together, if this phase found out
@@ -52,8 +75,10 @@ class Training:
         *,
         dendrite_phase: DendritePhase | None,
         dendrites: int,
+        scaling: Scaling,
     ) -> None:
         self.model, self.settings, self._dendrite_phase = model, settings, dendrite_phase
+        self._scaling, self._by = scaling, recipe.schedule_by
         self.steps = self._pending = 0
         self._trained = False
         self._mode = TrainingMode(model)
@@ -63,9 +88,8 @@ class Training:
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = recipe.make_optimizer(self._groups())
-        made = recipe.make_scheduler
-        self.scheduler = made(self.optimizer, self.phase, dendrites) if made else None
+        self.optimizer = recipe.optimizer(self._groups())
+        self.scheduler = recipe.scheduler(self.optimizer, self.phase, dendrites)
 
     @property
     def phase(self) -> Phase:
@@ -89,8 +113,8 @@ class Training:
         else:
             loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate)
         self.steps += 1
-        self._pending, self._trained = self._pending + 1, self._trained or trained
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        self._pending, self._trained = self._pending + 1, self._trained or trained
         if self._pending == self.settings.accumulate:
             self._optimise()
         return loss
@@ -100,11 +124,27 @@ class Training:
         if self._pending:
             self._optimise()
 
+    def schedule_epoch(self, score: float | None) -> None:
+        """Step the schedule if it is one of epochs, or waits for plateaus of the epoch's score."""
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            if score is not None:
+                self.scheduler.step(score)
+        elif self.scheduler is not None and self._by == "epoch":
+            self.scheduler.step()
+
+    def foreign_step(self) -> None:
+        """A step of optimiser and schedule with the gradients that somebody else's loop has computed and unscaled."""
+        self.steps += 1
+        self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        self._clip()
+        self.optimizer.step()
+        self._schedule_step()
+
     def _add_gradients(self, task_loss: Callable[[], Tensor]) -> Tensor:
         self._mode.enter()
         loss = task_loss()
         share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
-        share.backward()  # type: ignore[no-untyped-call]
+        self._scaling.scale(share).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def _optimise(self) -> None:
@@ -118,10 +158,17 @@ class Training:
                 gradient.mul_(self.settings.accumulate / pending)
         if self._dendrite_phase is not None:
             self._dendrite_phase.processes.add_gradients(self._dendrite_phase.parameters())
-        elif self.settings.clip_norm > 0:
+        self._scaling.unscale(self.optimizer)
+        self._clip()
+        if self._scaling.step(self.optimizer):
+            self._schedule_step()
+
+    def _clip(self) -> None:
+        if self._dendrite_phase is None and self.settings.clip_norm > 0:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
-        if self.scheduler is not None:
+
+    def _schedule_step(self) -> None:
+        if self.scheduler is not None and self._by == "step" and not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
 
     def _gradients(self) -> dict[str, Tensor]:
@@ -130,7 +177,7 @@ class Training:
 
     def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
         loss = loss_fn(self._handed, batch)
-        if not torch.isfinite(loss):
+        if not (self._scaling.tolerant or torch.isfinite(loss)):
             advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
             raise TrainingError(f"the loss is {loss.item()} at step {self.steps} of a {self.phase} phase; {advice}")
         return loss
