@@ -50,7 +50,7 @@ class SiteCandidates:
         self.site, self.settings, self.processes = site, settings, processes
         self.statistics = list(statistics)
         device = next(site.parameters()).device
-        self.by_neuron = settings.snapshot == "neuron" and separable(site.parent)
+        self.by_neuron = settings.snapshot == "neuron" and separable(_module(site))
         self.discarded: list[int] = []
         self.epochs = 0
         self.curve: list[list[float]] = []
@@ -236,6 +236,13 @@ def separable(module: nn.Module) -> bool:
     """
     first, *others = in_turn(module)
     return isinstance(first, _ROWS) and all(isinstance(other, _BY_CHANNEL) for other in others)
+
+
+def _module(site: PerforatedSite) -> nn.Module:
+    """What its dendrites consist of."""
+    candidate = site.candidates[0]
+    assert isinstance(candidate, Dendrite)
+    return candidate.module
 
 
 def _finite(module: nn.Module) -> bool:

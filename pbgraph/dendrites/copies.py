@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from pbgraph.dendrites.errors import SiteError
+
+MakeModule = Callable[[nn.Module], nn.Module]
 
 
 def fresh_copy(module: nn.Module, *, scale: float = 1.0) -> nn.Module:
@@ -37,12 +40,32 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0) -> nn.Module:
             f"no reset_parameters() draws its {left[0]} anew, so a dendrite could not start from weights of its own: "
             f"give {owner} that method, or leave the site out"
         )
+    _scale_weights(made, scale)
+    return made
+
+
+def module_of(make: MakeModule, parent: nn.Module, *, scale: float = 1.0) -> nn.Module:
+    """What `make` gives for a dendrite of `parent`, trainable, of its type and on its device; weights as `fresh_copy`.
+
+    Raises SiteError if that is no module with parameters of its own.
+    """
+    made = make(parent)
+    if not isinstance(made, nn.Module) or not list(made.parameters()):
+        raise SiteError(f"its dendrite is to be a {type(made).__name__}; return a module with parameters")
+    if shared := {id(p) for p in parent.parameters()} & {id(p) for p in made.parameters()}:
+        raise SiteError(f"its dendrite shares {len(shared)} parameters with it: make new ones in every call")
+    like = next(parent.parameters())
+    made = made.to(like.device, like.dtype).requires_grad_(True)
+    _scale_weights(made, scale)
+    return made
+
+
+def _scale_weights(module: nn.Module, scale: float) -> None:
     if scale != 1.0:
         with torch.no_grad():
-            for parameter in made.parameters():
+            for parameter in module.parameters():
                 if parameter.ndim > 1:
                     parameter.mul_(scale)
-    return made
 
 
 def detached(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import fresh_copy
+from pbgraph.dendrites.copies import MakeModule, fresh_copy, module_of
 from pbgraph.dendrites.outputs import opened
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -56,6 +56,7 @@ class Dendrite(nn.Module):
     axis        the neurons' axis in what M returns, counted from the last one, -1
     activation  name of g
     init_scale  factor on the initial weights of M_k that have two axes or more
+    make        parent -> M_k, if it is not to be a copy
     accepted    whether it is a fixed function by now, rather than something in training
     """
 
@@ -68,9 +69,12 @@ class Dendrite(nn.Module):
         activation: str,
         axis: int = -1,
         init_scale: float = 1.0,
+        make: MakeModule | None = None,
     ) -> None:
         super().__init__()
-        self.module = fresh_copy(parent, scale=init_scale)
+        self.module = (
+            fresh_copy(parent, scale=init_scale) if make is None else module_of(make, parent, scale=init_scale)
+        )
         self.cascade = nn.ParameterList(zeros(parent, channels) for _ in range(predecessors))
         self.activation, self.axis = activation, axis
         self.accepted = False

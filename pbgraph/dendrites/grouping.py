@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.discovery import is_norm, keeps_state
 from pbgraph.dendrites.outputs import opened
+from pbgraph.dendrites.selection import Example
 
 
 @dataclass
@@ -39,7 +40,7 @@ class _Watch:
         self.takers: dict[str, list[str]] = {name: [] for name in layers}
         self.alone = dict.fromkeys(self.parts, True)  # whether a module is handed nothing beside one tensor
 
-    def run(self, model: nn.Module, example: Sequence[Any]) -> None:
+    def run(self, model: nn.Module, example: Example) -> None:
         handles = [
             module.register_forward_pre_hook(partial(self._before, name), with_kwargs=True)
             for name, module in self.parts.items()
@@ -71,8 +72,8 @@ class _Watch:
         return takers[0] if self.alone[takers[0]] and is_norm(self.parts[takers[0]]) else None
 
 
-def trace(model: nn.Module, layers: Mapping[str, nn.Module], example: Sequence[Any]) -> Trace:
-    """Run `model` on the positional arguments `example`, in evaluation mode."""
+def trace(model: nn.Module, layers: Mapping[str, nn.Module], example: Example) -> Trace:
+    """Run `model` on an example, in evaluation mode."""
     watch, seen = _Watch(model, layers), Trace()
     watch.run(model, example)
     for name, layer in layers.items():
@@ -86,10 +87,10 @@ def trace(model: nn.Module, layers: Mapping[str, nn.Module], example: Sequence[A
     return seen
 
 
-def output_on(model: nn.Module, example: Sequence[Any]) -> Any:
+def output_on(model: nn.Module, example: Example) -> Any:
     """What the model returns in evaluation, all of it left as it was."""
     with _undisturbed(model), torch.no_grad():
-        return copied(model(*example))
+        return copied(example.of_model(model))
 
 
 @contextmanager

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from pbgraph.dendrites.copies import fresh_copy
+from pbgraph.dendrites.copies import MakeModule, fresh_copy, module_of
 from pbgraph.dendrites.discovery import Findings, LayerNormed, SiteReport, describe, discover, no_site
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.grouping import Trace, output_on, same_output, trace
 from pbgraph.dendrites.outputs import neuron_axis
+from pbgraph.dendrites.selection import Example, Wanted, makers_of, matches, matching_names, selected
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.streams import seeded
 
 REPORT = "dendrite_report"
 
+Check = Callable[[str, nn.Module], None]
+
 
 def perforate(
-    model: nn.Module, sites: Sequence[str] | None = None, *, example: Sequence[Any] | None = None
+    model: nn.Module,
+    sites: Sequence[Wanted] | Wanted | None = None,
+    *,
+    example: Any = None,
+    dendrites: MakeModule | Mapping[str, MakeModule] | None = None,
 ) -> nn.Module:
     """Make sub-modules of `model` sites of dendrites, in place; until some grow, the model computes what it did.
 
-    sites    names as in ``model.named_modules()``; ``*`` stands for any part of a name between two dots. None: they
-             are found, as `pbgraph.dendrites.discovery` says, and `report_of(model)` tells what is a site and what
-             is none, and why
-    example  positional arguments for one call of the model, by which more is found: normalisations that follow a
-             layer in code, and what is never called; the call is in evaluation mode, without gradients
+    sites    names as in ``model.named_modules()``, where ``*`` stands for any part of a name between two dots;
+             classes, of which the outermost modules are meant; functions (name, module) -> bool. None: they are
+             found, as `pbgraph.dendrites.discovery` says. `report_of(model)` tells what is a site and what is none,
+             and why
+    example  inputs for one call of the model, by which more is found: normalisations that follow a layer in code, and
+             what is never called; the call is in evaluation mode, without gradients. A tensor, a tuple of inputs, a
+             dict of named ones, or both as (tuple, dict); only used where sites are found
+    dendrites  module of a site -> module of a new dendrite, with new weights and parent's inputs and output shape, in
+             the place of a copy of the site: for all sites, or by name or pattern of the site. It is called for every
+             candidate, and random numbers of torch that it draws are the candidate's
     Returns the model. A module that the network holds under several names becomes one site, under the first of them.
     A layer and its normalisations that become one site are together under the layer's name; an Identity is left in
     the place of each normalisation.
@@ -39,21 +50,21 @@ def perforate(
     >>> sorted(sites_of(model))
     ['0', '2']
     """
+    check = _checker(dendrites)
     if sites is None:
-        found = discover(model, check_site, matching_names)
-        _with_norms(model, found, example)
+        found = discover(model, check, matching_names)
+        _with_norms(model, found, None if example is None else Example.of(example), check)
         if not found.sites and not sites_of(model):
             raise no_site(found.others)
         chosen = {name: model.get_submodule(name) for name in found.sites}
         others = found.others
     else:
-        chosen = {name: model.get_submodule(name) for name in matching_names(model, sites)}
-        for name, module in chosen.items():
-            _check_owners(model, name)
-            check_site(name, module)
-        others = _left_out(model, chosen)
+        names, unsuitable = selected(model, sites, check)
+        chosen = {name: model.get_submodule(name) for name in names}
+        others = _left_out(model, chosen) | unsuitable
+    makers = makers_of(dendrites, chosen)
     for name, module in chosen.items():
-        replace_module(model, module, PerforatedSite(module, name))
+        replace_module(model, module, PerforatedSite(module, name, makers[name]))
     reported = SiteReport({name: describe(site.parent) for name, site in sites_of(model).items()}, others)
     object.__setattr__(model, REPORT, reported)
     return model
@@ -72,41 +83,7 @@ def sites_of(model: nn.Module) -> dict[str, PerforatedSite]:
     return {name: module for name, module in model.named_modules() if isinstance(module, PerforatedSite)}
 
 
-def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Names of the sub-modules that match a pattern, in the model's order.
-
-    Raises SiteError if there is none for a pattern, or if one of them is a site or lies within another.
-    """
-    if isinstance(patterns, str):
-        raise SiteError(f"sites is the string {patterns!r}; give a list of names: [{patterns!r}]")
-    if not patterns:
-        raise SiteError("no sites were named: a model without sites cannot grow dendrites")
-    aliases = _aliases(model)
-    found = set()
-    for pattern in patterns:
-        hits = [names[0] for names in aliases if any(_matches(name, pattern) for name in names)]
-        if not hits:
-            known = ", ".join(names[0] for names in aliases) or "none"
-            raise SiteError(f"no sub-module matches site {pattern!r}; there are: {known}")
-        found.update(hits)
-    ordered = [names[0] for names in aliases if names[0] in found]
-    for name in ordered:
-        if within := [outer for outer in ordered if name.startswith(f"{outer}.")]:
-            raise SiteError(f"site {name!r} lies within site {within[0]!r}: name one of them")
-    return ordered
-
-
-def _check_owners(model: nn.Module, name: str) -> None:
-    """Raises SiteError for a part of a module that reads its parts' weights and would pass dendrites over."""
-    parts = name.split(".")
-    for end in range(1, len(parts)):
-        owner = ".".join(parts[:end])
-        if isinstance(model.get_submodule(owner), (nn.MultiheadAttention, nn.TransformerEncoderLayer)):
-            kind = type(model.get_submodule(owner)).__name__
-            raise SiteError(f"site {name!r} lies within {owner} ({kind}), which does not call its parts: name {owner}")
-
-
-def _with_norms(model: nn.Module, found: Findings, example: Sequence[Any] | None) -> None:
+def _with_norms(model: nn.Module, found: Findings, example: Example | None, check: Check) -> None:
     """Make each layer and its normalisations one module; with an example, leave out what it shows to be no site."""
     seen = Trace() if example is None else trace(model, found.sites, example)
     for name, reason in seen.others.items():
@@ -117,16 +94,16 @@ def _with_norms(model: nn.Module, found: Findings, example: Sequence[Any] | None
         if name not in groups:
             groups[name] = [norm]
     for name, norms in groups.items():
-        obstacle = _group(model, name, norms, example)
+        obstacle = _group(model, name, norms, example=example, check=check)
         found.others.update(dict.fromkeys(norms, obstacle or f"part of site {name}"))
 
 
-def _group(model: nn.Module, name: str, norms: Sequence[str], example: Sequence[Any] | None) -> str | None:
+def _group(model: nn.Module, name: str, norms: Sequence[str], *, example: Example | None, check: Check) -> str | None:
     """Make a layer and the normalisations after it one module; returns why that cannot be, or None if it is done."""
     layer, parts = model.get_submodule(name), [model.get_submodule(norm) for norm in norms]
     grouped = LayerNormed(layer, parts)
     try:
-        check_site(name, grouped)
+        check(name, grouped)
     except SiteError as error:
         return str(error)
     before = None if example is None else output_on(model, example)
@@ -148,8 +125,19 @@ def _left_out(model: nn.Module, chosen: Mapping[str, nn.Module]) -> dict[str, st
     return {name: reason for name, reason in others.items() if name not in chosen and not name.startswith(inside)}
 
 
-def check_site(name: str, module: nn.Module) -> None:
-    """Raises SiteError unless dendrites can be fresh copies of the module."""
+def _checker(dendrites: MakeModule | Mapping[str, MakeModule] | None) -> Check:
+    """`check_site` with what makes the dendrites of each site."""
+
+    def check(name: str, module: nn.Module) -> None:
+        by_pattern = dendrites if isinstance(dendrites, Mapping) else {}
+        makers = [make for pattern, make in by_pattern.items() if matches(name, pattern)]
+        check_site(name, module, makers[-1] if makers else None if isinstance(dendrites, Mapping) else dendrites)
+
+    return check
+
+
+def check_site(name: str, module: nn.Module, make: MakeModule | None = None) -> None:
+    """Raises SiteError unless dendrites can be fresh copies of the module, or what `make` gives for it."""
     if any(isinstance(part, PerforatedSite) for part in module.modules()):
         raise SiteError(f"{name!r} is a site already, or has one in it: perforate a model once, with all its sites")
     if not list(module.parameters()):
@@ -160,24 +148,12 @@ def check_site(name: str, module: nn.Module) -> None:
     try:
         neuron_axis(module)
         with seeded(0, "check"):
-            fresh_copy(module)
+            if make is None:
+                fresh_copy(module)
+            else:
+                module_of(make, module)
     except SiteError as error:
         raise SiteError(f"site {name!r}: {error}") from None
-
-
-def _aliases(model: nn.Module) -> list[list[str]]:
-    """For each sub-module all its names; parts of a site are left out."""
-    inside = [f"{name}." for name in sites_of(model)]
-    names: dict[nn.Module, list[str]] = {}
-    for name, module in model.named_modules(remove_duplicate=False):
-        if module is not model and not name.startswith(tuple(inside)):
-            names.setdefault(module, []).append(name)
-    return list(names.values())
-
-
-def _matches(name: str, pattern: str) -> bool:
-    parts, wanted = name.split("."), pattern.split(".")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def replace_module(model: nn.Module, module: nn.Module, other: nn.Module) -> None:

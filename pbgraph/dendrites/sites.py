@@ -36,7 +36,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import detached
+from pbgraph.dendrites.copies import MakeModule, detached
 from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
@@ -66,6 +66,7 @@ class PerforatedSite(Deputy):
     """A sub-module of the user's network with its dendrites; see the equations at the top of this file.
 
     parent      M, as it was
+    make        M -> the module of a dendrite, if that is not to be a copy of M
     dendrites   the accepted ones
     w           their output weights, (C,) each
     candidates  those in training; they add nothing to the output
@@ -75,9 +76,9 @@ class PerforatedSite(Deputy):
     calls       None, or the list to which every call is appended in a dendrite phase
     """
 
-    def __init__(self, parent: nn.Module, name: str) -> None:
+    def __init__(self, parent: nn.Module, name: str, make: MakeModule | None = None) -> None:
         super().__init__()
-        self.parent, self.name = parent, name
+        self.parent, self.name, self.make = parent, name, make
         self.dendrites = nn.ModuleList()
         self.w = nn.ParameterList()
         self.candidates = nn.ModuleList()
@@ -165,6 +166,8 @@ class PerforatedSite(Deputy):
         return output if self.cell else output[1]
 
     def _output(self, y: Tensor, answers: Sequence[Tensor], candidates: tuple[Tensor, ...]) -> Tensor:
+        if self.make is not None:
+            self._check_answers(y, (*answers, *candidates))
         for w, a in zip(self.w, answers, strict=True):
             y = add_scaled(y, w, a, self.axis)
         if self.calls is None:
@@ -173,6 +176,15 @@ class PerforatedSite(Deputy):
             y = y.detach().requires_grad_(torch.is_grad_enabled())
         self.calls.append(Call(y, candidates))
         return y.clone()  # whoever changes the output in place leaves y' as it is
+
+    def _check_answers(self, y: Tensor, answers: Sequence[Tensor]) -> None:
+        """Raises SiteError unless modules that were made for dendrites return what the parent does."""
+        for a in answers:
+            if a.shape != y.shape:
+                raise SiteError(
+                    f"the dendrite of site {self.name!r} returns shape {tuple(a.shape)} and the site {tuple(y.shape)}: "
+                    "make a module for its dendrites that returns the same"
+                )
 
     def _checked(self, output: Any) -> Tensor:
         """The tensor y in what the parent returned."""
@@ -201,6 +213,7 @@ class PerforatedSite(Deputy):
             activation=activation,
             axis=self.axis,
             init_scale=init_scale,
+            make=self.make,
         )
 
     def accept(self, dendrite: Dendrite, w: Tensor | None = None) -> None:
