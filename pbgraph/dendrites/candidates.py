@@ -69,11 +69,18 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def observed(self, calls: Sequence[Call], deltas: list[Tensor], scale: float = 1.0) -> list[Observed]:
+    @property
+    def reached(self) -> bool:
+        """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
+        return not self.live or any(self.statistics[number].patterns for number in self.live)
+
+    def observed(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float = 1.0) -> list[Observed]:
         """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
 
-        calls, deltas  of the site; δ is too large by `scale`
+        calls, deltas  of the site; None if the loss depends on none of the calls. δ is too large by `scale`
         """
+        if not deltas:
+            return self._without_patterns()
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
@@ -92,6 +99,16 @@ class SiteCandidates:
         """Whether the running means of a candidate have seen enough for it to be trained."""
         return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
 
+    def _without_patterns(self) -> list[Observed]:
+        """Take in what other processes have seen of a site that this process's batch did not reach."""
+        for number in self.live:
+            batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
+            if batch.patterns and batch.finite(0):
+                self.statistics[number].update(batch)
+            elif batch.patterns:
+                self.discarded.append(number)
+        return []
+
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
         rows = [rows_of(values, self.site.axis) for values in calls]
@@ -107,11 +124,13 @@ class SiteCandidates:
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
 
-        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left.
+        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left,
+        or no batch of the epoch had a pattern for this site.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        scores = {number: self.statistics[number].score() for number in self.live}
-        signs = {number: self.statistics[number].signs() for number in self.live}
+        seen = [number for number in self.live if self.statistics[number].patterns]
+        scores = {number: self.statistics[number].score() for number in seen}
+        signs = {number: self.statistics[number].signs() for number in seen}
         self.epochs += 1
         for statistics in self.statistics:
             statistics.start_epoch()

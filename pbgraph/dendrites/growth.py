@@ -198,9 +198,8 @@ class Growth(Journalled):
     def _neuron_epoch_end(self, score: float | None) -> Status:
         if score is None or not math.isfinite(score):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
-        if self.settings.max_dendrites:
-            for site in self.sites.values():
-                _ = site.known_channels  # a site that no step has called is reported now, not when it should grow
+        if self.settings.max_dendrites and not self.epoch:
+            self._training.refuse_unreached()  # now, not when they should grow
         self._training.schedule_epoch(score)
         improved = self._course.offer(score, self.epoch)
         if improved:
@@ -265,10 +264,12 @@ class Growth(Journalled):
         by_layer = phase.by_layer
         for name, tried in phase.insights(self.epoch + 1 - self._clock.epochs).items():
             self.trials[name].append(tried)
+        self._loop.stop_listening()
         scores = phase.accept(self._allotment.chosen(phase.scores))
         self._enter(None)
         if scores:
             facts = {"by_layer": by_layer} if by_layer else {}
+            facts |= {"unreached": phase.unreached} if phase.unreached else {}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         self._course.end_cycle()

@@ -87,13 +87,14 @@ class Listener:
             if module._buffers.get("running_mean") is not None:
                 self._hooks.append(module.register_forward_pre_hook(_evaluates))
                 self._hooks.append(module.register_forward_hook(_trains_again, always_call=True))
-        phase.keep_buffers()
+        self._replays: list[tuple[Tensor, Tensor]] | None = None
+        phase.standing.__enter__()
 
     def stop(self) -> None:
         """Listen no more."""
         for hook in self._hooks:
             hook.remove()
-        self._phase.put_back_buffers()
+        self._phase.standing.__exit__(None, None, None)
 
     def take_trained(self) -> bool:
         """Whether candidates have gradients since the last time; forgets forward passes that had no backward pass.
@@ -114,12 +115,17 @@ class Listener:
 
     def _before(self, name: str, site: nn.Module, _: Any) -> None:
         assert isinstance(site, PerforatedSite)
-        if site.training and torch.is_grad_enabled():
+        if not (site.training and torch.is_grad_enabled()):
+            return
+        if _in_backward():  # a checkpoint repeats the call, which is known already
+            self._replays = self._phase.candidate_buffers() if self._replays is None else self._replays
+            site.calls = []
+        else:
             site.calls = self._kept[self._pass].setdefault(name, [])
 
     def _after(self, name: str, site: nn.Module, _: Any, __: Any) -> None:
         assert isinstance(site, PerforatedSite)
-        if site.calls:
+        if site.calls and not _in_backward():
             call = site.calls[-1]
             call.output.register_hook(partial(self._hear, call))  # type: ignore[no-untyped-call]
         site.calls = None
@@ -148,8 +154,15 @@ class Listener:
         self._trained = self._trained or trained
         if not trained and phase.scaling.tolerant:
             phase.zero_gradients()  # a scaler insists on gradients to look at
-        phase.put_back_buffers()
-        phase.keep_buffers()
+        for buffer, value in self._replays or ():
+            buffer.copy_(value)
+        self._replays = None
+        phase.standing.__exit__(None, None, None)
+        phase.standing.__enter__()
+
+
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1
 
 
 def _evaluates(module: nn.Module, _: Any) -> None:

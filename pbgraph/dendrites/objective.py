@@ -49,7 +49,13 @@ class Moments:
     @classmethod
     def of(cls, a: Tensor, delta: Tensor) -> Moments:
         """From the values themselves, (P, C)."""
-        return cls(*moments(a, delta), len(a))
+        return cls(*moments(a, delta), len(a)) if len(a) else cls.none(a.shape[1], a.device)
+
+    @classmethod
+    def none(cls, channels: int, device: torch.device) -> Moments:
+        """Of no patterns: zeros."""
+        mean, sums = (torch.zeros(rows, channels, dtype=torch.float64, device=device) for rows in (2, 3))
+        return cls(mean, sums, 0)
 
     def plus(self, other: Moments) -> Moments:
         """Over the patterns of both."""

@@ -1,8 +1,10 @@
 """The dendrite phase: every site trains its candidates, while the network stands still.
 
 The network is in training mode, so that δ is the error it makes while it is trained: dropout is active. Only its
-normalisation layers use their running statistics, and whatever buffers a forward pass may change are put back. The
-candidates' own normalisation layers work as in any training.
+normalisation layers use their running statistics, and whatever a forward pass may change is put back
+(`pbgraph.dendrites.standing`). The candidates' own normalisation layers work as in any training.
+
+A site that a batch does not reach (a layer that was dropped, an expert that was not chosen) has no patterns in it.
 """
 
 from __future__ import annotations
@@ -16,22 +18,26 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import Observed, SiteCandidates
+from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.joined import JoinedStatistics
-from pbgraph.dendrites.modes import KeptBuffers, TrainingMode
+from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call, PerforatedSite
+from pbgraph.dendrites.sites import Call, PerforatedSite, Step
+from pbgraph.dendrites.standing import Probe, Standing, kept_inputs
 from pbgraph.insight import DendriteInsight
 
 
 class DendritePhase:
     """One dendrite phase of a network whose sites hold candidates; from now on nothing but these can be trained.
 
-    pools  name of a site with candidates -> these
+    pools      name of a site with candidates -> these
+    network    modules that are no part of a candidate
+    unreached  sites that no batch of the last epoch reached
     """
 
     def __init__(
@@ -44,15 +50,18 @@ class DendritePhase:
         self.pools = {
             name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
         }
-        candidates = [site.candidates for site in sites.values()]
-        own = frozenset(module for each in candidates for module in each.modules())
-        self.network = [module for module in model.modules() if module not in own]
+        self.unreached: list[str] = []
+        self._candidates = [pool.site.candidates for pool in self.pools.values()]
+        own_modules = frozenset(module for own in self._candidates for module in own.modules())
+        self.network = [module for module in model.modules() if module not in own_modules]
         self._mode = TrainingMode(model, still=self.network)
-        self._buffers = KeptBuffers(self.network)
-        self._parameters = [parameter for own in candidates for parameter in own.parameters()]
+        self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
+        self.standing = Standing(self.network)
+        self._probe: Probe | None = None
+        self._probed = self._overflowed = False
 
-    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int) -> tuple[Tensor, bool]:
+    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int, step: Step) -> tuple[Tensor, bool]:
         """Add every candidate's gradient on the batch of `task_loss`, divided by `batches`, to what there is.
 
         One forward pass of the network and one backward pass for δ = ∂L/∂y' of every call of every site; the
@@ -60,11 +69,15 @@ class DendritePhase:
         Returns the task's loss, and whether any candidate was trained.
         """
         self._mode.enter()
-        with self._calls_kept(), self._buffers:
+        seen: list[Any] = []
+        with self.standing, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
-            calls = {name: pool.site.calls or [] for name, pool in self.pools.items()}
+            calls = self._close(step)
             deltas = self._output_gradients(self.scaling.scale(loss), calls)
             trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor)
+            self._forget_replays()
+        if seen and seen[0] is not None:
+            self._probe = Probe(self._computed, *seen[0])
         return loss.detach(), trained
 
     def learn(
@@ -72,14 +85,16 @@ class DendritePhase:
     ) -> bool:
         """Take in a batch's δ, which are too large by `scale`, and add the candidates' gradients to what there is.
 
+        deltas   of the sites that the loss depends on
         batches  the gradients are divided by this number, and multiplied by the scale of losses
         Returns whether there are any. If δ is not finite and there is a scaler, they are infinite, for it to see.
         """
         if self.scaling.tolerant and not all(bool(d.isfinite().all()) for own in deltas.values() for d in own):
+            self._overflowed = True
             for parameter in self._parameters:
                 parameter.grad = torch.full_like(parameter, torch.inf)
             return True
-        seen = [one for name, pool in self.pools.items() for one in pool.observed(calls[name], deltas[name], scale)]
+        seen = [one for name, pool in self.pools.items() for one in pool.observed(calls[name], deltas.get(name), scale)]
         pairs = self._statistics.pairs(seen, self.scaling.factor)
         if pairs:
             activations, pulls = zip(*pairs, strict=True)
@@ -89,7 +104,16 @@ class DendritePhase:
         return bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
-        """(Score of every site's best candidate in this epoch, whether one of them is an improvement)."""
+        """(Score of every site's best candidate in this epoch, whether one of them is an improvement).
+
+        Raises SiteError if no batch of the epoch reached any site, TrainingError if the network did not stand still.
+        """
+        if self._probe is not None:
+            self._probe.check()
+        self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
+        if len(self.unreached) == len(self.pools) and not self._overflowed:
+            raise unreached_sites(self.unreached)
+        self._overflowed = False
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
@@ -143,14 +167,6 @@ class DendritePhase:
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
 
-    def keep_buffers(self) -> None:
-        """Remember the network's buffers as they are."""
-        self._buffers.__enter__()
-
-    def put_back_buffers(self) -> None:
-        """Make the network's buffers what they were."""
-        self._buffers.__exit__(None, None, None)
-
     def zero_gradients(self) -> None:
         """Give every parameter of a candidate that has no gradient one of 0."""
         for parameter in self._parameters:
@@ -171,12 +187,28 @@ class DendritePhase:
             parameter.grad = None
         return before
 
-    def _output_gradients(self, loss: Tensor, calls: Mapping[str, list[Call]]) -> dict[str, list[Tensor]]:
-        """δ (..., C) of every call, by site; see `filled`."""
+    def _output_gradients(
+        self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
+    ) -> dict[str, list[Tensor]]:
+        """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
+
+        Sites none of whose calls has any are left out. Raises SiteError for a loss without gradient.
+        """
+        if not loss.requires_grad:
+            raise unreached_sites(list(self.pools))
+        calls = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
         outputs = [call.output for own in calls.values() for call in own]
-        reaches = bool(outputs) and loss.requires_grad
-        gradients = iter(torch.autograd.grad(loss, outputs, allow_unused=True) if reaches else [None] * len(outputs))
-        return filled(calls, {name: list(islice(gradients, len(own))) for name, own in calls.items()})
+        try:
+            gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
+        except RuntimeError as error:
+            if "heckpoint" in str(error):
+                raise SiteError(
+                    "a part of the network is checkpointed with use_reentrant=True, where the errors of sites cannot "
+                    "be seen: checkpoint with use_reentrant=False"
+                ) from error
+            raise
+        left = iter(gradients)
+        return filled(calls, {name: [next(left) for _ in own] for name, own in calls.items()})
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -189,26 +221,74 @@ class DendritePhase:
             for pool in self.pools.values():
                 pool.site.calls = None
 
+    def _close(self, step: Step) -> dict[str, list[Call]]:
+        """The calls of the forward pass, which is over: what is called from now on repeats it, for a checkpoint."""
+        step.backward = True
+        calls = {name: pool.site.calls or [] for name, pool in self.pools.items()}
+        for pool in self.pools.values():
+            pool.site.calls = []
+        self._buffers = self.candidate_buffers()
+        return calls
+
+    def candidate_buffers(self) -> list[tuple[Tensor, Tensor]]:
+        """Every buffer of a candidate, and a copy of it."""
+        return [(buffer, buffer.clone()) for own in self._candidates for buffer in own.buffers()]
+
+    def _forget_replays(self) -> None:
+        """Candidates that were called again for a checkpoint take notice of the batch once."""
+        if any(pool.site.calls for pool in self.pools.values()):
+            for buffer, value in self._buffers:
+                buffer.copy_(value)
+
+    @contextmanager
+    def _first_call(self, seen: list[Any]) -> Iterator[None]:
+        """Within the first such block of the phase, what the network is called with first is put into `seen`."""
+        if self._probed:
+            yield
+            return
+        self._probed = True
+
+        def keep(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if not seen:
+                seen.append(kept_inputs(inputs, named))
+
+        hook = self.model.register_forward_pre_hook(keep, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _computed(self, *inputs: Any, **named: Any) -> Any:
+        """What the network returns in a step of this phase, which changes nothing."""
+        self._mode.enter()
+        with self.standing:
+            return copied(self.model(*inputs, **named))
+
 
 def filled(
-    calls: Mapping[str, list[Call]], gradients: Mapping[str, Sequence[Tensor | None]]
+    calls: Mapping[str, Sequence[Call]], gradients: Mapping[str, Sequence[Tensor | None]]
 ) -> dict[str, list[Tensor]]:
-    """δ of every call, by site: zeros for a call without influence on the loss.
-
-    Raises SiteError if none of a site's calls has any.
-    """
-    if unreached := [name for name, own in gradients.items() if all(gradient is None for gradient in own)]:
-        raise SiteError(
-            f"site {min(unreached)!r} gets no gradient: it is not called, or its output does not reach the loss; "
-            "leave it out of the sites"
-        )
+    """δ of every call, by site: zeros for a call without influence on the loss; no site none of whose calls has any."""
     return {
-        name: [
-            torch.zeros_like(call.output) if gradient is None else gradient
-            for call, gradient in zip(own, gradients[name], strict=True)
-        ]
+        name: [torch.zeros_like(call.output) if delta is None else delta for call, delta in pairs]
         for name, own in calls.items()
+        if (pairs := list(zip(own, gradients[name], strict=True))) and any(delta is not None for _, delta in pairs)
     }
+
+
+def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
+    """The error for sites that cannot learn; called: whether they are called at all."""
+    first, *others = map(repr, names)
+    nor = f" (nor {', '.join(others)})" if others else ""
+    if not called:
+        return SiteError(
+            f"site {first} was never called in training{nor}, so it cannot grow dendrites: leave it out of the sites, "
+            "or call it"
+        )
+    return SiteError(
+        f"site {first} gets no gradient{nor}: it is not called, or called under torch.no_grad(), or its output does "
+        "not reach the loss; leave it out of the sites"
+    )
 
 
 class _Statistics:

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from pbgraph.dendrites.copies import MakeModule
+from pbgraph.dendrites.discovery import holds
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.sites import PerforatedSite
 
+Dendrites = MakeModule | Mapping[str, MakeModule] | None
 Wanted = str | type[nn.Module] | Callable[[str, nn.Module], bool]
 _CLOSED = (nn.MultiheadAttention, nn.TransformerEncoderLayer)  # they read their parts' weights and do not call them
-
-
-@dataclass(frozen=True)
-class Example:
-    """Inputs for one call of a model."""
-
-    inputs: tuple[Any, ...] = ()
-    named: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, value: Any) -> Example:
-        """From a tensor, a mapping of named inputs, (inputs, named inputs), or a sequence of inputs.
-
-        >>> Example.of(({"one": 1},)), Example.of({"one": 1}), Example.of(([1], {"one": 1}))
-        (Example(inputs=({'one': 1},), named={}), Example(inputs=(), named={'one': 1}), \
-Example(inputs=(1,), named={'one': 1}))
-        """
-        if isinstance(value, Tensor):
-            return cls((value,))
-        if isinstance(value, Mapping):
-            return cls((), dict(value))
-        if not isinstance(value, (tuple, list)):
-            raise SiteError(
-                f"example is a {type(value).__name__}; give a tensor, a tuple of inputs, a dict of named inputs, or "
-                "both as (tuple, dict)"
-            )
-        if len(value) == 2 and isinstance(value[0], (tuple, list)) and isinstance(value[1], Mapping):
-            return cls(tuple(value[0]), dict(value[1]))
-        return cls(tuple(value))
-
-    def of_model(self, model: nn.Module) -> Any:
-        """What the model returns."""
-        return model(*self.inputs, **self.named)
 
 
 def selected(
@@ -62,10 +29,15 @@ def selected(
     """
     if isinstance(wanted, str):
         raise SiteError(f"sites is the string {wanted!r}; give a list of names: [{wanted!r}]")
-    if isinstance(wanted, type) or callable(wanted):
+    if callable(wanted):
         wanted = [wanted]
-    if not wanted:
+    if not isinstance(wanted, Iterable):
+        raise SiteError(f"sites is {wanted!r}; give a list of names, classes or functions: [{wanted!r}]")
+    if not (wanted := list(wanted)):
         raise SiteError("no sites were named: a model without sites cannot grow dendrites")
+    for one in wanted:
+        if not (isinstance(one, str) or callable(one)):
+            raise SiteError(f"{one!r} is among the sites; give names, classes or functions of sub-modules")
     named = [one for one in wanted if isinstance(one, str)]
     found = matching_names(model, named) if named else []
     left_out: dict[str, str] = {}
@@ -93,7 +65,7 @@ def _found_by(
         name, module = names[0], model.get_submodule(names[0])
         if isinstance(module, PerforatedSite) or not _is_meant(wanted, name, module):
             continue
-        if name in taken or _within(name, [*taken, *found]):
+        if name in taken or any(holds(model.get_submodule(outer), module) for outer in [*taken, *found]):
             meant = True
             continue
         try:
@@ -138,41 +110,33 @@ def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
             raise SiteError(f"no sub-module matches site {pattern!r}; there are: {known}")
         found.update(hits)
     ordered = [names[0] for names in aliases if names[0] in found]
-    for name in ordered:
-        if within := _within(name, ordered):
-            raise SiteError(f"site {name!r} lies within site {within!r}: name one of them")
+    modules = {name: model.get_submodule(name) for name in ordered}
+    for name, module in modules.items():
+        if within := [outer for outer, whole in modules.items() if whole is not module and holds(whole, module)]:
+            raise SiteError(f"site {name!r} lies within site {within[0]!r}: name one of them")
     return ordered
 
 
-def makers_of(
-    dendrites: MakeModule | Mapping[str, MakeModule] | None, sites: Iterable[str]
-) -> dict[str, MakeModule | None]:
-    """Site -> what makes the module of its dendrites; None for a copy.
-
-    dendrites  one for all sites, or by name or pattern; the last that matches counts
-    Raises SiteError for a pattern that matches no site.
-    """
-    names = list(sites)
+def maker_of(dendrites: Dendrites, name: str) -> MakeModule | None:
+    """What makes the module of a site's dendrites; None for a copy. Of several patterns the last one counts."""
     if not isinstance(dendrites, Mapping):
-        return dict.fromkeys(names, dendrites)
-    made: dict[str, MakeModule | None] = dict.fromkeys(names)
-    for pattern, make in dendrites.items():
-        hits = [name for name in names if matches(name, pattern)]
-        if not hits:
+        return dendrites
+    makers = [make for pattern, make in dendrites.items() if matches(name, pattern)]
+    return makers[-1] if makers else None
+
+
+def check_patterns(dendrites: Dendrites, sites: Iterable[str]) -> None:
+    """Raises SiteError for a pattern among `dendrites` that is of no site."""
+    names = list(sites)
+    for pattern in dendrites if isinstance(dendrites, Mapping) else ():
+        if not any(matches(name, pattern) for name in names):
             raise SiteError(f"no site matches {pattern!r} in dendrites; there are: {', '.join(names)}")
-        made.update(dict.fromkeys(hits, make))
-    return made
 
 
 def matches(name: str, pattern: str) -> bool:
     """Whether a name is of a pattern, in which ``*`` stands for any part between two dots."""
     parts, wanted = name.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
-
-
-def _within(name: str, others: Iterable[str]) -> str | None:
-    """The first of these that a sub-module is part of."""
-    return next((outer for outer in others if name.startswith(f"{outer}.")), None)
 
 
 def _check_owners(model: nn.Module, name: str) -> None:

@@ -15,10 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
-from pbgraph.dendrites.phase import DendritePhase
+from pbgraph.dendrites.phase import DendritePhase, unreached_sites
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import Step
 from pbgraph.dendrites.switching import Phase
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
@@ -84,6 +85,11 @@ class Training:
         self._mode = TrainingMode(model)
         self.learning_rate = 0.0
         self.processes: Processes | None = None
+        self._step = Step(twice=settings.errors == "through" or settings.max_dendrites == 0)
+        self._sites = sites_of(model)
+        for site in self._sites.values():
+            site.step = self._step
+        self._unreached = {name for name, site in self._sites.items() if _trained(site.parent)}
         self._handed = model
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
@@ -108,10 +114,11 @@ class Training:
         if not self._pending:
             self.optimizer.zero_grad(set_to_none=True)
         task_loss = partial(self._task_loss, loss_fn, batch)
-        if self._dendrite_phase is None:
-            loss, trained = self._add_gradients(task_loss), True
-        else:
-            loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate)
+        with self._step.begun():
+            if self._dendrite_phase is None:
+                loss, trained = self._add_gradients(task_loss), True
+            else:
+                loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate, self._step)
         self.steps += 1
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self._pending, self._trained = self._pending + 1, self._trained or trained
@@ -135,7 +142,9 @@ class Training:
     def foreign_step(self) -> None:
         """A step of optimiser and schedule with the gradients that somebody else's loop has computed and unscaled."""
         self.steps += 1
+        self._step.number += 1
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        self._note_reached()
         self._clip()
         self.optimizer.step()
         self._schedule_step()
@@ -144,8 +153,22 @@ class Training:
         self._mode.enter()
         loss = task_loss()
         share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
+        self._step.backward = True
         self._scaling.scale(share).backward()  # type: ignore[no-untyped-call]
+        self._note_reached()
         return loss.detach()
+
+    def _note_reached(self) -> None:
+        for name in list(self._unreached):
+            if any(parameter.grad is not None for parameter in self._sites[name].parent.parameters()):
+                self._unreached.discard(name)
+
+    def refuse_unreached(self) -> None:
+        """Raises SiteError if no step of this phase has called a site, or reached it by a gradient."""
+        if uncalled := [name for name, site in self._sites.items() if site.channels is None]:
+            raise unreached_sites(uncalled, called=False)
+        if self._unreached and self.steps:
+            raise unreached_sites([name for name in self._sites if name in self._unreached])
 
     def _optimise(self) -> None:
         """One step of optimiser and schedule with the gradients of the pending batches, if any of them trained."""
@@ -195,6 +218,7 @@ class Training:
         """Take over a saved state."""
         for name in _PLAIN:
             setattr(self, name, state[name])
+        self._unreached.clear()  # earlier steps may have reached what these will not
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
@@ -202,6 +226,10 @@ class Training:
         for name, gradient in state["gradients"].items():
             parameter = self.model.get_parameter(name)
             parameter.grad = gradient.to(parameter.device)
+
+
+def _trained(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
 
 
 _PLAIN = ("steps", "_pending", "_trained", "learning_rate")

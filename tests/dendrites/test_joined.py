@@ -1,4 +1,4 @@
-"""Side by side or one by one: the statistics of many candidates, and the modes and buffers that a step leaves alone."""
+"""Side by side or one by one: the statistics of many candidates, and the modes that a step leaves alone."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 from dendrite_networks import batch, growth, network, run_until, same, square_loss
 from pbgraph.dendrites.joined import JoinedStatistics
-from pbgraph.dendrites.modes import KeptBuffers, TrainingMode
+from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 
 
@@ -70,35 +70,6 @@ def test_a_phase_trains_the_same_candidates_joined_or_not(pool, monkeypatch):
     together = trained()
     monkeypatch.setattr(JoinedStatistics, "in_step", lambda self, batches: False)
     assert same(together, trained())
-
-
-class Counting(nn.Module):
-    """Counts its calls in training, in place and by a new tensor."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("calls", torch.zeros(1))
-        self.register_buffer("last", torch.zeros(1))
-
-    def forward(self, x):
-        self.calls += 1
-        self.last = self.last + 1
-        return x
-
-
-def test_buffers_are_what_they_were_and_what_changes_between_two_blocks_stays():
-    module = Counting()
-    kept = KeptBuffers([module])
-    last = module.last
-    for _ in range(2):
-        with kept:
-            module(torch.zeros(1))
-        assert (module.calls.item(), module.last.item()) == (0, 0)
-        assert module.last is last
-    module(torch.zeros(1))
-    with kept:
-        module(torch.zeros(1))
-    assert (module.calls.item(), module.last.item()) == (1, 1)
 
 
 def test_training_mode_is_entered_again_after_any_module_left_it():
