@@ -184,7 +184,7 @@ def _predicting(case: Case, repeats: int) -> Sequence[Result]:
     limits = {}
     for count, target in zip((1, 3), case.limits[2:], strict=True):
         model = grown(case.make, batch, "neuron", count).model
-        forms = {"as it stands": copy.deepcopy(model), "export": export(model)}
+        forms = {"as it stands": copy.deepcopy(model), "export": export(model), "stacked": export(model, stacked=True)}
         for form, each in forms.items():
             what = f"prediction, {count} dendrite{'s' if count > 1 else ''}, {form}"
             variants[what], limits[what] = predictions(each, batch), target
