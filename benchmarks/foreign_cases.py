@@ -1,4 +1,4 @@
-"""Networks of other people as cases for the checks: how each is made, an example of its inputs, and what is asked for."""
+"""Networks of other people as cases for the checks: how each is made, and an example of its inputs."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-
 from foreign_cases import Case, Make
+
 from pbgraph.dendrites import SiteError, TrainingError, perforate, sites_of
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.testing import PERFORATION_CHECKS, CheckFailed, perforation_checks

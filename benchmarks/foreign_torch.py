@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from foreign_cases import Case, Make, randn
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
-
-from foreign_cases import Case, Make, randn
 
 C = 8
 
@@ -66,7 +65,7 @@ class Block(nn.Module):
         h = self.bn1(self.conv1(x)).relu_()
         h = self.bn2(self.conv2(h))
         h += x
-        return h.relu_()
+        return torch.relu_(h)
 
 
 def residual() -> Case:
@@ -107,7 +106,7 @@ def volume() -> Case:
     return Case(net, randn(3, 1, 4, 4, 4))
 
 
-def recurrent(kind: type[nn.RNNBase], **options: Any) -> Make:
+def recurrent(kind: type[nn.LSTM | nn.GRU | nn.RNN], **options: Any) -> Make:
     def make() -> Case:
         rnn = kind(C, 6, batch_first=True, **options)
         width = options.get("proj_size", 6) * (2 if options.get("bidirectional") else 1)
@@ -139,7 +138,7 @@ def pieces() -> Case:
     return Case(Called(call, rnn=nn.LSTM(C, 6, batch_first=True), head=nn.Linear(6, 1)), randn(4, 5, C))
 
 
-def cells(cell: type[nn.RNNCellBase]) -> Make:
+def cells(cell: type[nn.LSTMCell | nn.RNNCell]) -> Make:
     def call(m: Any, x: Tensor) -> Any:
         state: Any = None
         for step in x.unbind(1):
@@ -226,7 +225,8 @@ def energy(**options: Any) -> Make:
 
 def experts() -> Case:
     def call(m: Any, x: Tensor) -> Any:
-        weight, chosen = m.gate(x).softmax(-1).max(-1)
+        chosen = x[:, :3].argmax(-1)
+        weight = m.gate(x).softmax(-1).gather(1, chosen[:, None])[:, 0]
         y = torch.zeros_like(x)
         for number, expert in enumerate(m.experts):
             rows = (chosen == number).nonzero()[:, 0]
@@ -234,7 +234,7 @@ def experts() -> Case:
         return y
 
     net = Called(call, gate=nn.Linear(C, 3), experts=nn.ModuleList(nn.Linear(C, C) for _ in range(3)))
-    return Case(net, randn(9, C))
+    return Case(net, randn(60, C))
 
 
 def averaged_codes() -> Case:

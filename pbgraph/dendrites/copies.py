@@ -14,6 +14,8 @@ from torch.nn.utils import parametrize
 
 from pbgraph.dendrites.errors import SiteError
 
+MakeModule = Callable[[nn.Module], nn.Module]
+
 Reset = Literal["parent"] | Callable[[nn.Module], None] | None
 
 
@@ -57,12 +59,32 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
             f"give {owner} that method, pass perforate a reset (a function that draws it, or 'parent' for the layer's "
             "own values in a random order), or leave the site out"
         )
+    _scale_weights(made, scale)
+    return made
+
+
+def module_of(make: MakeModule, parent: nn.Module, *, scale: float = 1.0) -> nn.Module:
+    """What `make` gives for a dendrite of `parent`, trainable, of its type and on its device; weights as `fresh_copy`.
+
+    Raises SiteError if that is no module with parameters of its own.
+    """
+    made = make(parent)
+    if not isinstance(made, nn.Module) or not list(made.parameters()):
+        raise SiteError(f"its dendrite is to be a {type(made).__name__}; return a module with parameters")
+    if shared := {id(p) for p in parent.parameters()} & {id(p) for p in made.parameters()}:
+        raise SiteError(f"its dendrite shares {len(shared)} parameters with it: make new ones in every call")
+    like = next(parent.parameters())
+    made = made.to(like.device, like.dtype).requires_grad_(True)
+    _scale_weights(made, scale)
+    return made
+
+
+def _scale_weights(module: nn.Module, scale: float) -> None:
     if scale != 1.0:
         with torch.no_grad():
-            for parameter in made.parameters():
+            for parameter in module.parameters():
                 if parameter.ndim > 1:
                     parameter.mul_(scale)
-    return made
 
 
 def _reset_part(part: nn.Module) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import Reset, fresh_copy
+from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
 from pbgraph.dendrites.outputs import opened
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -62,6 +62,8 @@ class Deputy(nn.Module):
         object.__dict__["__class__"].__set__(self, kind)
 
     def __getattr__(self, name: str) -> Any:
+        if name in (modules := self.__dict__.get("_modules", ())):  # the shortest way to what every call needs
+            return modules[name]
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -96,6 +98,7 @@ class Dendrite(nn.Module):
     axis        the neurons' axis in what M returns, counted from the last one, -1
     activation  name of g
     init_scale  factor on the initial weights of M_k that have two axes or more
+    make        parent -> M_k, if it is not to be a copy
     reset       how weights are drawn that the module cannot draw itself, see `pbgraph.dendrites.copies`
     accepted    whether it is a fixed function by now, rather than something in training
     """
@@ -110,9 +113,13 @@ class Dendrite(nn.Module):
         axis: int = -1,
         init_scale: float = 1.0,
         reset: Reset = None,
+        make: MakeModule | None = None,
     ) -> None:
         super().__init__()
-        self.module = fresh_copy(parent, scale=init_scale, reset=reset)
+        if make is None:
+            self.module = fresh_copy(parent, scale=init_scale, reset=reset)
+        else:
+            self.module = module_of(make, parent, scale=init_scale)
         self.cascade = nn.ParameterList(zeros(parent, channels) for _ in range(predecessors))
         self.activation, self.axis = activation, axis
         self.accepted = False

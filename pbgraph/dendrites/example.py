@@ -27,13 +27,22 @@ class Example:
 
     @classmethod
     def of(cls, value: Any) -> Example:
-        """A tuple or list holds positional arguments, a dictionary named ones; anything else is the only argument.
+        """A tuple or list holds positional arguments, a dictionary named ones, (tuple, dictionary) both.
+
+        Anything else is the only argument.
 
         >>> Example.of({"x": 1}).named, Example.of((1, 2)).inputs, Example.of("a").inputs
         ({'x': 1}, (1, 2), ('a',))
+        >>> both = Example.of(((1, 2), {"x": 3}))
+        >>> both.inputs, both.named
+        ((1, 2), {'x': 3})
         """
         if isinstance(value, Example):
             return value
+        if isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], tuple | list):
+            inputs, named = value
+            if isinstance(named, Mapping) and all(isinstance(key, str) for key in named):
+                return cls(tuple(inputs), dict(named))
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             return cls(named=dict(value))
         if isinstance(value, tuple | list) and not hasattr(value, "_fields"):

@@ -20,6 +20,7 @@ from pbgraph.dendrites.outputs import opened, replaced
 from pbgraph.dendrites.perforation import REPORT, replace_module, sites_of
 from pbgraph.dendrites.recurrence import Known, Recurrence, remember
 from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.stacked import stacked_site
 from pbgraph.dendrites.structure import network_state, restore_network
 
 
@@ -78,9 +79,12 @@ class RecurrentDendritic(Dendritic):
         return result
 
 
-def export(model: nn.Module) -> nn.Module:
+def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
     """A copy of a perforated model as a plain module, whose outputs are the same bit for bit; `model` stays as it is.
 
+    stacked  for faster predictions: the dendrites of linear layers and convolutions, with the batch normalisations
+             that follow, become one product with their layer (`pbgraph.dendrites.stacked`). Outputs are then the same
+             up to rounding, statistics of such normalisations are fixed, and these weights cannot be trained
     In a dendrite phase the candidates are left out. A site without dendrites becomes its parent again. Accepted
     dendrites remain fixed functions, which a call of ``requires_grad_(True)`` changes for their weights.
     """
@@ -88,7 +92,7 @@ def export(model: nn.Module) -> nn.Module:
         raise SiteError("the model itself is a site: export the model that holds it")
     made = copy_of(model)
     for site in sites_of(made).values():
-        replace_module(made, site, _plain(site))
+        replace_module(made, site, (stacked_site(site) if stacked else None) or _plain(site))
     made.__dict__.pop(REPORT, None)
     return made
 

@@ -9,21 +9,25 @@ A site that a batch does not reach (a layer that was dropped, an expert that was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.candidates import SiteCandidates
-from pbgraph.dendrites.dendrite import freeze_statistics
+from pbgraph.dendrites.candidates import Observed, SiteCandidates
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example, Probe
+from pbgraph.dendrites.joined import JoinedStatistics
+from pbgraph.dendrites.modes import TrainingMode
+from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call, Step
+from pbgraph.dendrites.sites import Call, PerforatedSite, Step
 from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.insight import DendriteInsight
 
@@ -31,21 +35,31 @@ from pbgraph.insight import DendriteInsight
 class DendritePhase:
     """One dendrite phase of a network whose sites hold candidates; from now on nothing but these can be trained.
 
-    pools      site name -> its candidates
+    pools      name of a site with candidates -> these
+    network    modules that are no part of a candidate
     unreached  sites that no batch of the last epoch reached
     """
 
-    def __init__(self, model: nn.Module, settings: GrowthSettings, processes: Processes) -> None:
+    def __init__(
+        self, model: nn.Module, settings: GrowthSettings, processes: Processes, scaling: Scaling | None = None
+    ) -> None:
         self.model, self.processes = model, processes
-        self.pools = {name: SiteCandidates(site, settings, processes) for name, site in sites_of(model).items()}
+        self.scaling = scaling or Scaling()
+        sites = {name: site for name, site in sites_of(model).items() if site.candidates}
+        self._statistics = _Statistics(sites, settings)
+        self.pools = {
+            name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
+        }
         self.unreached: list[str] = []
         self._candidates = [pool.site.candidates for pool in self.pools.values()]
-        self._own_modules = frozenset(module for own in self._candidates for module in own.modules())
+        own_modules = frozenset(module for own in self._candidates for module in own.modules())
+        self.network = [module for module in model.modules() if module not in own_modules]
+        self._mode = TrainingMode(model, still=self.network)
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
-        self._standing = Standing(module for module in model.modules() if module not in self._own_modules)
+        self.standing = Standing(self.network)
         self._probe: Probe | None = None
-        self._probed = False
+        self._probed = self._overflowed = False
 
     def add_gradients(self, task_loss: Callable[[], Tensor], batches: int, step: Step) -> tuple[Tensor, bool]:
         """Add every candidate's gradient on the batch of `task_loss`, divided by `batches`, to what there is.
@@ -54,25 +68,40 @@ class DendritePhase:
         parameters of the network need no gradient, so none is computed. Then the candidates' own backward pass.
         Returns the task's loss, and whether any candidate was trained.
         """
-        self._set_mode()
+        self._mode.enter()
         seen: list[Any] = []
-        with self._standing, self._calls_kept(), self._first_call(seen):
+        with self.standing, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
             calls = self._close(step)
-            deltas = self._output_gradients(loss, calls)
-            pairs = [
-                pair for name, pool in self.pools.items() for pair in pool.gradients(calls[name], deltas.get(name))
-            ]
-            if pairs:
-                activations, pulls = zip(*pairs, strict=True)
-                trained = self.parameters()
-                gradients = torch.autograd.grad(activations, trained, pulls, allow_unused=True)
-                for parameter, gradient in zip(trained, gradients, strict=True):
-                    _add_gradient(parameter, gradient, batches)
+            deltas = self._output_gradients(self.scaling.scale(loss), calls)
+            trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor)
             self._forget_replays()
         if seen and seen[0] is not None:
             self._probe = Probe(self.model, Example(*seen[0]))
-        return loss.detach(), bool(pairs)
+        return loss.detach(), trained
+
+    def learn(
+        self, calls: Mapping[str, list[Call]], deltas: Mapping[str, list[Tensor]], *, batches: int, scale: float
+    ) -> bool:
+        """Take in a batch's δ, which are too large by `scale`, and add the candidates' gradients to what there is.
+
+        deltas   of the sites that the loss depends on
+        batches  the gradients are divided by this number, and multiplied by the scale of losses
+        Returns whether there are any. If δ is not finite and there is a scaler, they are infinite, for it to see.
+        """
+        if self.scaling.tolerant and not all(bool(d.isfinite().all()) for own in deltas.values() for d in own):
+            self._overflowed = True
+            for parameter in self._parameters:
+                parameter.grad = torch.full_like(parameter, torch.inf)
+            return True
+        seen = [one for name, pool in self.pools.items() for one in pool.observed(calls[name], deltas.get(name), scale)]
+        pairs = self._statistics.pairs(seen, self.scaling.factor)
+        if pairs:
+            activations, pulls = zip(*pairs, strict=True)
+            gradients = torch.autograd.grad(activations, self._parameters, pulls, allow_unused=True)
+            for parameter, gradient in zip(self._parameters, gradients, strict=True):
+                _add_gradient(parameter, gradient, batches)
+        return bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement).
@@ -82,8 +111,9 @@ class DendritePhase:
         if self._probe is not None:
             self._probe.check()
         self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
-        if len(self.unreached) == len(self.pools):
+        if len(self.unreached) == len(self.pools) and not self._overflowed:
             raise unreached_sites(self.unreached)
+        self._overflowed = False
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
@@ -106,9 +136,17 @@ class DendritePhase:
         """What is known of each site's dendrite in the making, in a phase whose first epoch was `epoch`."""
         return {name: pool.insight(epoch) for name, pool in self.pools.items()}
 
-    def accept(self) -> dict[str, float]:
-        """Turn the best snapshots into dendrites and end the phase; returns the score of each site that got one."""
-        scores = {name: pool.best_score for name, pool in self.pools.items() if pool.accept()}
+    @property
+    def scores(self) -> dict[str, float]:
+        """Of each site's best snapshot, for the sites that have one."""
+        return {name: pool.best_score for name, pool in self.pools.items() if pool.snapshot is not None}
+
+    def accept(self, sites: Iterable[str]) -> dict[str, float]:
+        """Turn the best snapshots of these sites into dendrites and end the phase; returns their scores."""
+        chosen = set(sites)
+        scores = {name: pool.best_score for name, pool in self.pools.items() if name in chosen and pool.accept()}
+        for pool in self.pools.values():
+            pool.drop()
         self.end()
         return scores
 
@@ -129,6 +167,12 @@ class DendritePhase:
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
 
+    def zero_gradients(self) -> None:
+        """Give every parameter of a candidate that has no gradient one of 0."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+
     def parameters(self) -> list[nn.Parameter]:
         """Those of all candidates."""
         return self._parameters
@@ -142,11 +186,6 @@ class DendritePhase:
             parameter.requires_grad_(False)
             parameter.grad = None
         return before
-
-    def _set_mode(self) -> None:
-        """Training mode, in which only the candidates' normalisation layers may change their statistics."""
-        self.model.train()
-        freeze_statistics(module for module in self.model.modules() if module not in self._own_modules)
 
     def _output_gradients(
         self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
@@ -169,12 +208,7 @@ class DendritePhase:
                 ) from error
             raise
         left = iter(gradients)
-        found = {name: [next(left) for _ in own] for name, own in calls.items()}
-        return {
-            name: [torch.zeros_like(call.output) if delta is None else delta for call, delta in pairs]
-            for name, own in calls.items()
-            if (pairs := list(zip(own, found[name], strict=True))) and any(delta is not None for _, delta in pairs)
-        }
+        return filled(calls, {name: [next(left) for _ in own] for name, own in calls.items()})
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -193,8 +227,12 @@ class DendritePhase:
         calls = {name: pool.site.calls or [] for name, pool in self.pools.items()}
         for pool in self.pools.values():
             pool.site.calls = []
-        self._buffers = [(buffer, buffer.clone()) for own in self._candidates for buffer in own.buffers()]
+        self._buffers = self.candidate_buffers()
         return calls
+
+    def candidate_buffers(self) -> list[tuple[Tensor, Tensor]]:
+        """Every buffer of a candidate, and a copy of it."""
+        return [(buffer, buffer.clone()) for own in self._candidates for buffer in own.buffers()]
 
     def _forget_replays(self) -> None:
         """Candidates that were called again for a checkpoint take notice of the batch once."""
@@ -221,6 +259,17 @@ class DendritePhase:
             hook.remove()
 
 
+def filled(
+    calls: Mapping[str, Sequence[Call]], gradients: Mapping[str, Sequence[Tensor | None]]
+) -> dict[str, list[Tensor]]:
+    """δ of every call, by site: zeros for a call without influence on the loss; no site none of whose calls has any."""
+    return {
+        name: [torch.zeros_like(call.output) if delta is None else delta for call, delta in pairs]
+        for name, own in calls.items()
+        if (pairs := list(zip(own, gradients[name], strict=True))) and any(delta is not None for _, delta in pairs)
+    }
+
+
 def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
     """The error for sites that cannot learn; called: whether they are called at all."""
     first, *others = map(repr, names)
@@ -234,6 +283,57 @@ def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
         f"site {first} gets no gradient{nor}: it is not called, or called under torch.no_grad(), or its output does "
         "not reach the loss; leave it out of the sites"
     )
+
+
+class _Statistics:
+    """Those of all candidates, joined for each device.
+
+    of  site name -> of its candidates
+    """
+
+    def __init__(self, sites: Mapping[str, PerforatedSite], settings: GrowthSettings) -> None:
+        self._normalised = settings.objective == "normalised"
+        self._joined: list[JoinedStatistics] = []
+        self.of: dict[str, list[CandidateStatistics]] = {}
+        devices = {name: next(site.parameters()).device for name, site in sites.items()}
+        for device in dict.fromkeys(devices.values()):
+            here = {name: site for name, site in sites.items() if devices[name] == device}
+            joined = JoinedStatistics([s.known_channels for s in here.values() for _ in s.candidates], device)
+            members = iter(joined.members)
+            self.of |= {name: list(islice(members, len(site.candidates))) for name, site in here.items()}
+            self._joined.append(joined)
+
+    def pairs(self, seen: Sequence[Observed], scale: float) -> list[tuple[Tensor, Tensor]]:
+        """(Activation, scale · ∂objective/∂activation) of every call of every candidate to be trained on a batch.
+
+        Of a candidate whose running means are being primed there is none. Candidates that are not finite are
+        discarded. Raises TrainingError if δ is not finite.
+        """
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for joined in self._joined:
+            members = {id(member) for member in joined.members}
+            here = [one for one in seen if id(one.statistics) in members]
+            for one, gradient in zip(*self._pulls(joined, here), strict=True):
+                pull = gradient if scale == 1 else gradient * scale
+                pairs += zip(one.calls, one.pool.separated(pull, one.calls), strict=True)
+        return pairs
+
+    def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
+        """Candidates to be trained, and the gradient (P, C) of the activation of each."""
+        together = joined.in_step([one.batch for one in seen])
+        if together:
+            joined.update([one.batch for one in seen])
+        else:
+            seen = [one for one in seen if one.usable()]
+            for one in seen:
+                one.statistics.update(one.batch)
+        trained = [one for one in seen if one.pool.primed(one.number)]
+        if together and len(trained) == len(joined.members):
+            deltas, patterns = [one.delta for one in trained], [one.batch.patterns for one in trained]
+            return trained, joined.gradients(deltas, patterns, normalised=self._normalised)
+        return trained, [
+            one.statistics.gradient(one.delta, one.batch.patterns, normalised=self._normalised) for one in trained
+        ]
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:

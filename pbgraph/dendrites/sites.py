@@ -36,7 +36,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import Reset, detached
+from pbgraph.dendrites.copies import MakeModule, Reset, detached
 from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
@@ -84,6 +84,7 @@ class PerforatedSite(Deputy):
     """A sub-module of the user's network with its dendrites; see the equations at the top of this file.
 
     parent      M, as it was
+    make        M -> the module of a dendrite, if that is not to be a copy of M
     dendrites   the accepted ones
     w           their output weights, (C,) each
     candidates  those in training; they add nothing to the output
@@ -95,9 +96,9 @@ class PerforatedSite(Deputy):
     step        the training step that is on, if a `Growth` trains the network
     """
 
-    def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None) -> None:
+    def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None, make: MakeModule | None = None) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.make = name, make
         self.dendrites = nn.ModuleList()
         self.w = nn.ParameterList()
         self.candidates = nn.ModuleList()
@@ -197,6 +198,8 @@ class PerforatedSite(Deputy):
         return tuple(a for a, _ in pairs), [output for _, output in pairs]
 
     def _output(self, y: Tensor, answers: Sequence[Tensor], candidates: tuple[Tensor, ...]) -> Tensor:
+        if self.make is not None:
+            self._check_answers(y, (*answers, *candidates))
         for w, a in zip(self.w, answers, strict=True):
             y = add_scaled(y, w, a, self.axis)
         if self.calls is None or not torch.is_grad_enabled():
@@ -205,6 +208,15 @@ class PerforatedSite(Deputy):
             y = y.detach().requires_grad_()
         self.calls.append(Call(y, candidates))
         return y.clone()  # whoever changes the output in place leaves y' as it is
+
+    def _check_answers(self, y: Tensor, answers: Sequence[Tensor]) -> None:
+        """Raises SiteError unless modules that were made for dendrites return what the parent does."""
+        for a in answers:
+            if a.shape != y.shape:
+                raise SiteError(
+                    f"the dendrite of site {self.name!r} returns shape {tuple(a.shape)} and the site {tuple(y.shape)}: "
+                    "make a module for its dendrites that returns the same"
+                )
 
     def _checked(self, output: Any) -> Tensor:
         """The tensor y in what the parent returned."""
@@ -237,6 +249,7 @@ class PerforatedSite(Deputy):
             axis=self.axis,
             init_scale=init_scale,
             reset=self.reset,
+            make=self.make,
         )
 
     def accept(self, dendrite: Dendrite, w: Tensor | None = None) -> None:

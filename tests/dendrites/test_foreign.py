@@ -451,7 +451,7 @@ def test_a_part_of_a_site_is_no_site_under_another_name():
 def test_classes_are_sites_and_models_of_one_layer_are_told_apart():
     model = perforate(nn.Sequential(nn.Linear(C, C), nn.Tanh(), nn.Linear(C, 1)), [nn.Linear])
     assert list(sites_of(model)) == ["0", "2"]
-    with pytest.raises(SiteError, match="no sub-module matches site Conv2d"):
+    with pytest.raises(SiteError, match="the class 'Conv2d' among sites means no sub-module"):
         perforate(nn.Sequential(nn.Linear(C, C)), [nn.Conv2d])
     with pytest.raises(SiteError, match="it is a Linear itself, and sites are parts of a model"):
         perforate(nn.Linear(C, C))

@@ -64,10 +64,20 @@ class Network:
         return perforate(self.copy(), **self.options)
 
     def output(self, model: nn.Module, mode: str) -> Any:
-        """What the model makes of the example in this mode, whatever its dendrites draw at random."""
+        """What the model makes of the example in this mode, whatever its dendrites draw at random.
+
+        No weight requires a gradient, since torch's kernels are others, and round otherwise, where one does.
+        """
         sites = sites_of(model).values()
-        with without_draws(dendrite for site in sites for dendrite in site.dendrites):
-            return self.example.output(model, training=MODES[mode])
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        try:
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            with without_draws(dendrite for site in sites for dendrite in site.dendrites):
+                return self.example.output(model, training=MODES[mode])
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_(True)
 
     def of(self, model: nn.Module, _: Any = None) -> Tensor:
         """The loss, as `Growth.step` asks for it."""
