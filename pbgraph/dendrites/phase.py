@@ -11,24 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.candidates import Observed, SiteCandidates
-from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.candidates import SiteCandidates
+from pbgraph.dendrites.errors import SiteError, unreached_sites
 from pbgraph.dendrites.example import Example, Probe
-from pbgraph.dendrites.joined import JoinedStatistics
 from pbgraph.dendrites.modes import TrainingMode
-from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call, PerforatedSite, Step
+from pbgraph.dendrites.sites import Call
 from pbgraph.dendrites.standing import Standing, kept_inputs
+from pbgraph.dendrites.statistics import PhaseStatistics
+from pbgraph.dendrites.step import Step
 from pbgraph.insight import DendriteInsight
 
 
@@ -46,7 +45,7 @@ class DendritePhase:
         self.model, self.processes = model, processes
         self.scaling = scaling or Scaling()
         sites = {name: site for name, site in sites_of(model).items() if site.candidates}
-        self._statistics = _Statistics(sites, settings)
+        self._statistics = PhaseStatistics(sites, settings)
         self.pools = {
             name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
         }
@@ -268,72 +267,6 @@ def filled(
         for name, own in calls.items()
         if (pairs := list(zip(own, gradients[name], strict=True))) and any(delta is not None for _, delta in pairs)
     }
-
-
-def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
-    """The error for sites that cannot learn; called: whether they are called at all."""
-    first, *others = map(repr, names)
-    nor = f" (nor {', '.join(others)})" if others else ""
-    if not called:
-        return SiteError(
-            f"site {first} was never called in training{nor}, so it cannot grow dendrites: leave it out of the sites, "
-            "or call it"
-        )
-    return SiteError(
-        f"site {first} gets no gradient{nor}: it is not called, or called under torch.no_grad(), or its output does "
-        "not reach the loss; leave it out of the sites"
-    )
-
-
-class _Statistics:
-    """Those of all candidates, joined for each device.
-
-    of  site name -> of its candidates
-    """
-
-    def __init__(self, sites: Mapping[str, PerforatedSite], settings: GrowthSettings) -> None:
-        self._normalised = settings.objective == "normalised"
-        self._joined: list[JoinedStatistics] = []
-        self.of: dict[str, list[CandidateStatistics]] = {}
-        devices = {name: next(site.parameters()).device for name, site in sites.items()}
-        for device in dict.fromkeys(devices.values()):
-            here = {name: site for name, site in sites.items() if devices[name] == device}
-            joined = JoinedStatistics([s.known_channels for s in here.values() for _ in s.candidates], device)
-            members = iter(joined.members)
-            self.of |= {name: list(islice(members, len(site.candidates))) for name, site in here.items()}
-            self._joined.append(joined)
-
-    def pairs(self, seen: Sequence[Observed], scale: float) -> list[tuple[Tensor, Tensor]]:
-        """(Activation, scale · ∂objective/∂activation) of every call of every candidate to be trained on a batch.
-
-        Of a candidate whose running means are being primed there is none. Candidates that are not finite are
-        discarded. Raises TrainingError if δ is not finite.
-        """
-        pairs: list[tuple[Tensor, Tensor]] = []
-        for joined in self._joined:
-            members = {id(member) for member in joined.members}
-            here = [one for one in seen if id(one.statistics) in members]
-            for one, gradient in zip(*self._pulls(joined, here), strict=True):
-                pull = gradient if scale == 1 else gradient * scale
-                pairs += zip(one.calls, one.pool.separated(pull, one.calls), strict=True)
-        return pairs
-
-    def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
-        """Candidates to be trained, and the gradient (P, C) of the activation of each."""
-        together = joined.in_step([one.batch for one in seen])
-        if together:
-            joined.update([one.batch for one in seen])
-        else:
-            seen = [one for one in seen if one.usable()]
-            for one in seen:
-                one.statistics.update(one.batch)
-        trained = [one for one in seen if one.pool.primed(one.number)]
-        if together and len(trained) == len(joined.members):
-            deltas, patterns = [one.delta for one in trained], [one.batch.patterns for one in trained]
-            return trained, joined.gradients(deltas, patterns, normalised=self._normalised)
-        return trained, [
-            one.statistics.gradient(one.delta, one.batch.patterns, normalised=self._normalised) for one in trained
-        ]
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:

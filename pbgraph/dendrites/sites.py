@@ -28,9 +28,9 @@ Source: Brenner & Itti, arXiv:2501.18018. Where it is silent: g is tanh by defau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -41,35 +41,7 @@ from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
 from pbgraph.dendrites.recurrence import Known, Recurrence, recurrence_of, remember
-
-
-@dataclass
-class Step:
-    """What sites know of the training step that is on.
-
-    number    of steps so far in this phase
-    on        whether one is; backward: whether its forward pass is over
-    twice     whether the loss may be made of derivatives of what sites return
-    seen      names of the sites that were called with gradients in the forward pass;  blind  without
-    """
-
-    number: int = 0
-    on: bool = False
-    backward: bool = False
-    twice: bool = True
-    seen: set[str] = field(default_factory=set)
-    blind: set[str] = field(default_factory=set)
-
-    @contextmanager
-    def begun(self) -> Iterator[None]:
-        """Within the block this step is on."""
-        self.number, self.on, self.backward = self.number + 1, True, False
-        self.seen.clear()
-        self.blind.clear()
-        try:
-            yield
-        finally:
-            self.on = self.backward = False
+from pbgraph.dendrites.step import Step
 
 
 @dataclass(frozen=True, eq=False)

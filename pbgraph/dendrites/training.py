@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.errors import TrainingError, unreached_sites
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
-from pbgraph.dendrites.phase import DendritePhase, unreached_sites
+from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Step
+from pbgraph.dendrites.step import Step
 from pbgraph.dendrites.switching import Phase
 from pbgraph.errors import UsageError
 
