@@ -49,6 +49,9 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
     for part in reversed(list(made.modules())):
         _reset_part(part)
     _reset_forgotten(module, made, reset)
+    for (_, buffer), (_, before) in zip(made.named_buffers(), module.named_buffers(), strict=True):
+        if buffer.is_floating_point() and buffer.isnan().any():  # computed from weights that were not there yet
+            buffer.copy_(before)
     if left := _forgotten(made):
         owner = type(made.get_submodule(left[0].rpartition(".")[0])).__name__
         raise SiteError(
@@ -174,6 +177,6 @@ def copied(state: Any) -> Any:
         return state.detach().clone()
     if isinstance(state, dict):
         return {key: copied(item) for key, item in state.items()}
-    if isinstance(state, (tuple, list)):
+    if isinstance(state, (tuple, list)) and not hasattr(state, "_fields"):
         return type(state)(copied(item) for item in state)
-    return state
+    return mapped(state, copied)

@@ -123,6 +123,7 @@ class Dendrite(nn.Module):
         self.cascade = nn.ParameterList(zeros(parent, channels) for _ in range(predecessors))
         self.activation, self.axis = activation, axis
         self.accepted = False
+        self.training = parent.training
 
     def forward(self, earlier: Sequence[Tensor], inputs: Sequence[Any], named: dict[str, Any]) -> tuple[Tensor, Any]:
         """(activations a_1 .. a_{k-1}, inputs of the site) -> (a_k, all that M_k returned)."""

@@ -82,6 +82,7 @@ class LayerNormed(Deputy):
         super().__init__()
         self.norms = nn.ModuleList(norms)
         self.neuron_axis = neuron_axis(layer)
+        self.training = layer.training
         self.layer = layer
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -255,12 +256,7 @@ def describe(module: nn.Module) -> str:
 
 def no_site(model: nn.Module, others: Mapping[str, str]) -> SiteError:
     """The error for a model in which nothing can be a site."""
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in list(others.items())[:5])
-    if not reasons and any(True for _ in model.parameters()):
-        reasons = (
-            f"it is a {type(model).__name__} itself, and a site is a part of a model: nn.Sequential(model) has one"
-        )
-    return SiteError(
-        f"the model has no sub-module that can be a site ({reasons or 'it has no parts'}): "
-        "name sites, or wrap the model"
-    )
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in list(others.items())[:5]) or "it has no parts"
+    if _is_layer(model) and not in_sequence(model):
+        reasons = f"it is a {type(model).__name__} itself, and sites are parts of a model: nn.Sequential(model) has one"
+    return SiteError(f"the model has no sub-module that can be a site ({reasons}): name sites, or wrap the model")

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from pbgraph.dendrites.copies import copied
+from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.outputs import same_output
 from pbgraph.dendrites.standing import Standing, kept_inputs
 
 
@@ -52,6 +54,33 @@ class Example:
         inputs, named = kept_inputs(self.inputs, self.named) or (self.inputs, dict(self.named))
         with undisturbed(model, training=training), torch.set_grad_enabled(gradients):
             return copied(model(*inputs, **named))
+
+
+class Probe:
+    """One call of a network in evaluation mode, made again later: does it compute the same, bit for bit?
+
+    repeats  whether it can be told: the network computes the same if it is called twice in a row
+    """
+
+    def __init__(self, model: nn.Module, example: Example) -> None:
+        self._model, self._example = model, example
+        try:
+            self._expected = example.output(model)
+            self.repeats = self._unchanged()
+        except Exception:  # a network need not take in evaluation what it takes in training
+            self.repeats = False
+
+    def check(self) -> None:
+        """Raises TrainingError if the network now computes something else."""
+        if self.repeats and not self._unchanged():
+            raise TrainingError(
+                "the network computes something else than at the start of this dendrite phase, in which it must stand "
+                "still: something moves in its forward pass that is no parameter, buffer or number of a module, or was "
+                "changed from outside. Keep it in a buffer, or change it in neuron phases alone"
+            )
+
+    def _unchanged(self) -> bool:
+        return same_output(self._example.output(self._model), self._expected)
 
 
 @contextmanager

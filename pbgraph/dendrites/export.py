@@ -31,6 +31,7 @@ class Dendritic(Deputy):
         super().__init__()
         self.dendrites, self.w, self.axis = site.dendrites, site.w, site.axis
         self.recurrence = site.recurrence
+        self.training = site.training
         self.parent = site.parent
 
     def forward(self, *inputs: Any, **named: Any) -> Any:

@@ -42,8 +42,16 @@ from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Clock, Course, Phase, Status, new_clock
-from pbgraph.dendrites.training import LossFunction, MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, Training
+from pbgraph.dendrites.switching import Clock, Course, Phase, Status, look_at_scores, new_clock
+from pbgraph.dendrites.training import (
+    LossFunction,
+    MakeOptimizer,
+    MakeScheduler,
+    Recipe,
+    ScheduleBy,
+    Training,
+    refuse_wrong_recipe,
+)
 from pbgraph.insight import DendriteInsight, Insight, with_trials
 
 
@@ -100,13 +108,14 @@ class Growth(Journalled):
             raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
         for site in self.sites.values():
             site.role = self.settings.role
+        refuse_wrong_recipe(make_optimizer, make_scheduler)
         self._allotment = Allotment(model, self.sites, self.settings)
         self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
         self._scaling = Scaling(scaler)
         self.finished = False
         self.epoch = 0
         self._journal = Journal.of(self.sites)
-        self._course = Course()
+        self._course = Course(self.settings.mode, self.settings.min_delta)
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
@@ -182,7 +191,7 @@ class Growth(Journalled):
             self._training.foreign_step()
 
     def epoch_end(self, score: float | None) -> Status:
-        """Take the epoch's validation score (larger is better) and switch phase if it is time.
+        """Take the epoch's validation score (larger is better, unless `mode` is "min") and switch phase if it is time.
 
         In a dendrite phase the network does not change, so the score is not looked at and may be None.
         Raises TrainingError if the score of a neuron phase is not finite.
@@ -206,16 +215,8 @@ class Growth(Journalled):
             self._best = network_state(self.model, candidates=False)
         over = self._clock.tick(improved)
         if self._clock.exhausted and not self.dendrites and self._clock.epochs > 2:
-            self._refuse_constant_scores()
+            look_at_scores(self._course, score, self._clock.epochs)
         return self._status(improved, self._after_neuron_phase() if over else None)
-
-    def _refuse_constant_scores(self) -> None:
-        if self._course.best_score == self._course.worst_score and not self._course.tries:
-            raise TrainingError(
-                f"the validation score was {self._course.best_score} in each of the {self._clock.epochs} epochs of the "
-                "first neuron phase, so nothing can be chosen by it: check that it is computed from growth.model, "
-                "that the learning rate is not 0, and that the score is fine enough to change"
-            )
 
     def _after_neuron_phase(self) -> str:
         gained = self._course.end_cycle()

@@ -43,7 +43,7 @@ class GrowthCallback(TrainerCallback):
 
     def __init__(self, growth: Growth, metric: str = "eval_loss", *, greater_is_better: bool = False) -> None:
         self.growth, self.metric = growth, metric
-        self._sign = 1.0 if greater_is_better else -1.0
+        self._sign = 1.0 if greater_is_better == (growth.settings.mode == "max") else -1.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

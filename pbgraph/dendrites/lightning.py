@@ -33,7 +33,7 @@ class GrowthCallback(Callback):
 
     def __init__(self, growth: Growth, monitor: str, mode: Literal["min", "max"] = "min") -> None:
         self.growth, self.monitor = growth, monitor
-        self._sign = {"min": -1.0, "max": 1.0}[mode]
+        self._sign = 1.0 if mode == growth.settings.mode else -1.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before a checkpoint is loaded: dendrites come with growth's state, after the network's."""

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import Observed, SiteCandidates
-from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.example import Example, Probe
 from pbgraph.dendrites.joined import JoinedStatistics
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.objective import CandidateStatistics
@@ -28,7 +28,7 @@ from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Call, PerforatedSite, Step
-from pbgraph.dendrites.standing import Probe, Standing, kept_inputs
+from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.insight import DendriteInsight
 
 
@@ -77,7 +77,7 @@ class DendritePhase:
             trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor)
             self._forget_replays()
         if seen and seen[0] is not None:
-            self._probe = Probe(self._computed, *seen[0])
+            self._probe = Probe(self.model, Example(*seen[0]))
         return loss.detach(), trained
 
     def learn(
@@ -257,12 +257,6 @@ class DendritePhase:
             yield
         finally:
             hook.remove()
-
-    def _computed(self, *inputs: Any, **named: Any) -> Any:
-        """What the network returns in a step of this phase, which changes nothing."""
-        self._mode.enter()
-        with self.standing:
-            return copied(self.model(*inputs, **named))
 
 
 def filled(

@@ -16,6 +16,8 @@ class GrowthSettings:
 
     max_dendrites        accepted dendrites per site at the most; 0 = plain training with patience (D)
     max_tries            sets of dendrites tried in a row without a better network before growth stops (D)
+    mode                 which scores are better: "max", the larger ones, or "min" for a loss or an error (D)
+    min_delta            a score is a new best only if it is better by more than this (D: 0)
     switching            "history": a phase ends when its patience is exhausted, or at its length (P); "fixed": at its
                          length, whatever the scores (D). Lengths are the three settings called `..._epochs`
     patience             a neuron phase ends after so many epochs without a new best score (P; theirs for TrimNet: 100)
@@ -54,6 +56,8 @@ class GrowthSettings:
 
     max_dendrites: int = 5
     max_tries: int = 2
+    mode: Literal["max", "min"] = "max"
+    min_delta: float = 0.0
     switching: Literal["history", "fixed"] = "history"
     patience: int = 10
     max_epochs: int | None = None
@@ -120,6 +124,7 @@ _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
 _LEAST = {
     "max_dendrites": 0,
     "max_tries": 1,
+    "min_delta": 0,
     "patience": 1,
     "max_epochs": 1,
     "cycle_epochs": 1,
@@ -135,6 +140,7 @@ _LEAST = {
     "max_parameters": 1,
 }
 _CHOICES = {
+    "mode": ("max", "min"),
     "switching": ("history", "fixed"),
     "activation": tuple(ACTIVATIONS),
     "objective": ("normalised", "raw"),

@@ -109,6 +109,7 @@ class PerforatedSite(Deputy):
         self.calls: list[Call] | None = None
         self.step: Step | None = None
         self.recurrence = recurrence_of(parent, name)
+        self.training = parent.training
         self.parent = parent
 
     def forward(self, *inputs: Any, **named: Any) -> Any:

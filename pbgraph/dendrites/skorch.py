@@ -45,7 +45,8 @@ class GrowthCallback(Callback):
         line = net.history[-1]
         if self.monitor not in line:
             raise TrainingError(f"{self.monitor!r} is not in skorch's history; there are: {', '.join(line)}")
-        self.growth.epoch_end((-1.0 if self.lower_is_better else 1.0) * float(line[self.monitor]))
+        sign = 1.0 if self.lower_is_better == (self.growth.settings.mode == "min") else -1.0
+        self.growth.epoch_end(sign * float(line[self.monitor]))
         if self.growth.finished:
             raise KeyboardInterrupt
 

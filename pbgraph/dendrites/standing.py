@@ -1,15 +1,15 @@
-"""A network that stands still: what a step changes in it is put back, and a probe sees whether it computes what it did.
+"""A network that stands still: what a step changes in it is put back.
 
 A forward pass may move more than its module's statistics: codebooks that are parameters without gradients, buffers
 written behind autograd's back (``buffer.data.mul_``), observers of quantisation, counters. So parameters and buffers
 are compared by value, and numbers that modules keep as plain attributes are put back too. What lies elsewhere, in a
-list or an object of the network's own, cannot be put back: the probe finds it.
+list or an object of the network's own, cannot be put back: `pbgraph.dendrites.example.Probe` finds it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,8 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import detached
-from pbgraph.dendrites.errors import TrainingError
-from pbgraph.dendrites.outputs import same_output
 
 _PLAIN = (bool, int, float, complex, str)
 
@@ -91,31 +89,3 @@ def kept_inputs(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[tupl
         return copy.deepcopy((detached(inputs), detached(dict(named))))
     except (TypeError, RuntimeError):  # generators, open files, tensors of other kinds
         return None
-
-
-class Probe:
-    """One call of the network, made again later: does it give the same, bit for bit?
-
-    call           makes the call, all left as it was
-    inputs, named  what the network is called with; the probe's own, see `kept_inputs`
-    repeats        whether the network computes the same if it is called twice: else nothing can be seen
-    """
-
-    def __init__(self, call: Callable[..., Any], inputs: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        self._call, self._inputs, self._named = call, inputs, named
-        self._expected = self._output()
-        self.repeats = same_output(self._output(), self._expected)
-
-    def check(self) -> None:
-        """Raises TrainingError if the network, which computed the same twice, now computes something else."""
-        if self.repeats and not same_output(self._output(), self._expected):
-            raise TrainingError(
-                "the network computes something else than at the start of this dendrite phase, in which it must stand "
-                "still: something moves in its forward pass that is no parameter, buffer or number of a module. Keep "
-                "it in a buffer, or let it move in training steps of your own alone"
-            )
-
-    def _output(self) -> Any:
-        with torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(0)
-            return self._call(*self._inputs, **self._named)
