@@ -204,16 +204,12 @@ class Growth(Journalled):
         self.epoch += 1
         return status
 
-    def as_score(self, value: float, *, lower_is_better: bool) -> float:
-        """A metric turned into what `epoch_end` takes: as it is, or negated if growth's `mode` is the other one."""
-        return value if lower_is_better == (self.settings.mode == "min") else -value
-
     def _neuron_epoch_end(self, score: float | None) -> Status:
         if score is None or not math.isfinite(score):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
         if self.settings.max_dendrites and not self.epoch:
             self._training.refuse_unreached()  # now, not when they should grow
-        self._training.schedule_epoch(score if self.settings.mode == "max" else -score)
+        self._training.schedule_epoch(score)
         improved = self._course.offer(score, self.epoch)
         if improved:
             self._best = network_state(self.model, candidates=False)

@@ -43,7 +43,7 @@ class GrowthCallback(TrainerCallback):
 
     def __init__(self, growth: Growth, metric: str = "eval_loss", *, greater_is_better: bool = False) -> None:
         self.growth, self.metric = growth, metric
-        self._sign = 1.0 if greater_is_better else -1.0
+        self._sign = 1.0 if greater_is_better == (growth.settings.mode == "max") else -1.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -68,8 +68,7 @@ class GrowthCallback(TrainerCallback):
             raise TrainingError(
                 f"{self.metric!r} is not among the metrics of an evaluation: {', '.join(metrics or ())}"
             )
-        score = self.growth.as_score(metrics[self.metric], lower_is_better=self._sign < 0)
-        self.growth.epoch_end(score)
+        self.growth.epoch_end(self._sign * metrics[self.metric])
         control.should_training_stop = control.should_training_stop or self.growth.finished
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

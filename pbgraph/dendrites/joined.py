@@ -6,6 +6,7 @@ Every neuron is a column, and nothing is ever added up across columns, so the va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,22 +29,25 @@ class JoinedStatistics:
             self._whole.part(slice(end - width, end)) for end, width in zip(ends, self._channels, strict=True)
         ]
 
-    def in_step(self, batches: Sequence[Moments]) -> bool:
-        """Whether `update` can take these in: one for each member, all finite, after the same number of batches."""
-        same = len(batches) == len(self.members) and len({member.batches for member in self.members}) == 1
-        return same and bool(torch.isfinite(torch.cat([batch.sums[:2] for batch in batches], 1)).all())
+    def update(self, batches: Sequence[Moments]) -> bool:
+        """Take in one batch of every member; False, and nothing is done, if that cannot be done at once.
 
-    def update(self, batches: Sequence[Moments]) -> None:
-        """Take in one batch of every member."""
+        It cannot where a member has no batch, is behind the others, or has values that are not finite.
+        """
+        if len(batches) != len(self.members) or len({member.batches for member in self.members}) != 1:
+            return False
+        mean = torch.cat([batch.mean for batch in batches], 1)
+        sums = torch.cat([batch.sums for batch in batches], 1)
+        if not math.isfinite(float(sums.sum())):
+            return False
         whole = self._whole
         whole.batches = self.members[0].batches
         whole.patterns = self._columns([member.patterns for member in self.members])
-        mean = torch.cat([batch.mean for batch in batches], 1)
-        sums = torch.cat([batch.sums for batch in batches], 1)
         whole.update(Moments(mean, sums, self._columns([batch.patterns for batch in batches])))
         for member, batch in zip(self.members, batches, strict=True):
             member.batches += 1
             member.patterns += batch.patterns
+        return True
 
     def gradients(self, deltas: Sequence[Tensor], patterns: Sequence[Patterns], *, normalised: bool) -> list[Tensor]:
         """`CandidateStatistics.gradient` of every member, for errors (P, C) and numbers of patterns of each."""

@@ -33,7 +33,7 @@ class GrowthCallback(Callback):
 
     def __init__(self, growth: Growth, monitor: str, mode: Literal["min", "max"] = "min") -> None:
         self.growth, self.monitor = growth, monitor
-        self._sign = {"min": -1.0, "max": 1.0}[mode]
+        self._sign = 1.0 if mode == growth.settings.mode else -1.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before a checkpoint is loaded: dendrites come with growth's state, after the network's."""
@@ -54,8 +54,7 @@ class GrowthCallback(Callback):
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(trainer.callback_metrics) or "none"
             raise TrainingError(f"{self.monitor!r} is not logged in validation; logged: {known}")
-        value = float(trainer.callback_metrics[self.monitor])
-        self.growth.epoch_end(self.growth.as_score(value, lower_is_better=self._sign < 0))
+        self.growth.epoch_end(self._sign * float(trainer.callback_metrics[self.monitor]))
         trainer.should_stop = trainer.should_stop or self.growth.finished
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -77,7 +77,7 @@ def _found_by(
             found.append(name)
     if not found and not meant:
         reason = next(iter(left_out.values()), "there is none in the model")
-        raise SiteError(f"{_shown(wanted)} among sites means no sub-module that can be one: {reason}")
+        raise SiteError(f"no sub-module matches site {_shown(wanted)}, or none that can be one: {reason}")
     return found
 
 
@@ -92,8 +92,8 @@ def _is_meant(wanted: Wanted, name: str, module: nn.Module) -> bool:
 
 
 def _shown(wanted: Wanted) -> str:
-    kind = "class" if isinstance(wanted, type) else "function"
-    return f"the {kind} {getattr(wanted, '__name__', wanted)!r}"
+    name = str(getattr(wanted, "__name__", wanted))
+    return name if isinstance(wanted, type) else f"{name}(name, module)"
 
 
 def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:

@@ -45,8 +45,8 @@ class GrowthCallback(Callback):
         line = net.history[-1]
         if self.monitor not in line:
             raise TrainingError(f"{self.monitor!r} is not in skorch's history; there are: {', '.join(line)}")
-        score = self.growth.as_score(float(line[self.monitor]), lower_is_better=self.lower_is_better)
-        self.growth.epoch_end(score)
+        sign = 1.0 if self.lower_is_better == (self.growth.settings.mode == "min") else -1.0
+        self.growth.epoch_end(sign * float(line[self.monitor]))
         if self.growth.finished:
             raise KeyboardInterrupt
 

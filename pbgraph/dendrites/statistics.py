@@ -49,10 +49,8 @@ class PhaseStatistics:
 
     def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
         """Candidates to be trained, and the gradient (P, C) of the activation of each."""
-        together = joined.in_step([one.batch for one in seen])
-        if together:
-            joined.update([one.batch for one in seen])
-        else:
+        together = joined.update([one.batch for one in seen])
+        if not together:
             seen = [one for one in seen if one.usable()]
             for one in seen:
                 one.statistics.update(one.batch)

@@ -38,30 +38,6 @@ class Recipe:
     distribute: Callable[[nn.Module], nn.Module] | None = None
     schedule_by: ScheduleBy = "step"
 
-    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """A new optimiser; raises TrainingError for one that has to evaluate the loss by itself."""
-        made = self.make_optimizer(groups)
-        if not isinstance(made, torch.optim.Optimizer):
-            raise UsageError(f"make_optimizer returned a {type(made).__name__}; it must return a torch optimiser")
-        closure = signature(made.step).parameters.get("closure")
-        if closure is not None and closure.default is Parameter.empty:
-            raise TrainingError(
-                f"{type(made).__name__} evaluates the loss several times in a step, by a closure, but growth computes "
-                "each batch once, and candidates have no loss: give an optimiser whose step() needs no closure"
-            )
-        return made
-
-    def scheduler(self, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LRScheduler | None:
-        """A new schedule; raises TrainingError for one on plateaus of something that should fall."""
-        made = self.make_scheduler(optimizer, phase, dendrites) if self.make_scheduler else None
-        if isinstance(made, ReduceLROnPlateau) and made.mode != "max":
-            raise TrainingError("growth hands it scores that are the larger the better: give it mode='max'")
-        if made is not None and not isinstance(made, LRScheduler):
-            raise UsageError(
-                f"make_scheduler returned a {type(made).__name__}; it must return a torch schedule, or None"
-            )
-        return made
-
 
 class Training:
     """Of one phase, from its first step to its last.
@@ -101,8 +77,9 @@ class Training:
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = recipe.optimizer(self._groups())
-        self.scheduler = recipe.scheduler(self.optimizer, self.phase, dendrites)
+        self.optimizer = made_optimizer(recipe.make_optimizer(self._groups()))
+        made = recipe.make_scheduler
+        self.scheduler = made_scheduler(made(self.optimizer, self.phase, dendrites), settings.mode) if made else None
 
     @property
     def phase(self) -> Phase:
@@ -138,11 +115,14 @@ class Training:
         if self._pending:
             self._optimise()
 
-    def schedule_epoch(self, score: float | None) -> None:
-        """Step the schedule if it is one of epochs, or waits for plateaus of the epoch's score."""
+    def schedule_epoch(self, score: float) -> None:
+        """Step the schedule if it is one of epochs, or waits for plateaus of the epoch's score.
+
+        score  of the validation, or the mean of the sites'
+        """
         if isinstance(self.scheduler, ReduceLROnPlateau):
-            if score is not None:
-                self.scheduler.step(score)
+            falls = self._dendrite_phase is not None and self.settings.mode == "min"
+            self.scheduler.step(1.0 - score if falls else score)
         elif self.scheduler is not None and self._by == "epoch":
             self.scheduler.step()
 
@@ -251,6 +231,42 @@ def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any) -> None:
             f"make_scheduler is a {type(make_scheduler).__name__}; give a function of (optimiser, phase, dendrites) "
             "that makes one, or None"
         )
+
+
+def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
+    """What make_optimizer returned; raises UsageError if no phase can be trained with it."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise UsageError(f"make_optimizer returned a {type(optimizer).__name__}; it must return a torch optimiser")
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise UsageError(
+            f"{type(optimizer).__name__} evaluates the loss several times in a step, which growth does once, and "
+            "candidates have no loss: give an optimiser whose step() needs no closure, e.g. Adam or SGD"
+        )
+    return optimizer
+
+
+def made_scheduler(scheduler: Any, mode: str) -> LRScheduler | None:
+    """What make_scheduler returned; raises UsageError if it cannot be stepped, or waits for the wrong plateaus.
+
+    mode  which scores are better, see `GrowthSettings`
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        if scheduler.mode != mode:
+            raise UsageError(
+                f"ReduceLROnPlateau was made with mode={scheduler.mode!r}, but growth's scores have mode={mode!r}: "
+                f"give it mode={mode!r} too, or growth the other"
+            )
+        return scheduler
+    if scheduler is None:
+        return None
+    metrics = signature(scheduler.step).parameters.get("metrics") if hasattr(scheduler, "step") else None
+    if not isinstance(scheduler, LRScheduler) or (metrics is not None and metrics.default is Parameter.empty):
+        raise UsageError(
+            f"make_scheduler returned a {type(scheduler).__name__}; a schedule is stepped without a score after every "
+            "step of the optimiser or every epoch: give a LambdaLR, OneCycleLR or the like, ReduceLROnPlateau, or None"
+        )
+    return scheduler
 
 
 def _trained(module: nn.Module) -> bool:

@@ -63,10 +63,10 @@ def test_what_a_class_means_and_can_be_no_site_is_reported():
 @pytest.mark.parametrize(
     ("sites", "message"),
     [
-        ([nn.LSTM], "class 'LSTM' among sites means no sub-module that can be one: there is none in the model"),
-        ([lambda name, module: False], "the function '<lambda>' among sites means no sub-module"),
+        ([nn.LSTM], "no sub-module matches site LSTM, or none that can be one: there is none in the model"),
+        ([lambda name, module: False], r"no sub-module matches site <lambda>\(name, module\)"),
         ([lambda name, module: name == "attention.out_proj"], "does not call its parts"),
-        (["head", nn.ReLU], "class 'ReLU'"),
+        (["head", nn.ReLU], "matches site ReLU"),
         ("head", "give a list of names"),
         ([], "no sites were named"),
     ],

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from dendrite_networks import SHORT, adam, batch, growth, network, run_until, same, sgd, square_loss, weights
 from pbgraph.dendrites import Growth, GrowthSettings, TrainingError, perforate
 from pbgraph.dendrites.loop import GrowthScheduler
+from pbgraph.errors import UsageError
 
 BATCHES = [batch(seed, nodes=5 + seed) for seed in range(3)]
 
@@ -356,7 +357,7 @@ def test_gradients_that_are_never_finite_are_an_error_in_the_end():
 
 
 def test_an_optimiser_that_evaluates_the_loss_by_itself_is_refused():
-    with pytest.raises(TrainingError, match=r"LBFGS evaluates the loss several times.*needs no closure"):
+    with pytest.raises(UsageError, match=r"LBFGS evaluates the loss several times.*needs no closure"):
         growth(network(), torch.optim.LBFGS)
 
 
@@ -383,5 +384,5 @@ def test_schedules_of_epochs_and_on_plateaus():
     )
     found = rates(plateau)
     assert found[:4] == [("n", 1.0), ("n", 1.0), ("n", 0.1), ("d", 1.0)]
-    with pytest.raises(TrainingError, match="mode='max'"):
+    with pytest.raises(UsageError, match="give it mode='max' too"):
         rates(lambda optimizer, phase, dendrites: schedulers.ReduceLROnPlateau(optimizer))

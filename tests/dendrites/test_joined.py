@@ -36,8 +36,7 @@ def test_joined_statistics_are_those_of_each_candidate_bit_for_bit(
         rows = [5 if same_rows else 2 + (seed + number + site) % 7 for site in range(len(channels))]
         values = [values_of(seed + 10 * number + i, rows[i], width, dtype) for i, width in enumerate(channels)]
         moments = [Moments.of(a, delta) for a, delta in values]
-        assert joined.in_step(moments)
-        joined.update(moments)
+        assert joined.update(moments)
         for one, batch_moments in zip(single, moments, strict=True):
             one.update(batch_moments)
         found = joined.gradients([delta for _, delta in values], rows, normalised=normalised)
@@ -51,12 +50,12 @@ def test_joined_statistics_are_those_of_each_candidate_bit_for_bit(
 def test_candidates_are_not_joined_where_one_is_missing_behind_or_not_finite():
     joined = JoinedStatistics([2, 3], torch.device("cpu"))
     two, three = (Moments.of(*values_of(0, 5, width, torch.float64)) for width in (2, 3))
-    assert not joined.in_step([two])
+    assert not joined.update([two])
     bad = torch.full((5, 3), torch.nan)
-    assert not joined.in_step([two, Moments.of(bad, torch.ones(5, 3))])
-    assert joined.in_step([two, three])
+    assert not joined.update([two, Moments.of(bad, torch.ones(5, 3))])
+    assert joined.update([two, three])
     joined.members[1].update(three)
-    assert not joined.in_step([two, three])
+    assert not joined.update([two, three])
 
 
 @pytest.mark.parametrize("pool", [1, 2])
@@ -68,7 +67,7 @@ def test_a_phase_trains_the_same_candidates_joined_or_not(pool, monkeypatch):
         return grown.state_dict()
 
     together = trained()
-    monkeypatch.setattr(JoinedStatistics, "in_step", lambda self, batches: False)
+    monkeypatch.setattr(JoinedStatistics, "update", lambda self, batches: False)
     assert same(together, trained())
 
 

@@ -38,7 +38,10 @@ def test_an_optimiser_that_no_phase_can_use(make, message):
 @pytest.mark.parametrize(
     ("scheduler", "message"),
     [
-        (lambda opt, phase, k: torch.optim.lr_scheduler.ReduceLROnPlateau(opt), "give it mode='max'"),
+        (
+            lambda opt, phase, k: torch.optim.lr_scheduler.ReduceLROnPlateau(opt),
+            "ReduceLROnPlateau was made with mode='min', but growth's scores have mode='max'",
+        ),
         (torch.optim.lr_scheduler.ExponentialLR(adam([{"params": [torch.zeros(1)]}]), 0.9), "make_scheduler is a Exp"),
         (lambda opt, phase, k: 0.9, "returned a float"),
     ],
@@ -101,10 +104,3 @@ def test_the_way_scores_are_better_is_kept():
     assert again.best_score == 0.5
     with pytest.raises(UsageError, match="mode is 'lower'; it must be one of max, min"):
         Growth(model(), adam, mode="lower")
-
-
-@pytest.mark.parametrize(
-    ("mode", "lower", "score"), [("max", True, -2.0), ("max", False, 2.0), ("min", True, 2.0), ("min", False, -2.0)]
-)
-def test_metrics_of_other_loops_are_turned_the_way_of_growth(mode, lower, score):
-    assert Growth(model(), adam, mode=mode).as_score(2.0, lower_is_better=lower) == score

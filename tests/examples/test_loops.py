@@ -95,6 +95,8 @@ def test_lightning_says_what_is_wrong(lightning_example, tmp_path, monkeypatch):
 
 @pytest.fixture
 def trainer_example(monkeypatch):
+    tests = str(EXAMPLES.parent / "tests")  # where transformers would take our folder for the package `datasets`
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != tests])
     needs("transformers")
     needs("accelerate")
     return example("with_trainer", monkeypatch)
