@@ -9,7 +9,18 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from dendrite_networks import adam, same, weights
-from pbgraph.dendrites import Growth, PerforatedSite, SiteError, TrainingError, export, perforate, report_of, sites_of
+from pbgraph.dendrites import (
+    Growth,
+    PerforatedSite,
+    SiteError,
+    TrainingError,
+    export,
+    load_network,
+    perforate,
+    report_of,
+    save_network,
+    sites_of,
+)
 from pbgraph.dendrites.example import Example
 from pbgraph.dendrites.outputs import same_output
 
@@ -451,7 +462,7 @@ def test_a_part_of_a_site_is_no_site_under_another_name():
 def test_classes_are_sites_and_models_of_one_layer_are_told_apart():
     model = perforate(nn.Sequential(nn.Linear(C, C), nn.Tanh(), nn.Linear(C, 1)), [nn.Linear])
     assert list(sites_of(model)) == ["0", "2"]
-    with pytest.raises(SiteError, match="the class 'Conv2d' among sites means no sub-module"):
+    with pytest.raises(SiteError, match="no sub-module matches site Conv2d"):
         perforate(nn.Sequential(nn.Linear(C, C)), [nn.Conv2d])
     with pytest.raises(SiteError, match="it is a Linear itself, and sites are parts of a model"):
         perforate(nn.Linear(C, C))
@@ -743,3 +754,25 @@ def test_jit_script_says_what_to_use_instead():
         torch.jit.script(plain)
     x = data()[0]
     assert torch.equal(torch.jit.trace(plain.eval(), x)(x), plain(x))
+
+
+def test_errors_through_dendrites_are_saved_and_loaded(tmp_path):
+    """Derivatives of what is loaded are those of what was saved."""
+    torch.manual_seed(0)
+    model, x = grown(Energy(), loss=force_loss, errors="through"), data(5)[0]
+    save_network(model, tmp_path / "net")
+    again = load_network(perforate(Energy()), tmp_path / "net")
+    assert same_output(again.eval()(x), model.eval()(x))
+
+
+def test_a_first_epoch_after_a_resumption_is_not_held_against_a_site():
+    """Earlier steps may have reached what the remaining ones of the epoch do not."""
+    torch.manual_seed(0)
+    high, low = ((x.abs() * sign, y) for sign, (x, y) in zip((1, -1), (data(0), data(1)), strict=True))
+    growth = Growth(perforate(Experts()), adam, **ONE_CYCLE)
+    growth.step(loss_fn, high)
+    again = Growth(perforate(Experts()), adam, **ONE_CYCLE)
+    again.load_state_dict(growth.state_dict())
+    again.step(loss_fn, low)
+    again.epoch_end(0.0)
+    assert again.phase == "dendrite"
