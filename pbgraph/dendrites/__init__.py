@@ -20,8 +20,9 @@ from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
 from pbgraph.dendrites.insight import dendrite_insight
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
+from pbgraph.dendrites.recurrence import SiteState
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite, SiteState
+from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
