@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +17,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from pbgraph.datasets.sheet import PARQUET, cell, check_is_file
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
 from pbgraph.errors import DataError, UsageError
-from pbgraph.files import replaced_file
+from pbgraph.files import is_special, replaced_file
 
 CHUNK = 4096  # molecules
 FORMS = ("csv", "smi", "parquet")
@@ -168,7 +170,7 @@ def writer(path: Path, columns: Sequence[str], *, numbers: int) -> Iterator[Writ
         raise UsageError(f"{path} is a folder; name the file to be written")
     with replaced_file(path) as part:
         if form_of(path) == "parquet":
-            with _parquet_writer(part, names, numbers) as write:
+            with _with_positions(part) as whole, _parquet_writer(whole, names, numbers) as write:
                 yield write
         elif path.suffix == ".gz":
             with gzip.open(part, "wt", newline="", encoding="utf-8") as file:
@@ -195,6 +197,19 @@ def _csv_writer(file: Any, names: Sequence[str]) -> Write:
 
 def _text(value: Any) -> Any:
     return "" if value is None else f"{value:.8g}" if isinstance(value, float) else value
+
+
+@contextmanager
+def _with_positions(path: Path) -> Iterator[Path]:
+    """A file that knows its positions, as Parquet needs: the file itself, or one that goes into a pipe in the end."""
+    if not is_special(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="pbgraph-") as folder:
+        whole = Path(folder) / "whole"
+        yield whole
+        with whole.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 @contextmanager

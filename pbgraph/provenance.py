@@ -50,7 +50,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(words, capture_output=True, text=True, check=True, **plain)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return str(done.stdout).strip()
 
 
 def provenance(*, device: str, molecules: Molecules | None, featuriser: str, split_sha256: str) -> Provenance:

@@ -62,7 +62,7 @@ def command(
 
 def run(toy: Isolated, results: Path, **how):
     words = command(toy, results, **how)
-    return subprocess.run(words, env=toy.env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(words, env=toy.env, capture_output=True, text=True, timeout=600, check=False)
 
 
 def only_record(results: Path) -> RunRecord:
@@ -123,7 +123,7 @@ def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     both = [subprocess.Popen(words, env=toy.env, text=True, **pipes) for _ in range(2)]
     try:
-        said = [process.communicate(timeout=120) for process in both]
+        said = [process.communicate(timeout=600) for process in both]
     finally:
         for process in both:
             process.kill()
@@ -141,5 +141,5 @@ def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch
 
     monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
     with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
-        runner._fitted("wider", None)
+        runner._fitted("wider", SimpleNamespace(checkpoint=None))
     assert not isinstance(caught.value, UsageError)  # which would end the whole plan
