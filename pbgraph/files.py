@@ -53,7 +53,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     A link stays, what it leads to is replaced. What is no regular file, such as a pipe or a device, is given itself:
     it is written to straight. Raises PermissionError for an older file that may not be written.
     """
-    if _is_special(path):
+    if is_special(path):
         yield path
         return
     path = Path(os.path.realpath(path))
@@ -115,7 +115,7 @@ def _drop_if_left(entry: os.DirEntry[str]) -> None:
             os.close(held)
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether a path leads to what can only be written straight: a pipe, a device, or an open file of this process."""
     found = _status(path)
     straight = path.is_absolute() and (path.parts[1] == "proc" or path.parts[1:3] in (("dev", "stdout"), ("dev", "fd")))
