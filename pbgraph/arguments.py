@@ -61,9 +61,9 @@ runs drawn at random are done again: by the numeric platform and package version
 for bit, elsewhere within the spread between platforms.
 
 Prints what is wrong, one line each, and exits with 1; else prints a receipt in JSON. With --receipt it is written to
-FILE in either case, with what is wrong in it. Where nothing is wrong but something could not be checked, mostly for want
-of the data, the receipt names that and the exit code is 3. Pictures are not compared, and a table that was made with
-options of its own is taken for wrong."""
+FILE in either case, with what is wrong in it. Where nothing is wrong but something could not be checked, mostly for
+want of the data, the receipt names that and the exit code is 3. Pictures are not compared, and a table that was made
+with options of its own is taken for wrong."""
 VERIFY_EXAMPLES = """examples:
   python -m pbgraph.bench verify
   python -m pbgraph.bench verify my-results --offline --receipt receipt.json

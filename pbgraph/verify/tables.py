@@ -42,7 +42,7 @@ def check_tables(results: ResultsFolder, held: Held) -> Found:
 
 def _strays(results: ResultsFolder, shown: Set[Path], wrong: list[str]) -> list[str]:
     """What lies in the folder and is of none of the kinds it has: what could be taken for a table or page is wrong."""
-    others = []
+    others = [f"tasks/{path.name}" for path in entries(results.root / "tasks", wrong) if path.suffix != ".json"]
     for path in entries(results.root, wrong):
         if path in shown or path.name in KNOWN or path.suffix.lower() in PICTURES:
             continue
@@ -143,7 +143,7 @@ def _places(lines: Sequence[str], table: Sequence[str]) -> Iterator[int]:
 
     An example that is indented, a row that is quoted alone and another table with the same notes are none of these.
     """
-    header = next(line for line in table if line.startswith("|"))
+    header = next((line for line in table if line.startswith("|")), "")
     for number, line in enumerate(lines):
         under = next(filter(None, lines[number + 1 :]), "")
         if under.startswith("|") and (line == table[0] or (under == header and _alike(line, table[0]))):

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from committed_runs import of
+from committed_runs import COMMITTED, of
 from pbgraph.models.gin import GIN
 from pbgraph.predictions import write_predictions
-from pbgraph.records import RunRecord, record_bytes, sha256
+from pbgraph.records import ResultsFolder, RunRecord, record_bytes, sha256
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
 from pbgraph.verify import Found
@@ -187,15 +187,32 @@ def test_a_table_or_page_of_no_records_is_wrong(copy, name):
     assert line.startswith(f"{copy.root / name} is no table or page of the records here")
 
 
+def test_a_study_that_a_readme_shows_is_compared(tmp_path):
+    results = ResultsFolder(tmp_path / "results")
+    shutil.copytree(COMMITTED / "records", results.root / "records")
+    text = (COMMITTED / "tox21-compression.md").read_text()
+    (results.root / "tox21-compression.md").write_text(text)
+    shown = text[text.index("Protocols") :]
+    (tmp_path / "README.md").write_text(f"{shown}\nAnd again:\n\n{shown.replace('0.8120', '0.9120')}")
+    found = check_tables(results, held_by(results))
+    assert found.counts == {"tables and pages": 1, "tables in README": 2}
+    (line,) = found.wrong
+    assert "column 'ROC-AUC': it says '0.9120" in line
+
+
 def test_what_else_lies_in_a_folder_is_named(copy):
     (copy.root / "junk").mkdir()
     (copy.root / "junk" / "x").write_text("0.99")
     (copy.root / "notes.txt").write_text("0.99")
+    (copy.root / "tasks").mkdir()
+    (copy.root / "tasks" / "esol.md").write_text("0.99")
     for name in ("tox21.png", "published.csv", ".gitignore"):
         (copy.root / name).write_text("")
     found = check_tables(copy, held_by(copy))
     assert found.wrong == ()
-    assert found.unchecked == (f"what is in {copy.root} beside runs, tables and pictures: junk, notes.txt",)
+    assert found.unchecked == (
+        f"what is in {copy.root} beside runs, tables and pictures: tasks/esol.md, junk, notes.txt",
+    )
 
 
 def in_file(copy, record, columns) -> RunRecord:
