@@ -21,6 +21,7 @@ COLOURS = {
 }
 PHASE_COLOUR = "#f3c9a5"
 PANELS = 3
+MOST_MARKS = 200  # phases that are shaded, and arrivals that are marked, of one run
 SPAN = 10.0  # of the score axis, in relevant differences from the best score: the first epochs' steep rise is cut off
 
 
@@ -98,10 +99,10 @@ def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
             axis.plot(
                 record.selection.epoch, record.selection.score, "o", markersize=7, markerfacecolor="none", color=colour
             )
-        for number, (first, last) in enumerate(dendrite_phases(record.history)):
+        for number, (first, last) in enumerate(dendrite_phases(record.history)[:MOST_MARKS]):
             label = "dendrite phase" if number == 0 else None
             axis.axvspan(first, last, color=PHASE_COLOUR, alpha=0.6, linewidth=0, label=label)
-        for number, epoch in enumerate(arrivals(record.history)):
+        for number, epoch in enumerate(arrivals(record.history)[:MOST_MARKS]):
             label = "dendrite arrives" if number == 0 else None
             axis.axvline(epoch, color=colour, linestyle=":", linewidth=1.2, label=label)
     axis.grid(alpha=0.25, linewidth=0.5)

@@ -53,7 +53,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     A link stays, what it leads to is replaced. What is no regular file, such as a pipe or a device, is given itself:
     it is written to straight. Raises PermissionError for an older file that may not be written.
     """
-    if _is_special(path):
+    if is_special(path):
         yield path
         return
     path = Path(os.path.realpath(path))
@@ -117,7 +117,7 @@ def _drop_if_left(entry: os.DirEntry[str]) -> None:
 
 def check_replaceable(path: Path) -> None:
     """Raises OSError if `replaced_file` could not write this file: now rather than after long work."""
-    if not _is_special(path):
+    if not is_special(path):
         found = _status(path)
         if found is not None and stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -127,7 +127,7 @@ def check_replaceable(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether a path leads to what can only be written straight: a pipe, a device, or an open file of this process."""
     found = _status(path)
     straight = path.is_absolute() and (path.parts[1] == "proc" or path.parts[1:3] in (("dev", "stdout"), ("dev", "fd")))

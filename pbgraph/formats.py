@@ -14,7 +14,7 @@ import msgspec
 from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.stats import Interval
 from pbgraph.tables import PLAIN, Comparison, Row, Statistic, Table
-from pbgraph.terminal import visible_cell
+from pbgraph.terminal import no_formula, visible_cell
 from pbgraph.words import duration, figure, ranges
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
@@ -90,11 +90,6 @@ def as_markdown(text: str) -> str:
     return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", visible_cell(text)))
 
 
-def _no_formula(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-
-
 def to_csv(table: Table) -> str:
     """One line per arm; numbers unrounded, a cell that has no value is blank."""
     text = io.StringIO()
@@ -102,7 +97,7 @@ def to_csv(table: Table) -> str:
     writer.writeheader()
     against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
     writer.writerows(
-        {name: _no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
+        {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
         for row in table.rows
     )
     return text.getvalue()

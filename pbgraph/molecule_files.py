@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import re
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from string import whitespace
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from pbgraph.datasets.parquet import PARQUET, read_parquet
@@ -24,14 +26,13 @@ from pbgraph.datasets.sheet import check_is_file
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.smiles import shortened, too_long
-from pbgraph.files import replaced_file
-from pbgraph.terminal import visible
+from pbgraph.files import is_special, replaced_file
+from pbgraph.terminal import no_formula, visible
 
 CHUNK = 4096  # molecules
 CHUNK_CHARACTERS = 2**22  # of a chunk, unless a single row has more
 FORMS = ("csv", "smi", "parquet")
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula, or strips first
 STANDARD = Path("-")  # stdin or stdout
 
 Row = tuple[str, str, str]  # SMILES, name, why the row cannot be used or ""
@@ -193,7 +194,7 @@ def writer(path: Path, columns: Sequence[str], *, numbers: int, for_spreadsheets
         raise UsageError(f"{path} is a folder; name the file to be written")
     with replaced_file(path) as part:
         if ending == ".parquet":
-            with _parquet_writer(part, names, numbers) as write:
+            with _with_positions(part) as whole, _parquet_writer(whole, names, numbers) as write:
                 yield write
             return
         separator = "\t" if ending.startswith(".tsv") else ","
@@ -258,7 +259,20 @@ def _text(value: Any) -> Any:
 
 def _spreadsheet_text(value: Any) -> Any:
     """The same, with an apostrophe before text that would be a formula; numbers are numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else _text(value)
+    return _text(no_formula(value))
+
+
+@contextmanager
+def _with_positions(path: Path) -> Iterator[Path]:
+    """A file that knows its positions, as Parquet needs: the file itself, or one that goes into a pipe in the end."""
+    if not is_special(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="pbgraph-") as folder:
+        whole = Path(folder) / "whole"
+        yield whole
+        with whole.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 @contextmanager

@@ -35,7 +35,6 @@ LOOPS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "COMPATIBLE",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL",
     "NUMBA_CPU_NAME": "haswell",
     "NUMBA_CPU_FEATURES": "+avx2,+fma",
     "NUMBA_DISABLE_INTEL_SVML": "1",
@@ -44,14 +43,26 @@ LOOPS = {
 
 def environment() -> dict[str, str]:
     """What a process must find in its environment when it starts, to compute as all workers do."""
-    return {**ONE_THREAD, **(LOOPS if _has_avx2() else {})}
+    return {**ONE_THREAD, **(_loops() if _has_avx2() else {})}
+
+
+def _loops() -> dict[str, str]:
+    """All variables that choose loops; NumPy is told by name which of its own it must leave, and objects to others."""
+    from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
+
+    names: list[str] = getattr(_multiarray_umath, "__cpu_dispatch__", [])
+    beyond = [name for name in names if name == "X86_V4" or name.startswith("AVX512")]
+    return {**LOOPS, "NPY_DISABLE_CPU_FEATURES": " ".join(beyond)}
 
 
 def settle() -> None:
-    """In a process that was started in `environment`, the rest: products by OpenBLAS. Elsewhere nothing."""
-    if _in_environment(LOOPS):
-        from pbgraph.ops.products import use_openblas
+    """In a process that was started in `environment`, the rest: products by OpenBLAS. Elsewhere nothing.
 
+    Nor where SciPy was built with another library: then the record names what was used.
+    """
+    from pbgraph.ops.products import openblas, use_openblas
+
+    if _in_environment(_loops()) and openblas().endswith(LOOPS["OPENBLAS_CORETYPE"]):
         use_openblas()
 
 
@@ -65,7 +76,11 @@ def _has_avx2() -> bool:
     info = Path("/proc/cpuinfo")
     if platform.machine() != "x86_64" or not info.exists():
         return False
-    flags = next((line for line in info.read_text().splitlines() if line.startswith("flags")), "").split()
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
     return "avx2" in flags and "fma" in flags
 
 
@@ -75,27 +90,17 @@ def numeric_platform(device: str = "cpu") -> NumericPlatform:
 
     from pbgraph.ops import kernels, products
 
-    common = products.in_use() and _in_environment({**LOOPS, **ONE_THREAD}) and torch.get_num_threads() == 1
+    common = products.in_use() and _in_environment({**_loops(), **ONE_THREAD}) and torch.get_num_threads() == 1
     own = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return NumericPlatform(
         name=torch.cuda.get_device_name(device) if device.startswith("cuda") else COMMON if common else own,
-        products=_openblas() if products.in_use() else _torchs_blas(),
+        products=products.openblas() if products.in_use() else _torchs_blas(),
         loops=torch.backends.cpu.get_cpu_capability(),
         kernels=kernels.target(),
         threads=torch.get_num_threads(),
         torch=str(torch.__version__),
         libm=" ".join(platform.libc_ver()).strip() or platform.system(),
         probe=probe(),
-    )
-
-
-def _openblas() -> str:
-    from threadpoolctl import threadpool_info
-
-    return next(
-        f"OpenBLAS {one['version']} {one['architecture']}"
-        for one in threadpool_info()
-        if one["internal_api"] == "openblas" and "scipy.libs" in one["filepath"]
     )
 
 

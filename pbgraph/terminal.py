@@ -10,6 +10,7 @@ import io
 import sys
 from contextlib import suppress
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula, or strips first
 KEPT = frozenset("\n\t")
 
 
@@ -38,6 +39,15 @@ def visible_cell(text: str) -> str:
     a\nb
     """
     return visible(text, frozenset())
+
+
+def no_formula(value: object) -> object:
+    """A cell of CSV that no spreadsheet takes for a formula: text that would be one after an apostrophe.
+
+    >>> no_formula("=1+1"), no_formula(-1.5)
+    ("'=1+1", -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def show(text: str, end: str = "\n") -> None:

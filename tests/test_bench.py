@@ -17,6 +17,7 @@ import pytest
 from made_records import make_record
 from pbgraph import bench, registry, testing
 from pbgraph.datasets.base import DATASETS
+from pbgraph.errors import UsageError
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.predictions import write_predictions
 from pbgraph.records import ResultsFolder
@@ -419,3 +420,39 @@ def test_predictions_are_replaced_but_never_half_written(tmp_path, tox21):
     digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored) for _ in range(2)]
     assert digests[0] == digests[1]
     assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
+
+
+CLOSED = """
+import os, sys
+for number in map(int, sys.argv[1].split()):
+    os.close(number)
+os.execv(sys.executable, [sys.executable, "-m", "pbgraph.bench", "ls", "models"])
+"""
+
+
+@pytest.mark.parametrize("closed", ["0 2", "1", "0 1 2"])
+def test_streams_that_the_caller_closed_are_no_failure(closed):
+    done = subprocess.run([sys.executable, "-c", CLOSED, closed], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0
+    assert ("trimnet" in done.stdout) == ("1" not in closed)
+    assert "Traceback" not in done.stderr
+    assert ("stdout is closed" in done.stderr) == (closed == "1")
+
+
+def test_a_full_disk_behind_stdout_is_one_line():
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "pbgraph.bench", "ls", "models"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=600)
+    assert (done.returncode, done.stderr) == (1, "pbgraph: [Errno 28] No space left on device\n")
+
+
+def test_ctrl_c_that_an_import_makes_another_error_of_is_still_one(monkeypatch, capsys):
+    def interrupted(_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise UsageError("model 'x' cannot be imported") from error
+
+    monkeypatch.setattr(bench, "_run", interrupted)
+    assert bench.main(["ls"]) == 130
+    assert "Traceback" not in capsys.readouterr().err

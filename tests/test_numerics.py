@@ -70,8 +70,10 @@ def test_one_process_says_twice_what_it_computes_by():
     assert {one.name for one in fields(NumericPlatform)} >= {"products", "loops", "kernels", "threads", "torch", "libm"}
 
 
-def test_the_probe_sees_the_number_of_threads_and_kernels_switched_off():
-    assert "PyTorch" in _said(PBGRAPH_FUSED="0")["kernels"]
+def test_kernels_switched_off_and_the_number_of_threads_are_seen():
+    plain = _said(PBGRAPH_FUSED="0", OMP_NUM_THREADS="1")
+    assert "PyTorch" in plain["kernels"]
+    assert plain["probe"] != _said(OMP_NUM_THREADS="1")["probe"]
     assert _said(NUMBA_DISABLE_JIT="1")["kernels"] == "Python"
     assert _said(OMP_NUM_THREADS="1")["threads"] == 1
 
@@ -114,6 +116,7 @@ def test_products_are_those_of_numpy(data, rows, inner, columns, dtype):
     product = a.double().numpy() @ b.double().numpy()
     close = {"rtol": 1e-4, "atol": 1e-4}
     assert products._gemm_for(a, b) is not None
+    assert torch.equal(products._addmm(c, a, b, alpha=0), torch.addmm(c, a, b, alpha=0))
     np.testing.assert_allclose(products._mm(a, b), product, **close)
     expected = beta * c.double().numpy() + alpha * product
     np.testing.assert_allclose(products._addmm(c, a, b, beta=beta, alpha=alpha), expected, **close)
@@ -169,6 +172,30 @@ def test_what_does_not_fit_is_refused_as_torch_refuses_it(a, b):
 def test_addends_that_do_not_fit_are_refused():
     with pytest.raises(RuntimeError, match="must match"):
         products._addmm(torch.ones(3), torch.ones(2, 2), torch.ones(2, 2))
+
+
+@pytest.mark.parametrize(
+    "library", [[], [("mkl", "/lib/libmkl_rt.so", "")], [("openblas", "/lib/libopenblas.so", "Zen")]]
+)
+def test_where_scipy_has_no_such_kernels_torch_keeps_its_own(monkeypatch, library):
+    names = ("internal_api", "filepath", "architecture")
+    infos = [{**dict(zip(names, one, strict=True)), "version": "0.3.1"} for one in library]
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: infos)
+    for name, value in numerics.environment().items():
+        monkeypatch.setenv(name, value)
+    numerics.settle()
+    assert not products.in_use()
+    assert numerics.numeric_platform().name != numerics.COMMON
+
+
+def test_a_processor_that_cannot_be_asked_has_no_avx2(monkeypatch):
+    def refuse(_: Path) -> str:
+        raise PermissionError
+
+    numerics._has_avx2.cache_clear()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert numerics.environment() == numerics.ONE_THREAD
+    numerics._has_avx2.cache_clear()
 
 
 THROUGH = """

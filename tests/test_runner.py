@@ -141,5 +141,5 @@ def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch
 
     monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
     with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
-        runner._fitted("wider", None)
+        runner._fitted("wider", SimpleNamespace(checkpoint=None))
     assert not isinstance(caught.value, UsageError)  # which would end the whole plan

@@ -12,6 +12,8 @@ from made_records import PROVENANCE, make_failure, make_record, make_regression_
 from pbgraph.commands import FORMATS
 from pbgraph.errors import UsageError
 from pbgraph.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
+from pbgraph.html import to_html
+from pbgraph.latex import to_latex
 from pbgraph.records import TaskScore
 from pbgraph.stats import Yardstick
 from pbgraph.tables import compare, make_table
@@ -328,3 +330,19 @@ def test_overlap_is_that_of_all_folds_together():
     share = (200 + 202) / (708 + 708)
     error = (0.01**2 / 2 * (1 / 2 + share)) ** 0.5
     assert found.interval.high - found.mean == pytest.approx(12.706205 * error, rel=1e-5)
+
+
+def test_what_a_record_says_is_text_in_every_format():
+    hostile = replace(PROVENANCE, commit="<script>=1", packages={"torch": "[a](http://b)\x1b[31m"})
+    made = make_table([make_record("gin/backprop", 1, 0.8, provenance=hostile)], arms=["gin/backprop"], seeds=[1])
+    for text in (to_markdown(made), to_html(made), to_latex(made), to_json(made), to_csv(made)):
+        assert "\x1b" not in text
+    assert "&lt;script>" in to_markdown(made)
+    assert r"[a]\(http" in to_markdown(made)
+    assert "&lt;script&gt;" in to_html(made)
+    assert r"\textless{}script" in to_latex(made)
+
+
+def test_no_cell_of_a_csv_is_a_formula():
+    made = make_table([make_record("=1+1/backprop", 1, 0.8)], arms=["=1+1/backprop"], seeds=[1])
+    assert ",'=1+1,backprop," in to_csv(made)

@@ -10,6 +10,9 @@
     growth.insight(batches)                     # what each dendrite contributes; see pbgraph.insight
     plain = export(model)                       # no bookkeeping left in it
 
+A loop that is somebody else's is given ``growth.as_optimizer()``; see `pbgraph.dendrites.loop`, and the adapters
+`pbgraph.dendrites.lightning`, `.huggingface` and `.skorch`.
+
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
@@ -19,15 +22,19 @@ from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
 from pbgraph.dendrites.insight import dendrite_insight
+from pbgraph.dendrites.loop import GrowthOptimizer, GrowthScheduler
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
+from pbgraph.dendrites.recurrence import SiteState
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite, SiteState
+from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
     "Dendrite",
     "Errors",
     "Growth",
+    "GrowthOptimizer",
+    "GrowthScheduler",
     "GrowthSettings",
     "PerforatedSite",
     "SiteError",

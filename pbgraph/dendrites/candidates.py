@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Call, PerforatedSite
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
@@ -28,6 +29,7 @@ _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
+    statistics  of each candidate
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
@@ -38,11 +40,17 @@ class SiteCandidates:
     mark        the score that has to be beaten by the threshold to count as an improvement
     """
 
-    def __init__(self, site: PerforatedSite, settings: GrowthSettings, processes: Processes) -> None:
+    def __init__(
+        self,
+        site: PerforatedSite,
+        settings: GrowthSettings,
+        processes: Processes,
+        statistics: Sequence[CandidateStatistics],
+    ) -> None:
         self.site, self.settings, self.processes = site, settings, processes
+        self.statistics = list(statistics)
         device = next(site.parameters()).device
-        self.statistics = [CandidateStatistics(site.known_channels, device) for _ in site.candidates]
-        self.by_neuron = settings.snapshot == "neuron" and separable(site.parent)
+        self.by_neuron = settings.snapshot == "neuron" and separable(_module(site))
         self.discarded: list[int] = []
         self.epochs = 0
         self.curve: list[list[float]] = []
@@ -61,41 +69,52 @@ class SiteCandidates:
         """Mean over neurons of the normalised score of the snapshot; -1 without one."""
         return float(self.best.mean())
 
-    def gradients(self, deltas: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """(Activation, ∂objective/∂activation) of every call of every candidate to be trained on this batch.
+    @property
+    def reached(self) -> bool:
+        """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
+        return not self.live or any(self.statistics[number].patterns for number in self.live)
 
-        deltas  δ of the site's calls
-        Empty while the running means are being primed, or if the batch has no pattern for this site.
+    def observed(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float = 1.0) -> list[Observed]:
+        """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
+
+        calls, deltas  of the site; None if the loss depends on none of the calls. δ is too large by `scale`
         """
+        if not deltas:
+            return self._without_patterns()
         delta = self._joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        pairs: list[tuple[Tensor, Tensor]] = []
+        if scale != 1:
+            delta = delta / scale
+        seen = []
         for number in self.live:
-            calls = [call.candidates[number] for call in self.site.calls or ()]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in calls]), delta))
-            if not batch.patterns:
-                continue
-            if not batch.finite(1):
-                raise TrainingError(f"the loss has no finite gradient at site {self.site.name!r} in a dendrite phase")
-            if not batch.finite(0):
+            answers = [call.candidates[number] for call in calls]
+            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
+            if batch.patterns:
+                seen.append(Observed(self, number, answers, delta, batch))
+        return seen
+
+    def primed(self, number: int) -> bool:
+        """Whether the running means of a candidate have seen enough for it to be trained."""
+        return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
+
+    def _without_patterns(self) -> list[Observed]:
+        """Take in what other processes have seen of a site that this process's batch did not reach."""
+        for number in self.live:
+            batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
+            if batch.patterns and batch.finite(0):
+                self.statistics[number].update(batch)
+            elif batch.patterns:
                 self.discarded.append(number)
-                continue
-            statistics = self.statistics[number]
-            statistics.update(batch)
-            if self.epochs or statistics.batches > self.settings.priming_batches:
-                normalised = self.settings.objective == "normalised"
-                joined = statistics.gradient(delta, batch.patterns, normalised=normalised)
-                pairs += zip(calls, self._separated(joined, calls), strict=True)
-        return pairs
+        return []
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
         rows = [rows_of(values, self.site.axis) for values in calls]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
-    def _separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
+    def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
         """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
         shapes = [neurons_last(call, self.site.axis).shape for call in calls]
         rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
@@ -105,11 +124,13 @@ class SiteCandidates:
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
 
-        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left.
+        With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left,
+        or no batch of the epoch had a pattern for this site.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        scores = {number: self.statistics[number].score() for number in self.live}
-        signs = {number: self.statistics[number].signs() for number in self.live}
+        seen = [number for number in self.live if self.statistics[number].patterns]
+        scores = {number: self.statistics[number].score() for number in seen}
+        signs = {number: self.statistics[number].signs() for number in seen}
         self.epochs += 1
         for statistics in self.statistics:
             statistics.start_epoch()
@@ -159,15 +180,20 @@ class SiteCandidates:
         Its output weight starts at −sign·initial_w, which lowers the loss if δ stays as it is. Returns whether there
         is a dendrite.
         """
-        chosen = self.site.candidates[0]
-        self.site.candidates = nn.ModuleList()
         if self.snapshot is None:
+            self.drop()
             return False
+        chosen = self.site.candidates[0]
+        self.drop()
         assert isinstance(chosen, Dendrite)
         chosen.load_state_dict(self.snapshot)
         start = self.settings.initial_w
         self.site.accept(chosen, -self.signs * start if start else None)
         return True
+
+    def drop(self) -> None:
+        """Let the candidates go."""
+        self.site.candidates = nn.ModuleList()
 
     def state_dict(self) -> dict[str, Any]:
         """All but the candidates' weights, which are the network's."""
@@ -186,6 +212,39 @@ class SiteCandidates:
             statistics.load_state_dict(saved)
 
 
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a batch shows of one candidate.
+
+    calls  its activations, shaped as the site's output;  delta  (P, C): δ over all patterns of all calls
+    batch  moments of a and δ, over the patterns of all processes
+    """
+
+    pool: SiteCandidates
+    number: int
+    calls: list[Tensor]
+    delta: Tensor
+    batch: Moments
+
+    @property
+    def statistics(self) -> CandidateStatistics:
+        """Of the candidate."""
+        return self.pool.statistics[self.number]
+
+    def usable(self) -> bool:
+        """Whether it can be trained on: a candidate that is not finite is discarded.
+
+        Raises TrainingError if the errors are not finite.
+        """
+        if not self.batch.finite(1):
+            name = self.pool.site.name
+            raise TrainingError(f"the loss has no finite gradient at site {name!r} in a dendrite phase")
+        if not self.batch.finite(0):
+            self.pool.discarded.append(self.number)
+            return False
+        return True
+
+
 _STATE = ("epochs", "best", "signs", "mark", "snapshot")
 
 
@@ -196,6 +255,13 @@ def separable(module: nn.Module) -> bool:
     """
     first, *others = in_turn(module)
     return isinstance(first, _ROWS) and all(isinstance(other, _BY_CHANNEL) for other in others)
+
+
+def _module(site: PerforatedSite) -> nn.Module:
+    """What its dendrites consist of."""
+    candidate = site.candidates[0]
+    assert isinstance(candidate, Dendrite)
+    return candidate.module
 
 
 def _finite(module: nn.Module) -> bool:

@@ -26,6 +26,7 @@ from typing import Any
 
 from torch import nn
 
+from pbgraph.dendrites.dendrite import Deputy
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis
 from pbgraph.dendrites.sites import PerforatedSite
@@ -48,8 +49,9 @@ _ACTIVATIONS = (nn.PReLU,)
 class SiteReport:
     """What is a site of a model and what is not.
 
-    sites   name -> what it is
-    others  name -> why it is none
+    sites       name -> what it is
+    others      name -> why it is none
+    uncompared  mode -> why the outputs on the example were not compared in it before and after
 
     >>> print(SiteReport({"lin": "Linear"}, {"act": "Tanh: no parameters, nothing a dendrite could learn"}))
     sites:
@@ -60,9 +62,10 @@ class SiteReport:
 
     sites: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
+    uncompared: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = (("sites", self.sites), ("no sites", self.others))
+        parts = (("sites", self.sites), ("no sites", self.others), ("not compared", self.uncompared))
         return "\n".join(
             f"{title}:\n" + "\n".join(f"  {name}: {text}" for name, text in lines.items())
             for title, lines in parts
@@ -70,14 +73,17 @@ class SiteReport:
         )
 
 
-class LayerNormed(nn.Module):
+class LayerNormed(Deputy):
     """norm(layer(...)): one site of what were two modules or more."""
+
+    principal_name = "layer"
 
     def __init__(self, layer: nn.Module, norms: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.layer = layer
         self.norms = nn.ModuleList(norms)
         self.neuron_axis = neuron_axis(layer)
+        self.training = layer.training
+        self.layer = layer
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the layer answers, normalised."""
@@ -124,6 +130,13 @@ class _Search:
 
     def run(self, model: nn.Module) -> Findings:
         self._parts("", model)
+        for name, module in list(self.found.sites.items()):
+            others = ((name, whole) for name, whole in self.found.sites.items() if whole is not module)
+            outer = [name for name, whole in others if holds(whole, module)]
+            if outer:  # found under another name of its own before the site that it is part of
+                del self.found.sites[name]
+                self.found.groups.pop(name, None)
+                self.found.others[name] = f"{type(module).__name__}: part of site {outer[0]}"
         return self.found
 
     def _visit(self, name: str, module: nn.Module) -> None:
@@ -166,6 +179,11 @@ class _Search:
             self.found.others[name] = f"{type(module).__name__}: {error}"
         else:
             self.found.sites[name] = module
+
+
+def holds(whole: nn.Module, part: nn.Module) -> bool:
+    """Whether a module is another, or a part of it, under whatever name."""
+    return any(module is part for module in whole.modules())
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -236,7 +254,9 @@ def describe(module: nn.Module) -> str:
     return " + ".join(_kinds(module)) + ("; h_n stays the parent's" if isinstance(module, nn.RNNBase) else "")
 
 
-def no_site(others: Mapping[str, str]) -> SiteError:
+def no_site(model: nn.Module, others: Mapping[str, str]) -> SiteError:
     """The error for a model in which nothing can be a site."""
     reasons = "; ".join(f"{name}: {reason}" for name, reason in list(others.items())[:5]) or "it has no parts"
+    if _is_layer(model) and not in_sequence(model):
+        reasons = f"it is a {type(model).__name__} itself, and sites are parts of a model: nn.Sequential(model) has one"
     return SiteError(f"the model has no sub-module that can be a site ({reasons}): name sites, or wrap the model")

@@ -6,19 +6,21 @@ through it as through any network: perforation is a rule of training.
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from pbgraph.checkpoint import load_state, save_state
+from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.dendrite import Deputy, add_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import opened, replaced
 from pbgraph.dendrites.perforation import REPORT, replace_module, sites_of
-from pbgraph.dendrites.sites import STATE, PerforatedSite
+from pbgraph.dendrites.recurrence import Known, Recurrence, remember
+from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.stacked import stacked_site
 from pbgraph.dendrites.structure import network_state, restore_network
 
 
@@ -27,14 +29,17 @@ class Dendritic(Deputy):
 
     def __init__(self, site: PerforatedSite) -> None:
         super().__init__()
-        self.parent, self.dendrites, self.w, self.axis = site.parent, site.dendrites, site.w, site.axis
+        self.dendrites, self.w, self.axis = site.dendrites, site.w, site.axis
+        self.recurrence = site.recurrence
+        self.training = site.training
+        self.parent = site.parent
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the layer returns, with the dendrites' contribution added to it."""
         output = self.parent(*inputs, **named)
         return replaced(output, self._output(output, [(inputs, named)] * len(self.dendrites))[0])
 
-    def _output(self, output: Any, arguments: list[tuple[Any, Any]]) -> tuple[Tensor, list[Any]]:
+    def _output(self, output: Any, arguments: Sequence[tuple[Any, Any]]) -> tuple[Tensor, list[Any]]:
         """(y', what each dendrite's module returned)."""
         answers: list[Tensor] = []
         returned = []
@@ -47,55 +52,47 @@ class Dendritic(Deputy):
             y = add_scaled(y, w, a, self.axis)
         return y, returned
 
-
-@dataclass(frozen=True, eq=False)
-class States:
-    """What a recurrent layer keeps from one call to the next: its parent's state and each dendrite's."""
-
-    owner: RecurrentDendritic
-    parent: Any
-    dendrites: list[Any]
+    def __prepare_scriptable__(self) -> nn.Module:
+        raise SiteError(
+            f"torch.jit.script cannot compile a {type(self.parent).__name__} with dendrites, which takes whatever the "
+            "layer takes: use torch.export.export, torch.compile or torch.jit.trace"
+        )
 
 
 class RecurrentDendritic(Dendritic):
-    """A recurrent module with dendrites, which carry states of their own; see `pbgraph.dendrites.sites`."""
+    """A recurrent module with dendrites, which carry states of their own; see `pbgraph.dendrites.recurrence`."""
 
-    recurrent_state = True
+    recurrence: Recurrence
 
-    def __init__(self, site: PerforatedSite) -> None:
-        super().__init__(site)
-        self.cell = site.cell
-
-    def forward(self, input: Any, hx: Any = None, **named: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
-        own = self._opened(named.pop("state", hx))
-        output = self.parent(input, own.parent, **named)
-        y, returned = self._output(output, [((input, s), named) for s in own.dendrites])
-        if not self.cell:
-            return y, States(self, output[1], [made[1] for made in returned])
-        setattr(y, STATE, States(self, output, returned))
-        return replaced(output, y)
-
-    def _opened(self, state: Any) -> States:
-        if self.cell:
-            state = getattr(opened(state), STATE, state)
-        if isinstance(state, States) and state.owner is self:
-            return state
-        initial = state.parent if isinstance(state, States) else state
-        return States(self, initial, [initial] * len(self.dendrites))
+        place, following = self.recurrence.placed, self.recurrence.following
+        known = Known(self, self.recurrence.handed(inputs, named))
+        given, words = place(inputs, named, known.parent_state())
+        output = self.parent(*given, **words)
+        starts = [known.state_of(own, cut=False, step=None) for own in self.dendrites]
+        y, made = self._output(output, [place(inputs, named, start) for start in starts])
+        result = replaced(output, y)
+        parent = opened(output) if self.recurrence.cell else None
+        states = zip(self.dendrites, map(following, made), strict=True)
+        remember(self, following(result), parent, states)
+        return result
 
 
-def export(model: nn.Module) -> nn.Module:
+def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
     """A copy of a perforated model as a plain module, whose outputs are the same bit for bit; `model` stays as it is.
 
+    stacked  for faster predictions: the dendrites of linear layers and convolutions, with the batch normalisations
+             that follow, become one product with their layer (`pbgraph.dendrites.stacked`). Outputs are then the same
+             up to rounding, statistics of such normalisations are fixed, and these weights cannot be trained
     In a dendrite phase the candidates are left out. A site without dendrites becomes its parent again. Accepted
     dendrites remain fixed functions, which a call of ``requires_grad_(True)`` changes for their weights.
     """
     if isinstance(model, PerforatedSite):
         raise SiteError("the model itself is a site: export the model that holds it")
-    made = copy.deepcopy(model)
+    made = copy_of(model)
     for site in sites_of(made).values():
-        replace_module(made, site, _plain(site))
+        replace_module(made, site, (stacked_site(site) if stacked else None) or _plain(site))
     made.__dict__.pop(REPORT, None)
     return made
 
@@ -103,7 +100,7 @@ def export(model: nn.Module) -> nn.Module:
 def _plain(site: PerforatedSite) -> nn.Module:
     if not site.dendrites:
         return site.parent
-    return RecurrentDendritic(site) if site.recurrent else Dendritic(site)
+    return Dendritic(site) if site.recurrence is None else RecurrentDendritic(site)
 
 
 def save_network(model: nn.Module, path: str | Path) -> None:

@@ -27,22 +27,35 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.checkpoint import load_state, save_state
+from pbgraph.dendrites.allotment import Allotment
 from pbgraph.dendrites.candidates import sow
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.insight import Call, dendrite_insight
+from pbgraph.dendrites.journal import Journal, Journalled
+from pbgraph.dendrites.listening import ForeignLoop
+from pbgraph.dendrites.loop import GrowthOptimizer
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Clock, Course, Phase, Status, new_clock
-from pbgraph.dendrites.training import LossFunction, MakeOptimizer, MakeScheduler, Recipe, Training
+from pbgraph.dendrites.switching import Clock, Course, Phase, Status, look_at_scores, new_clock
+from pbgraph.dendrites.training import (
+    LossFunction,
+    MakeOptimizer,
+    MakeScheduler,
+    Recipe,
+    ScheduleBy,
+    Training,
+    refuse_wrong_recipe,
+)
 from pbgraph.insight import DendriteInsight, Insight, with_trials
 
 
-class Growth:
+class Growth(Journalled):
     """Trains a perforated network and lets it grow; the loop over batches and epochs stays the caller's.
 
     model           from `perforate`
@@ -50,22 +63,29 @@ class Growth:
                     group of their own with weight_decay 0, which an optimiser's default does not override
     make_scheduler  (optimiser, "neuron" or "dendrite", dendrites per site) -> schedule, or None for a constant rate;
                     it is stepped once after every step of the optimiser
+    schedule_by     "step", or "epoch": stepped at the end of every epoch. ReduceLROnPlateau always is, with the
+                    validation score in neuron phases, with the mean score of all sites in dendrite phases
     settings        a `GrowthSettings`; `options` are single settings by name, and have the last word
     seed            of the streams "dendrite/<site>/<k>/<try>/<candidate>", from which candidates start
     distribute      DistributedDataParallel, or a partial of it, if several processes train the network: it is applied
                     at every switch to a neuron phase, and its result is what loss_fn is handed there. Each process
                     makes the same Growth and hands `epoch_end` the same score
+    scaler          torch.amp.GradScaler, for gradients in half precision: a step whose gradients are not finite is
+                    skipped. ``growth.scaler`` may be set later, to that of a loop that is not growth's
 
     phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
-    is. events is its history: a line for every set of dendrites that was accepted (with the score of each site and
-    the number of candidates discarded as not finite), that failed or was dropped, and for the end. trials has, for
-    each site, every dendrite tried there, with its correlations; `insight` joins them with the network's shares.
+    is. history has a row for every epoch, so that ``pandas.DataFrame(growth.history)`` is a table, and `plot` draws
+    it. events has a line for every set of dendrites that was accepted (with the score of each site and the number of
+    candidates discarded as not finite), that failed or was dropped, and for the end. trials has, for each site, every
+    dendrite tried there, with its correlations; `insight` joins them with the network's shares.
 
         while not growth.finished:
             for batch in loader:
                 growth.step(loss_fn, batch)
             growth.epoch_end(validation_score)
         growth.restore_best()
+
+    A loop that is somebody else's gets `as_optimizer`, see `pbgraph.dendrites.loop`.
     """
 
     def __init__(
@@ -76,7 +96,9 @@ class Growth:
         settings: GrowthSettings | None = None,
         seed: int = 0,
         make_scheduler: MakeScheduler | None = None,
+        schedule_by: ScheduleBy = "step",
         distribute: Callable[[nn.Module], nn.Module] | None = None,
+        scaler: torch.amp.GradScaler | None = None,
         **options: Any,
     ) -> None:
         self.model, self.seed = model, seed
@@ -86,15 +108,18 @@ class Growth:
             raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
         for site in self.sites.values():
             site.role = self.settings.role
-        self._recipe = Recipe(make_optimizer, make_scheduler, distribute)
+        refuse_wrong_recipe(make_optimizer, make_scheduler)
+        self._allotment = Allotment(model, self.sites, self.settings)
+        self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
+        self._scaling = Scaling(scaler)
         self.finished = False
         self.epoch = 0
-        self.events: list[dict[str, Any]] = []
-        self.trials: dict[str, list[DendriteInsight]] = {name: [] for name in self.sites}
-        self._course = Course()
+        self._journal = Journal.of(self.sites)
+        self._course = Course(self.settings.mode, self.settings.min_delta)
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
+        self._loop = ForeignLoop(model, self.settings.accumulate)
         self._enter(None)
 
     @property
@@ -118,6 +143,15 @@ class Growth:
         return self._course.best_epoch
 
     @property
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """What scales the losses."""
+        return self._scaling.scaler
+
+    @scaler.setter
+    def scaler(self, scaler: torch.amp.GradScaler | None) -> None:
+        self._scaling.scaler = scaler
+
+    @property
     def optimizer(self) -> torch.optim.Optimizer:
         """Of the present phase."""
         return self._training.optimizer
@@ -135,42 +169,54 @@ class Growth:
         the loss does not reach.
         """
         self._refuse_if_finished()
-        return self._training.step(loss_fn, batch)
+        self._loop.refuse_if_begun()
+        loss = self._training.step(loss_fn, batch)
+        self._journal.add_loss(float(loss))
+        return loss
+
+    def as_optimizer(self) -> GrowthOptimizer:
+        """Growth as an optimiser, for a loop that calls model, ``loss.backward()`` and ``optimizer.step()`` itself.
+
+        The same object for the whole run. `step` cannot be used from then on; `epoch_end` and all else can, and have
+        to be. Call it before the first epoch, or after `load`.
+        """
+        self._refuse_if_finished()
+        return self._loop.optimizer(self._training, self._dendrite_phase, self._foreign_step)
+
+    def _foreign_step(self, loss: float | None) -> None:
+        self._refuse_if_finished()
+        if loss is not None:
+            self._journal.add_loss(loss)
+        if self._loop.take_trained():
+            self._training.foreign_step()
 
     def epoch_end(self, score: float | None) -> Status:
-        """Take the epoch's validation score (larger is better) and switch phase if it is time.
+        """Take the epoch's validation score (larger is better, unless `mode` is "min") and switch phase if it is time.
 
         In a dendrite phase the network does not change, so the score is not looked at and may be None.
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
         self._training.finish_epoch()
-        phase = self._dendrite_phase
+        phase, before, rate = self._dendrite_phase, (self.phase, self.dendrites), self._training.learning_rate
         status = self._neuron_epoch_end(score) if phase is None else self._dendrite_epoch_end(phase)
+        self._journal.end_epoch(self.epoch, phase=before[0], dendrites=before[1], score=score, rate=rate, status=status)
         self.epoch += 1
         return status
 
     def _neuron_epoch_end(self, score: float | None) -> Status:
         if score is None or not math.isfinite(score):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
-        if self.settings.max_dendrites:
-            for site in self.sites.values():
-                _ = site.known_channels  # a site that no step has called is reported now, not when it should grow
+        if self.settings.max_dendrites and not self.epoch:
+            self._training.refuse_unreached()  # now, not when they should grow
+        self._training.schedule_epoch(score)
         improved = self._course.offer(score, self.epoch)
         if improved:
             self._best = network_state(self.model, candidates=False)
         over = self._clock.tick(improved)
         if self._clock.exhausted and not self.dendrites and self._clock.epochs > 2:
-            self._refuse_constant_scores()
+            look_at_scores(self._course, score, self._clock.epochs)
         return self._status(improved, self._after_neuron_phase() if over else None)
-
-    def _refuse_constant_scores(self) -> None:
-        if self._course.best_score == self._course.worst_score and not self._course.tries:
-            raise TrainingError(
-                f"the validation score was {self._course.best_score} in each of the {self._clock.epochs} epochs of the "
-                "first neuron phase, so nothing can be chosen by it: check that it is computed from growth.model, "
-                "that the learning rate is not 0, and that the score is fine enough to change"
-            )
 
     def _after_neuron_phase(self) -> str:
         gained = self._course.end_cycle()
@@ -181,20 +227,29 @@ class Growth:
 
     def _grow_or_finish(self, switched: str) -> str:
         """The next dendrite phase from the best network, or the end; returns what `Status.switched` tells."""
-        if self.dendrites >= self.settings.max_dendrites or self._course.tries >= self.settings.max_tries:
-            self.finished = True
-            self._note("finish", dendrites=self.dendrites)
-            return "finish"
-        sow(self.sites, self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
+        if self._allotment.full or self._course.tries >= self.settings.max_tries:
+            return self._finish()
+        sow(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
+        if not self._allotment.keep_affordable():
+            return self._finish()
         if self.settings.dendrite_max_epochs == 0:
             return self._accept_untrained()
-        self._enter(DendritePhase(self.model, self.settings, self._processes))
+        self._enter(DendritePhase(self.model, self.settings, self._processes, self._scaling))
         return switched
 
+    def _finish(self) -> str:
+        self.finished = True
+        self._leave_dendrite_phase()
+        self._note("finish", dendrites=self.dendrites)
+        return "finish"
+
     def _accept_untrained(self) -> str:
+        chosen = self._allotment.chosen({name: 0.0 for name, site in self.sites.items() if site.candidates})
         for name, site in self.sites.items():
-            site.accept(cast(Dendrite, site.candidates[0]))
-            site.candidates = nn.ModuleList()
+            own, site.candidates = site.candidates, nn.ModuleList()
+            if name not in chosen:
+                continue
+            site.accept(cast(Dendrite, own[0]))
             self.trials[name].append(DendriteInsight(number=len(site.dendrites), epoch=self.epoch + 1))
         self._enter(None)
         self._note("accept", dendrites=self.dendrites, scores={}, discarded={})
@@ -202,6 +257,7 @@ class Growth:
 
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
         scores, improved = phase.end_epoch()
+        self._training.schedule_epoch(sum(scores.values()) / len(scores))
         over = self._clock.tick(improved) or phase.hopeless
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
@@ -209,10 +265,12 @@ class Growth:
         by_layer = phase.by_layer
         for name, tried in phase.insights(self.epoch + 1 - self._clock.epochs).items():
             self.trials[name].append(tried)
-        scores = phase.accept()
+        self._loop.stop_listening()
+        scores = phase.accept(self._allotment.chosen(phase.scores))
         self._enter(None)
         if scores:
             facts = {"by_layer": by_layer} if by_layer else {}
+            facts |= {"unreached": phase.unreached} if phase.unreached else {}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         self._course.end_cycle()
@@ -233,6 +291,7 @@ class Growth:
         return with_trials(dendrite_insight(self.model, batches, call), self.trials)
 
     def _leave_dendrite_phase(self) -> None:
+        self._loop.stop_listening()
         if self._dendrite_phase is not None:
             self._dendrite_phase.end()
             self._dendrite_phase = None
@@ -246,10 +305,16 @@ class Growth:
         self._dendrite_phase = dendrite_phase
         self._clock = new_clock(self.settings, self.phase, grown=self.dendrites > 0)
         self._training = self._new_training()
+        self._loop.follow(self._training, self._dendrite_phase)
 
     def _new_training(self) -> Training:
         training = Training(
-            self.model, self.settings, self._recipe, dendrite_phase=self._dendrite_phase, dendrites=self.dendrites
+            self.model,
+            self.settings,
+            self._recipe,
+            dendrite_phase=self._dendrite_phase,
+            dendrites=self.dendrites,
+            scaling=self._scaling,
         )
         self._processes = training.processes or self._processes
         return training
@@ -271,12 +336,12 @@ class Growth:
                 "epoch": self.epoch,
                 "course": asdict(self._course),
                 "clock": asdict(self._clock),
-                "events": self.events,
-                "trials": {name: [asdict(one) for one in tried] for name, tried in self.trials.items()},
+                "journal": self._journal.state_dict(),
                 "best": self._best,
                 "network": network_state(self.model, candidates=True),
                 "dendrite_phase": self._dendrite_phase.state_dict() if self._dendrite_phase is not None else None,
                 "training": self._training.state_dict(),
+                "scaler": self._scaling.state_dict(),
             }
         )
 
@@ -301,10 +366,11 @@ class Growth:
         restore_network(self.model, state["network"])
         self.finished, self.epoch = state["finished"], state["epoch"]
         self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
-        self._best, self.events = state["best"], state["events"]
-        self.trials = {name: [DendriteInsight(**one) for one in tried] for name, tried in state["trials"].items()}
+        self._best, self._journal = state["best"], Journal.from_state(state["journal"])
         if state["dendrite_phase"] is not None:
-            self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes)
+            self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes, self._scaling)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])
         self._training = self._new_training()
         self._training.load_state_dict(state["training"])
+        self._scaling.load_state_dict(state["scaler"])
+        self._loop.follow(self._training, self._dendrite_phase)

@@ -31,21 +31,31 @@ FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard devi
 RESOLUTION = 1e-7  # a neuron whose deviation is below this share of its mean is constant, as float32 goes
 
 
+Patterns = int | Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Of two quantities of C neurons, such as activations a and errors δ, over some patterns, float64.
 
     mean  (2, C): of a and δ;  sums (3, C): Σ (a - ā)², Σ (δ - δ̄)², Σ (a - ā)(δ - δ̄), about these means
+    patterns  their number, or (C,) float64 if it differs from neuron to neuron
     """
 
     mean: Tensor
     sums: Tensor
-    patterns: int
+    patterns: Patterns
 
     @classmethod
     def of(cls, a: Tensor, delta: Tensor) -> Moments:
         """From the values themselves, (P, C)."""
-        return cls(*moments(a, delta), len(a))
+        return cls(*moments(a, delta), len(a)) if len(a) else cls.none(a.shape[1], a.device)
+
+    @classmethod
+    def none(cls, channels: int, device: torch.device) -> Moments:
+        """Of no patterns: zeros."""
+        mean, sums = (torch.zeros(rows, channels, dtype=torch.float64, device=device) for rows in (2, 3))
+        return cls(mean, sums, 0)
 
     def plus(self, other: Moments) -> Moments:
         """Over the patterns of both."""
@@ -67,17 +77,25 @@ def products(off: Tensor) -> Tensor:
 class CandidateStatistics:
     """Running statistics of one candidate of one site, and its exact correlation over the current epoch.
 
-    batches   taken in so far;  patterns  of this epoch
+    batches   taken in so far;  patterns  of this epoch, as in `Moments`
     running   (5, C): ā, δ̄ and the central moments a·a, δ·δ, a·δ, as exponential averages over batches
     mean      (2, C): of a and δ over the epoch's patterns
     moments   (3, C): Σ (a − ā)², Σ (δ − δ̄)², Σ (a − ā)(δ − δ̄) over the epoch's patterns
     """
 
     def __init__(self, channels: int, device: torch.device) -> None:
-        self.batches = self.patterns = 0
+        self.batches = 0
+        self.patterns: Patterns = 0
         self.running = torch.zeros(5, channels, dtype=torch.float64, device=device)
         self.mean = torch.zeros(2, channels, dtype=torch.float64, device=device)
         self.moments = torch.zeros(3, channels, dtype=torch.float64, device=device)
+
+    def part(self, columns: slice) -> CandidateStatistics:
+        """Those of some of the neurons, in the same memory: what happens to the tensors of one happens to the other."""
+        made = CandidateStatistics(0, self.running.device)
+        for name in _TENSORS:
+            setattr(made, name, getattr(self, name)[:, columns])
+        return made
 
     def update(self, batch: Moments) -> None:
         """Take in one batch."""
@@ -93,23 +111,30 @@ class CandidateStatistics:
 
     def _merge(self, batch: Moments) -> None:
         merged = Moments(self.mean, self.moments, self.patterns).plus(batch)
-        self.mean, self.moments, self.patterns = merged.mean, merged.sums, merged.patterns
+        self.patterns = merged.patterns
+        self.mean.copy_(merged.mean)
+        self.moments.copy_(merged.sums)
 
-    def gradient(self, delta: Tensor, patterns: int, *, normalised: bool) -> Tensor:
+    def gradient(self, delta: Tensor, patterns: Patterns, *, normalised: bool) -> Tensor:
         """∂/∂a (P, C) of what is minimised over a batch's patterns, with errors delta (P, C).
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
+        centre, weight = self.pull(patterns, normalised=normalised)
+        return pulled(delta, centre.to(delta.dtype), weight.to(delta.dtype))
+
+    def pull(self, patterns: Patterns, *, normalised: bool) -> tuple[Tensor, Tensor]:
+        """(C,) each, float64: the constants c and v of the gradient (δ − c) · v over a batch of so many patterns."""
         _, centre, a_squares, delta_squares, covariance = self.running
         weight = covariance.sign()
         if normalised:
             deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
-        gradient: Tensor = (delta - centre.to(delta.dtype)).mul_((-weight / patterns).to(delta.dtype))
-        return gradient
+        return centre, -weight / patterns
 
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
+        assert isinstance(self.patterns, int)
         deviation = (self.moments[:2] / max(self.patterns, 1)).sqrt()
         varies = (deviation > RESOLUTION * self.mean.abs()).all(0)
         a, delta = self.moments[:2].sqrt()
@@ -128,11 +153,20 @@ class CandidateStatistics:
 
     def state_dict(self) -> dict[str, Any]:
         """All of it, as copies."""
-        tensors = {name: getattr(self, name).clone() for name in ("running", "mean", "moments")}
+        tensors = {name: getattr(self, name).clone() for name in _TENSORS}
         return {"batches": self.batches, "patterns": self.patterns, **tensors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
         self.batches, self.patterns = state["batches"], state["patterns"]
-        for name in ("running", "mean", "moments"):
+        for name in _TENSORS:
             getattr(self, name).copy_(state[name])
+
+
+_TENSORS = ("running", "mean", "moments")
+
+
+def pulled(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:
+    """(P, C): (δ − centre) · weight, both of the type of δ."""
+    gradient: Tensor = (delta - centre).mul_(weight)
+    return gradient

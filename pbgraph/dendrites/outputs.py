@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from pbgraph.dendrites.copies import tensors_in
 from pbgraph.dendrites.errors import SiteError
 
 _CONVOLUTION_AXES = {
@@ -91,3 +93,20 @@ def _valid(module: nn.Module, declared: Any) -> int:
             f"{type(module).__name__}.neuron_axis is {declared!r}; give a negative whole number, -1 being the last axis"
         )
     return declared
+
+
+def same_output(a: Any, b: Any) -> bool:
+    """Whether two nested outputs are equal bit for bit; NaN is equal to NaN."""
+    ours, theirs = tensors_in(a), tensors_in(b)
+    if not ours and not theirs:
+        return type(a) is type(b) and (isinstance(a, tuple | list | dict) or bool(a == b))
+    return len(ours) == len(theirs) and all(map(_identical, ours, theirs))
+
+
+def _identical(a: Tensor, b: Tensor) -> bool:
+    if a.is_nested or b.is_nested:
+        return a.is_nested and b.is_nested and same_output(list(a.unbind()), list(b.unbind()))
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    a, b = (one.to_dense() if one.layout != torch.strided else one for one in (a, b))
+    return torch.equal(a, b) or bool(((a == b) | ((a != a) & (b != b))).all())

@@ -13,11 +13,11 @@ A *recurrent* site keeps a state between its calls. Each dendrite carries a stat
 parent's initial state; what dendrites add goes to the output alone, so the parent's own recurrence is unchanged.
 
 - A module with the class attribute ``recurrent_state = True`` has ``forward(input, state) -> (output, state)``.
-  Whoever calls it hands the state back unopened, within the same forward pass.
-- The state of a GRUCell, RNNCell or LSTMCell is its output: the tensor h that it returned is known again when it is
-  handed back. If it was changed on the way (masked, say), the cell and its dendrites start from what it is now.
+- The state of a GRUCell, RNNCell or LSTMCell is its output, so what dendrites added is taken off it again when it is
+  handed back.
+- A GRU, LSTM or RNN runs over its sequence within one call: dendrites act on its `output`, h_n is the parent's.
 
-A GRU, LSTM or RNN runs over its sequence within one call: dendrites act on its `output`, h_n is the parent's.
+`pbgraph.dendrites.recurrence` says what the dendrites' states are when the state is handed back, changed or not.
 
 Accepted dendrites are fixed functions: their weights are frozen, and normalisation layers in them use the running
 statistics they had when the dendrite was accepted, in training too. Dropout in a dendrite follows the network's mode.
@@ -36,22 +36,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import detached
+from pbgraph.dendrites.copies import MakeModule, Reset, detached
 from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
-
-STATE = "dendrite_state"  # the attribute by which a cell knows its own output again
-
-
-@dataclass(frozen=True, eq=False)
-class SiteState:
-    """State of a recurrent site between two calls: the parent's, and one of each dendrite and candidate."""
-
-    site: PerforatedSite
-    parent: Any
-    dendrites: tuple[Any, ...]
-    candidates: tuple[Any, ...]
+from pbgraph.dendrites.recurrence import Known, Recurrence, recurrence_of, remember
+from pbgraph.dendrites.step import Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,113 +56,139 @@ class PerforatedSite(Deputy):
     """A sub-module of the user's network with its dendrites; see the equations at the top of this file.
 
     parent      M, as it was
+    make        M -> the module of a dendrite, if that is not to be a copy of M
     dendrites   the accepted ones
     w           their output weights, (C,) each
     candidates  those in training; they add nothing to the output
     role        how accepted dendrites take part in the backward pass
+    reset       how weights are drawn anew that M cannot draw itself
     axis        of the neurons, counted from the last one, -1
     channels    C, or None before the first call
     calls       None, or the list to which every call is appended in a dendrite phase
+    step        the training step that is on, if a `Growth` trains the network
     """
 
-    def __init__(self, parent: nn.Module, name: str) -> None:
+    def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None, make: MakeModule | None = None) -> None:
         super().__init__()
-        self.parent, self.name = parent, name
+        self.name, self.make = name, make
         self.dendrites = nn.ModuleList()
         self.w = nn.ParameterList()
         self.candidates = nn.ModuleList()
         self.role = Role()
+        self.reset = reset
         self.axis = neuron_axis(parent)
         self.channels: int | None = None
         self.calls: list[Call] | None = None
-        self.cell = isinstance(parent, nn.RNNCellBase)
-        self.recurrent = self.cell or bool(getattr(parent, "recurrent_state", False))
+        self.step: Step | None = None
+        self.recurrence = recurrence_of(parent, name)
+        self.training = parent.training
+        self.parent = parent
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the parent returns, with the dendrites' contribution added to it."""
-        if self.recurrent:
-            return self._recurrent(*inputs, **named)
+        recording = self.calls is not None and torch.is_grad_enabled()
+        if self.step is not None and self.step.on:
+            self._refuse_reentrant_checkpoint(self.step)
+        if not self.dendrites and not recording:
+            output = self.parent(*inputs, **named)
+            self._watch(self._checked(output))
+            return output
+        if self.recurrence is not None:
+            return self._recurrent(self.recurrence, inputs, named)
         output = self.parent(*inputs, **named)
         y = self._checked(output)
-        if not self.dendrites and self.calls is None:
-            return output
         cut = detached(inputs), detached(named)
         own = cut if self.role.errors == "perforated" else (inputs, named)
         answers, _ = self._dendrites(own for _ in self.dendrites)
         candidates, _ = self._candidates(answers, (cut for _ in self.candidates))
         return replaced(output, self._output(y, answers, candidates))
 
-    def _recurrent(self, input: Any, hx: Any = None, **named: Any) -> Any:
-        own = self._opened(named.pop("state", hx))
-        output = self.parent(input, own.parent, **named)
+    def _recurrent(self, recurrence: Recurrence, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
+        known = Known(self, recurrence.handed(inputs, named))
+        given, words = recurrence.placed(inputs, named, known.parent_state())
+        output = self.parent(*given, **words)
         y = self._checked(output)
-        following = output if self.cell else _second(output, self.name)
-        if not self.dendrites and self.calls is None:
-            return output
-        x = detached((input, named))
-        seen = x if self.role.errors == "perforated" else (input, named)
-        answers, states = self._dendrites(((seen[0], s), seen[1]) for s in own.dendrites)
-        candidates, candidate_states = self._candidates(answers, (((x[0], s), x[1]) for s in own.candidates))
-        y = self._output(y, answers, candidates)
-        state = SiteState(self, following, states, candidate_states)
-        if not self.cell:
-            return y, state
-        setattr(y, STATE, state)
-        return replaced(output, y)
+        step = None if self.step is None else self.step.number
+        cut, perforated = (detached(inputs), detached(named)), self.role.errors == "perforated"
+        x, others = cut if perforated else (inputs, named)
+        answers, made = self._dendrites(
+            recurrence.placed(x, others, known.state_of(own, cut=perforated, step=step)) for own in self.dendrites
+        )
+        candidates, tried = self._candidates(
+            answers, (recurrence.placed(*cut, known.state_of(own, cut=True, step=step)) for own in self.candidates)
+        )
+        result = replaced(output, self._output(y, answers, candidates))
+        modules = (*self.dendrites, *self.candidates)[: len(made) + len(tried)]
+        states = zip(modules, map(recurrence.following, (*made, *tried)), strict=True)
+        remember(self, recurrence.following(result), y if recurrence.cell else None, states, step)
+        return result
 
-    def _opened(self, state: Any) -> SiteState:
-        """The state as this site left it; any other state is the parent's, and dendrites start from it too."""
-        if self.cell:
-            state = getattr(opened(state), STATE, state)
-        if isinstance(state, SiteState) and state.site is self:
-            if (len(state.dendrites), len(state.candidates)) != (len(self.dendrites), len(self.candidates)):
-                raise SiteError(
-                    f"site {self.name!r} was handed a state from before it gained or lost dendrites: "
-                    "start every forward pass from a state of your own"
-                )
-            return state
-        initial = state.parent if isinstance(state, SiteState) else state
-        cut = detached(initial)
-        own = cut if self.role.errors == "perforated" else initial
-        return SiteState(self, initial, (own,) * len(self.dendrites), (cut,) * len(self.candidates))
+    def _refuse_reentrant_checkpoint(self, step: Step) -> None:
+        """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""
+        if not step.backward:
+            (step.seen if torch.is_grad_enabled() else step.blind).add(self.name)
+        elif self.name in step.blind and self.name not in step.seen:
+            raise SiteError(
+                f"site {self.name!r} lies in a part that is checkpointed with use_reentrant=True, where its errors "
+                "cannot be seen: checkpoint with use_reentrant=False"
+            )
 
-    def _dendrites(self, arguments: Iterable[tuple[Any, Any]]) -> tuple[list[Tensor], tuple[Any, ...]]:
-        """Activations and next states of the accepted dendrites; constants unless the role says otherwise."""
+    def _watch(self, y: Tensor) -> Tensor:
+        """Let nobody differentiate y twice in training where dendrites would be absent from the derivative."""
+        step = self.step
+        if step is not None and step.on and not step.twice and y.grad_fn is not None and self.calls is None:
+            y.register_hook(self._refuse_second_derivative)  # type: ignore[no-untyped-call]
+        return y
+
+    def _refuse_second_derivative(self, _: Tensor) -> None:
+        if torch.is_grad_enabled():
+            raise SiteError(
+                f"the loss is made of a derivative through site {self.name!r} (forces, a gradient penalty), from which "
+                'perforated dendrites would be missing: grow with errors="through", or leave the site out'
+            )
+
+    def _dendrites(self, arguments: Iterable[tuple[Any, Any]]) -> tuple[list[Tensor], list[Any]]:
+        """(Activations of the accepted dendrites, all they returned); constants unless the role says otherwise."""
         answers: list[Tensor] = []
-        states = []
+        made = []
         perforated = self.role.errors == "perforated"
         with torch.no_grad() if perforated and not self.role.trainable else nullcontext():
             for dendrite, (inputs, named) in zip(self.dendrites, arguments, strict=True):
                 a, output = dendrite(detached(answers) if perforated else answers, inputs, named)
                 answers.append(a)
-                states.append(self._state(output))
-        return answers, tuple(states)
+                made.append(output)
+        return answers, made
 
     def _candidates(
         self, answers: list[Tensor], arguments: Iterable[tuple[Any, Any]]
-    ) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
-        """Activations and next states of the candidates, computed only while calls are being kept."""
-        if self.calls is None:
-            return (), (None,) * len(self.candidates)
+    ) -> tuple[tuple[Tensor, ...], list[Any]]:
+        """(Activations of the candidates, all they returned); none unless this call is kept."""
+        if self.calls is None or not torch.is_grad_enabled():
+            return (), []
         earlier = detached(answers)
         pairs = [own(earlier, inputs, named) for own, (inputs, named) in zip(self.candidates, arguments, strict=True)]
-        return tuple(a for a, _ in pairs), tuple(self._state(output) for _, output in pairs)
-
-    def _state(self, output: Any) -> Any:
-        """The state for the next call in what a dendrite's module returned, None if the site has none."""
-        if not self.recurrent:
-            return None
-        return output if self.cell else output[1]
+        return tuple(a for a, _ in pairs), [output for _, output in pairs]
 
     def _output(self, y: Tensor, answers: Sequence[Tensor], candidates: tuple[Tensor, ...]) -> Tensor:
+        if self.make is not None:
+            self._check_answers(y, (*answers, *candidates))
         for w, a in zip(self.w, answers, strict=True):
             y = add_scaled(y, w, a, self.axis)
-        if self.calls is None:
-            return y
+        if self.calls is None or not torch.is_grad_enabled():
+            return self._watch(y)
         if not y.requires_grad:
-            y = y.detach().requires_grad_(torch.is_grad_enabled())
+            y = y.detach().requires_grad_()
         self.calls.append(Call(y, candidates))
         return y.clone()  # whoever changes the output in place leaves y' as it is
+
+    def _check_answers(self, y: Tensor, answers: Sequence[Tensor]) -> None:
+        """Raises SiteError unless modules that were made for dendrites return what the parent does."""
+        for a in answers:
+            if a.shape != y.shape:
+                raise SiteError(
+                    f"the dendrite of site {self.name!r} returns shape {tuple(a.shape)} and the site {tuple(y.shape)}: "
+                    "make a module for its dendrites that returns the same"
+                )
 
     def _checked(self, output: Any) -> Tensor:
         """The tensor y in what the parent returned."""
@@ -182,12 +198,15 @@ class PerforatedSite(Deputy):
                 f"site {self.name!r} returns {_described(y)}; a site returns a tensor of real numbers with its "
                 f"neurons on axis {self.axis}, or a tuple that begins with one: choose another sub-module"
             )
+        if self.recurrence is not None:
+            self.recurrence.following(output)
+        channels = y.size(self.axis)
         if self.channels is None:
-            self.channels = y.shape[self.axis]
-        elif self.channels != y.shape[self.axis]:
+            self.channels = channels
+        elif self.channels != channels:
             raise SiteError(
                 f"site {self.name!r} had {self.channels} neurons on axis {self.axis} and now has "
-                f"{y.shape[self.axis]}; that axis must be the neurons: set neuron_axis on the module's class, or "
+                f"{channels}; that axis must be the neurons: set neuron_axis on the module's class, or "
                 "choose another sub-module"
             )
         return y
@@ -201,6 +220,8 @@ class PerforatedSite(Deputy):
             activation=activation,
             axis=self.axis,
             init_scale=init_scale,
+            reset=self.reset,
+            make=self.make,
         )
 
     def accept(self, dendrite: Dendrite, w: Tensor | None = None) -> None:
@@ -229,15 +250,6 @@ class PerforatedSite(Deputy):
                 "leave it out of the sites, or call it"
             )
         return self.channels
-
-
-def _second(output: Any, name: str) -> Any:
-    if not isinstance(output, tuple) or len(output) != 2:
-        raise SiteError(
-            f"site {name!r} sets recurrent_state = True but returns a {type(output).__name__}: "
-            "return (output, state), or take the attribute away"
-        )
-    return output[1]
 
 
 def _described(y: Any) -> str:

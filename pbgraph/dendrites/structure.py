@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ def network_state(model: nn.Module, *, candidates: bool) -> dict[str, Any]:
             "dendrites": [dendrite.activation for dendrite in site.dendrites],
             "candidates": [candidate.activation for candidate in site.candidates] if candidates else [],
             "channels": site.channels,
+            "errors": site.role.errors,
         }
         for name, site in sites.items()
     }
@@ -47,6 +49,7 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
         _check_structure(name, counts, state["weights"])
     for name, counts in structure.items():
         sites[name].channels = counts["channels"]
+        sites[name].role = replace(sites[name].role, errors=counts.get("errors", sites[name].role.errors))
         with seeded(0, "overwritten"):
             sites[name].resize(counts["dendrites"], counts["candidates"])
     if wrong := _mismatch(model.state_dict(), state["weights"], sites):

@@ -5,10 +5,12 @@ Source: Brenner & Itti, arXiv:2501.18018 (switching by history); Fahlman & Lebie
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import GrowthSettings
 
 Phase = Literal["neuron", "dendrite"]
@@ -77,24 +79,37 @@ def new_clock(settings: GrowthSettings, phase: Phase, *, grown: bool) -> Clock:
 class Course:
     """The whole run: the best validation score, and how often dendrites failed to beat it.
 
+    mode, min_delta         see `GrowthSettings`
     best_score, best_epoch  of the run so far; None and -1 before the first epoch; an equal score is no improvement
     worst_score             of the run so far
     gained                  whether the network of this cycle set a best score
     tries                   failed tries in a row
+    varied                  whether any score was another than the best before it
     """
 
+    mode: Literal["max", "min"] = "max"
+    min_delta: float = 0.0
     best_score: float | None = None
     worst_score: float | None = None
     best_epoch: int = -1
     gained: bool = False
     tries: int = 0
+    varied: bool = False
 
     def offer(self, score: float, epoch: int) -> bool:
-        """Take in the score of a neuron-phase epoch; returns whether it is the best so far."""
-        improved = self.best_score is None or score > self.best_score
+        """Take in the score of a neuron-phase epoch; returns whether it is the best so far.
+
+        >>> course = Course(mode="min", min_delta=0.1)
+        >>> [course.offer(score, epoch) for epoch, score in enumerate((1.0, 0.95, 0.8))], course.best_epoch
+        ([True, False, True], 2)
+        """
+        sign = 1 if self.mode == "max" else -1
+        self.varied |= self.best_score is not None and score != self.best_score
+        improved = self.best_score is None or sign * score > sign * self.best_score + self.min_delta
         if improved:
             self.best_score, self.best_epoch, self.gained = score, epoch, True
-        self.worst_score = score if self.worst_score is None else min(score, self.worst_score)
+        if self.worst_score is None or sign * score < sign * self.worst_score:
+            self.worst_score = score
         return improved
 
     def end_cycle(self) -> bool:
@@ -102,6 +117,29 @@ class Course:
         gained, self.gained = self.gained, False
         self.tries = 0 if gained else self.tries + 1
         return gained
+
+
+def look_at_scores(course: Course, last: float, epochs: int) -> None:
+    """When the first neuron phase runs out of patience: can anything be chosen by its scores?
+
+    Raises TrainingError if all are the same; warns if the first was the best and the last the worst.
+    """
+    if course.tries:
+        return
+    if not course.varied:
+        raise TrainingError(
+            f"the validation score was {course.best_score} in each of the {epochs} epochs of the first neuron phase, "
+            "so nothing can be chosen by it: check that it is computed from growth.model, that the learning rate is "
+            "not 0, and that the score is fine enough to change"
+        )
+    if course.best_epoch == 0 and last == course.worst_score:
+        other = "min" if course.mode == "max" else "max"
+        warnings.warn(
+            f"the score was best after the first epoch and worst after the last, {epochs} epochs later "
+            f'({course.best_score:.4g}, {last:.4g}), and growth was told mode="{course.mode}": if it is a '
+            f'{"loss" if other == "min" else "score of which more is better"}, give mode="{other}"',
+            stacklevel=4,
+        )
 
 
 def improves(score: float, mark: float, threshold: float) -> bool:

@@ -44,5 +44,5 @@ class _Celu(torch.autograd.Function):
         return d_x
 
 
-_celu = Kernel("activations_kernels", "celu", "f1 f1")
-_celu_backward = Kernel("activations_kernels", "celu_backward", "f1 f1 f1")
+_celu = Kernel("activations_kernels", "celu", "f1 f1", "n n")
+_celu_backward = Kernel("activations_kernels", "celu_backward", "f1 f1 f1", "n n n")

@@ -157,8 +157,8 @@ class _EdgeSoftmax(torch.autograd.Function):
         return d_logits, None
 
 
-_sum = Kernel("edges_kernels", "weighted_sum", "f2 f3 i1 i1 f3")
-_dot = Kernel("edges_kernels", "dot", "f3 f3 i1 i1 f2")
-_scatter = Kernel("edges_kernels", "scatter", "f2 f3 i1 i1 f3")
-_softmax = Kernel("edges_kernels", "softmax", "f2 i1 f2")
-_softmax_backward = Kernel("edges_kernels", "softmax_backward", "f2 f2 i1 f2")
+_sum = Kernel("edges_kernels", "weighted_sum", "f2 f3 i1 i1 f3", "E,H M,H,C E<M N+1@E N,H,C")
+_dot = Kernel("edges_kernels", "dot", "f3 f3 i1 i1 f2", "N,H,C M,H,C E<M N+1@E E,H")
+_scatter = Kernel("edges_kernels", "scatter", "f2 f3 i1 i1 f3", "E,H N,H,C E<M N+1@E M,H,C")
+_softmax = Kernel("edges_kernels", "softmax", "f2 i1 f2", "E,H N+1@E E,H")
+_softmax_backward = Kernel("edges_kernels", "softmax_backward", "f2 f2 i1 f2", "E,H E,H N+1@E E,H")

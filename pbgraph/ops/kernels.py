@@ -3,6 +3,9 @@
 A kernel is compiled when it is first needed for a float type; Numba keeps the machine code beside the source, or in
 the user's cache folder. A file lock lets one process compile while the others wait for its result. Where Numba
 cannot compile, or with ``PBGRAPH_FUSED=0`` in the environment, the definitions are used instead.
+
+Compiled loops do not look at bounds, so every call is checked first: the shapes of all arrays against each other, and
+what index arrays hold against the arrays that they point into (`pbgraph.ops.shapes`).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pbgraph.locks import locked
+from pbgraph.ops.shapes import Shapes
 
 log = logging.getLogger(__name__)
 _enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
@@ -44,14 +49,16 @@ class Kernel:
     module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
     signature     kinds of the arguments: "f3" a float array of 3 dimensions, "d2" a float64 array of 2, "i1" an int64
                   array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type
+    shapes        of the arguments, in the words of `pbgraph.ops.shapes`; without them it can be compiled, not called
     problem       why it could not be compiled, or None
 
     >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
     True
     """
 
-    def __init__(self, module: str, name: str, signature: str) -> None:
+    def __init__(self, module: str, name: str, signature: str, shapes: str = "") -> None:
         self.module, self.name, self.signature = module, name, signature
+        self.shapes = Shapes(shapes)
         self.problem: str | None = None
         self._compiled: dict[torch.dtype, Callable[..., None] | None] = {}
 
@@ -66,15 +73,18 @@ class Kernel:
         return self._compiled[dtype] is not None
 
     def __call__(self, *arguments: Tensor | float) -> None:
-        """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor."""
+        """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor.
+
+        Raises ValueError if shapes do not fit together, or an index points outside the array that it is for.
+        """
         function = self._compiled[arguments[0].dtype]  # type: ignore[union-attr]
         assert function is not None
-        function(*[_array(a) if isinstance(a, Tensor) else a for a in arguments])
+        arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
+        self.shapes.check(self.name, arrays, *_index_checks())
+        function(*arrays)
 
     def _machine_code(self, dtype: str) -> Callable[..., None]:
-        function = getattr(import_module(f"pbgraph.ops.{self.module}"), self.name)
-        types = tuple(_argument_type(kind, dtype) for kind in self.signature.split())
-        return machine_code(function, types, fastmath=FASTMATH)
+        return _machine_code(self.module, self.name, self.signature, dtype)
 
 
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
@@ -109,7 +119,7 @@ def target() -> str:
     return f"Numba {numba.__version__} {config.CPU_NAME or binding.get_host_cpu_name()}"
 
 
-def machine_code(function: Callable[..., None], types: tuple[Any, ...], *, fastmath: Any) -> Callable[..., None]:
+def machine_code(function: Callable[..., Any], types: tuple[Any, ...], *, fastmath: Any) -> Callable[..., Any]:
     """The function compiled for arguments of these Numba types, from Numba's cache where there is one."""
     with locked("kernels"):
         try:
@@ -117,6 +127,19 @@ def machine_code(function: Callable[..., None], types: tuple[Any, ...], *, fastm
         except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
             log.info("kernel %s is compiled anew in every process: %s", function.__name__, error)
             return _compile(function, types, fastmath=fastmath, cache=False)
+
+
+@cache
+def _index_checks() -> tuple[Callable[..., bool], Callable[..., bool]]:
+    """Compiled `indices_kernels.within` and `indices_kernels.partition`."""
+    within, partition = (_machine_code("indices_kernels", name, "i1 n", "float64") for name in ("within", "partition"))
+    return within, partition
+
+
+def _machine_code(module: str, name: str, signature: str, dtype: str) -> Callable[..., Any]:
+    function = getattr(import_module(f"pbgraph.ops.{module}"), name)
+    types = tuple(_argument_type(kind, dtype) for kind in signature.split())
+    return machine_code(function, types, fastmath=FASTMATH)
 
 
 def _array(tensor: Tensor) -> Any:
@@ -127,15 +150,13 @@ def _argument_type(kind: str, dtype: str) -> Any:
     """A word of a signature -> the Numba type."""
     from numba import types
 
-    if kind in ("s", "b"):
-        return types.float64 if kind == "s" else types.boolean
+    if kind in ("s", "b", "n"):
+        return {"s": types.float64, "b": types.boolean, "n": types.int64}[kind]
     element = {"f": getattr(types, dtype), "d": types.float64, "i": types.int64}[kind[0]]
     return types.Array(element, int(kind[1:]), "C")
 
 
-def _compile(
-    function: Callable[..., None], types: tuple[Any, ...], *, fastmath: Any, cache: bool
-) -> Callable[..., None]:
+def _compile(function: Callable[..., Any], types: tuple[Any, ...], *, fastmath: Any, cache: bool) -> Callable[..., Any]:
     import numba
 
     dispatcher = numba.njit(nogil=True, fastmath=fastmath, error_model="numpy", cache=cache)(function)

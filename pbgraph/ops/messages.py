@@ -54,5 +54,7 @@ class _ReluSum(torch.autograd.Function):
         return d_x, d_table, None, None, None
 
 
-_sum = Kernel("messages_kernels", "relu_sum", "f2 f2 i1 i1 i1 f2")
-_sum_backward = Kernel("messages_kernels", "relu_sum_backward", "f2 f2 i1 i1 i1 f2 f2 f2")
+_sum = Kernel("messages_kernels", "relu_sum", "f2 f2 i1 i1 i1 f2", "N,C B,C E<N E<B N+1@E N,C")
+_sum_backward = Kernel(
+    "messages_kernels", "relu_sum_backward", "f2 f2 i1 i1 i1 f2 f2 f2", "N,C B,C E<N E<B N+1@E N,C N,C B,C"
+)

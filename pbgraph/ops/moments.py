@@ -32,4 +32,4 @@ def moments(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return mean, sums
 
 
-_moments = Kernel("moments_kernels", "moments", "f2 f2 d2 d2")
+_moments = Kernel("moments_kernels", "moments", "f2 f2 d2 d2", "P,C P,C 2,C 3,C")

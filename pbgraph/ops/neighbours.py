@@ -52,5 +52,5 @@ class _NeighbourSum(torch.autograd.Function):
         return d_x, None, None
 
 
-_gather = Kernel("neighbours_kernels", "gather", "f2 i1 i1 f2")
-_scatter = Kernel("neighbours_kernels", "scatter", "f2 i1 i1 f2")
+_gather = Kernel("neighbours_kernels", "gather", "f2 i1 i1 f2", "N,C E<N N+1@E N,C")
+_scatter = Kernel("neighbours_kernels", "scatter", "f2 i1 i1 f2", "N,C E<N N+1@E N,C")

@@ -57,5 +57,5 @@ class _GraphAttention(torch.autograd.Function):
         return d_q, d_x, None
 
 
-_pool = Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2")
-_pool_backward = Kernel("pooling_kernels", "pool_backward", "f2 f2 i1 f1 f2 f2 f2")
+_pool = Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2", "G,C N,C G+1@N N G,C")
+_pool_backward = Kernel("pooling_kernels", "pool_backward", "f2 f2 i1 f1 f2 f2 f2", "G,C N,C G+1@N N G,C G,C N,C")

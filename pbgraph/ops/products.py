@@ -18,6 +18,7 @@ whose rows are contiguous is handed on as it is, one whose columns are is said t
 from __future__ import annotations
 
 import ctypes
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +30,9 @@ from torch.utils import deterministic
 _Gemm = Callable[[Tensor, Tensor, Tensor, float, float], None]  # (a, b, out, alpha, beta): fills `out`
 _GEMM: dict[torch.dtype, _Gemm] = {}
 _KEPT: list[torch.library.Library] = []  # an implementation lives as long as its library
-_POINTERS = [ctypes.c_void_p] * 13
+_SETTING = threading.Lock()
+_ARGUMENTS = [ctypes.c_char_p] * 2 + [ctypes.c_void_p] * 11
+INTEGERS = 6  # of int32 among the arguments of a routine: m, n, k and three distances
 _ROUTINES: dict[torch.dtype, tuple[str, type[ctypes.c_float] | type[ctypes.c_double]]] = {
     torch.float32: ("sgemm", ctypes.c_float),
     torch.float64: ("dgemm", ctypes.c_double),
@@ -38,33 +41,44 @@ _LARGEST = 2**31 - 1  # numbers of rows, columns and strides are int32 in BLAS
 _FEW = 400  # multiplications of one matrix of a batch: below, torch's own loop is used, which calls no library
 
 
+def openblas() -> str:
+    """Version and kernels of the OpenBLAS that SciPy computes by in this process; "" where it has another library."""
+    from scipy.linalg import cython_blas
+    from threadpoolctl import threadpool_info
+
+    found = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
+    own = [one for one in found if "scipy.libs" in one["filepath"]] or (found if len(found) == 1 else [])
+    fits = all(_signature(cython_blas.__pyx_capi__[name]).count("int *") == INTEGERS for name, _ in _ROUTINES.values())
+    return f"OpenBLAS {own[0]['version']} {own[0]['architecture']}" if own and fits else ""
+
+
 def use_openblas() -> None:
     """From now on this process computes products with SciPy's OpenBLAS; a second call changes nothing.
 
     Its kernels are those that ``OPENBLAS_CORETYPE`` named when the library was loaded, its threads those of
-    ``OPENBLAS_NUM_THREADS``.
+    ``OPENBLAS_NUM_THREADS``. Raises RuntimeError where SciPy has another library.
     """
     if _KEPT:
         return
+    if not openblas():
+        raise RuntimeError("SciPy computes by another library than OpenBLAS here; install its wheel with pip")
     _load()
     library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="(?s).*Overriding a previously registered kernel", category=UserWarning
-        )
+        warnings.filterwarnings("ignore", message="(?s).*Overriding a previously registered", category=UserWarning)
         for name, product in (("mm", _mm), ("addmm", _addmm), ("bmm", _bmm), ("baddbmm", _baddbmm)):
             library.impl(name, product, "CPU")  # type: ignore[no-untyped-call]
     _KEPT.append(library)
 
 
-def _load() -> None:
-    """Find the routines."""
-    _GEMM.update({dtype: _gemm(*routine) for dtype, routine in _ROUTINES.items()})
-
-
 def in_use() -> bool:
     """Whether `use_openblas` was called in this process."""
     return bool(_KEPT)
+
+
+def _load() -> None:
+    """Find the routines."""
+    _GEMM.update({dtype: _gemm(*routine) for dtype, routine in _ROUTINES.items()})
 
 
 def _mm(a: Tensor, b: Tensor) -> Tensor:
@@ -78,7 +92,7 @@ def _mm(a: Tensor, b: Tensor) -> Tensor:
 
 def _addmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     gemm = _gemm_for(a, b)
-    if gemm is None or not _can_be_added(c, a, (a.shape[0], b.shape[1])):
+    if gemm is None or not _can_be_added(c, a, (a.shape[0], b.shape[1]), beta, alpha):
         return torch.addmm(c, a, b, beta=beta, alpha=alpha, out=a.new_empty(0))
     out = _sum_begun(c, (a.shape[0], b.shape[1]), beta)
     gemm(a, b, out, float(alpha), float(beta))
@@ -90,18 +104,16 @@ def _bmm(a: Tensor, b: Tensor) -> Tensor:
     if gemm is None:
         return torch.bmm(a, b, out=a.new_empty(0))
     out = _unfilled(a, (a.shape[0], a.shape[1], b.shape[2]))
-    for matrices in zip(a.unbind(), b.unbind(), out.unbind(), strict=True):
-        gemm(*matrices, 1.0, 0.0)
+    gemm(a, b, out, 1.0, 0.0)
     return out
 
 
 def _baddbmm(c: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     gemm = _gemm_for_each(a, b)
-    if gemm is None or not _can_be_added(c, a, (a.shape[0], a.shape[1], b.shape[2])):
+    if gemm is None or not _can_be_added(c, a, (a.shape[0], a.shape[1], b.shape[2]), beta, alpha):
         return torch.baddbmm(c, a, b, beta=beta, alpha=alpha, out=a.new_empty(0))
     out = _sum_begun(c, (a.shape[0], a.shape[1], b.shape[2]), beta)
-    for matrices in zip(a.unbind(), b.unbind(), out.unbind(), strict=True):
-        gemm(*matrices, float(alpha), float(beta))
+    gemm(a, b, out, float(alpha), float(beta))
     return out
 
 
@@ -121,9 +133,12 @@ def _gemm_for_each(a: Tensor, b: Tensor) -> _Gemm | None:
     return _gemm_for(a[0], b[0]) if a.shape[1] * a.shape[2] * b.shape[2] >= _FEW else None
 
 
-def _can_be_added(c: Tensor, a: Tensor, shape: Sequence[int]) -> bool:
+def _can_be_added(c: Tensor, a: Tensor, shape: Sequence[int], beta: float, alpha: float) -> bool:
+    """Whether c may be an addend of torch's: it can be read in this shape; and the factors are what BLAS takes."""
     fits = c.dim() <= len(shape) and all(n in (1, m) for n, m in zip(reversed(c.shape), reversed(shape), strict=False))
-    return fits and c.dtype == a.dtype
+    return (
+        fits and c.dtype == a.dtype and alpha != 0 and not isinstance(alpha, complex) and not isinstance(beta, complex)
+    )
 
 
 def _sum_begun(c: Tensor, shape: Sequence[int], beta: float) -> Tensor:
@@ -134,41 +149,48 @@ def _sum_begun(c: Tensor, shape: Sequence[int], beta: float) -> Tensor:
 
 def _unfilled(like: Tensor, shape: Sequence[int]) -> Tensor:
     """Memory that a product will fill whole, without the NaNs that torch's deterministic mode puts there first."""
-    settings: Any = deterministic
-    wanted, settings.fill_uninitialized_memory = settings.fill_uninitialized_memory, False
-    try:
+    if not torch.are_deterministic_algorithms_enabled():
         return like.new_empty(shape)
-    finally:
-        settings.fill_uninitialized_memory = wanted
+    settings: Any = deterministic
+    with _SETTING:
+        wanted, settings.fill_uninitialized_memory = settings.fill_uninitialized_memory, False
+        try:
+            return like.new_empty(shape)
+        finally:
+            settings.fill_uninitialized_memory = wanted
 
 
 def _gemm(name: str, scalar: type[ctypes.c_float] | type[ctypes.c_double]) -> _Gemm:
-    routine = _function(name)
+    """What fills `out` with alpha a b + beta out; a, b and out are matrices, or as many in a batch of each."""
+    routine, to = _function(name), ctypes.byref
 
     def gemm(a: Tensor, b: Tensor, out: Tensor, alpha: float, beta: float) -> None:
-        (rows, inner), columns = a.shape, b.shape[1]
-        a, flag_a, ld_a = _operand(a)
-        b, flag_b, ld_b = _operand(b)
-        m, n, k = ctypes.c_int(columns), ctypes.c_int(rows), ctypes.c_int(inner)
-        first, second = scalar(alpha), scalar(beta)
-        to = ctypes.byref
-        routine(
-            flag_b, flag_a, to(m), to(n), to(k), to(first), b.data_ptr(), to(ctypes.c_int(ld_b)),
-            a.data_ptr(), to(ctypes.c_int(ld_a)), to(second), out.data_ptr(), to(m),
-        )  # fmt: skip
+        rows, inner = a.shape[-2:]
+        columns, count = b.shape[-1], len(a) if a.dim() == 3 else 1
+        a, flag_a, ld_a, step_a = _operand(a)
+        b, flag_b, ld_b, step_b = _operand(b)
+        m, n, k = to(ctypes.c_int(columns)), to(ctypes.c_int(rows)), to(ctypes.c_int(inner))
+        first, second, lda, ldb = to(scalar(alpha)), to(scalar(beta)), to(ctypes.c_int(ld_a)), to(ctypes.c_int(ld_b))
+        at_a, at_b, at_out = a.data_ptr(), b.data_ptr(), out.data_ptr()
+        step = rows * columns * out.element_size()
+        for i in range(count):
+            routine(
+                flag_b, flag_a, m, n, k, first, at_b + i * step_b, ldb,
+                at_a + i * step_a, lda, second, at_out + i * step, m,
+            )  # fmt: skip
 
     return gemm
 
 
-def _operand(t: Tensor) -> tuple[Tensor, bytes, int]:
-    """(matrix, "N" if its rows are contiguous or "T" if its columns are, distance between them)."""
-    rows, columns = t.shape
-    down, right = t.stride()
+def _operand(t: Tensor) -> tuple[Tensor, bytes, int, int]:
+    """(matrix or batch, "N" if rows are contiguous or "T" if columns are, distance between them, bytes to the next)."""
+    (rows, columns), (down, right) = t.shape[-2:], t.stride()[-2:]
+    step = t.stride(0) * t.element_size() if t.dim() == 3 else 0
     if (right == 1 or columns == 1) and (down >= columns or rows == 1):
-        return t, b"N", down if rows > 1 else columns
+        return t, b"N", down if rows > 1 else columns, step
     if (down == 1 or rows == 1) and (right >= rows or columns == 1):
-        return t, b"T", right if columns > 1 else rows
-    return t.contiguous(), b"N", columns
+        return t, b"T", right if columns > 1 else rows, step
+    return t.contiguous(), b"N", columns, rows * columns * t.element_size()
 
 
 def _function(name: str) -> Callable[..., None]:
@@ -176,8 +198,13 @@ def _function(name: str) -> Callable[..., None]:
     from scipy.linalg import cython_blas
 
     capsule = cython_blas.__pyx_capi__[name]
-    get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    address = get_pointer(capsule, get_name(capsule))
-    return ctypes.PYFUNCTYPE(None, *([ctypes.c_char_p] * 2 + _POINTERS[2:]))(address)
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.CFUNCTYPE(None, *_ARGUMENTS)(get(capsule, _signature(capsule).encode()))
+
+
+def _signature(capsule: object) -> str:
+    """The C declaration by which Cython names a function of that table."""
+    get = ctypes.pythonapi.PyCapsule_GetName
+    get.restype, get.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    return str(get(capsule).decode())

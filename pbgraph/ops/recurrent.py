@@ -119,9 +119,22 @@ class _GRUNorm(torch.autograd.Function):
         return d_m.flatten(1), d_g.flatten(1), d_h, d_b.flatten(), d_c.flatten(), d_gamma, d_beta, None
 
 
-_step = Kernel("recurrent_kernels", "step", "f3 f3 f2 f2 f2 f1 f1 s f2 f2 f2 f1 f1 f2 f2")
-_step_backward = Kernel(
-    "recurrent_kernels", "step_backward", "f2 f2 f3 f2 f2 f1 f2 f2 f2 f1 f1 f2 f3 f3 f2 f2 f2 f1 f1"
+_step = Kernel(
+    "recurrent_kernels",
+    "step",
+    "f3 f3 f2 f2 f2 f1 f1 s f2 f2 f2 f1 f1 f2 f2",
+    "N,3,C N,3,C N,C 3,C 3,C C C - N,C N,C N,C N N N,C N,C",
 )
-_gru = Kernel("recurrent_kernels", "gru", "f3 f3 f2 f2 f2 f2 f2 f2 f2")
-_gru_backward = Kernel("recurrent_kernels", "gru_backward", "f2 f3 f2 f2 f2 f2 f2 f3 f3 f2 f2 f2")
+_step_backward = Kernel(
+    "recurrent_kernels",
+    "step_backward",
+    "f2 f2 f3 f2 f2 f1 f2 f2 f2 f1 f1 f2 f3 f3 f2 f2 f2 f1 f1",
+    "N,C N,C N,3,C N,C 3,C C N,C N,C N,C N N N,C N,3,C N,3,C N,C 3,C 3,C C C",
+)
+_gru = Kernel("recurrent_kernels", "gru", "f3 f3 f2 f2 f2 f2 f2 f2 f2", "N,3,C N,3,C N,C 3,C 3,C N,C N,C N,C N,C")
+_gru_backward = Kernel(
+    "recurrent_kernels",
+    "gru_backward",
+    "f2 f3 f2 f2 f2 f2 f2 f3 f3 f2 f2 f2",
+    "N,C N,3,C N,C 3,C N,C N,C N,C N,3,C N,3,C N,C 3,C 3,C",
+)

@@ -64,5 +64,7 @@ class _Statistics(torch.autograd.Function):
         return d_messages, None
 
 
-_statistics = Kernel("statistics_kernels", "statistics", "f2 i1 s f3")
-_statistics_backward = Kernel("statistics_kernels", "statistics_backward", "f2 i1 f3 f3 f2")
+_statistics = Kernel("statistics_kernels", "statistics", "f2 i1 s f3", "E,C N+1@E - N,4,C")
+_statistics_backward = Kernel(
+    "statistics_kernels", "statistics_backward", "f2 i1 f3 f3 f2", "E,C N+1@E N,4,C N,4,C E,C"
+)

@@ -77,5 +77,10 @@ class _Attention(torch.autograd.Function):
         return d_node, d_edge if edge_too else None, None, None, None
 
 
-_attend = Kernel("triplet_kernels", "attend", "f3 f3 i1 i1 i1 s f2 f3")
-_attend_backward = Kernel("triplet_kernels", "attend_backward", "f3 f3 i1 i1 i1 s f2 f3 f3 f3 b")
+_attend = Kernel("triplet_kernels", "attend", "f3 f3 i1 i1 i1 s f2 f3", "N,H,C+2 B,H,C+1 E<N E<B N+1@E - E,H N,H,C")
+_attend_backward = Kernel(
+    "triplet_kernels",
+    "attend_backward",
+    "f3 f3 i1 i1 i1 s f2 f3 f3 f3 b",
+    "N,H,C+2 B,H,C+1 E<N E<B N+1@E - E,H N,H,C N,H,C+2 B,H,C+1 -",
+)

@@ -32,7 +32,12 @@ def return_probabilities_definition(batch: GraphBatch, steps: int) -> Tensor:
 
 
 def return_probabilities(batch: GraphBatch, steps: int) -> Tensor:
-    """y (N, steps) of the type of batch.x, steps >= 1; without gradient."""
+    """y (N, steps) of the type of batch.x, steps >= 1; without gradient.
+
+    Raises ValueError for an edge between two graphs.
+    """
+    if not torch.equal(batch.batch[batch.edge_index[0]], batch.batch[batch.edge_index[1]]):
+        raise ValueError("an edge joins nodes of two graphs of the batch; no walk may leave its graph")
     if not fused((_returns,), batch.x):
         return return_probabilities_definition(batch, steps)
     sent = torch.bincount(batch.edge_index[0], minlength=len(batch.x)).clamp(min=1)
@@ -41,4 +46,4 @@ def return_probabilities(batch: GraphBatch, steps: int) -> Tensor:
     return y
 
 
-_returns = Kernel("walks_kernels", "returns", "f2 f1 i1 i1 i1")
+_returns = Kernel("walks_kernels", "returns", "f2 f1 i1 i1 i1", "N,K N E<N N+1@E G+1@N")

@@ -234,7 +234,7 @@ def test_delta_is_the_derivative_of_the_loss_by_what_leaves_the_site():
     grown = in_dendrite_phase(Twice, "map", batch)
     phase, x, target = grown._dendrite_phase, *tensors(batch)
     with phase._calls_kept():
-        deltas = phase._output_gradients(loss_fn(grown.model, (x, target)))["map"]
+        deltas = phase._output_gradients(loss_fn(grown.model, (x, target)), {"map": grown.sites["map"].calls})["map"]
     site = sites_of(grown.model)["map"]
     a0 = torch.tanh(site.dendrites[0].module(torch.tanh(site(x)))).detach()  # of the second call
 

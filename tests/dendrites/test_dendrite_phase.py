@@ -14,9 +14,8 @@ from dendrite_networks import (
     sgd,
     square_loss,
     weights,
-    with_dendrites,
 )
-from pbgraph.dendrites import Growth, GrowthSettings, PerforatedSite, SiteError, TrainingError, perforate
+from pbgraph.dendrites import SiteError, perforate
 
 
 def growing(model=None, **settings):
@@ -332,85 +331,50 @@ def test_a_candidate_whose_weights_become_nan_in_the_last_step_is_not_kept():
     assert [len(grown.sites[name].dendrites) for name in SITES] == [1, 0, 1, 1]
 
 
-def test_a_site_that_the_loss_does_not_reach_is_an_error_that_names_it():
-    class Idle(Network):
-        def forward(self, x, edge_index):
-            self.conv(self.encode(x), edge_index)
-            return super().forward(x, edge_index) if self.reached else self.decode(torch.tanh(self.encode(x)))
+class Idle(Network):
+    """Passes the cell over, so that the loss does not depend on it, unless `reached`."""
 
+    reached = True
+
+    def forward(self, x, edge_index):
+        self.conv(self.encode(x), edge_index)
+        return super().forward(x, edge_index) if self.reached else self.decode(torch.tanh(self.encode(x)))
+
+
+def test_a_batch_that_does_not_reach_a_site_has_no_patterns_for_it():
     torch.manual_seed(0)
     net = Idle().double()
-    net.reached = True
     grown = growing(perforate(net, SITES))
-    net.reached = False
-    with pytest.raises(SiteError, match=r"site 'cell' gets no gradient.*leave it out of the sites"):
+    statistics = grown._dendrite_phase.pools["cell"].statistics[0]
+    for net.reached in (True, False):
         grown.step(square_loss, batch())
-    with pytest.raises(SiteError, match="gets no gradient"):
+        assert (statistics.batches, statistics.patterns) == (1, 21)
+    net.reached = True
+    grown.epoch_end(None)
+    net.reached = False
+    grown.step(square_loss, batch())
+    net.reached = True
+    status = grown.epoch_end(None)
+    assert status.site_scores["cell"] == 0.0
+    assert status.switched == "accept"
+    assert [len(grown.sites[name].dendrites) for name in SITES] == [1, 1, 1, 1]  # of the epoch that saw them
+    assert grown.events[-1]["unreached"] == ["conv", "cell"]
+
+
+def test_sites_that_no_batch_of_the_first_epoch_reaches_are_named_together():
+    torch.manual_seed(0)
+    net = Idle().double()
+    net.reached = False
+    grown = growth(perforate(net, SITES))
+    grown.step(square_loss, batch())
+    with torch.no_grad():
+        net.cell(*[torch.randn(7, 4, dtype=torch.float64)] * 2)  # called, but to no avail
+    with pytest.raises(SiteError, match=r"site 'conv' gets no gradient \(nor 'cell'\).*leave it out"):
+        grown.epoch_end(0.0)
+
+
+def test_a_loss_without_gradient_is_an_error():
+    grown = growing(network())
+    with pytest.raises(SiteError, match="site 'encode' gets no gradient"):
         grown.step(lambda model, batch: torch.ones(()), batch())
     assert all(site.calls is None for site in grown.sites.values())
-
-
-def test_a_call_without_influence_counts_as_no_error():
-    """One of two calls reaches the loss: the other's patterns have δ = 0."""
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.site = nn.Linear(3, 2)
-
-        def forward(self, x, edge_index):
-            self.site(x * 2)
-            return self.site(x)
-
-    torch.manual_seed(0)
-    grown = run_until(growth(perforate(Net().double(), ["site"])), phase="dendrite")
-    grown.step(square_loss, batch())
-    statistics = grown._dendrite_phase.pools["site"].statistics[0]
-    assert statistics.patterns == 14
-
-
-def test_a_gradient_that_is_not_finite_is_an_error_that_names_the_site():
-    grown = growing()
-    with pytest.raises(TrainingError, match=r"no finite gradient at site '\w+' in a dendrite phase"):
-        grown.step(lambda model, batch: (model(*batch[:2]) * 0).sqrt().sum(), batch())
-
-
-def test_candidates_are_computed_only_in_training_steps():
-    grown = growing()
-    calls = []
-    for site in grown.sites.values():
-        site.candidates[0].register_forward_hook(lambda *_: calls.append(1))
-    grown.model.eval()(*batch()[:2])
-    assert calls == []
-    grown.step(square_loss, batch())
-    assert len(calls) == 1 + 3 + 3 + 1
-
-
-def test_memory_of_a_phase_is_released():
-    """Between steps no site keeps a call, and accepted dendrites hold no gradients."""
-    model = with_dendrites(network(), 1)
-    for site in model.modules():
-        if isinstance(site, PerforatedSite):
-            assert site.calls is None
-            assert all(p.grad is None for dendrite in site.dendrites for p in dendrite.parameters())
-
-
-def test_streams_name_site_dendrite_try_and_candidate():
-    """Candidates differ between sites, pool places and tries, and are the same for the same seed."""
-
-    def first_weights(seed, pool=2):
-        torch.manual_seed(0)
-        model = perforate(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), ["0", "1"])
-        grown = Growth(
-            model, sgd(), settings=GrowthSettings(patience=1, max_epochs=1, pool=pool, max_tries=2), seed=seed
-        )
-        x = torch.ones(2, 3)
-        grown.step(lambda model, x: model(x).sum(), x)
-        grown.epoch_end(1.0)
-        return [c.module.weight.clone() for site in grown.sites.values() for c in site.candidates]
-
-    drawn = first_weights(1)
-    assert same(drawn, first_weights(1))
-    assert same(drawn[0], first_weights(1, pool=1)[0])
-    everything = drawn + first_weights(2)
-    assert not any(torch.equal(a, b) for i, a in enumerate(everything) for b in everything[:i])

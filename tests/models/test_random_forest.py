@@ -95,3 +95,21 @@ def test_a_saved_forest_predicts_what_scikit_learn_does_bit_for_bit(kind, tmp_pa
     new = rng.integers(0, 2, size=(1000, 64)).astype(np.uint8)
     np.testing.assert_array_equal(predict(new), fitted.predict(new))
     assert predict(new[:0]).shape == (0, 3)
+
+
+def test_a_forest_is_read_where_numba_has_no_place_for_its_cache(monkeypatch):
+    from pbgraph.models import forest
+    from pbgraph.ops import kernels
+
+    for_real = kernels._compile
+
+    def refuse_cache(function, types, *, fastmath, cache):
+        if cache:
+            raise RuntimeError("cannot cache function '_loop': no locator available")
+        return for_real(function, types, fastmath=fastmath, cache=False)
+
+    x, y = np.arange(20.0, dtype=np.float32).reshape(10, 2), np.array([[0.0], [1.0]] * 5, dtype=np.float32)
+    fitted = RANDOM_FOREST.fit(x, y, RandomForestConfig(trees=3), 1)
+    monkeypatch.setattr(kernels, "_compile", refuse_cache)
+    forest._descend.cache_clear()
+    np.testing.assert_array_equal(RANDOM_FOREST.restore(fitted.state())(x), fitted.predict(x))

@@ -1,0 +1,116 @@
+"""What happened in a growth: its epochs, its events, and every dendrite that was tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pbgraph.dendrites.plotting import drawn
+from pbgraph.dendrites.switching import Phase, Status
+from pbgraph.insight import DendriteInsight
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Journal:
+    """The past of a growth, as plain values.
+
+    events   see `Growth`;  trials  site -> every dendrite tried there
+    history  a row for every epoch, see `Growth.history`
+    loss, losses  sum and number of the finite losses of the epoch so far
+    """
+
+    trials: dict[str, list[DendriteInsight]]
+    events: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    loss: float = 0.0
+    losses: int = 0
+
+    @classmethod
+    def of(cls, sites: Iterable[str]) -> Journal:
+        """An empty one."""
+        return cls({name: [] for name in sites})
+
+    def add_loss(self, loss: float) -> None:
+        """Note a step's loss."""
+        if math.isfinite(loss):
+            self.loss += loss
+            self.losses += 1
+
+    def end_epoch(
+        self, epoch: int, *, phase: Phase, dendrites: int, score: float | None, rate: float, status: Status
+    ) -> None:
+        """Write the row of an epoch that was of this phase, with so many dendrites per site."""
+        scores = status.site_scores
+        self.history.append(
+            {
+                "epoch": epoch,
+                "phase": phase,
+                "dendrites": dendrites,
+                "loss": self.loss / self.losses if self.losses else None,
+                "score": score,
+                "best_score": status.best_score,
+                "improved": status.improved,
+                "switched": status.switched,
+                "learning_rate": rate,
+                "correlation": sum(scores.values()) / len(scores) if scores else None,
+                **{f"correlation {name}": value for name, value in scores.items()},
+            }
+        )
+        self.loss, self.losses = 0.0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as plain values, by reference."""
+        trials = {name: [asdict(one) for one in tried] for name, tried in self.trials.items()}
+        return {
+            "events": self.events,
+            "trials": trials,
+            "history": self.history,
+            "loss": self.loss,
+            "losses": self.losses,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Journal:
+        """What `state_dict` gave."""
+        trials = {name: [DendriteInsight(**one) for one in tried] for name, tried in state["trials"].items()}
+        return cls(trials, state["events"], state["history"], state["loss"], state["losses"])
+
+
+class Journalled:
+    """Something with a past."""
+
+    _journal: Journal
+
+    @property
+    def events(self) -> list[Row]:
+        """What became of every set of dendrites, in order."""
+        return self._journal.events
+
+    @property
+    def trials(self) -> dict[str, list[DendriteInsight]]:
+        """Site -> every dendrite tried there, in order."""
+        return self._journal.trials
+
+    @property
+    def history(self) -> list[Row]:
+        """A row for every epoch, for ``pandas.DataFrame(growth.history)``.
+
+        epoch (0-based), phase, dendrites, loss (mean of its steps'), score, best_score, improved, switched,
+        learning_rate (of its last step); in dendrite phases also correlation, the mean over sites of the best
+        candidate's mean |corr|, and "correlation <site>" of each. None is what is not known.
+        """
+        return self._journal.history
+
+    def plot(self) -> Figure:
+        """The history as a matplotlib Figure: scores, losses and correlations over epochs, dendrite phases shaded.
+
+        ``growth.plot().savefig("growth.png")`` writes it.
+        """
+        return drawn(self.history)
