@@ -8,11 +8,11 @@ its numbers were computed, the means over tasks have to agree within
     tolerance = max(PLATFORM_SPREAD x standard error, relevant)
 
 where the standard error is that of the record's score over its molecules (bootstrap), and `relevant` is what the metric
-declares as the smallest difference that matters. What was measured: the same commit on an Intel Xeon with AVX-512 (the
-committed records) and on an AMD EPYC without gave for gin and trimnet by backprop test ROC-AUCs that differ by 0.0031
-and 0.0020, and validation ROC-AUCs that differ by up to 0.012; on an EPYC with AVX-512, gin's differ by 0.0046 and
-0.0078, its average precisions by 0.0025 and 0.0003. The standard errors there are 0.012 to 0.014 and 0.028 to 0.030. So
-up to one standard error was seen, and twice that is allowed.
+declares as the smallest difference that matters. What was measured, between the committed records (an Intel Xeon, its
+libraries' own loops) and reruns on an AMD EPYC, is how many standard errors validation and test scores were apart: with
+the libraries' own loops there, at most one for gin and trimnet by backprop; with those of x86-64-avx2, for gin and eight
+small TrimNets, mostly below one, and at most 2.1 (validation ROC-AUC 0.8439 and 0.8159; test 0.8511 and 0.8266), by a
+network of 2,496 parameters. So two are seen, and three are allowed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from pbgraph.streams import seed_of
 from pbgraph.tables import yardstick_of
 from pbgraph.verify.scores import cells_said, read_predictions
 
-PLATFORM_SPREAD = 2.0  # standard errors of a score over molecules that two platforms may be apart
+PLATFORM_SPREAD = 3.0  # standard errors of a score over molecules that two platforms may be apart
 EXACT, CLOSE = "bit for bit", "within the spread between platforms"
 NOTHING = "with nothing: the rerun failed"
 

@@ -124,7 +124,7 @@ def test_the_tolerance_is_that_of_the_score_on_its_molecules(records, monkeypatc
     run_as(monkeypatch, lambda one: moved(one, 0.001, **OTHER))
     (one,) = rerun(COMMITTED, [records[0]])
     tolerances = {name: tolerance for name, (_, _, tolerance) in one.scores.items()}
-    assert 0.015 < tolerances["test ROC-AUC"] < 0.04
+    assert 0.02 < tolerances["test ROC-AUC"] < 0.06
     assert tolerances["test average precision"] > tolerances["test ROC-AUC"]
 
 
