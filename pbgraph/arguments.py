@@ -57,12 +57,13 @@ the CPU. An output file is there whole in the end, or not at all."""
 
 VERIFY = """Checks the records and the files beside them (hashes, orphans, twins), every score against its predictions
 and the labels of the data, every table and page against the records, and every key against today's plan. With --rerun,
-runs drawn at random are done again: on the platform of the record they must be equal bit for bit, elsewhere within the
-spread between platforms.
+runs drawn at random are done again: by the numeric platform and package versions of the record they must be equal bit
+for bit, elsewhere within the spread between platforms.
 
-Prints what is wrong, one line each, and exits with 1; else prints a receipt in JSON, or writes it to FILE. Where
-nothing is wrong but something could not be checked, mostly for want of the data, the receipt names that and the exit
-code is 3. Pictures are not compared, and a table that was made with options of its own is taken for wrong."""
+Prints what is wrong, one line each, and exits with 1; else prints a receipt in JSON. With --receipt it is written to
+FILE in either case, with what is wrong in it. Where nothing is wrong but something could not be checked, mostly for
+want of the data, the receipt names that and the exit code is 3. Pictures are not compared, and a table that was made
+with options of its own is taken for wrong."""
 VERIFY_EXAMPLES = """examples:
   python -m pbgraph.bench verify
   python -m pbgraph.bench verify my-results --offline --receipt receipt.json
@@ -306,7 +307,7 @@ def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--rerun", type=_number, default=0, metavar="K", help="do K runs again, drawn at random")
     add("--seed", type=_seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
-    add("--receipt", type=Path, metavar="FILE", help="write the receipt there (default: to stdout)")
+    add("--receipt", type=Path, metavar="FILE", help="write the receipt there, outside of RESULTS (default: to stdout)")
     _add_data_folder_arguments(parser)
 
 

@@ -115,6 +115,18 @@ def _drop_if_left(entry: os.DirEntry[str]) -> None:
             os.close(held)
 
 
+def check_replaceable(path: Path) -> None:
+    """Raises OSError if `replaced_file` could not write this file: now rather than after long work."""
+    if not is_special(path):
+        found = _status(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        with _part(Path(os.path.realpath(path))):
+            pass
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def is_special(path: Path) -> bool:
     """Whether a path leads to what can only be written straight: a pipe, a device, or an open file of this process."""
     found = _status(path)

@@ -290,7 +290,9 @@ def _origins(table: Table) -> list[str]:
     dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
     others = [f"code of other packages: {_runs(table.others)}"] if table.others else []
     mixed = (
-        "; between platforms numbers may differ, in one they are equal bit for bit" if len(table.numerics) > 1 else ""
+        "; between platforms numbers may differ, by one and equal versions of packages they are equal bit for bit"
+        if len(table.numerics) > 1
+        else ""
     )
     return [
         f"source commit: {_runs(table.commits)}{dirty}",

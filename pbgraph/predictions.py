@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,30 +91,60 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
     return Predicted(*grids)
 
 
-def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
-    """The test rows of a run's file, verified."""
+def predictions_in(content: bytes, path: Path) -> pa.Table:
+    """What a run's file holds: the columns that `write_predictions` writes, as strings and float64, without gaps.
+
+    path  for messages
+    Raises DataError if it is no such file, has other columns, or scores or labels that are not finite.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        if file.metadata.num_rows > MOST_ROWS:
+            raise UnreadableError(
+                f"it has {file.metadata.num_rows:,} rows, and {MOST_ROWS:,} are the most that are read"
+            )
+        if (there := [(field.name, _kind(field.type)) for field in file.schema_arrow]) != list(COLUMNS.items()):
+            raise UnreadableError(f"it has the columns {_described(there)}, expected {_described(COLUMNS.items())}")
+        table = file.read().select(list(COLUMNS)).cast(_schema())
+        if any(column.null_count for column in table.columns):
+            raise UnreadableError("it has cells without a value")
+        if not all(pc.all(pc.is_finite(table.column(name))).as_py() in (True, None) for name in ("y", "score")):
+            raise UnreadableError("it has scores that are not finite")
+    except (UnreadableError, pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{path} does not hold predictions ({error}); restore it") from error
+    return table
+
+
+def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
+    """The test rows of a run's file, verified."""
+    import pyarrow.compute as pc
 
     path = results.predictions_path(record.spec)
     if not os.path.lexists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     try:
         content = read_bytes(path, LARGEST)
-        if sha256(content) != record.predictions_sha256:
-            raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
-        file = pq.ParquetFile(pa.BufferReader(content))
-        if file.metadata.num_rows > MOST_ROWS:
-            raise UnreadableError(
-                f"it has {file.metadata.num_rows:,} rows, and {MOST_ROWS:,} are the most that are read"
-            )
-        table = file.read(columns=list(COLUMNS)).select(list(COLUMNS)).cast(_schema())
-        if not all(pc.all(pc.is_finite(table.column(name))).as_py() in (True, None) for name in ("y", "score")):
-            raise UnreadableError("it has scores that are not finite")
-        return table.filter(pc.equal(table.column("split"), "test"))
-    except (UnreadableError, pa.ArrowException, OSError, KeyError) as error:
+    except (UnreadableError, OSError) as error:
         raise DataError(f"{path} does not hold predictions ({error}); restore it") from error
+    if sha256(content) != record.predictions_sha256:
+        raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
+    table = predictions_in(content, path)
+    return table.filter(pc.equal(table.column("split"), "test"))
+
+
+def _kind(type_: pa.DataType) -> str:
+    import pyarrow.types as pt
+
+    plain = type_.value_type if pt.is_dictionary(type_) else type_
+    return "string" if pt.is_string(plain) else "float" if pt.is_floating(plain) else str(plain)
+
+
+def _described(columns: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns)
 
 
 def _schema() -> pa.Schema:

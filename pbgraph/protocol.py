@@ -167,6 +167,6 @@ def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRe
 
 def _difference(a: Any, b: Any) -> str:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
-        names = [name for name in {**a, **b} if a.get(name) != b.get(name)]
-        return ", ".join(f"{name} {a.get(name)} / {b.get(name)}" for name in names)
+        pairs = {name: (a.get(name, "absent"), b.get(name, "absent")) for name in {**a, **b}}
+        return ", ".join(f"{name} {mine} / {theirs}" for name, (mine, theirs) in pairs.items() if mine != theirs)
     return f"{a} / {b}"

@@ -181,7 +181,9 @@ class Source:
 
 @dataclass(frozen=True)
 class NumericPlatform:
-    """By what a run's numbers were computed: with equal fields, they are equal bit for bit. See `pbgraph.numerics`.
+    """By what a run's numbers were computed. See `pbgraph.numerics`.
+
+    On a CPU, with equal fields and equal versions of `Provenance.packages` and `libraries`, they are equal bit for bit.
 
     name      "x86-64-avx2" for workers on any such processor; else the architecture and its loops, or the GPU
     products  library of matrix products, its version and kernels

@@ -3,7 +3,8 @@
 <task>.md, .tex, .csv, .html, .json    as ``table TASK --format ...`` prints
 <task>-<study>.md, .csv, .json         as ``table TASK --study STUDY --format ...`` prints
 leaderboard.html                       as ``leaderboard`` writes
-../README.md                           shows some of these tables, from their protocol on, word for word
+README.md, ../README.md                show some of these tables, from their protocol on, word for word
+published.csv, pictures                are not made from the records alone, and not compared
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ FORMATS: Mapping[str, str] = {
     "json": "pbgraph.formats:to_json",
 }
 PAGE = "leaderboard.html"
+README = "README.md"
+PICTURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)

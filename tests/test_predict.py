@@ -133,7 +133,7 @@ def test_models_that_differ_in_more_than_their_seed_are_not_averaged(values, tmp
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seed": 5, "settings": {}}, r"not averaged: they differ in settings: batch_size \d+ / None"),
+        ({"seed": 5, "settings": {}}, r"not averaged: they differ in settings: batch_size \d+ / absent"),
         ({"seed": 5, "metric": "mae"}, "not averaged: they differ in metric: rmse / mae"),
         ({"control_of": "other"}, "are both gin/backprop, seed 1, paired with runs (None and other|other and None)"),
     ],

@@ -17,10 +17,10 @@ from pbgraph.reading import content_of
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json, formatted, read_record, sha256
 from pbgraph.saved import FACTS, read_facts
 from pbgraph.verify.found import Found, found, guarded
+from pbgraph.verify.shape import misshapen_failure, misshapen_run
 
 NAME = re.compile(r"([0-9a-f]{16})(?:\.failed-([1-9][0-9]*))?\.json")
 COMPANIONS = {"predictions": ".parquet", "dendrites": ".json", "models": ""}  # folder -> suffix of a key's file in it
-PARTS = ("task", "split", "featuriser", "model", "method", "metric")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Held:
     finished, failed  records that are whole, in the order of their paths
     sound    keys of the finished ones whose companions are theirs
     readable whether every record could be taken up, so that what shows them can be compared
-    content  SHA-256 over the paths and contents of all records, and thereby of their companions
+    content  SHA-256 over the paths and contents of all records, and so of the predictions and insights, whose hashes
+             these hold; not of models, of which a record says nothing
     """
 
     finished: tuple[RunRecord, ...]
@@ -52,9 +53,10 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
     companions = [path for folder in COMPANIONS for path in _in_task_folders(results.root / folder, wrong)]
     records: dict[Path, RunRecord] = {}
     digests = []
+    unsealed: list[Path] = []
     paths = list(_in_task_folders(results.root / "records", wrong))
     for path in paths:
-        wrong += guarded(path, _take, path, records)
+        wrong += guarded(path, _take, path, records, unsealed)
         if path in records:
             digests.append((str(path.relative_to(results.root)), sha256(content_of(path))))
         done(1)
@@ -64,18 +66,27 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
     wrong += [line for lines in broken.values() for line in lines]
     wrong += [line for path in companions for line in _orphan(results, path, finished)]
     wrong += [*_unpaired(finished), *_twins(finished), *_changed(results)]
+    loose = set(unsealed) - _committed(results)
     counts = {
         "records": len(paths),
         "finished": len(finished),
         "failed": len(failed),
-        "predictions": len(finished),
-        "insights": sum(DIGEST in record.details for record in finished),
+        "predictions": sum(results.predictions_path(record.spec).exists() for record in finished),
+        "insights": sum(
+            DIGEST in record.details and results.dendrites_path(record.spec).exists() for record in finished
+        ),
         "models": sum(results.model_path(record.spec).is_dir() for record in finished),
         "runs with uncommitted changes": sum(record.provenance.dirty for record in finished),
+        "records without a seal": len(unsealed),
     }
+    unchecked = [
+        f"time, machine, commit and cost of {len(loose)} record{'' if len(loose) == 1 else 's'} without a seal, as "
+        "earlier versions wrote them: only a checkout that has them committed vouches for these, and here is none"
+    ]
     sound = frozenset(key for key, lines in broken.items() if not lines)
     readable = len(records) == len(paths)
-    return Held(tuple(finished), tuple(failed), sound, readable, sha256(canonical_json(digests)), found(counts, wrong))
+    said = found(counts, wrong, unchecked if loose else ())
+    return Held(tuple(finished), tuple(failed), sound, readable, sha256(canonical_json(digests)), said)
 
 
 def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:
@@ -83,14 +94,15 @@ def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:
 
     Hidden files are left out but for those that a reader of records would take up: a write in progress has such a name.
     """
-    for task in _entries(folder, wrong):
+    for task in entries(folder, wrong):
         if not task.is_dir():
             wrong.append(f"{task} is not a folder of a task's runs; move it away")
             continue
-        yield from _entries(task, wrong)
+        yield from entries(task, wrong)
 
 
-def _entries(folder: Path, wrong: list[str]) -> list[Path]:
+def entries(folder: Path, wrong: list[str]) -> list[Path]:
+    """What lies in a folder, by name; hidden are only JSON files."""
     try:
         found = sorted(folder.iterdir())
     except FileNotFoundError:
@@ -105,7 +117,7 @@ def _key_of(path: Path) -> str:
     return path.name.split(".", 1)[0]
 
 
-def _take(path: Path, records: dict[Path, RunRecord]) -> Iterator[str]:
+def _take(path: Path, records: dict[Path, RunRecord], unsealed: list[Path]) -> Iterator[str]:
     """Read a record, put it with the others if it can be used, and say what is wrong with it."""
     named = NAME.fullmatch(path.name)
     if named is None:
@@ -117,40 +129,16 @@ def _take(path: Path, records: dict[Path, RunRecord]) -> Iterator[str]:
         yield f"{path} is not written as records are: its content was edited, though not its numbers; restore it"
     if said.get("written_digest") is None or (record.provenance.components and said.get("seal") is None):
         yield f"{path} has lost its digest or its seal, by which an edit is noticed; restore it"
+    elif said.get("seal") is None:
+        unsealed.append(path)
     expected = "failed" if named[2] else "finished"
     if record.status != expected:
         yield f"{path} says of itself that it is {record.status!r}, and by its name it is {expected}"
         return
-    misshapen = [f"{path}: {what}" for what in (_misshapen if expected == "finished" else _no_failure)(record)]
+    misshapen = [f"{path}: {what}" for what in (misshapen_run if expected == "finished" else misshapen_failure)(record)]
     yield from misshapen
     if not misshapen:
         records[path] = record
-
-
-def _misshapen(record: RunRecord) -> Iterator[str]:
-    """What a finished record lacks, or has too much."""
-    if record.error is not None or record.selection is None or record.cost is None:
-        yield "a finished run has a selection and a cost, and no error"
-    if missing := set(PARTS) - {name for name, version in record.spec.versions.items() if isinstance(version, int)}:
-        yield f"it does not say the version of {', '.join(sorted(missing))}"
-    elif record.metrics.get(record.spec.metric) != record.spec.versions["metric"]:
-        yield f"it is selected by {record.spec.metric}, of which its scores have another version, or none"
-    for name, score in record.scores.items():
-        for where, metrics in [
-            (name, score.metrics),
-            *((f"{name} {task}", one.metrics) for task, one in score.tasks.items()),
-        ]:
-            if set(metrics) != set(record.metrics):
-                yield f"{where}: scores of {', '.join(metrics) or 'no metric'}, expected {', '.join(record.metrics)}"
-    if record.predictions != f"{record.key}.parquet" or record.predictions_sha256 is None:
-        yield f"it names {record.predictions} as its predictions, expected {record.key}.parquet with its hash"
-
-
-def _no_failure(record: RunRecord) -> Iterator[str]:
-    if not record.error:
-        yield "a failed run says what went wrong, and this one does not"
-    if record.scores or record.predictions:
-        yield "a failed run has neither scores nor predictions, and this one has"
 
 
 def _companions(results: ResultsFolder, record: RunRecord) -> Iterator[str]:
@@ -221,14 +209,20 @@ def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
 
 
 def _changed(results: ResultsFolder) -> Iterator[str]:
-    """Files of runs that are kept in a checkout and are not as they were committed: nothing there is ever edited."""
-    folders = [name for name in ("records", *COMPANIONS) if (results.root / name).is_dir()]
-    if not folders:
-        return
-    changed = git(results.root, "diff", "--name-only", "--relative", "-z", "--diff-filter=MT", "HEAD", "--", *folders)
-    yield from (
-        f"{results.root / name} is not as it was committed; restore it" for name in (changed or "").split("\0") if name
-    )
+    """Files of runs that a checkout has otherwise, or that are gone: nothing there is ever edited or dropped."""
+    options = ("--name-status", "--no-renames", "--relative", "-z", "--diff-filter=MTD")
+    said = (git(results.root, "diff", *options, "HEAD", "--", "records", *COMPANIONS) or "").split("\0")
+    for status, name in zip(said[::2], said[1::2], strict=False):
+        if status == "D":
+            yield f"{results.root / name} is committed and not there; restore it"
+        else:
+            yield f"{results.root / name} is not as it was committed; restore it"
+
+
+def _committed(results: ResultsFolder) -> set[Path]:
+    """The records that the checkout around the folder has committed; of those edited since, `_changed` tells."""
+    said = git(results.root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "records") or ""
+    return {results.root / name for name in said.split("\0")}
 
 
 def by_task(records: Iterable[RunRecord]) -> Mapping[str, list[RunRecord]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,8 @@ class Found:
     unchecked: tuple[str, ...] = ()
 
     def __add__(self, other: Found) -> Found:
-        counts = dict(Counter(self.counts) + Counter(other.counts))
+        names = {**self.counts, **other.counts}
+        counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
         return Found(counts, self.wrong + other.wrong, self.unchecked + other.unchecked)
 
 

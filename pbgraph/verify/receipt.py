@@ -1,36 +1,29 @@
-"""Everything about a results folder, checked; and the receipt: what was checked, by which code, where and when."""
+"""The receipt of a check: what was checked, what came of it, by which code, where and when."""
 
 from __future__ import annotations
 
 import platform
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pbgraph import __version__
-from pbgraph.engines.progress import counted
-from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.provenance import package_versions, processor, source_tree
-from pbgraph.records import ResultsFolder, RunRecord
-from pbgraph.terminal import visible_cell
-from pbgraph.verify.folder import held_by
+from pbgraph.records import ResultsFolder
+from pbgraph.verify.folder import Held
 from pbgraph.verify.found import Found
-from pbgraph.verify.plans import check_plans
-from pbgraph.verify.reruns import Rerun, drawn, rerun
-from pbgraph.verify.scores import check_scores
-from pbgraph.verify.tables import check_tables
+from pbgraph.verify.reruns import Rerun
 
-FORMAT = 1
+FORMAT = 2  # 1 had no `wrong`
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was checked. It is complete unless something is named in `unchecked`.
+    """What was checked. All is well if nothing is in `wrong`, and all was checked if nothing is in `unchecked`.
 
     results, content  the folder, and a SHA-256 over the paths and contents of its records
     checked           what was looked at -> how many
+    wrong, unchecked  what is wrong, and what could not be checked, in one line each
     draw, reruns      the seed that runs were drawn with, and those that were done again; None and empty without any
     commit, dirty     of pbgraph, as in a record's provenance, and so are the others
     """
@@ -38,6 +31,7 @@ class Receipt:
     results: str
     content: str
     checked: Mapping[str, int]
+    wrong: tuple[str, ...]
     unchecked: tuple[str, ...]
     draw: int | None
     reruns: tuple[Rerun, ...]
@@ -52,50 +46,19 @@ class Receipt:
     format: int = FORMAT
 
 
-def verify(
-    results: ResultsFolder,
-    *,
-    reruns: int = 0,
-    seed: int | None = None,
-    data: Path | None = None,
-    offline: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> tuple[Receipt, tuple[str, ...]]:
-    """The receipt of a results folder, and what is wrong with it, in one line each.
-
-    reruns  how many runs to do again; seed: that they are drawn with, anew each time if it is None
-    say     called with each line about how it goes
-    Raises UsageError if there is no record. Runs are done again only where nothing is wrong with their files, and where
-    today's code plans them.
-    """
+def receipt_of(
+    results: ResultsFolder, held: Held, found: Found, draw: int | None, reruns: tuple[Rerun, ...]
+) -> Receipt:
+    """The receipt of what was found by this process, now."""
     commit, dirty = source_tree()
-    with counted("records", sum(1 for _ in (results.root / "records").glob("*/*"))) as done:
-        held = held_by(results, done)
-    if not held.found.counts.get("records"):
-        raise UsageError(
-            f"{results.root} holds no record; name another folder, or run a benchmark first"
-            + "".join(f". {line}" for line in held.found.wrong)
-        )
-    whole = held.checkable
-    with counted("plans and scores", 2 * len(whole)) as done:
-        planned, found = check_plans(results, whole, done)
-        found += check_scores(results, whole, data=data, offline=offline, done=done)
-    found = held.found + found + check_tables(results, held)
-    draw, again = None, tuple[Rerun, ...]()
-    if reruns:
-        draw = random.SystemRandom().randrange(2**31) if seed is None else seed
-        chosen = drawn([record for record in whole if record.key in planned], reruns, draw)
-        keys = ", ".join(record.key for record in chosen)
-        say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
-        again, more = _again(results, chosen, data, offline)
-        found += more
-    receipt = Receipt(
+    return Receipt(
         results=str(results.root),
         content=held.content,
         checked=found.counts,
+        wrong=found.wrong,
         unchecked=found.unchecked,
         draw=draw,
-        reruns=again,
+        reruns=reruns,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         pbgraph=__version__,
         commit=commit,
@@ -105,19 +68,3 @@ def verify(
         platform=platform.platform(),
         processor=processor(),
     )
-    return receipt, found.wrong
-
-
-def _again(
-    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, offline: bool
-) -> tuple[tuple[Rerun, ...], Found]:
-    """What came of doing these runs again; that they cannot be done is none of the folder's faults."""
-    if not chosen:
-        return (), Found(unchecked=("reruns: no run here is whole and one that today's code plans",))
-    try:
-        made = tuple(rerun(results, chosen, data=data, offline=offline))
-    except Interrupted:
-        raise
-    except PbgraphError as error:
-        return (), Found(unchecked=(visible_cell(f"reruns: {error}"),))
-    return made, Found({"reruns": len(made)}, tuple(visible_cell(line) for one in made for line in one.wrong))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pbgraph.datasets.load import load
 from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.metrics import METRICS, Metric, label_of, split_score
+from pbgraph.predictions import predictions_in
 from pbgraph.protocol import differences
 from pbgraph.reading import content_of
 from pbgraph.records import ResultsFolder, RunRecord, SplitScore, canonical_json, sha256
@@ -25,7 +27,6 @@ from pbgraph.verify.found import Found, found, guarded
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = ["split", "mol_id", "task", "y", "score"]
 ROUNDING = 1e-12  # of a mean that another version of NumPy may sum in another order, as a share of the value
 
 
@@ -71,8 +72,20 @@ class Cells:
 
     @staticmethod
     def said_by(table: pa.Table, tasks: tuple[str, ...]) -> Cells:
-        """As the predictions themselves name them, where there are no data; tasks: of the record."""
+        """As the predictions themselves name them, where there are no data; tasks: of the record.
+
+        Raises DataError if they name another task, or a molecule and task twice.
+        """
         names, said = table.column("mol_id").to_pylist(), table.column("task").to_pylist()
+        if strange := sorted(set(said) - set(tasks)):
+            raise DataError(
+                f"its predictions are of {', '.join(strange)}, expected {', '.join(tasks)}; restore the file"
+            )
+        if twice := [cell for cell, count in Counter(zip(names, said, strict=True)).items() if count > 1]:
+            raise DataError(
+                f"its predictions have molecule {twice[0][0]} and task {twice[0][1]} twice, as {len(twice)} of their "
+                "cells: expected each once; restore the file"
+            )
         row = np.unique(names, return_inverse=True)[1]
         column = np.array([tasks.index(one) for one in said], dtype=np.int64)
         y = np.full((row.max(initial=-1) + 1, len(tasks)), np.nan, dtype=np.float32)
@@ -101,7 +114,7 @@ def check_scores(
     Where the data of a task cannot be had, the labels that stand beside the predictions are taken, and it is said that
     these, the splits and the rows were not compared.
     """
-    wrong, unchecked, scores = [], [], 0
+    wrong, unchecked, counted = [], [], Counter({"scores": 0})
     for task, mine in by_task(records).items():
         known = _loaded(task, results, data, offline)
         if isinstance(known, str):
@@ -112,11 +125,10 @@ def check_scores(
         for record in mine:
             where = f"record {record.key} of {record.spec.arm}, seed {record.spec.seed}"
             compared = None if isinstance(known, str) or record.spec.split not in SPLITS else known
-            lines = guarded(where, _problems, results, record, compared)
+            lines = guarded(where, _problems, results, record, compared, counted)
             wrong += [line if line.startswith(where) else f"{where}: {line}" for line in lines]
-            scores += sum(len(score.metrics) * (1 + len(score.tasks)) for score in record.scores.values())
             done(1)
-    return found({"scores": scores}, wrong, unchecked)
+    return found(counted, wrong, unchecked)
 
 
 def _loaded(task: str, results: ResultsFolder, folder: Path | None, offline: bool) -> _Data | str:
@@ -140,29 +152,24 @@ def _unknown_metrics(record: RunRecord) -> Iterator[str]:
         yield f"scores by {name} v{record.metrics[name]}, which is not here in this version"
 
 
-def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None) -> Iterator[str]:
+def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None, counted: Counter[str]) -> Iterator[str]:
+    """What is wrong with the scores of a record; those that were compared are counted as "scores"."""
     if data is not None:
         yield from _other_data(record, data)
     table = read_predictions(results.predictions_path(record.spec))
     parts = set(table.column("split").unique().to_pylist())
     if parts - {"valid", "test"}:
         yield f"its predictions have rows of {', '.join(sorted(parts - {'valid', 'test'}))}; expected valid and test"
-    for part, said in record.scores.items():
-        yield from _part_problems(record, part, said, _of_part(table, part), data)
+    for part in record.scores:
+        yield from _part_problems(record, part, _of_part(table, part), data, counted)
     selected, valid = record.selection, record.scores["valid"].metrics[record.spec.metric]
     if selected is not None and not _same(selected.score, valid):
         yield f"it was selected by a validation score of {selected.score}, and the reported network has {valid}"
 
 
 def read_predictions(path: Path) -> pa.Table:
-    """A run's predictions as they are in their file. Raises DataError if it cannot be read, or has other columns."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    table = parquet.read_table(pa.BufferReader(content_of(path)))
-    if table.column_names != COLUMNS:
-        raise DataError(f"{path} has the columns {', '.join(table.column_names)}, expected {', '.join(COLUMNS)}")
-    return table
+    """A run's predictions, see `pbgraph.predictions.predictions_in`."""
+    return predictions_in(content_of(path), path)
 
 
 def cells_said(table: pa.Table, part: str, tasks: tuple[str, ...]) -> tuple[Cells, np.ndarray]:
@@ -193,13 +200,16 @@ def _other_data(record: RunRecord, data: _Data) -> Iterator[str]:
 
 
 def _part_problems(
-    record: RunRecord, part: str, said: SplitScore, table: pa.Table, data: _Data | None
+    record: RunRecord, part: str, table: pa.Table, data: _Data | None, counted: Counter[str]
 ) -> Iterator[str]:
+    said = record.scores[part]
     cells = data.cells_of(record, part) if data else Cells.said_by(table, tuple(said.tasks))
     if (wrong := _other_cells(cells, table)) is not None:
         yield f"its predictions of the {part} rows {wrong}"
         return
     again = split_score(cells.y, cells.grid(table), cells.tasks, _metrics(record))
+    both = [task for name, task in again.tasks.items() if name in said.tasks]
+    counted["scores"] += len(again.metrics) + sum(len(task.metrics) for task in both)
     yield from (f"{part} {line}" for line in _score_differences(said, again, sizes=data is not None))
 
 

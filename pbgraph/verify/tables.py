@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import pairwise, takewhile, zip_longest
 from pathlib import Path
 
 from pbgraph.errors import DataError
+from pbgraph.leaderboard import PUBLISHED
 from pbgraph.reading import content_of
 from pbgraph.records import ResultsFolder, RunRecord
-from pbgraph.shown import Shown, shown_beside
-from pbgraph.verify.folder import Held, by_task
+from pbgraph.shown import FORMATS, PAGE, PICTURES, README, Shown, shown_beside
+from pbgraph.verify.folder import COMPANIONS, Held, by_task, entries
 from pbgraph.verify.found import Found, found, guarded
 
 MOST_SAID = 10  # differences of one file
+KNOWN = ("records", *COMPANIONS, "tasks", PUBLISHED, README)
 
 
 def check_tables(results: ResultsFolder, held: Held) -> Found:
-    """Compare every file that shows the records, and the README beside the folder, with what the records give."""
+    """Compare every file that shows the records, and the README beside or in the folder, with what the records give."""
     if not held.readable:
         return found({}, (), ["tables and pages, which are made from all records: some cannot be read"])
     records = by_task((*held.finished, *_last_failures(held)))
@@ -28,13 +30,33 @@ def check_tables(results: ResultsFolder, held: Held) -> Found:
     shown = list(shown_beside(results, records))
     for one in shown:
         wrong += guarded(one.path, _capped, one.path, _file_differences(one))
-    readme, tables = results.root.resolve().parent / "README.md", [one for one in shown if one.path.suffix == ".md"]
     counts = {"tables and pages": len(shown), "tables in README": 0}
-    for one in tables if readme.is_file() else ():
-        lines: list[str] = []
-        wrong += guarded(readme, _readme, readme, one, lines)
-        counts["tables in README"] += bool(lines)
-    return found(counts, wrong)
+    for readme in (results.root.resolve().parent / README, results.root / README):
+        for one in (one for one in shown if one.path.suffix == ".md" and readme.is_file()):
+            places: list[int] = []
+            wrong += guarded(readme, _readme, readme, one, places)
+            counts["tables in README"] += len(places)
+    unchecked = _strays(results, {one.path for one in shown}, wrong)
+    return found(counts, wrong, unchecked)
+
+
+def _strays(results: ResultsFolder, shown: Set[Path], wrong: list[str]) -> list[str]:
+    """What lies in the folder and is of none of the kinds it has: what could be taken for a table or page is wrong."""
+    others = [f"tasks/{path.name}" for path in entries(results.root / "tasks", wrong) if path.suffix != ".json"]
+    for path in entries(results.root, wrong):
+        if path in shown or path.name in KNOWN or path.suffix.lower() in PICTURES:
+            continue
+        if path.suffix.lower().removeprefix(".") in FORMATS and not path.is_dir():
+            wrong.append(
+                f"{path} is no table or page of the records here: these are named TASK.FORMAT, TASK-STUDY.FORMAT or "
+                f"{PAGE}, of a task that has records; move it away"
+            )
+        else:
+            others.append(path.name)
+    more = f" and {len(others) - MOST_SAID} more" if len(others) > MOST_SAID else ""
+    return [
+        f"what is in {results.root} beside runs, tables and pictures: {', '.join(others[:MOST_SAID])}{more}"
+    ] * bool(others)
 
 
 def _last_failures(held: Held) -> list[RunRecord]:
@@ -103,23 +125,51 @@ def _header(lines: Sequence[str], at: int) -> list[str]:
     return _cells(lines[start] if lines[start].startswith("<") else lines[start - 1])
 
 
-def _readme(path: Path, one: Shown, shown: list[str]) -> Iterator[str]:
-    """What of a table README says otherwise, if it shows the table; the lines it shares with it are put in `shown`.
-
-    It shows a table if it has one of its rows, protocol or notes as a line of its own, not indented as an example is.
-    """
-    lines = _text(path).splitlines()
-    table = "\n".join(one.text().split("\n")[2:]).strip().splitlines()
-    telling = {line for line in table if re.search(r"\d", line) or line.startswith("- ")}
-    shown += [line for line in lines if line in telling]
-    if not shown:
+def _readme(path: Path, one: Shown, places: list[int]) -> Iterator[str]:
+    """What README says otherwise than a table, wherever it shows it; the lines at which it does are put in `places`."""
+    lines, text = _text(path).splitlines(), one.text().rstrip("\n").split("\n")
+    start = next((number for number, line in enumerate(text) if line.startswith("Protocol")), None)
+    if start is None:
         return
-    places = [place for place, line in enumerate(lines) if line in telling]
-    first, last = places[0] - table.index(lines[places[0]]), places[-1] + len(table) - table.index(lines[places[-1]])
-    window = lines[max(first, 0) : last]
+    table = text[start:]
+    places += _places(lines, table)
+    for place, following in pairwise([*places, len(lines)]):
+        window = lines[place : min(following, place + len(table) + MOST_SAID)]
+        yield from _capped(path, _block_differences(path, one, (place, window, table)))
+
+
+def _places(lines: Sequence[str], table: Sequence[str]) -> Iterator[int]:
+    """Where lines show a table: at its protocol with a table under it, or at one much like it with the same header.
+
+    An example that is indented, a row that is quoted alone and another table with the same notes are none of these.
+    """
+    header = next((line for line in table if line.startswith("|")), "")
+    for number, line in enumerate(lines):
+        under = next(filter(None, lines[number + 1 :]), "")
+        if under.startswith("|") and (line == table[0] or (under == header and _alike(line, table[0]))):
+            yield number
+
+
+def _alike(line: str, protocol: str) -> bool:
+    """Whether a line is a protocol that was edited, or one of another version: by its digests, or all but these."""
+    digest = re.compile(r"\b[0-9a-f]{12}\b")
+    return bool({*digest.findall(line)} & {*digest.findall(protocol)}) or digest.sub("", line) == digest.sub(
+        "", protocol
+    )
+
+
+def _block_differences(path: Path, one: Shown, block: tuple[int, Sequence[str], Sequence[str]]) -> Iterator[str]:
+    """What differs between a table and the lines that show it; block: where these begin, they and more, the table."""
+    place, window, table = block
     for kind, a, b, c, d in SequenceMatcher(None, window, table, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        for offset, (mine, theirs) in enumerate(zip_longest(window[a:b], table[c:d], fillvalue="")):
+        said = window[a:b] if b < len(window) else list(takewhile(_goes_on, window[a:b]))
+        for offset, (mine, theirs) in enumerate(zip_longest(said, table[c:d], fillvalue="")):
             for line in _line_differences(mine, theirs, _header(table, c + offset)):
-                yield f"{path}, line {max(first, 0) + a + offset + 1}{line}; it shows {one.path}"
+                yield f"{path}, line {place + a + offset + 1}{line}; it shows {one.path}"
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a line under those of a table still belongs to it."""
+    return bool(line) and not line.startswith("```")

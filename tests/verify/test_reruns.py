@@ -10,17 +10,32 @@ import pytest
 
 from pbgraph import bench
 from pbgraph.errors import DataError
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.records import NumericPlatform, ResultsFolder, RunRecord
 from pbgraph.verify import reruns
-from pbgraph.verify.reruns import CLOSE, EXACT, drawn, one_platform, rerun
+from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
 
 COMMITTED = ResultsFolder(Path(__file__).parents[2] / "results")
-OTHER = {"processor": "Another Processor, 2 cores"}
+PLATFORM = NumericPlatform(
+    name="x86-64-avx2",
+    products="OpenBLAS 0.3.30 Haswell",
+    loops="AVX2",
+    kernels="Numba 0.68.1 haswell",
+    threads=1,
+    torch="2.13.0+cpu",
+    libm="glibc 2.36",
+    probe="c678b72eca7b",
+)
+OTHER = {"numerics": replace(PLATFORM, name="x86_64 AVX512", loops="AVX512")}
 
 
 @pytest.fixture(scope="module")
 def records() -> list[RunRecord]:
-    return [one for one in COMMITTED.records("tox21") if one.spec.preset == "default"]
+    """As if they said by what their numbers were computed."""
+    return [on_platform(one) for one in COMMITTED.records("tox21") if one.spec.preset == "default"]
+
+
+def on_platform(record: RunRecord) -> RunRecord:
+    return replace(record, provenance=replace(record.provenance, numerics=PLATFORM))
 
 
 def scored(record: RunRecord, test: float) -> RunRecord:
@@ -41,7 +56,7 @@ def run_as(monkeypatch, change) -> list[list[str]]:
             path = ResultsFolder(folders.results).predictions_path(spec)
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(COMMITTED.predictions_path(spec), path)
-            made.append(change(COMMITTED.finished(spec.task, spec.key)))
+            made.append(change(on_platform(COMMITTED.finished(spec.task, spec.key))))
         return made
 
     monkeypatch.setattr(reruns, "run_all", run)
@@ -69,13 +84,18 @@ def moved(record: RunRecord, by: float, **origin) -> RunRecord:
         (lambda one: moved(one, 0.01, **OTHER), CLOSE, None),
         (lambda one: moved(one, 0.2, **OTHER), CLOSE, "test ROC-AUC 0.82"),
         (lambda one: moved(one, 0.0, device="GPU"), EXACT, None),
+        (lambda one: moved(one, 0.0, **OTHER), f"{EXACT}: equal, although the record is from another platform", None),
+        (lambda one: moved(one, 0.0, numerics=None), f"{EXACT}: equal, although the rerun does not say", None),
+        (lambda one: moved(one, 0.01, numerics=None), f"{CLOSE}: the rerun does not say", None),
+        (lambda one: moved(one, 0.01, packages={**one.provenance.packages, "scikit-learn": "9"}), CLOSE, None),
+        (lambda one: moved(one, 0.01, libraries={"xgboost": "9"}), CLOSE, None),
         (lambda one: moved(one, 1e-9, device="GPU"), CLOSE, None),
         (
             lambda one: moved(one, 0.01, split_sha256="other", **OTHER),
             CLOSE,
             "another experiment, record / rerun: split",
         ),
-        (lambda one: RunRecord(one.spec, "failed", one.provenance, error="boom"), EXACT, "the run failed: boom"),
+        (lambda one: RunRecord(one.spec, "failed", one.provenance, error="boom"), NOTHING, "the run failed: boom"),
     ],
 )
 def test_what_is_the_same_and_what_is_not(records, monkeypatch, change, rule, words):
@@ -104,7 +124,7 @@ def test_the_tolerance_is_that_of_the_score_on_its_molecules(records, monkeypatc
     run_as(monkeypatch, lambda one: moved(one, 0.001, **OTHER))
     (one,) = rerun(COMMITTED, [records[0]])
     tolerances = {name: tolerance for name, (_, _, tolerance) in one.scores.items()}
-    assert 0.015 < tolerances["test ROC-AUC"] < 0.04
+    assert 0.02 < tolerances["test ROC-AUC"] < 0.06
     assert tolerances["test average precision"] > tolerances["test ROC-AUC"]
 
 
@@ -116,16 +136,30 @@ def test_the_same_seed_draws_the_same_runs_in_whatever_order_they_come(records):
     assert len(drawn(records, 99, 7)) == len(records)
 
 
-def test_a_known_numeric_platform_decides_where_there_is_one(records):
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, None),
+        ({"processor": "Another Processor, 64 cores", "platform": "another", "python": "3.99"}, None),
+        (OTHER, "numeric platform: name x86-64-avx2 / x86_64 AVX512, loops AVX2 / AVX512"),
+        ({"numerics": replace(PLATFORM, probe="0" * 12)}, "probe c678b72eca7b / 000000000000"),
+        ({"packages": {"rdkit": "1"}}, "packages: numba 0.68.1 / absent"),
+        ({"libraries": {"xgboost": "3.0.0"}}, "libraries: xgboost absent / 3.0.0"),
+        ({"device": "GPU"}, "they were made on cpu and GPU"),
+        ({"numerics": None}, "the rerun does not say by what its numbers were computed"),
+    ],
+)
+def test_runs_must_be_equal_by_one_numeric_platform_and_one_set_of_versions(records, changed, why):
     origin = records[0].provenance
-    assert one_platform(origin, origin)[0]
-    assert not one_platform(origin, replace(origin, **OTHER))[0]
-    assert one_platform(origin, replace(origin, processor=origin.processor.replace("2 cores", "64 cores")))[0]
-    assert not one_platform(origin, replace(origin, packages={**origin.packages, "numpy": "1.0"}))[0]
-    assert one_platform(origin, replace(origin, **OTHER), ("avx2", "avx2"))[0]
-    assert not one_platform(origin, origin, ("avx2", "avx512"))[0]
-    assert not one_platform(origin, replace(origin, device="GPU"), ("avx2", "avx2"))[0]
-    assert not one_platform(origin, origin, (None, "avx2"))[0]
+    same, said = one_platform(origin, replace(origin, **changed))
+    assert same == (why is None)
+    assert (why or "the same platform") in said
+
+
+def test_the_committed_records_do_not_say_by_what_they_were_computed_and_are_held_to_the_spread(records):
+    (old, *_) = COMMITTED.records("tox21")
+    same, why = one_platform(old.provenance, records[0].provenance)
+    assert (same, why) == (False, "the record does not say by what its numbers were computed")
 
 
 def test_that_runs_cannot_be_done_here_is_named_and_found_wrong_is_only_the_folder(copy, monkeypatch, capsys):

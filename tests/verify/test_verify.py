@@ -38,21 +38,76 @@ def test_without_the_data_scores_are_checked_and_what_is_not_is_named(copy, caps
     assert "not checked: labels, rows and splits of 9 runs of tox21" in said.err
     assert receipt["unchecked"][0].startswith("labels, rows and splits of 9 runs of tox21")
     assert receipt["checked"]["scores"] == 9 * 2 * 2 * 13
+    assert receipt["checked"]["tables in README"] == 1
+    assert receipt["checked"]["failed"] == 0
 
 
-def test_a_record_that_is_not_as_it_was_committed_is_found(copy):
-    def git(*words: str) -> None:
-        who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-        subprocess.run(["git", "-C", str(copy.root), *who, *words], check=True, capture_output=True)
+def git(results: ResultsFolder, *words: str) -> None:
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", "-C", str(results.root), *who, *words], check=True, capture_output=True)
 
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "results")
+
+@pytest.fixture
+def committed(copy) -> ResultsFolder:
+    """The copy as a checkout, and gin's record of seed 68 in it without a seal, as earlier versions wrote them."""
     path = copy.record_path(of(copy, "gin/backprop").spec)
+    said = json.loads(path.read_bytes())
+    del said["seal"]
+    path.write_bytes(formatted(said))
+    git(copy, "init", "-q")
+    git(copy, "add", ".")
+    git(copy, "commit", "-qm", "results")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"processor": "Intel', '"processor": "AMD'), ('"sittings": 1', '"sittings": 2'), ("2026-", "2027-")],
+)
+def test_a_record_that_is_not_as_it_was_committed_is_found(committed, old, new):
+    assert held_by(committed).found.wrong == held_by(committed).found.unchecked == ()
+    path = committed.record_path(of(committed, "gin/backprop").spec)
     content = path.read_text()
-    path.write_text(content.replace('"processor": "Intel', '"processor": "AMD'))
+    path.write_text(content.replace(old, new))
     assert path.read_text() != content
-    assert held_by(copy).found.wrong == (f"{path} is not as it was committed; restore it",)
+    assert held_by(committed).found.wrong == (f"{path} is not as it was committed; restore it",)
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_run_that_was_dropped_is_found(committed, staged):
+    spec = of(committed, "gin/backprop", 69).spec
+    paths = [committed.predictions_path(spec), committed.record_path(spec)]
+    for path in paths:
+        path.unlink()
+    if staged:
+        git(committed, "add", "-A")
+    assert held_by(committed).found.wrong == tuple(f"{path} is committed and not there; restore it" for path in paths)
+
+
+def test_records_that_neither_a_seal_nor_a_checkout_vouches_for_are_counted(committed, capsys, shared):
+    argv = ("verify", committed.root, "--offline", "--data", shared / "data")
+    assert call(*argv) == 0
+    assert json.loads(capsys.readouterr().out)["checked"]["records without a seal"] == 1
+    git(committed, "rm", "-rq", "--cached", ".")
+    git(committed, "commit", "-qm", "none of them")
+    assert call(*argv) == 3
+    (line,) = json.loads(capsys.readouterr().out)["unchecked"]
+    assert line.startswith("time, machine, commit and cost of 1 record without a seal")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda one: replace(one, history=one.history[:-1]), "its history has 59 epochs, its cost 60"),
+        (lambda one: replace(one, cost=replace(one.cost, epochs=61)), "its history has 60 epochs, its cost 61"),
+        (lambda one: replace(one, selection=replace(one.selection, epoch=99)), "epoch 99, which it says was selected"),
+        (lambda one: replace(one, selection=replace(one.selection, epoch=0)), "and its history has 0."),
+    ],
+)
+def test_a_history_that_is_not_that_of_the_run_is_found(copy, change, words):
+    record = of(copy, "gin/backprop")
+    copy.record_path(record.spec).write_bytes(record_bytes(change(record)))
+    assert words in "\n".join(held_by(copy).found.wrong)
 
 
 def flip(path: Path, at: int) -> None:
@@ -116,7 +171,7 @@ def other_task(results: ResultsFolder) -> None:
 
 def without_digest(results: ResultsFolder) -> None:
     path = results.record_path(of(results, "gin/backprop").spec)
-    path.write_bytes(formatted({**json.loads(path.read_bytes()), "written_digest": None}))
+    path.write_bytes(formatted({**json.loads(path.read_bytes()), "written_digest": None, "seal": None}))
 
 
 def without_seal(results: ResultsFolder) -> None:
@@ -249,3 +304,34 @@ def test_wrong_usage(words, capsys, tmp_path, monkeypatch):
 def test_the_digest_of_an_insight_is_part_of_its_record(copy):
     record = of(copy, "trimnet/perforated")
     assert record.details[DIGEST] == sha256(copy.dendrites_path(record.spec).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("results", "cannot be written (Is a directory)"),
+        (".", "cannot be written (Is a directory)"),
+        ("/proc/x.json", "cannot be written"),
+        ("README.md/receipt.json", "cannot be written"),
+        ("results/records/tox21/receipt.json", "holds runs, tables and pages alone"),
+        ("link/receipt.json", "holds runs, tables and pages alone"),
+    ],
+)
+def test_a_receipt_that_cannot_be_kept_is_refused_before_any_work(copy, name, words, capsys, monkeypatch):
+    monkeypatch.chdir(copy.root.parent)
+    Path("link").symlink_to("results")
+    folder = "elsewhere" if name == "results" else "results"
+    assert call("verify", folder, "--receipt", name) == 2
+    said = capsys.readouterr()
+    assert f"--receipt {name}" in said.err
+    assert words in said.err
+    assert "name a file in a folder" in said.err
+    assert said.out == ""
+
+
+def test_a_receipt_says_what_is_wrong_and_takes_the_place_of_an_older_one(copy, capsys):
+    path = copy.root.parent / "receipt.json"
+    path.write_text("{}")
+    without_predictions(copy)
+    assert call("verify", copy.root, "--offline", "--receipt", path) == 1
+    assert json.loads(path.read_text())["wrong"] == capsys.readouterr().out.splitlines()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
-from committed_runs import of
+from committed_runs import COMMITTED, of
 from pbgraph.models.gin import GIN
 from pbgraph.predictions import write_predictions
-from pbgraph.records import record_bytes
+from pbgraph.records import ResultsFolder, RunRecord, record_bytes, sha256
 from pbgraph.registry import Registry
 from pbgraph.splits import SPLITS
+from pbgraph.verify import Found
 from pbgraph.verify.folder import held_by
 from pbgraph.verify.plans import check_plans
-from pbgraph.verify.scores import check_scores
+from pbgraph.verify.scores import check_scores, read_predictions
 from pbgraph.verify.tables import check_tables
 
 
@@ -45,7 +49,9 @@ def test_an_edited_score_with_a_matching_digest_is_found_by_its_predictions(copy
         found = check_scores(copy, held.checkable, offline=True)
         assert len(found.wrong) == 1
         assert words in found.wrong[0]
-    selected = replace(record, selection=replace(record.selection, score=0.99))
+    at = record.selection.epoch
+    history = [replace(line, valid=0.99) if line.epoch == at else line for line in record.history]
+    selected = replace(record, selection=replace(record.selection, score=0.99), history=tuple(history))
     copy.record_path(record.spec).write_bytes(record_bytes(selected))
     assert "validation score of 0.99" in check_scores(copy, held_by(copy).checkable, offline=True).wrong[0]
 
@@ -118,6 +124,151 @@ def test_a_readme_that_shows_no_table_is_left_alone(copy):
     (copy.root.parent / "README.md").write_text("# Nothing to see here\n")
     found = check_tables(copy, held_by(copy))
     assert (found.wrong, found.counts["tables in README"]) == ((), 0)
+
+
+def readme(copy, *parts: str) -> Found:
+    (copy.root.parent / "README.md").write_text("\n\n".join(["# Project", *parts, "And that is all."]) + "\n")
+    return check_tables(copy, held_by(copy))
+
+
+def test_a_readme_that_quotes_a_row_or_has_the_notes_of_a_table_shows_none(copy):
+    lines = (copy.root / "tox21.md").read_text().splitlines()
+    row, note = (next(line for line in lines if line.startswith(start)) for start in ("| gin", "- software"))
+    own = "| a | b |\n| - | - |\n| 1 | 2 |"
+    other = "Protocol 0123456789ab: another task\n\n" + "\n".join(lines[4:7]).replace("0.8", "0.7")
+    found = readme(copy, row, f"{own}\n\n{note}", lines[2], other, "\n".join(f"    {line}" for line in lines))
+    assert (found.wrong, found.counts["tables in README"]) == ((), 0)
+
+
+def test_a_readme_that_shows_a_table_twice_is_compared_at_each_place(copy):
+    table = (copy.root / "tox21.md").read_text().split("\n", 2)[2].strip()
+    found = readme(copy, table, "Again:", table)
+    assert (found.wrong, found.counts["tables in README"]) == ((), 2)
+    found = readme(copy, table, "Again:", table.replace("0.8414", "0.8415"))
+    assert len(found.wrong) == 1
+    assert "column 'ROC-AUC': it says '0.8415" in found.wrong[0]
+    (wrong,) = readme(copy, table, table.replace("| gin ", "| gun ")).wrong
+    assert "column 'model': it says 'gun'" in wrong
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda table: table.rsplit("\n", 1)[0], ["it says '', the records give '- "]),
+        (lambda table: table + "\n- a note of one's own", ["it says \"- a note of one's own\", the records give ''"]),
+        (lambda table: table.replace("seeds", "draws", 1), ["it says 'draws', the records give 'seeds'"]),
+        (lambda table: table.replace("Protocol 4", "Protocol 5"), ["line 3: it says 'Protocol 5"]),
+        (lambda table: "\n".join(line for line in table.split("\n") if "| gin " not in line), ["it says '', the"]),
+        (lambda table: re.sub(r"0\.", "1.", table), ["line ", "and more"]),
+    ],
+)
+def test_what_a_readme_leaves_out_adds_or_edits_is_said_once(copy, spoil, words):
+    table = (copy.root / "tox21.md").read_text().split("\n", 2)[2].strip()
+    found = readme(copy, spoil(table)).wrong
+    assert len(found) == (11 if len(words) > 1 else 1), found
+    assert words[0] in found[0]
+    assert words[-1] in found[-1]
+
+
+def test_a_readme_in_the_folder_is_looked_at_too(copy):
+    table = (copy.root / "tox21.md").read_text()
+    (copy.root / "README.md").write_text(table.replace("0.8414", "0.8415"))
+    found = check_tables(copy, held_by(copy))
+    assert len(found.wrong) == 1
+    assert "results/README.md, line 8, column 'ROC-AUC'" in found.wrong[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["esol.md", "best.html", "tox21-scaffold.md", "tox21.MD", "numbers.json", "tox21 (1).csv"]
+)
+def test_a_table_or_page_of_no_records_is_wrong(copy, name):
+    (copy.root / name).write_text("| gin | 0.99 |\n")
+    (line,) = check_tables(copy, held_by(copy)).wrong
+    assert line.startswith(f"{copy.root / name} is no table or page of the records here")
+
+
+def test_a_study_that_a_readme_shows_is_compared(tmp_path):
+    results = ResultsFolder(tmp_path / "results")
+    shutil.copytree(COMMITTED / "records", results.root / "records")
+    text = (COMMITTED / "tox21-compression.md").read_text()
+    (results.root / "tox21-compression.md").write_text(text)
+    shown = text[text.index("Protocols") :]
+    (tmp_path / "README.md").write_text(f"{shown}\nAnd again:\n\n{shown.replace('0.8120', '0.9120')}")
+    found = check_tables(results, held_by(results))
+    assert found.counts == {"tables and pages": 1, "tables in README": 2}
+    (line,) = found.wrong
+    assert "column 'ROC-AUC': it says '0.9120" in line
+
+
+def test_what_else_lies_in_a_folder_is_named(copy):
+    (copy.root / "junk").mkdir()
+    (copy.root / "junk" / "x").write_text("0.99")
+    (copy.root / "notes.txt").write_text("0.99")
+    (copy.root / "tasks").mkdir()
+    (copy.root / "tasks" / "esol.md").write_text("0.99")
+    for name in ("tox21.png", "published.csv", ".gitignore"):
+        (copy.root / name).write_text("")
+    found = check_tables(copy, held_by(copy))
+    assert found.wrong == ()
+    assert found.unchecked == (
+        f"what is in {copy.root} beside runs, tables and pictures: tasks/esol.md, junk, notes.txt",
+    )
+
+
+def in_file(copy, record, columns) -> RunRecord:
+    """Predictions with these columns, and the record that has their hash; garbage, if they are bytes."""
+    path = copy.predictions_path(record.spec)
+    if isinstance(columns, bytes):
+        path.write_bytes(columns)
+    else:
+        parquet.write_table(columns, path)
+    edited = replace(record, predictions_sha256=sha256(path.read_bytes()))
+    copy.record_path(record.spec).write_bytes(record_bytes(edited))
+    return edited
+
+
+def changed(name: str, values):
+    return lambda table: table.set_column(table.column_names.index(name), name, values(table.column(name)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda _: b"garbage", "does not hold predictions"),
+        (
+            lambda table: table.drop_columns(["y"]),
+            "it has the columns split (string), mol_id (string), task (string), score",
+        ),
+        (changed("score", lambda column: column.cast(pa.string())), "score (string), expected split (string)"),
+        (changed("mol_id", lambda column: pa.nulls(len(column), pa.string())), "it has cells without a value"),
+        (changed("score", lambda column: pa.array([float("nan")] * len(column))), "scores that are not finite"),
+        (changed("task", lambda column: pa.array(["x"] * len(column))), "its predictions are of x, expected NR-AR"),
+        (lambda table: pa.concat_tables([table, table]), "twice"),
+    ],
+)
+def test_predictions_of_another_form_are_found_without_the_data_and_their_scores_not_counted(copy, spoil, words):
+    record = of(copy, "gin/backprop")
+    table = read_predictions(copy.predictions_path(record.spec))
+    edited = in_file(copy, record, spoil(table))
+    found = check_scores(copy, [edited], offline=True, data=copy.root)
+    assert words in found.wrong[0]
+    assert "restore" in found.wrong[0]
+    assert not any(name in line for line in found.wrong for name in ("ValueError", "TypeError", "ArrowInvalid"))
+    assert found.counts["scores"] == 0
+
+
+def test_scores_of_an_unknown_metric_are_not_counted(copy):
+    record = of(copy, "gin/backprop")
+    found = check_scores(copy, [replace(record, metrics={**record.metrics, "roc_auc": 99})], offline=True)
+    assert found.counts["scores"] == 2 * 13
+    assert (Found({"scores": 0}) + Found({"scores": 0, "x": 1})).counts == {"scores": 0, "x": 1}
+
+
+def test_a_setting_that_todays_plan_does_not_know_is_named_though_it_is_empty(copy):
+    record = of(copy, "gin/backprop")
+    more = replace(record, spec=replace(record.spec, settings={**record.spec.settings, "extra": None}))
+    (line,) = check_plans(copy, [more])[1].wrong
+    assert "record / plan: settings: extra None / absent." in line
 
 
 def test_another_version_of_a_component_is_named(copy, monkeypatch):
