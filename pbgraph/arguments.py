@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -382,4 +383,6 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
+        if without := re.match(r"argument (--[a-z-]+)\S*: expected .*argument", message):
+            message += f"; a value that begins with dashes is written {without[1]}=VALUE"
         raise UsageError(f"{message}; see {self.prog} --help")

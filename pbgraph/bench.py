@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from pbgraph.errors import Interrupted, PbgraphError
-from pbgraph.terminal import say, write_whatever_the_encoding
+from pbgraph.terminal import say, visible_cell, write_whatever_the_encoding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,7 +120,7 @@ class _OnceToStderr(logging.Handler):
 
 
 def _say(message: str, code: int) -> int:
-    say(f"pbgraph: {message}")
+    say(f"pbgraph: {visible_cell(message)}")
     return code
 
 

@@ -6,7 +6,9 @@ Every message names the value, what was expected, and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_NAMED = 2_000  # characters of the names that a message lists
 
 
 class PbgraphError(Exception):
@@ -34,7 +36,7 @@ class Interrupted(PbgraphError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a misspelt name: it shows the nearest valid one, or all of them.
+    """The error for a misspelt name: it shows the nearest valid one, and all of them up to MOST_NAMED characters.
 
     >>> str(unknown_name("model", "trimnt", ["gin", "trimnet"]))
     "unknown model 'trimnt'; did you mean 'trimnet'? (known: gin, trimnet)"
@@ -43,7 +45,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     by_lower = {known.lower(): known for known in names}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     hint = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
-    return UsageError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names) or 'none'})")
+    return UsageError(f"unknown {kind} {name!r}{hint} (known: {_named(names) or 'none'})")
+
+
+def _named(names: Sequence[str]) -> str:
+    """Names in a row; of those of a table, which may be many or long, a beginning."""
+    text = ", ".join(names)
+    return text if len(text) <= MOST_NAMED else f"{text[:MOST_NAMED]}..., {len(names)} in all"
 
 
 def not_installed(package: str, extra: str) -> str:

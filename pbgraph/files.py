@@ -19,6 +19,7 @@ from pathlib import Path
 
 PART = ".part"
 LONGEST = 160  # bytes of a file's name that its part repeats: with all that is added, the most that a name may have
+OPEN = tuple(("dev", name) for name in ("stdin", "stdout", "stderr", "fd"))  # names of files that are open already
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -128,9 +129,9 @@ def check_replaceable(path: Path) -> None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path leads to what can only be written straight: a pipe, a device, or an open file of this process."""
+    """Whether a path leads to what is read once and written straight: a pipe, a device, or a file that is open here."""
     found = _status(path)
-    straight = path.is_absolute() and (path.parts[1] == "proc" or path.parts[1:3] in (("dev", "stdout"), ("dev", "fd")))
+    straight = path.is_absolute() and (path.parts[1:2] == ("proc",) or path.parts[1:3] in OPEN)
     return found is not None and (straight or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)))
 
 

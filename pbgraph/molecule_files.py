@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from pbgraph.datasets.parquet import PARQUET, read_parquet
-from pbgraph.datasets.sheet import check_is_file
+from pbgraph.datasets.sheet import check_is_file, opened
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.smiles import shortened, too_long
@@ -64,8 +64,8 @@ def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) 
     smiles, name  columns of CSV and Parquet; name may be None
     Raises UsageError for a folder or an unknown column; DataError if the file cannot be read.
     """
-    if path == STANDARD and form == "parquet":
-        raise UsageError("Parquet cannot be read from stdin; give it as a file")
+    if form == "parquet" and path == STANDARD:
+        raise UsageError("Parquet cannot be read from stdin, which can be read once; give it as a file")
     if path != STANDARD:
         check_is_file(path)
     if form == "parquet" or _is_parquet(path):
@@ -101,7 +101,7 @@ def _chunk(rows: Sequence[Row]) -> Chunk:
 def _is_parquet(path: Path) -> bool:
     if not _can_be_read_twice(path):
         return False
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(len(PARQUET)) == PARQUET
 
 
@@ -115,20 +115,23 @@ def _opened(path: Path, where: str) -> Iterator[IO[str]]:
 
     Of a pipe, which can be read once alone, the encoding is that of its mark or UTF-8.
     """
-    with nullcontext(sys.stdin.buffer) if path == STANDARD else path.open("rb") as raw:
+    with nullcontext(sys.stdin.buffer) if path == STANDARD else opened(path) as raw:
         try:
             file = _unpacked(raw)
             if _can_be_read_twice(path):
                 found = _encoding(path, where)
             else:
-                found = marked_encoding(file.peek(4), where) or "utf-8"
+                start = file.peek(len(PARQUET))
+                if start.startswith(PARQUET):
+                    raise UsageError(f"Parquet cannot be read from {where}, which can be read once; give it as a file")
+                found = marked_encoding(start, where) or "utf-8"
             yield io.TextIOWrapper(file, encoding=found, newline="")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{where} is damaged gzip ({error}); supply it anew") from error
 
 
 def _encoding(path: Path, where: str) -> str:
-    with path.open("rb") as raw:
+    with opened(path) as raw:
         file = _unpacked(raw)
         return encoding(iter(lambda: file.read(2**20), b""), where)
 

@@ -57,6 +57,9 @@ def call(*argv: object) -> int:
         ("table tox21 --format html4", "unknown format 'html4'"),
         ("data fetsch tox21", "did you mean 'fetch'?"),
         ("data audit", "say of which task"),
+        ("train a.csv --smiles S --targets --x", "begins with dashes is written --targets=VALUE"),
+        ("table tox21 --results", "is written --results=VALUE"),
+        ("table my-1a2b3c4d --results nowhere", "; nowhere/tasks/my-1a2b3c4d.json would describe it: see --results"),
         ("", "say what to do"),
     ],
 )
@@ -66,6 +69,15 @@ def test_wrong_usage_is_exit_2_with_the_nearest_valid_name(argv, words, capsys):
     assert words in said.err
     assert said.out == ""
     assert "Traceback" not in said.err
+
+
+def test_an_error_has_one_line_whatever_is_in_its_names(capsys, tmp_path):
+    assert call("train", tmp_path / "a\nb.csv", "--smiles", "S", "--targets", "y") == 2
+    assert call("predict", tmp_path / "m\x1b[2J\n", "a.csv") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "a\\nb.csv" in said[0]
+    assert "m\\x1b[2J\\n" in said[1]
 
 
 def test_a_missing_gpu_is_wrong_usage(capsys, tmp_path, monkeypatch):

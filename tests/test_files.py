@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from pbgraph import locks
-from pbgraph.files import new_file, new_folder, replaced_file, sweep
+from pbgraph.files import is_special, new_file, new_folder, replaced_file, sweep
 from pbgraph.locks import exclusive, locked
 
 
@@ -63,6 +63,22 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 def test_a_device_stays_one() -> None:
     write(Path("/dev/null"))
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_what_is_open_already_is_written_to_and_not_replaced(tmp_path: Path, number: int) -> None:
+    name = Path("/dev") / ("stdin", "stdout", "stderr")[number]
+    with open(tmp_path / "a", "w+") as file:
+        saved = os.dup(number)
+        os.dup2(file.fileno(), number)
+        try:
+            assert is_special(name)
+            write(name)
+        finally:
+            os.dup2(saved, number)
+            os.close(saved)
+        assert os.fstat(file.fileno()).st_ino == (tmp_path / "a").stat().st_ino
+    assert (tmp_path / "a").read_text() == "new"
 
 
 def test_the_reader_of_a_pipe_gets_what_is_written(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from pbgraph import bench, molecule_files, runner
 from pbgraph.datasets import text_table
 from pbgraph.datasets.lookup import keep
 from pbgraph.datasets.own import describe, to_dataset
+from pbgraph.datasets.sheet import read_content
 from pbgraph.errors import DataError, UsageError
 from pbgraph.models.base import MODELS, Estimator
+from pbgraph.molecule_files import read_chunks
 from pbgraph.plan import plan
 from pbgraph.predict import load_predictor
 from pbgraph.records import ResultsFolder
@@ -237,6 +239,26 @@ def test_stdin_is_read(values, capsys, monkeypatch):
     assert rows[0] == ["name", "smiles", "logP", "logP_sd", "error"]
     assert [row[:2] for row in rows[1:]] == [["ethanol", "CCO"], ["", "C1CC"]]
     assert rows[2][2:] == ["", "", "not a valid SMILES"]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_parquet_from_stdin_is_refused_whatever_it_is_called(form, monkeypatch):
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"PAR1\x15\x04\xff")))
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(UsageError, match="Parquet cannot be read from stdin, which can be read once"):
+        list(read_chunks(Path("-"), form=form, smiles="smiles"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.smi", "a.parquet"])
+def test_a_file_that_may_not_be_read_is_said_as_in_training(name, tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / name).touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    for read in (read_content, lambda path: list(read_chunks(path, form="csv", smiles="smiles"))):
+        with pytest.raises(DataError, match=rf"{name} cannot be read .Permission denied.; make it readable"):
+            read(tmp_path / name)
 
 
 def test_a_pipe_is_read_as_stdin_is(values, tmp_path, capsys):

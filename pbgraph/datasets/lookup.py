@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,12 +13,13 @@ import msgspec
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.datasets.labels import KINDS
 from pbgraph.datasets.own import OwnTask, to_dataset
-from pbgraph.errors import DataError, unknown_name
+from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files import replaced_file
 from pbgraph.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.records import ResultsFolder
 
 LARGEST = 16 * MEBIBYTE  # of a description
+OWN_NAME = re.compile(r"-[0-9a-f]{8}$")  # what the name of a table of the user's ends in
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,9 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
     if name in DATASETS:
         return DATASETS.get(name)
     if "/" in name or not os.path.lexists(results.task_path(name)):
-        raise unknown_name("task", name, [*DATASETS, *own_names(results)])
+        unknown = unknown_name("task", name, [*DATASETS, *own_names(results)])
+        where = f"; {results.task_path(name)} would describe it: see --results" if OWN_NAME.search(name) else ""
+        raise UsageError(f"{unknown}{where}")
     return to_dataset(own_task(name, results))
 
 

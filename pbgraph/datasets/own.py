@@ -20,12 +20,13 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset, Molecules
 from pbgraph.datasets.labels import KINDS, kind_of, labels
-from pbgraph.datasets.sheet import Sheet, read_content, read_sheet, shown
+from pbgraph.datasets.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.datasets.text_table import spaced
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.features.cache import cached, structures_key
 from pbgraph.features.parallel import in_parts
 from pbgraph.features.smiles import MAX_ATOMS, MAX_CHARACTERS, examined, shortened
+from pbgraph.files import is_special
 from pbgraph.records import Rejected, canonical_json, sha256
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,11 @@ def describe(
     if not str(path).isprintable():
         raise UsageError(
             f"{path!s:.200}: a file name must be readable text, since it becomes the task's; rename the file"
+        )
+    check_is_file(path)
+    if is_special(path):
+        raise UsageError(
+            f"{path} is a pipe or a device, which can be read once; every run reads the table again: save it as a file"
         )
     id, part, date = (None if name is None else spaced(name) for name in (id, part, date))
     task = OwnTask(

@@ -64,7 +64,8 @@ def _damage_said(where: str) -> Iterator[None]:
 def _is_text(kind: pa.DataType) -> bool:
     from pyarrow import types
 
-    return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(test(kind) for test in (*texts, types.is_binary, types.is_large_binary, types.is_binary_view))
 
 
 def _check_types(fields: Sequence[pa.Field], where: str) -> None:

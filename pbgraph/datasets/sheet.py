@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import whitespace
+from typing import BinaryIO
 
 from pbgraph.datasets import source
 from pbgraph.datasets.parquet import PARQUET, read_parquet
@@ -42,18 +45,34 @@ class Sheet:
 
 def check_is_file(path: Path) -> None:
     """Raises UsageError for a folder, with a table in it; DataError if nothing has this name, with the nearest one."""
-    if path.is_dir():
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"there is no file {path}{_near(path)}") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); name another file") from error
+    if stat.S_ISDIR(found.st_mode):
         tables = sorted(each.name for each in path.iterdir() if each.suffix in (".csv", ".gz", ".parquet"))
         example = f", e.g. {path / tables[0]}" if tables else ""
         raise UsageError(f"{path} is a folder; name the file in it{example}")
-    if not path.exists():
-        raise DataError(f"there is no file {path}{_near(path)}")
 
 
 def _near(path: Path) -> str:
+    if path.is_symlink():
+        return f": it is a link to {path.readlink()}, which is not there"
     names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.with_name(near[0])}?" if near else "; check its name and folder"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to be read. Raises DataError, while it is read too, where the system does not let it be."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable") from error
 
 
 def read_content(path: Path) -> bytes:
@@ -62,11 +81,8 @@ def read_content(path: Path) -> bytes:
     Raises errors as `check_is_file`; DataError if it is damaged or longer than `source.MAX_BYTES`.
     """
     check_is_file(path)
-    try:
-        with path.open("rb") as file:
-            content = source.capped(file.read(source.MAX_BYTES + 1), str(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    with opened(path) as file:
+        content = source.capped(file.read(source.MAX_BYTES + 1), str(path))
     return source.decompressed(content, str(path))
 
 

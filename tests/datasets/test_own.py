@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -179,6 +181,40 @@ def test_a_missing_file_names_the_nearest(tmp_path):
     write(tmp_path)
     with pytest.raises(DataError, match=r"there is no file .*mine\.csv; did you mean .*my\.csv"):
         task_of(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("nowhere.csv", r"there is no file .*my\.csv: it is a link to nowhere\.csv, which is not there"),
+     ("my.csv", r"my\.csv cannot be read \(Too many levels of symbolic links\)")],
+)  # fmt: skip
+def test_a_link_that_leads_nowhere_is_said_to_be_one(target, words, tmp_path):
+    (tmp_path / "my.csv").symlink_to(target)
+    with pytest.raises(DataError, match=words):
+        task_of(tmp_path / "my.csv")
+
+
+def test_a_name_that_no_file_can_have_is_one_of_data(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be read .File name too long.; name another file"):
+        task_of(tmp_path / ("n" * 300))
+    with pytest.raises(DataError, match="there is no file"):
+        task_of(write(tmp_path) / "my.csv")
+
+
+def test_what_can_be_read_once_alone_is_no_table_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "my.csv")
+    for path in (tmp_path / "my.csv", Path("/dev/null"), Path("/dev/stdin")):
+        with pytest.raises(UsageError, match=r"is a pipe or a device, which can be read once; .* save it as a file"):
+            task_of(path)
+
+
+@pytest.mark.parametrize("header", ["x" * 2**20, ",".join(f"column {n}" for n in range(10_000))])
+def test_a_header_of_any_length_makes_no_long_message(header, tmp_path):
+    path = tmp_path / "my.csv"
+    path.write_text(header)
+    with pytest.raises(UsageError, match=r"unknown column of my.csv 'SMILES' .*\.\.\., 1.* in all") as raised:
+        task_of(path)
+    assert len(str(raised.value)) < 2_200
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from pbgraph.datasets.parquet import read_parquet
 from pbgraph.datasets.sheet import read_sheet
 from pbgraph.errors import DataError
 from pbgraph.features.smiles import MAX_CHARACTERS
@@ -33,6 +34,14 @@ def test_every_kind_of_text_is_text(kind, packed, tmp_path):
     assert sheet_of(path, "SMILES").columns["SMILES"] == ("CCO", "C=C", "", "CCO")
     (chunk,) = read_chunks(path, form="parquet", smiles="SMILES")
     assert chunk.smiles == ("CCO", "C=C", "", "CCO")
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view()], ids=str)
+def test_views_of_text_are_text_and_are_as_long(kind, tmp_path):
+    path = written(tmp_path, SMILES=pa.array([b"CCO", b"C" * 20, None]).cast(kind))
+    assert sheet_of(path, "SMILES").columns["SMILES"] == ("CCO", "C" * 20, "")
+    pieces = list(read_parquet(path, "my.parquet", ["SMILES"], rows=10, most=10))
+    assert [len(piece[0]) for piece in pieces] == [1, 1, 1]
 
 
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused_and_can_be_predicted(tmp_path):
