@@ -8,11 +8,11 @@ its numbers were computed, the means over tasks have to agree within
     tolerance = max(PLATFORM_SPREAD x standard error, relevant)
 
 where the standard error is that of the record's score over its molecules (bootstrap), and `relevant` is what the metric
-declares as the smallest difference that matters. What was measured, between the committed records (an Intel Xeon, its
-libraries' own loops) and reruns on an AMD EPYC, is how many standard errors validation and test scores were apart: with
-the libraries' own loops there, at most one for gin and trimnet by backprop; with those of x86-64-avx2, for gin and
-eight small TrimNets, mostly below one, and at most 2.1 (validation ROC-AUC 0.8439 and 0.8159; test 0.8511 and 0.8266),
-by a network of 2,496 parameters. So two are seen, and three are allowed.
+declares as the smallest difference that matters. What was measured, between committed records (an Intel Xeon, its
+libraries' own loops) and reruns on an AMD EPYC, is how many standard errors validation and test scores were apart: by
+the libraries' own, at most one for gin and trimnet by backprop; with those of x86-64-avx2, for gin and eight small
+TrimNets, mostly below one, and at most 2.1 (validation ROC-AUC 0.8439 and 0.8159; test 0.8511 and 0.8266), by a network
+of 2,496 parameters. So two were seen, and three are allowed.
 """
 
 from __future__ import annotations
