@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError, of_the_system
 from pbgraph.terminal import say, visible_cell, write_whatever_the_encoding
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _say(str(error), Interrupted.exit_code if interrupts else error.exit_code)
         except OSError as error:
             _give_up_stdout()
-            return _say(_of_the_system(error), Interrupted.exit_code if interrupts else 1)
+            return _say(of_the_system(error), Interrupted.exit_code if interrupts else 1)
     return code
 
 
@@ -103,13 +103,6 @@ def _give_up_stdout() -> None:
     except OSError:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _of_the_system(error: OSError) -> str:
-    """What the system refused, by the name of the file that was meant to be there in the end."""
-    name = error.filename if error.filename2 is None else error.filename2
-    where = "" if name is None else f"{name}: "
-    return f"{where}{error.strerror or error}; put that right, and give the same command again"
 
 
 class _OnceToStderr(logging.Handler):
