@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pbgraph import __version__, commands
 from pbgraph.engines.shard import parse_shard
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.presets import PRESETS, STUDIES
+from pbgraph.words import whole
 
 COMMANDS = {
     "ls": "list what is registered",
@@ -262,7 +264,7 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--figure",
-        type=Path,
+        type=_file_to_write,
         metavar="FILE",
         help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
     )
@@ -271,7 +273,9 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.leaderboard)
     _add_results_argument(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there (default: to stdout)")
+    parser.add_argument(
+        "-o", "--output", type=_file_to_write, metavar="FILE", help="write it there (default: to stdout)"
+    )
 
 
 def _add_compare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -295,7 +299,7 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=_one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
-        "--figure", type=Path, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+        "--figure", type=_file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
     )
 
 
@@ -308,7 +312,8 @@ def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--rerun", type=_number, default=0, metavar="K", help="do K runs again, drawn at random")
     add("--seed", type=_seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
-    add("--receipt", type=Path, metavar="FILE", help="write the receipt there, outside of RESULTS (default: to stdout)")
+    to_write = "write the receipt there, outside of RESULTS (default: to stdout)"
+    add("--receipt", type=_file_to_write, metavar="FILE", help=to_write)
     _add_data_folder_arguments(parser)
 
 
@@ -345,9 +350,9 @@ def _seed(text: str) -> int:
 
 def _range(text: str) -> range:
     first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise UsageError(f"seed {text!r} is neither a number nor a range such as 68-72")
-    start, stop = int(first), int(last or first)
+    start, stop = whole(first), whole(last) if dash else whole(first)
+    if start is None or stop is None:
+        raise UsageError(f"seed {text!r:.200} is neither a number nor a range such as 68-72")
     if stop < start:
         raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
     if stop >= 2**63 or stop - start >= MOST_SEEDS:
@@ -356,15 +361,21 @@ def _range(text: str) -> range:
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--jobs {text}: expected the number of worker processes, at least 1")
-    return int(text)
+    if not (number := whole(text)):
+        raise UsageError(f"--jobs {text:.200}: expected the number of worker processes, at least 1")
+    return number
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise UsageError(f"--rerun {text}: expected how many runs are to be done again")
-    return int(text)
+    if (number := whole(text)) is None:
+        raise UsageError(f"--rerun {text:.200}: expected how many runs are to be done again")
+    return number
+
+
+def _file_to_write(text: str) -> Path:
+    if os.path.isdir(text or "."):
+        raise UsageError(f"{text or '.'} is a folder; name the file to be written")
+    return Path(text)
 
 
 def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:

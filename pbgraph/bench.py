@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError, of_the_system
 from pbgraph.terminal import say, visible_cell, write_whatever_the_encoding
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _say(str(error), Interrupted.exit_code if interrupts else error.exit_code)
         except OSError as error:
             _give_up_stdout()
-            return _say(str(error), Interrupted.exit_code if interrupts else 1)
+            return _say(of_the_system(error), Interrupted.exit_code if interrupts else 1)
     return code
 
 

@@ -54,6 +54,17 @@ def _named(names: Sequence[str]) -> str:
     return text if len(text) <= MOST_NAMED else f"{text[:MOST_NAMED]}..., {len(names)} in all"
 
 
+def of_the_system(error: OSError) -> str:
+    """What the system refused, by the name of the file that was meant to be there in the end, and what to do.
+
+    >>> of_the_system(FileNotFoundError(2, "No such file or directory", ".a.part", None, "a"))
+    'a: No such file or directory; put that right, and give the same command again'
+    """
+    name = error.filename if error.filename2 is None else error.filename2
+    where = "" if name is None else f"{name}: "
+    return f"{where}{error.strerror or error}; put that right, and give the same command again"
+
+
 def not_installed(package: str, extra: str) -> str:
     """Why something cannot be used that needs a package beyond the usual ones, and how to get it.
 

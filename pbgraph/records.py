@@ -323,6 +323,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+WRITTEN_BY_RUNS = ("records", "predictions", "models", "dendrites")  # folders in one of results
+
+
 @dataclass(frozen=True)
 class ResultsFolder:
     """The results of many runs under one root folder."""
@@ -364,16 +367,20 @@ class ResultsFolder:
         return self.root / ".work" / f"{spec.key}.lock"
 
     def check_writable(self) -> None:
-        """Write and link a file as for a record; raises PbgraphError now rather than after hours of training."""
-        probe = self.root / f".writable-{secrets.token_hex(4)}{PART}"
-        try:
-            with new_file(probe):
-                pass
-            probe.unlink(missing_ok=True)
-        except OSError as error:
-            raise PbgraphError(
-                f"results folder {self.root} cannot be written ({error.strerror}); give another with --results DIR"
-            ) from error
+        """Write and link a file as for a record, in all folders that are there; raises PbgraphError now rather than
+        after hours of training.
+        """
+        kinds = (self.root / name for name in WRITTEN_BY_RUNS)
+        for folder in (self.root, *filter(os.path.lexists, kinds)):
+            probe = folder / f".writable-{secrets.token_hex(4)}{PART}"
+            try:
+                with new_file(probe):
+                    pass
+                probe.unlink(missing_ok=True)
+            except OSError as error:
+                raise PbgraphError(
+                    f"results folder {folder} cannot be written ({error.strerror}); give another with --results DIR"
+                ) from error
 
     def sweep(self) -> None:
         """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks."""

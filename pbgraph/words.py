@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+MOST_DIGITS = 100  # of a number that somebody gives
 DECIMALS = 4  # of numbers from a tenth to a thousand
 
 
@@ -21,6 +22,15 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def whole(text: str) -> int | None:
+    """The number that a text is, in digits alone and up to MOST_DIGITS of them; None for any other text.
+
+    >>> whole("68"), whole("-1"), whole("\u0663")
+    (68, None, None)
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def duration(seconds: float | None) -> str:

@@ -42,6 +42,11 @@ def call(*argv: object) -> int:
         ("tox21 --seeds five", "seed 'five' is neither a number nor a range"),
         ("tox21 --jobs 0", "--jobs 0: expected the number of worker processes, at least 1"),
         ("tox21 --jobs two", "--jobs two"),
+        ("tox21 --jobs \u0663", "--jobs \u0663: expected the number of worker processes"),
+        (f"tox21 --jobs {'9' * 5000}", "9: expected the number of worker processes, at least 1"),
+        (f"tox21 --seeds {'9' * 5000}", "is neither a number nor a range"),
+        (f"tox21 --shard 1/{'9' * 5000}", "is not i/n with 1 <= i <= n"),
+        (f"verify --rerun {'9' * 5000}", "9: expected how many runs are to be done again"),
         ("tox21 --shard 9/8 --engine shard", "shard '9/8'"),
         ("tox21 --engine shard --dry-run", "SLURM_ARRAY_TASK_ID"),
         ("tox21 --epochs 3", "unrecognized arguments: --epochs 3"),
@@ -455,7 +460,15 @@ def test_a_full_disk_behind_stdout_is_one_line():
     with open("/dev/full", "w") as full:
         words = [sys.executable, "-m", "pbgraph.bench", "ls", "models"]
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=600)
-    assert (done.returncode, done.stderr) == (1, "pbgraph: [Errno 28] No space left on device\n")
+    said = "pbgraph: No space left on device; put that right, and give the same command again\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("words", ["leaderboard -o", "table tox21 --figure", "verify --receipt"])
+def test_an_output_that_is_a_folder_is_refused_at_once(words, capsys, tmp_path):
+    assert call(*words.split(), tmp_path) == 2
+    assert capsys.readouterr().err == f"pbgraph: {tmp_path} is a folder; name the file to be written\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_that_an_import_makes_another_error_of_is_still_one(monkeypatch, capsys):

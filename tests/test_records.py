@@ -165,6 +165,14 @@ def test_results_folder_that_is_a_file_is_found_out_at_once(tmp_path):
         ResultsFolder(tmp_path / "results").check_writable()
 
 
+@pytest.mark.parametrize("name", ["records", "predictions", "models", "dendrites"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_or_a_dead_link_in_place_of_a_folder_of_results_is_found_out_at_once(name, link, tmp_path):
+    (tmp_path / name).symlink_to(name) if link else (tmp_path / name).write_text("")
+    with pytest.raises(PbgraphError, match=rf"{name} cannot be written .*; give another with --results DIR"):
+        ResultsFolder(tmp_path).check_writable()
+
+
 def test_an_edited_score_is_noticed(tmp_path):
     path = ResultsFolder(tmp_path).write(RECORD)
     text = path.read_text()

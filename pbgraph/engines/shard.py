@@ -7,11 +7,11 @@ finished, so that tasks started at different times never do the same run.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError
+from pbgraph.words import whole
 
 if TYPE_CHECKING:
     from pbgraph.plan import Plan
@@ -31,10 +31,10 @@ def parse_shard(text: str) -> Shard:
     >>> parse_shard("2/8")
     Shard(index=2, count=8)
     """
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"shard {text!r} is not i/n with 1 <= i <= n; the second of eight parts is --shard 2/8")
-    return Shard(int(match[1]), int(match[2]))
+    index, count = (whole(part) for part in text.partition("/")[::2])
+    if index is None or count is None or not 1 <= index <= count:
+        raise UsageError(f"shard {text!r:.200} is not i/n with 1 <= i <= n; the second of eight parts is --shard 2/8")
+    return Shard(index, count)
 
 
 def array_shard() -> Shard:

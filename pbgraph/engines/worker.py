@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.engines.base import Broken, Done, Message, Reported, Setup, Stop, Stopped, Warned
-from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError, of_the_system
 from pbgraph.numerics import settle
 from pbgraph.records import RunSpec
 
@@ -81,7 +81,7 @@ def _outcome(runner: Any, spec: RunSpec, setup: Setup, report: _Reporter) -> Mes
     except PbgraphError as error:
         return Broken(error)
     except OSError as error:
-        return Broken(PbgraphError(f"{spec.arm} seed {spec.seed} cannot go on: {error}"))
+        return Broken(PbgraphError(f"{spec.arm} seed {spec.seed} cannot go on: {of_the_system(error)}"))
 
 
 def _listen(connection: Connection, inbox: Inbox, stop: threading.Event) -> None:

@@ -110,7 +110,7 @@ def test_a_worker_that_crashes_leaves_its_last_words(tmp_path):
     ("do", "kind", "text"),
     [
         ("no data", DataError, "no data for tox21"),
-        ("full disk", PbgraphError, "trimnet/backprop seed 0 cannot go on.*No space left"),
+        ("full disk", PbgraphError, "trimnet/backprop seed 0 cannot go on: No space left.*; put that right"),
     ],
 )
 def test_what_is_wrong_outside_the_run_ends_the_work_and_saves_the_others(tmp_path, do, kind, text):
