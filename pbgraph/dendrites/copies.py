@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.hooks import drop_hooks
 
 MakeModule = Callable[[nn.Module], nn.Module]
 
@@ -43,6 +44,7 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
     if lazy := [name for name, parameter in module.named_parameters() if is_lazy(parameter)]:
         raise SiteError(f"its {lazy[0]} has no shape yet: run one batch through the model before it is perforated")
     made = copy_of(module).requires_grad_(True)
+    drop_hooks(made)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.fill_(torch.nan)

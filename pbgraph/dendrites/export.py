@@ -17,7 +17,7 @@ from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.dendrite import Deputy, add_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import opened, replaced
-from pbgraph.dendrites.perforation import REPORT, replace_module, sites_of
+from pbgraph.dendrites.perforation import REPORT, exchange, refuse_no_module, sites_of
 from pbgraph.dendrites.recurrence import Known, Recurrence, remember
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.stacked import stacked_site
@@ -90,9 +90,10 @@ def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
     """
     if isinstance(model, PerforatedSite):
         raise SiteError("the model itself is a site: export the model that holds it")
+    refuse_no_module(model)
     made = copy_of(model)
     for site in sites_of(made).values():
-        replace_module(made, site, (stacked_site(site) if stacked else None) or _plain(site))
+        exchange(made, site, (stacked_site(site) if stacked else None) or _plain(site))
     made.__dict__.pop(REPORT, None)
     return made
 

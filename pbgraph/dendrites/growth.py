@@ -41,8 +41,8 @@ from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Clock, Course, Phase, Status, look_at_scores, new_clock
+from pbgraph.dendrites.structure import known_state, network_state, restore_network
+from pbgraph.dendrites.switching import Clock, Course, Phase, Status, look_at_scores, new_clock, plain_score
 from pbgraph.dendrites.training import (
     LossFunction,
     MakeOptimizer,
@@ -102,18 +102,24 @@ class Growth(Journalled):
         **options: Any,
     ) -> None:
         self.model, self.seed = model, seed
-        self.settings = (settings or GrowthSettings()).changed(options)
+        self.settings = GrowthSettings.of(settings).changed(options)
         self.sites = sites_of(model)
         if not self.sites:
             raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
+        if busy := [name for name, site in self.sites.items() if site.candidates]:
+            raise SiteError(
+                f"site {busy[0]!r} has candidates in it: another growth of this model is in a dendrite phase, go on "
+                "with that one, call its restore_best(), or build and perforate the model anew"
+            )
         for site in self.sites.values():
             site.role = self.settings.role
-        refuse_wrong_recipe(make_optimizer, make_scheduler)
+        refuse_wrong_recipe(make_optimizer, make_scheduler, schedule_by)
         self._allotment = Allotment(model, self.sites, self.settings)
         self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
         self._scaling = Scaling(scaler)
         self.finished = False
         self.epoch = 0
+        self._stepped = False  # in this epoch
         self._journal = Journal.of(self.sites)
         self._course = Course(self.settings.mode, self.settings.min_delta)
         self._best = network_state(model, candidates=False)
@@ -171,6 +177,7 @@ class Growth(Journalled):
         self._refuse_if_finished()
         self._loop.refuse_if_begun()
         loss = self._training.step(loss_fn, batch)
+        self._stepped = True
         self._journal.add_loss(float(loss))
         return loss
 
@@ -197,16 +204,20 @@ class Growth(Journalled):
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
+        score = None if score is None else plain_score(score)
+        if self.phase == "neuron" and (score is None or not math.isfinite(score)):
+            raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
+        if not (self._stepped or self._loop.begun):
+            raise TrainingError("epoch_end() was called without a step() since the last time: call it once an epoch")
+        self._stepped = False
         self._training.finish_epoch()
         phase, before, rate = self._dendrite_phase, (self.phase, self.dendrites), self._training.learning_rate
-        status = self._neuron_epoch_end(score) if phase is None else self._dendrite_epoch_end(phase)
+        status = self._neuron_epoch_end(cast(float, score)) if phase is None else self._dendrite_epoch_end(phase)
         self._journal.end_epoch(self.epoch, phase=before[0], dendrites=before[1], score=score, rate=rate, status=status)
         self.epoch += 1
         return status
 
-    def _neuron_epoch_end(self, score: float | None) -> Status:
-        if score is None or not math.isfinite(score):
-            raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
+    def _neuron_epoch_end(self, score: float) -> Status:
         if self.settings.max_dendrites and not self.epoch:
             self._training.refuse_unreached()  # now, not when they should grow
         self._training.schedule_epoch(score)
@@ -361,7 +372,8 @@ class Growth(Journalled):
 
         Raises SiteError if it is another one.
         """
-        state = copied(dict(state))
+        state = copied(known_state(state, "network", other="dendrites.load_network"))
+        self._stepped = True  # it may have been saved at the end of an epoch
         self._leave_dendrite_phase()
         restore_network(self.model, state["network"])
         self.finished, self.epoch = state["finished"], state["epoch"]

@@ -54,6 +54,11 @@ class ForeignLoop:
         if phase is not None:
             self._listener = Listener(self._model, phase, self._accumulate)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is such a loop."""
+        return self._optimizer is not None
+
     def take_trained(self) -> bool:
         """Whether there are gradients to take a step with; see `Listener`."""
         return self._listener is None or self._listener.take_trained()
@@ -66,7 +71,7 @@ class ForeignLoop:
 
     def refuse_if_begun(self) -> None:
         """Raises TrainingError if there is such a loop."""
-        if self._optimizer is not None:
+        if self.begun:
             raise TrainingError("growth is the optimiser of another loop by as_optimizer(): call that one's step()")
 
 
@@ -142,7 +147,8 @@ class Listener:
         heard = {number: sum(c in deltas for own in kept.values() for c in own) for number, kept in self._kept.items()}
         if len(deltas) > sum(heard.values()):
             raise TrainingError(
-                "there was a second backward pass through one forward pass in a dendrite phase: add the losses up"
+                "there was a second backward pass through one forward pass in a dendrite phase: add the losses up; "
+                "of a network that differentiates within itself (forces), call growth.step"
             )
         calls: dict[str, list[Call]] = {name: [] for name in self._phase.pools}
         for number in [number for number, count in heard.items() if count]:

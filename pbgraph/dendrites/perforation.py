@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from pbgraph.dendrites.comparison import Comparison
 from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
@@ -15,9 +16,11 @@ from pbgraph.dendrites.discovery import Findings, LayerNormed, SiteReport, descr
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example
 from pbgraph.dendrites.grouping import Trace, trace
+from pbgraph.dendrites.hooks import pass_hooks
 from pbgraph.dendrites.outputs import neuron_axis, same_output
 from pbgraph.dendrites.selection import Dendrites, Wanted, check_patterns, maker_of, matching_names, selected
 from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.errors import UsageError
 from pbgraph.streams import seeded
 
 REPORT = "dendrite_report"
@@ -61,6 +64,9 @@ def perforate(
     def check(name: str, module: nn.Module) -> None:
         check_site(name, module, reset=reset, make=maker_of(dendrites, name))
 
+    refuse_no_module(model)
+    if example is not None and (lazy := [name for name, p in model.named_parameters() if is_lazy(p)]):
+        raise SiteError(f"the model's {lazy[0]} has no shape yet: run one batch through it before it is perforated")
     with _all_or_nothing(model):
         known = None if example is None else Comparison(model, Example.of(example))
         chosen, others = _chosen(model, sites, check, known)
@@ -70,9 +76,9 @@ def perforate(
             for name, module in chosen.items()
         }
         for name, site in made.items():
-            replace_module(model, chosen[name], site)
+            exchange(model, chosen[name], site)
         if known is not None:
-            known.check(made, partial(replace_module, model))
+            known.check(made, partial(exchange, model))
     reported = SiteReport(
         {name: describe(site.parent) for name, site in sites_of(model).items()},
         others,
@@ -85,10 +91,12 @@ def perforate(
 @contextmanager
 def _all_or_nothing(model: nn.Module) -> Iterator[None]:
     """After an error in the block the model has the parts that it had before."""
-    parts = [(module, dict(module._modules)) for module in model.modules()]
+    parts, known = [(module, dict(module._modules)) for module in model.modules()], set(sites_of(model).values())
     try:
         yield
     except BaseException:
+        for site in set(sites_of(model).values()) - known:
+            exchange(model, site, site.parent)
         for module, own in parts:
             module._modules.clear()
             module._modules.update(own)
@@ -123,7 +131,14 @@ def report_of(model: nn.Module) -> SiteReport:
 
 def sites_of(model: nn.Module) -> dict[str, PerforatedSite]:
     """The sites of a perforated model by name."""
+    refuse_no_module(model)
     return {name: module for name, module in model.named_modules() if isinstance(module, PerforatedSite)}
+
+
+def refuse_no_module(model: Any) -> None:
+    """Raises UsageError for what is no module."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"the model is a {type(model).__name__}; give a torch.nn.Module")
 
 
 def _with_norms(
@@ -213,3 +228,9 @@ def replace_module(model: nn.Module, module: nn.Module, other: nn.Module) -> Non
         for name, child in owner._modules.items():  # named_children() would show a module once
             if child is module:
                 owner._modules[name] = other
+
+
+def exchange(model: nn.Module, module: nn.Module, other: nn.Module) -> None:
+    """Let another module stand for this one: in its place, with the hooks that somebody registered on it."""
+    replace_module(model, module, other)
+    pass_hooks(module, other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from pbgraph.dendrites.dendrite import ACTIVATIONS, Errors, Role
@@ -82,6 +83,9 @@ class GrowthSettings:
     max_parameters: int | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name in _LEAST or field.name == "init_scale":
+                _check_number(field.name, getattr(self, field.name), str(field.type))
         for name, bound in _LEAST.items():
             value = getattr(self, name)
             if value is not None and not value >= bound:
@@ -104,6 +108,17 @@ class GrowthSettings:
                 "set it to None, or dendrite_max_epochs to 1 or more"
             )
 
+    @classmethod
+    def of(cls, settings: Any) -> GrowthSettings:
+        """What somebody gave, or the defaults for None; raises UsageError for anything else."""
+        if settings is None:
+            return cls()
+        if not isinstance(settings, cls):
+            raise UsageError(
+                f"settings is a {type(settings).__name__}; give GrowthSettings(...), or single ones by name"
+            )
+        return settings
+
     def changed(self, changes: Mapping[str, Any]) -> GrowthSettings:
         """These settings with some of them changed; raises UsageError for an unknown name, with the nearest one.
 
@@ -120,6 +135,15 @@ class GrowthSettings:
     def role(self) -> Role:
         """How accepted dendrites take part in the backward pass."""
         return Role(self.errors, self.dendrites_trainable)
+
+
+def _check_number(name: str, value: Any, declared: str) -> None:
+    """Raises UsageError for a value that is none of the declared "int", "float", "int | None" or "float | None"."""
+    if value is None and declared.endswith("None"):
+        return
+    kind, words = (Integral, "a whole number") if declared.startswith("int") else (Real, "a number")
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UsageError(f"setting {name} is {value!r}; it must be {words}{' or None' * declared.endswith('None')}")
 
 
 _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")

@@ -36,7 +36,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import MakeModule, Reset, detached
+from pbgraph.dendrites.copies import MakeModule, Reset, detached, tensors_in
 from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
@@ -89,8 +89,10 @@ class PerforatedSite(Deputy):
         recording = self.calls is not None and torch.is_grad_enabled()
         if self.step is not None and self.step.on:
             self._refuse_reentrant_checkpoint(self.step)
+        if recording or (self.step is not None and self.step.on and self.step.grows):
+            self._refuse_transform()
         if not self.dendrites and not recording:
-            output = self.parent(*inputs, **named)
+            output = self.parent(*inputs, **named) if self.channels is not None else self._called_first(inputs, named)
             self._watch(self._checked(output))
             return output
         if self.recurrence is not None:
@@ -122,6 +124,27 @@ class PerforatedSite(Deputy):
         states = zip(modules, map(recurrence.following, (*made, *tried)), strict=True)
         remember(self, recurrence.following(result), y if recurrence.cell else None, states, step)
         return result
+
+    def _called_first(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
+        """What the parent returns; raises SiteError if it changes its inputs, which dendrites are to see as well."""
+        tensors = [one for one in tensors_in((inputs, named)) if not one.is_inference()]
+        before = [one._version for one in tensors]
+        output = self.parent(*inputs, **named)
+        if [one._version for one in tensors] != before:
+            raise SiteError(
+                f"site {self.name!r} changes its inputs in place, so its dendrites would change them again: let it "
+                "work on a copy, or leave the site out"
+            )
+        return output
+
+    def _refuse_transform(self) -> None:
+        """Raises SiteError within a transform of torch.func, whose values cannot be kept beyond it."""
+        if torch._C._are_functorch_transforms_active():
+            raise SiteError(
+                f"site {self.name!r} is called within a transform of torch.func (vmap, grad, jvp), where its errors "
+                "cannot be seen: call the model on the whole batch, take derivatives by torch.autograd.grad, or leave "
+                "the site out"
+            )
 
     def _refuse_reentrant_checkpoint(self, step: Step) -> None:
         """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""

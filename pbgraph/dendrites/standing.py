@@ -2,8 +2,8 @@
 
 A forward pass may move more than its module's statistics: codebooks that are parameters without gradients, buffers
 written behind autograd's back (``buffer.data.mul_``), observers of quantisation, counters. So parameters and buffers
-are compared by value, and numbers that modules keep as plain attributes are put back too. What lies elsewhere, in a
-list or an object of the network's own, cannot be put back: `pbgraph.dendrites.example.Probe` finds it.
+are compared by value, and tensors and numbers that modules keep as plain attributes are put back too. What lies
+elsewhere, in a list or an object of the network's own, cannot be put back: `pbgraph.dendrites.example.Probe` finds it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Kept:
 
 
 class Standing:
-    """After the block, parameters, buffers and plain attributes of these modules are what they were before it.
+    """After the block, parameters, buffers, tensors and numbers of these modules are what they were before it.
 
     Tensors are copied when they are first seen, and again if somebody has changed them between two blocks.
     """
@@ -55,9 +55,9 @@ class Standing:
     def __enter__(self) -> Standing:
         before, self._kept = self._kept, {}
         for module in self._modules:
-            for place in (module._parameters, module._buffers):
+            for place in (module._parameters, module._buffers, module.__dict__):
                 for name, tensor in place.items():
-                    if tensor is not None:
+                    if isinstance(tensor, Tensor) and not tensor.is_inference():
                         key = (id(place), name)
                         self._kept[key] = _still(before.get(key), place, name, tensor)
         self._plain = [(module, _numbers(module)) for module in self._modules]

@@ -13,6 +13,7 @@ class Step:
 
     number    of steps so far in this phase
     on        whether one is; backward: whether its forward pass is over
+    grows     whether dendrites are to come
     twice     whether the loss may be made of derivatives of what sites return
     seen      names of the sites that were called with gradients in the forward pass;  blind  without
     """
@@ -20,6 +21,7 @@ class Step:
     number: int = 0
     on: bool = False
     backward: bool = False
+    grows: bool = False
     twice: bool = True
     seen: set[str] = field(default_factory=set)
     blind: set[str] = field(default_factory=set)

@@ -39,7 +39,7 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
 
     Raises SiteError if the state is of a network with other sites or other sizes.
     """
-    sites, structure = sites_of(model), state["structure"]
+    sites, structure = sites_of(model), known_state(state, "structure", other="Growth.load")["structure"]
     if set(sites) != set(structure):
         ours, theirs = ", ".join(sites) or "none", ", ".join(structure) or "none"
         raise SiteError(
@@ -55,6 +55,13 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
     if wrong := _mismatch(model.state_dict(), state["weights"], sites):
         raise SiteError(f"the state was saved for another network, {wrong}: build the same one first")
     model.load_state_dict(state["weights"])
+
+
+def known_state(state: Mapping[str, Any], key: str, *, other: str) -> dict[str, Any]:
+    """The state if it is of the kind that has this key; raises SiteError for another, such as what `other` reads."""
+    if key not in state:
+        raise SiteError(f"the state has no {key!r}, but {', '.join(list(state)[:5]) or 'nothing'}: try {other}")
+    return dict(state)
 
 
 def _check_structure(name: str, counts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+import torch
 
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import GrowthSettings
@@ -140,6 +142,21 @@ def look_at_scores(course: Course, last: float, epochs: int) -> None:
             f'{"loss" if other == "min" else "score of which more is better"}, give mode="{other}"',
             stacklevel=4,
         )
+
+
+def plain_score(score: Any) -> float:
+    """A score as a number of Python's; raises TrainingError for what is no single number.
+
+    >>> plain_score(torch.tensor([0.5]))
+    0.5
+    """
+    try:
+        if isinstance(score, str):
+            raise TypeError
+        return float(score.detach() if isinstance(score, torch.Tensor) else score)
+    except (TypeError, ValueError, RuntimeError):
+        shown = f"a tensor of shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else repr(score)
+        raise TrainingError(f"the validation score is {shown}; give one number") from None
 
 
 def improves(score: float, mark: float, threshold: float) -> bool:

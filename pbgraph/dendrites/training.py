@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, signature
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,8 @@ class Training:
         self._mode = TrainingMode(model)
         self.learning_rate = 0.0
         self.processes: Processes | None = None
-        self._step = Step(twice=settings.errors == "through" or settings.max_dendrites == 0)
+        grows = settings.max_dendrites > 0
+        self._step = Step(grows=grows, twice=settings.errors == "through" or not grows)
         self._sites = sites_of(model)
         for site in self._sites.values():
             site.step = self._step
@@ -77,7 +78,7 @@ class Training:
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = made_optimizer(recipe.make_optimizer(self._groups()))
+        self.optimizer = made_optimizer(recipe.make_optimizer(self._trainable_groups()))
         made = recipe.make_scheduler
         self.scheduler = made_scheduler(made(self.optimizer, self.phase, dendrites), settings.mode) if made else None
 
@@ -92,6 +93,14 @@ class Training:
         others = [p for p in self.model.parameters() if p.requires_grad and id(p) not in own]
         groups: list[dict[str, Any]] = [{"params": others}] if others else []
         return groups + ([{"params": w, "weight_decay": 0.0}] if w else [])
+
+    def _trainable_groups(self) -> list[dict[str, Any]]:
+        if groups := self._groups():
+            return groups
+        raise TrainingError(
+            "all parameters of the network have requires_grad=False, so a neuron phase has nothing to train: let at "
+            "least the last layer be trained"
+        )
 
     def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
         """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss."""
@@ -190,6 +199,12 @@ class Training:
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             shown = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
             raise TrainingError(f"loss_fn returned {shown}; it must return the loss as a tensor of one number")
+        if loss.is_complex() or not (loss.requires_grad or self._dendrite_phase is not None):
+            kind = "a complex number" if loss.is_complex() else "without a gradient"
+            raise TrainingError(
+                f"the loss at step {self.steps} of a {self.phase} phase is {kind}; compute a real one from what the "
+                "model returns, with gradients on (no detach(), no_grad(), inference_mode())"
+            )
         if not (self._scaling.tolerant or torch.isfinite(loss)):
             advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
             raise TrainingError(f"the loss is {loss.item()} at step {self.steps} of a {self.phase} phase; {advice}")
@@ -218,8 +233,10 @@ class Training:
             parameter.grad = gradient.to(parameter.device)
 
 
-def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any) -> None:
+def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any, schedule_by: Any) -> None:
     """Raises UsageError for an optimiser or a schedule in the place of the function that makes one at every switch."""
+    if schedule_by not in get_args(ScheduleBy):
+        raise UsageError(f"schedule_by is {schedule_by!r}; it must be one of {', '.join(get_args(ScheduleBy))}")
     example = "lambda groups: torch.optim.Adam(groups, lr=0.01)"
     if isinstance(make_optimizer, torch.optim.Optimizer) or not callable(make_optimizer):
         raise UsageError(

@@ -565,13 +565,13 @@ class Moving(nn.Module):
         self.first, self.second, self.kind = nn.Linear(C, C), nn.Linear(C, 1), kind
         self.register_buffer("scale", torch.ones(C))
         self.codes = nn.Parameter(torch.ones(C), requires_grad=False)
-        self.counter, self.history = 0, [1.0]
+        self.counter, self.history, self.mean = 0, [1.0], torch.ones(C)
 
     def forward(self, x):
         if self.training:
             with torch.no_grad():
                 self.move(x)
-        h = self.scale * self.codes * self.first(x.mean(1)) * (1 + self.counter) * self.history[-1]
+        h = self.scale * self.codes * self.first(x.mean(1)) * (1 + self.counter) * self.history[-1] * self.mean
         return self.second(torch.tanh(h))
 
     def move(self, x):
@@ -585,11 +585,15 @@ class Moving(nn.Module):
             self.codes = nn.Parameter(self.codes * 1.1, requires_grad=False)
         elif self.kind == "resized":
             self.scale.data = torch.ones(1) * 1.1
+        elif self.kind == "tensor":
+            self.mean = 0.9 * self.mean
+        elif self.kind == "tensor_":
+            self.mean.mul_(0.9)
         elif self.kind == "list":
             self.history.append(self.history[-1] * 1.1)
 
 
-@pytest.mark.parametrize("kind", ["data", "codebook", "counter", "replaced", "resized"])
+@pytest.mark.parametrize("kind", ["data", "codebook", "counter", "replaced", "resized", "tensor", "tensor_"])
 def test_what_moves_in_a_forward_pass_stands_still_in_a_dendrite_phase(kind):
     torch.manual_seed(0)
     model, x = Moving(kind), data(5)[0]

@@ -2,12 +2,22 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from dendrite_networks import adam
-from pbgraph.dendrites import Growth, TrainingError, perforate
+from pbgraph.dendrites import (
+    Growth,
+    SiteError,
+    TrainingError,
+    export,
+    load_network,
+    perforate,
+    save_network,
+    sites_of,
+)
 from pbgraph.errors import UsageError
 
 
@@ -104,3 +114,137 @@ def test_the_way_scores_are_better_is_kept():
     assert again.best_score == 0.5
     with pytest.raises(UsageError, match="mode is 'lower'; it must be one of max, min"):
         Growth(model(), adam, mode="lower")
+
+
+@pytest.mark.parametrize("score", [torch.tensor(0.5, requires_grad=True), torch.tensor([0.5]), np.float32(0.5)])
+def test_a_score_is_a_number_of_python(score, tmp_path):
+    growth = run([score])
+    assert type(growth.best_score) is float
+    growth.save(tmp_path / "growth")  # numbers of other kinds cannot be
+
+
+@pytest.mark.parametrize("score", [torch.ones(2), "0.5", [0.5], None, float("nan")])
+def test_a_score_that_is_none(score):
+    with pytest.raises(TrainingError, match="the validation score is"):
+        run([score])
+
+
+def test_an_epoch_without_a_step_is_none():
+    growth = Growth(model(), adam, patience=2)
+    with pytest.raises(TrainingError, match="without a step"):
+        growth.epoch_end(0.5)
+    growth.step(loss_fn, torch.randn(5, 2))
+    again = Growth(model(), adam, patience=2)
+    again.load_state_dict(growth.state_dict())
+    for one in (growth, again):
+        one.epoch_end(0.5)
+        with pytest.raises(TrainingError, match="without a step"):
+            one.epoch_end(0.5)
+        assert one.epoch == 1
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda net, x: loss_fn(net, x).detach(),
+        lambda net, x: torch.tensor(1.0),
+        lambda net, x: torch.no_grad()(loss_fn)(net, x),
+        lambda net, x: loss_fn(net, x) + 0j,
+    ],
+)
+def test_a_loss_to_which_nothing_leads_back(loss):
+    with pytest.raises(TrainingError, match="the loss at step 0 of a neuron phase is"):
+        Growth(model(), adam).step(loss, torch.randn(5, 2))
+
+
+def test_a_network_with_nothing_to_train():
+    with pytest.raises(TrainingError, match="all parameters of the network have requires_grad=False"):
+        Growth(model().requires_grad_(False), adam)
+
+
+def test_a_second_growth_in_a_dendrite_phase_of_the_first():
+    net = model()
+    growth = Growth(net, adam, max_epochs=1)
+    growth.step(loss_fn, torch.randn(5, 2))
+    growth.epoch_end(0.5)
+    with pytest.raises(SiteError, match=r"site '0' has candidates in it: .*restore_best\(\)"):
+        Growth(net, adam)
+    growth.restore_best()
+    Growth(net, adam).step(loss_fn, torch.randn(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_dendrites": 1.5}, "max_dendrites is 1.5; it must be a whole number"),
+        ({"max_dendrites": None}, "max_dendrites is None; it must be a whole number"),
+        ({"pool": True}, "pool is True"),
+        ({"patience": "3"}, "patience is '3'"),
+        ({"max_epochs": 2.5}, "max_epochs is 2.5; it must be a whole number or None"),
+        ({"clip_norm": None}, "clip_norm is None; it must be a number$"),
+        ({"init_scale": "a"}, "init_scale is 'a'"),
+        ({"settings": {"patience": 3}}, "settings is a dict; give GrowthSettings"),
+        ({"schedule_by": "batch"}, "schedule_by is 'batch'; it must be one of step, epoch"),
+    ],
+)
+def test_settings_of_another_kind(changes, message):
+    with pytest.raises(UsageError, match=message):
+        Growth(model(), adam, **changes)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert Growth(model(), adam, patience=np.int64(3), threshold=np.float32(0.5)).settings.patience == 3
+
+
+@pytest.mark.parametrize("use", [perforate, sites_of, export, lambda net: Growth(net, adam)])
+def test_what_is_no_module(use):
+    with pytest.raises(UsageError, match="the model is a NoneType; give a torch"):
+        use(None)
+
+
+def test_a_state_of_the_other_kind(tmp_path):
+    growth = Growth(model(), adam)
+    growth.save(tmp_path / "growth")
+    save_network(growth.model, tmp_path / "network")
+    with pytest.raises(SiteError, match=r"try dendrites\.load_network"):
+        growth.load(tmp_path / "network")
+    with pytest.raises(SiteError, match=r"try Growth\.load"):
+        load_network(model(), tmp_path / "growth")
+
+
+def test_a_lazy_layer_with_an_example():
+    net = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 1))
+    with pytest.raises(SiteError, match=r"the model's 0\.weight has no shape yet: run one batch"):
+        perforate(net, example=torch.randn(5, 2))
+
+
+class Doubles(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.layer(x.mul_(2))
+
+
+def test_a_site_that_changes_its_inputs():
+    net = perforate(nn.Sequential(Doubles(), nn.Linear(2, 1)), ["0", "1"])
+    with pytest.raises(SiteError, match="site '0' changes its inputs in place"):
+        Growth(net, adam).step(loss_fn, torch.randn(5, 2))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda net, x: torch.vmap(net)(x),
+        lambda net, x: torch.func.grad(lambda z: net(z).sum())(x),
+        lambda net, x: torch.func.jvp(net, (x,), (torch.ones_like(x),))[1],
+    ],
+)
+def test_transforms_of_torch_func(call):
+    def loss(net, x):
+        return call(net, x).square().mean()
+
+    with pytest.raises(SiteError, match=r"site '0' is called within a transform of torch\.func"):
+        Growth(model(), adam).step(loss, torch.randn(5, 2))
+    Growth(model(), adam, max_dendrites=0).step(loss, torch.randn(5, 2))
