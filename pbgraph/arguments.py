@@ -313,7 +313,7 @@ def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rerun", type=_number, default=0, metavar="K", help="do K runs again, drawn at random")
     add("--seed", type=_seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
     to_write = "write the receipt there, outside of RESULTS (default: to stdout)"
-    add("--receipt", type=_file_to_write, metavar="FILE", help=to_write)
+    add("--receipt", type=Path, metavar="FILE", help=to_write)
     _add_data_folder_arguments(parser)
 
 

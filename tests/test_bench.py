@@ -464,7 +464,7 @@ def test_a_full_disk_behind_stdout_is_one_line():
     assert (done.returncode, done.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("words", ["leaderboard -o", "table tox21 --figure", "verify --receipt"])
+@pytest.mark.parametrize("words", ["leaderboard -o", "table tox21 --figure"])
 def test_an_output_that_is_a_folder_is_refused_at_once(words, capsys, tmp_path):
     assert call(*words.split(), tmp_path) == 2
     assert capsys.readouterr().err == f"pbgraph: {tmp_path} is a folder; name the file to be written\n"
