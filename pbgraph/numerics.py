@@ -12,7 +12,7 @@ processor they find, and each adds in an order of its own. So workers tell each 
 
 Every processor with AVX2 and FMA has all of these: AMD's since 2015, Intel's since 2013. On others (arm64, a GPU) the
 libraries do as they please; there, the same machine and versions give the same numbers. `numeric_platform` says which
-it was, in every record. `benchmarks/numerics.py` measures what this costs and prints digests to compare.
+it was, in every record. `benchmarks/numerics.py` measures what this costs; `tests/numeric_digests.py` prints digests.
 """
 
 from __future__ import annotations
