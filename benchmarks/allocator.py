@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import timing
 from timing import Result, row_of
 
-from pbgraph.engines.local import ALLOCATOR
+from pbgraph.execution.engines.local import ALLOCATOR
 
 TRAIN = f"""
 import sys

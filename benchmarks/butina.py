@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pbgraph.execution.memory import peak_bytes
 from pbgraph.features.fingerprints import ECFP4
-from pbgraph.features.smiles import why_not
-from pbgraph.memory import peak_bytes
 from pbgraph.splits.butina import taylor_butina
+from pbgraph.structures.smiles import why_not
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ logging.disable(logging.WARNING)
 from time import process_time
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
-from pbgraph.features.cache import featurised
+from pbgraph.features.stored import featurised
 from pbgraph.features.graphs import GRAPH
 start = process_time()
 featurised(GRAPH, load(TOX21))

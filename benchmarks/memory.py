@@ -19,8 +19,8 @@ RUN = """
 import sys, tempfile
 from dataclasses import replace
 from pathlib import Path
-from pbgraph.plan import plan
-from pbgraph.runner import Folders, run
+from pbgraph.plans.plan import plan
+from pbgraph.execution.runner import Folders, run
 import torch
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 from workload import EPOCH, PART, Training, timing  # isort: skip (sets the number of threads)
 from timing import Result, Skipped
 
-from pbgraph import numerics
+from pbgraph.execution import numerics
 from pbgraph.features.graphs import GRAPH
 from pbgraph.models.base import MODELS, Architecture
 

@@ -21,14 +21,14 @@ from statistics import median
 from workload import molecules, timing  # isort: skip (sets the number of threads)
 from timing import Result, Row
 
-from pbgraph import runner
-from pbgraph.datasets.lookup import keep
-from pbgraph.datasets.own import describe, to_dataset
-from pbgraph.memory import peak_bytes
-from pbgraph.molecule_files import read_chunks
-from pbgraph.plan import plan
-from pbgraph.predict import load_predictor
-from pbgraph.records import ResultsFolder
+from pbgraph.datasets.user.table import describe, to_dataset
+from pbgraph.execution import runner
+from pbgraph.execution.memory import peak_bytes
+from pbgraph.plans.plan import plan
+from pbgraph.prediction.molecule_files import read_chunks
+from pbgraph.prediction.predict import load_predictor
+from pbgraph.results.described import keep
+from pbgraph.results.folder import ResultsFolder
 
 ARMS = {
     "trimnet": ("backprop", "perforated"),

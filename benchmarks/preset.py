@@ -18,11 +18,11 @@ from workload import EPOCH, Training, stores, timing  # isort: skip (sets the nu
 from dendrites import Perforated
 from timing import Result, Row
 
+from pbgraph.files.hashing import Scalar
 from pbgraph.models.gin import GIN, GINConfig
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
 from pbgraph.ops.kernels import definitions_only
-from pbgraph.presets import preset
-from pbgraph.records import Scalar
+from pbgraph.plans.presets import preset
 
 STEPS = 4
 WHAT = "default preset: training steps of its networks / the same by definitions in plain PyTorch"

@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pbgraph.presets import SIZES
+from pbgraph.plans.presets import SIZES
 
 OUT = Path(__file__).with_suffix(".jsonl")
 
@@ -177,7 +177,7 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
     from pbgraph.datasets.base import DATASETS
     from pbgraph.datasets.load import load
     from pbgraph.features.base import FEATURISERS
-    from pbgraph.features.cache import featurised
+    from pbgraph.features.stored import featurised
     from pbgraph.methods.base import METHODS, FitTask
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
     from pbgraph.models.base import MODELS, Estimator

@@ -24,9 +24,9 @@ from workload import BATCH, Training, endless_batches, fit_task, molecules, stor
 import numpy as np
 import torch
 
+from pbgraph.execution.memory import peak_bytes
 from pbgraph.features.graphs import codes
 from pbgraph.graph import GraphStore
-from pbgraph.memory import peak_bytes
 from pbgraph.methods.training import TrainSettings, make_loss, make_optimizer, predict
 from pbgraph.models.base import Dims
 from pbgraph.models.trimnet import TRIMNET

@@ -15,7 +15,10 @@ from statistics import median
 import timing
 from timing import Result, Row, Skipped, wall_seconds
 
-WORKER = "import pbgraph.engines.worker, pbgraph.runner, pbgraph.models.trimnet, pbgraph.methods.perforated"
+WORKER = (
+    "import pbgraph.execution.engines.worker, pbgraph.execution.runner, pbgraph.models.trimnet, "
+    "pbgraph.methods.perforated"
+)
 COMMANDS = {"--help": ("--help", 0.5), "ls": ("ls", 1.5)}
 
 

@@ -150,7 +150,7 @@ def machine() -> dict[str, str]:
     """What the figures were measured on, and from which commit; load: processes that wanted a core, 5-minute mean."""
     import torch
 
-    from pbgraph.provenance import processor, source_tree
+    from pbgraph.execution.provenance import processor, source_tree
 
     commit, dirty = source_tree()
     return {

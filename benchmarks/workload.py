@@ -16,8 +16,8 @@ from torch import nn
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
 from pbgraph.features.base import Featuriser
-from pbgraph.features.cache import featurised
 from pbgraph.features.graphs import TRIMNET_PAPER
+from pbgraph.features.stored import featurised
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitTask
 from pbgraph.methods.training import (

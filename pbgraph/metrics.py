@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from pbgraph.errors import PbgraphError
-from pbgraph.records import SplitScore, TaskScore
 from pbgraph.registry import Registry
 
 Kind = Literal["classification", "regression"]
@@ -287,3 +286,32 @@ def label_of(name: str) -> str:
         return METRICS.get(name).label or name
     except PbgraphError:
         return name
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of one task in one split.
+
+    metrics    name -> value of every metric registered for the task's kind; None where it is undefined
+    labelled   measured rows
+    positives  of classification: rows with label 1
+    sd         of regression: standard deviation of the measured targets; None if there is none
+    """
+
+    metrics: Mapping[str, float | None]
+    labelled: int
+    positives: int | None = None
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split: per task, and of each metric the mean over the tasks where it is defined."""
+
+    size: int
+    metrics: Mapping[str, float | None]
+    tasks: Mapping[str, TaskScore]
+
+    def undefined(self, metric: str) -> tuple[str, ...]:
+        """The tasks that the mean of this metric leaves out."""
+        return tuple(name for name, task in self.tasks.items() if task.metrics.get(metric) is None)

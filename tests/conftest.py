@@ -15,9 +15,9 @@ import torch
 
 from isolated import PLUGIN, Isolated, isolated
 from pbgraph import bench
-from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.molecules import Molecules
 
 hypothesis.settings.register_profile(
     "pbgraph", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]

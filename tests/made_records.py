@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pbgraph.insight import DIGEST, DendriteInsight, Insight, SiteInsight, write_insight
-from pbgraph.records import (
-    Cost,
-    Epoch,
-    Provenance,
-    ResultsFolder,
-    RunRecord,
-    RunSpec,
-    Selection,
-    SplitScore,
-    TaskScore,
-)
+from pbgraph.history import Epoch, Selection
+from pbgraph.insight import DendriteInsight, Insight, SiteInsight
+from pbgraph.metrics import SplitScore, TaskScore
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import DIGEST, write_insight
+from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
 
 PROVENANCE = Provenance(
     created="2026-01-01T00:00:00+00:00",

@@ -25,7 +25,7 @@ import numpy as np
 from own_tables import lines, write
 
 if TYPE_CHECKING:
-    from pbgraph.records import RunRecord
+    from pbgraph.results.records import RunRecord
 
 KNOWN = Path(__file__).with_suffix(".json")
 RUNS = ("gin/backprop", "trimnet/perforated", "random-forest/fit")
@@ -34,7 +34,7 @@ STEPS = 3
 
 
 def main() -> None:
-    from pbgraph import numerics
+    from pbgraph.execution import numerics
 
     if "--here" not in sys.argv:
         words = [sys.executable, __file__, "--here", *sys.argv[1:]]
@@ -51,8 +51,8 @@ def computed() -> dict[str, object]:
     """The platform of this process, and what it computes."""
     import torch
 
+    from pbgraph.execution.numerics import numeric_platform
     from pbgraph.models.base import MODELS, Architecture
-    from pbgraph.numerics import numeric_platform
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.use_deterministic_algorithms(True)
@@ -122,8 +122,9 @@ def predictions_of(name: str) -> str:
 def digests_of_runs() -> dict[str, str]:
     """Of what three runs on those molecules came to, made by workers as any others."""
     from pbgraph import bench
-    from pbgraph.datasets.lookup import own_names
-    from pbgraph.records import ResultsFolder, canonical_json, sha256
+    from pbgraph.files.hashing import canonical_json, sha256
+    from pbgraph.results.described import own_names
+    from pbgraph.results.folder import ResultsFolder
 
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from isolated import PLUGIN, Isolated, isolated
-from pbgraph.origins import files_sha256
-from pbgraph.records import ResultsFolder
+from pbgraph.execution.origins import files_sha256
+from pbgraph.results.folder import ResultsFolder
 
 RIVAL = """
 [build-system]

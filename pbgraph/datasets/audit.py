@@ -4,38 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
 import numpy as np
 
-from pbgraph.datasets.base import Dataset, Molecules
-from pbgraph.features.cache import cached, structures_key
-from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import identity, parsed
+from pbgraph.datasets.base import Dataset
 from pbgraph.metrics import Kind
-from pbgraph.records import Rejected
+from pbgraph.molecules import Molecules, Rejected
+from pbgraph.structures.facts import describe
 
-VERSION = 3  # of `Structure`
-SECONDS_EACH = 0.0007  # that InChI takes for a structure
 TOLERANCE = 0.25  # standard deviations of a regression task's values, by which those of one parent may differ
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What a SMILES says of one row.
-
-    parent     first block of the InChIKey of the largest fragment (most heavy atoms, the first of equals): the same for
-               salts, stereoisomers and isotopes of one compound; the canonical SMILES where InChI fails
-    key        InChIKey of the whole row, the same for tautomers that standard InChI knows; else as for the parent
-    fragments  disconnected parts
-    bonds      between heavy atoms
-    """
-
-    parent: str
-    key: str
-    fragments: int
-    bonds: int
 
 
 @dataclass(frozen=True)
@@ -161,51 +139,6 @@ def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
     shared = np.intersect1d(parents[split.train], parents[split.test])
     reached = int(np.isin(parents[split.test], shared).sum())
     return Leakage(parents=len(shared), test_rows=reached, tested=len(split.test))
-
-
-def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: None) -> list[Structure]:
-    """The structure facts of every accepted row, in order; kept in the cache, since InChI takes seconds."""
-    key = {"version": VERSION, **structures_key(molecules.smiles)}
-    content = cached(
-        f"{molecules.dataset}-structures",
-        key,
-        lambda: msgspec.json.encode(
-            [
-                structure
-                for part in in_parts(_structures, molecules.smiles, seconds_each=SECONDS_EACH, done=done)
-                for structure in part
-            ]
-        ),
-    )
-    return msgspec.json.decode(content, type=list[Structure])
-
-
-def _structures(smiles: Sequence[str], first: int) -> list[Structure]:
-    return list(map(_structure, parsed(smiles, first)))
-
-
-def _structure(molecule: Any) -> Structure:
-    from rdkit import Chem
-
-    fragments = Chem.GetMolFrags(molecule, asMols=True, sanitizeFrags=False)
-    largest = max(fragments, key=lambda fragment: fragment.GetNumHeavyAtoms())
-    parent, key = map(_inchi_key, (largest, molecule))
-    return Structure(
-        parent=parent[:14] or identity(largest),
-        key=key or identity(molecule),
-        fragments=len(fragments),
-        bonds=molecule.GetNumBonds(),
-    )
-
-
-def _inchi_key(molecule: Any) -> str:
-    """ "" where InChI fails, which it says or raises."""
-    from rdkit import Chem
-
-    try:
-        return str(Chem.MolToInchiKey(molecule))  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError):
-        return ""
 
 
 def conflicts(parents: np.ndarray, y: np.ndarray, kind: Kind) -> tuple[int, int]:

@@ -14,15 +14,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pbgraph.datasets.base import Dataset, Molecules
+from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.source import find
 from pbgraph.datasets.text_table import csv_reader
 from pbgraph.errors import DataError
-from pbgraph.features.cache import cached, structures_key
-from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import reasons
+from pbgraph.files.cache import cached
+from pbgraph.files.hashing import sha256
 from pbgraph.metrics import Kind
-from pbgraph.records import Rejected, sha256
+from pbgraph.molecules import Molecules, Rejected
+from pbgraph.structures.parallel import in_parts
+from pbgraph.structures.smiles import reasons, structures_key
 
 log = logging.getLogger(__name__)
 

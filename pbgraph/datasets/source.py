@@ -20,9 +20,9 @@ from pathlib import Path
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.text_table import csv_reader
 from pbgraph.errors import DataError
-from pbgraph.files import replaced_file
-from pbgraph.locks import cache_folder
-from pbgraph.records import sha256
+from pbgraph.files.hashing import sha256
+from pbgraph.files.locks import cache_folder
+from pbgraph.files.writing import replaced_file
 
 log = logging.getLogger(__name__)
 

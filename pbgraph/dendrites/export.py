@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.dendrite import Deputy, add_scaled
 from pbgraph.dendrites.errors import SiteError
@@ -22,6 +21,7 @@ from pbgraph.dendrites.recurrence import Known, Recurrence, remember
 from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.stacked import stacked_site
 from pbgraph.dendrites.structure import network_state, restore_network
+from pbgraph.files.state_file import load_state, save_state
 
 
 class Dendritic(Deputy):

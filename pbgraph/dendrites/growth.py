@@ -26,7 +26,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.allotment import Allotment
 from pbgraph.dendrites.candidates import sow
 from pbgraph.dendrites.copies import copied
@@ -52,6 +51,7 @@ from pbgraph.dendrites.training import (
     Training,
     refuse_wrong_recipe,
 )
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.insight import DendriteInsight, Insight, with_trials
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from pbgraph.features.base import Featuriser
 from pbgraph.features.fingerprints import BITS, ECFP4
-from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import parsed
+from pbgraph.structures.parallel import in_parts
+from pbgraph.structures.smiles import parsed
 
 SECONDS_EACH = 0.01  # that the descriptors of a molecule take
 

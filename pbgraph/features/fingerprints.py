@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pbgraph.features.base import Featuriser
-from pbgraph.features.smiles import parsed
+from pbgraph.structures.smiles import parsed
 
 RADIUS = 2
 BITS = 2048

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from pbgraph.features.base import Featuriser
-from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import parsed
 from pbgraph.graph import GraphStore
+from pbgraph.structures.parallel import in_parts
+from pbgraph.structures.smiles import parsed
 
 SYMBOLS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "Br", "Te", "I", "At", "other")
 DEGREES = tuple(range(11))

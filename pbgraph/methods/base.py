@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from pbgraph.history import Epoch, Selection
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
-from pbgraph.records import Epoch, RunRecord, Selection
 from pbgraph.registry import Registry
 
 
@@ -32,6 +32,20 @@ class Report:
 
 
 @dataclass(frozen=True)
+class PairedRun:
+    """What a control may know of the run that it is matched to: how it was trained, and no test score.
+
+    parameters  of the network that it reports
+    history     line by line, with validation scores in their own unit and direction
+    details     what its method kept in the record
+    """
+
+    parameters: int
+    history: tuple[Epoch, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FitTask:
     """All that a training method may know: training and validation rows, never test rows.
 
@@ -41,7 +55,7 @@ class FitTask:
     seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
     metric           (y, scores) -> mean over tasks, or None; larger is better, errors have their sign turned
     kind             of the tasks
-    paired           the record of the run that a control is matched to, without its scores
+    paired           the finished run that a control is matched to
     checkpoint       file to save to and to resume from, or None to keep nothing
     report           called with a Report; raising from it stops the run after its state was saved
     """
@@ -55,7 +69,7 @@ class FitTask:
     metric: Callable[[np.ndarray, np.ndarray], float | None]
     kind: Kind = "classification"
     device: str = "cpu"
-    paired: RunRecord | None = None
+    paired: PairedRun | None = None
     checkpoint: Path | None = None
     report: Callable[[Report], None] = lambda _: None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from pbgraph.history import Epoch
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
-from pbgraph.records import Epoch
 
 
 def cycle_lengths(history: Sequence[Epoch]) -> list[int]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from pbgraph.history import Selection
 from pbgraph.methods.backprop import fit as fit_plain
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
 from pbgraph.methods.training import TrainSettings, averaged, build_model, parameter_count, refuses_estimators
 from pbgraph.methods.widened import paired_parameters
-from pbgraph.records import Selection
 from pbgraph.streams import seed_of
 
 RULE = "every member: best validation score over all epochs"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pbgraph.history import Selection
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
 from pbgraph.models.base import Architecture, Estimator, FittedEstimator, Model
-from pbgraph.records import Selection
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
+from pbgraph.history import Selection
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
@@ -43,7 +44,6 @@ from pbgraph.methods.training import (
     validation_score,
 )
 from pbgraph.models.base import Architecture
-from pbgraph.records import Selection
 
 RULE = "best validation score over the whole run"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from pbgraph.history import Selection
 from pbgraph.methods.base import FitTask, Fitted
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Best, Session
@@ -21,7 +22,6 @@ from pbgraph.methods.training import (
     train_step,
     validation_score,
 )
-from pbgraph.records import Selection
 
 RULE = "best validation score over all epochs"
 

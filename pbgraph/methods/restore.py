@@ -1,6 +1,6 @@
 """What a trained model is outside of its run: a state that is kept, and the prediction function that comes back of it.
 
-A state is a nesting that `pbgraph.checkpoint` keeps. Its "form" says what it is:
+A state is a nesting that `pbgraph.files.state_file` keeps. Its "form" says what it is:
 
     network     dimensions, resolved config, and weights
     perforated  the same, with the dendrites of every site

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copied
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphBatch
+from pbgraph.history import Epoch
 from pbgraph.methods.base import FitTask, Report
 from pbgraph.methods.training import steps_per_epoch
-from pbgraph.records import Epoch
 from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
@@ -36,7 +36,7 @@ class Stateful(Protocol):
     """What a session saves: a module, an optimiser, a `Best`, a `Growth`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on, as `pbgraph.checkpoint` can keep it."""
+        """All that is needed to go on, as `pbgraph.files.state_file` can keep it."""
         ...
 
     def load_state_dict(self, state: Any) -> Any:

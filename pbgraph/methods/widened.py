@@ -93,8 +93,7 @@ def _parameters(task: FitTask, field: str, value: int) -> int:
 def paired_parameters(task: FitTask) -> int:
     """Parameters of the network that the paired run ended with."""
     assert task.paired is not None
-    assert task.paired.cost is not None
-    return task.paired.cost.parameters
+    return task.paired.parameters
 
 
 def bracket(count: Callable[[int], int], target: int, field: str) -> Bracket:

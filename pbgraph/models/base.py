@@ -108,7 +108,7 @@ class Estimator:
 class FittedEstimator:
     """A fitted estimator: its prediction function and its size.
 
-    state  () -> all that is needed to predict again, as `pbgraph.checkpoint` keeps it; None: it cannot be saved
+    state  () -> all that is needed to predict again, as `pbgraph.files.state_file` keeps it; None: it cannot be saved
     """
 
     predict: Callable[[np.ndarray], np.ndarray]

@@ -17,7 +17,7 @@ Predict = Callable[[Any], np.ndarray]
 class FittedTask(NamedTuple):
     """One task's prediction function, its number of parameters, and () -> all that is needed to predict again.
 
-    state  gives a nesting of dicts and lists over tensors and JSON types, as `pbgraph.checkpoint` keeps it
+    state  gives a nesting of dicts and lists over tensors and JSON types, as `pbgraph.files.state_file` keeps it
     """
 
     predict: Predict

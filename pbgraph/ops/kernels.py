@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.locks import locked
+from pbgraph.files.locks import locked
 from pbgraph.ops.shapes import Shapes
 
 log = logging.getLogger(__name__)

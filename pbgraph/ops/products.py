@@ -3,7 +3,7 @@
 torch computes products with Intel's MKL, which takes another path on each kind of processor. SciPy's wheels carry
 OpenBLAS, whose kernels can be chosen by name: with ``OPENBLAS_CORETYPE=Haswell`` they run on every such processor and
 add in one order there. `use_openblas` puts them behind torch's own operators, so that every layer of torch and of
-PyTorch Geometric has them in both directions; `pbgraph.numerics` has the rest of what makes numbers equal.
+PyTorch Geometric has them in both directions; `pbgraph.execution.numerics` has the rest of what makes numbers equal.
 
     aten::mm (a, b)                          a b                        float32 and float64 on the CPU
     aten::addmm (c, a, b, beta, alpha)       beta c + alpha a b

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
-from pbgraph.records import sha256
+from pbgraph.files.hashing import sha256
+from pbgraph.molecules import Molecules
 from pbgraph.registry import Registry
 
 TRAIN, VALID = 0.8, 0.1  # shares of the molecules; the rest is for test

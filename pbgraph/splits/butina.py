@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
-from pbgraph.features.cache import cached, featurised, structures_key
 from pbgraph.features.fingerprints import ECFP4
+from pbgraph.features.stored import featurised
+from pbgraph.files.cache import cached
+from pbgraph.molecules import Molecules
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 from pbgraph.splits.groups import filled, grouped
+from pbgraph.structures.smiles import structures_key
 
 SIMILARITY = 0.6
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pbgraph.datasets.audit import describe
-from pbgraph.datasets.base import Molecules
+from pbgraph.molecules import Molecules
 from pbgraph.splits.base import VALID, Split, Splitter
 from pbgraph.splits.groups import Group, filled, grouped, shuffled
+from pbgraph.structures.facts import describe
 
 REPEATS, FOLDS = 5, 5
 

@@ -7,8 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import DataError, UsageError
+from pbgraph.molecules import Molecules
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 
 PARTS = ("train", "valid", "test")

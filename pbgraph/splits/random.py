@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbgraph.datasets.base import Molecules
+from pbgraph.molecules import Molecules
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.datasets.base import Molecules
-from pbgraph.features.cache import cached, structures_key
-from pbgraph.features.parallel import in_parts
-from pbgraph.features.smiles import identity, parsed
+from pbgraph.files.cache import cached
+from pbgraph.molecules import Molecules
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
 from pbgraph.splits.groups import filled, grouped, shuffled
+from pbgraph.structures.parallel import in_parts
+from pbgraph.structures.smiles import identity, parsed, structures_key
 
 SECONDS_EACH = 0.0003  # that the scaffold of a molecule takes
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pbgraph.dendrites.testing.base import Check, CheckFailed, checks_of, require
-from pbgraph.records import Scalar
+from pbgraph.files.hashing import Scalar
 
 __all__ = [
     "Check",

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pbgraph.datasets.base import DATASETS, Dataset, Molecules
+from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.datasets.load import load, make_ready
 from pbgraph.metrics import METRICS
+from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
 from pbgraph.testing.base import Check, checks_of, require, require_described
 

@@ -16,19 +16,12 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
 from pbgraph.features.base import FEATURISERS
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.metrics import Kind, r2, roc_auc
 from pbgraph.models.base import MODELS, Estimator, FittedEstimator
-from pbgraph.testing.base import (
-    Check,
-    checks_of,
-    draw_at_random,
-    require,
-    require_described,
-    require_plain_fields,
-)
+from pbgraph.testing.base import Check, checks_of, draw_at_random, require, require_described, require_plain_fields
 from pbgraph.testing.splits import table
 
 SEED = 68

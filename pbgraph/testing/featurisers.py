@@ -12,7 +12,7 @@ import numpy as np
 
 from pbgraph.errors import DataError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.features.cache import packed, unpacked
+from pbgraph.features.stored import packed, unpacked
 from pbgraph.graph import GraphStore
 from pbgraph.testing.base import Check, CheckFailed, checks_of, draw_at_random, require, require_described
 

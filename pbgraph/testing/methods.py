@@ -15,13 +15,11 @@ import numpy as np
 
 from pbgraph.errors import Interrupted
 from pbgraph.features.fingerprints import FingerprintStore
+from pbgraph.files.hashing import Scalar
 from pbgraph.graph import GraphStore
-from pbgraph.methods.base import METHODS, FitTask, Fitted, Method, Report
+from pbgraph.methods.base import METHODS, FitTask, Fitted, Method, PairedRun, Report
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models import base as models
-from pbgraph.origins import Origins
-from pbgraph.provenance import provenance
-from pbgraph.records import Cost, RunRecord, RunSpec, Scalar
 from pbgraph.testing.architectures import DIMS
 from pbgraph.testing.architectures import molecules as random_molecules
 from pbgraph.testing.base import Check, checks_of, draw_at_random, require, require_described, require_plain_fields
@@ -58,7 +56,7 @@ def task_of(method: Method, **changes: Any) -> FitTask:
         valid=store(model, VALID, 1),
         seed=68,
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
-        paired=None if method.control_of is None else _record(METHODS.get(method.control_of)),
+        paired=None if method.control_of is None else _paired_with(METHODS.get(method.control_of)),
     )
     return replace(task, **changes)
 
@@ -73,29 +71,10 @@ def store(model: models.Model, count: int, seed: int) -> Any:
     return GraphStore.from_graphs(random_molecules(random.integers(2, 9, count).tolist(), seed), y)
 
 
-def _record(method: Method) -> RunRecord:
-    """What a run of the method that a control is matched to leaves behind."""
-    task = task_of(method)
-    fitted = method.fit(task)
-    spec = RunSpec(
-        task="made-up",
-        split="random",
-        split_seed=task.seed,
-        model=task.model.name,
-        method=method.name,
-        seed=task.seed,
-        metric=ROC_AUC.name,
-        featuriser=task.model.featuriser,
-        preset="none",
-        model_config={},
-        settings={},
-        versions={},
-    )
-    cost = Cost(fitted.parameters, fitted.epochs, seconds=0.0, peak_memory_bytes=0, sittings=1)
-    origin = provenance(device="cpu", molecules=None, featuriser="", split_sha256="", origins=Origins())
-    return RunRecord(
-        spec, "finished", origin, selection=fitted.selection, cost=cost, history=fitted.history, details=fitted.details
-    )
+def _paired_with(method: Method) -> PairedRun:
+    """What a control is told of a run of the method that it is matched to."""
+    fitted = method.fit(task_of(method))
+    return PairedRun(fitted.parameters, fitted.history, fitted.details)
 
 
 def _outcome(task: FitTask, fitted: Fitted) -> tuple[Any, ...]:

@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
+from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS, Split, Splitter
 from pbgraph.testing.base import Check, CheckFailed, checks_of, draw_at_random, require, require_described
 

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pbgraph.engines.progress import counted
 from pbgraph.errors import Interrupted, PbgraphError, UsageError
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.execution.engines.progress import counted
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
 from pbgraph.verify.folder import held_by
 from pbgraph.verify.found import Found

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from pbgraph.checkouts import git
-from pbgraph.insight import DIGEST, read_insight
-from pbgraph.protocol import arm_identity, differences
-from pbgraph.reading import content_of
-from pbgraph.records import ResultsFolder, RunRecord, canonical_json, formatted, read_record, sha256
-from pbgraph.saved import FACTS, read_facts
+from pbgraph.execution.checkouts import git
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.reading import content_of
+from pbgraph.prediction.saved import FACTS, read_facts
+from pbgraph.results.folder import ResultsFolder, formatted, read_record
+from pbgraph.results.insights import DIGEST, read_insight
+from pbgraph.results.protocol import arm_identity, differences
+from pbgraph.results.records import RunRecord
 from pbgraph.verify.found import Found, found, guarded
 from pbgraph.verify.shape import misshapen_failure, misshapen_run
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import PbgraphError
-from pbgraph.plan import plan
-from pbgraph.protocol import differences
-from pbgraph.records import ResultsFolder, RunRecord, RunSpec
+from pbgraph.humanize import ranges
+from pbgraph.plans.plan import plan
+from pbgraph.results.described import dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.protocol import differences
+from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.verify.found import Found, found, guarded
-from pbgraph.words import ranges
 
 
 def check_plans(

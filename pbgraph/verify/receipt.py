@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pbgraph import __version__
-from pbgraph.provenance import package_versions, processor, source_tree
-from pbgraph.records import ResultsFolder
+from pbgraph.execution.provenance import package_versions, processor, source_tree
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.verify.folder import Held
 from pbgraph.verify.found import Found
 from pbgraph.verify.reruns import Rerun

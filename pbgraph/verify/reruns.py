@@ -26,21 +26,23 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.datasets.lookup import keep, own_names, own_task
-from pbgraph.engines.local import cores, run_all
-from pbgraph.engines.progress import shown
-from pbgraph.engines.work import Work
 from pbgraph.errors import PbgraphError
-from pbgraph.files import new_file
+from pbgraph.execution.engines.local import cores, run_all
+from pbgraph.execution.engines.progress import shown
+from pbgraph.execution.engines.schedule import Work
+from pbgraph.execution.runner import Folders
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.reading import content_of
+from pbgraph.files.writing import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
-from pbgraph.plan import Plan
-from pbgraph.protocol import differences
-from pbgraph.reading import content_of
-from pbgraph.records import Provenance, ResultsFolder, RunRecord, canonical_json, sha256
-from pbgraph.runner import Folders
-from pbgraph.stats import standard_error
+from pbgraph.plans.plan import Plan
+from pbgraph.report.stats import standard_error
+from pbgraph.report.tables import yardstick_of
+from pbgraph.results.described import keep, own_names, own_task
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.protocol import differences
+from pbgraph.results.records import Provenance, RunRecord
 from pbgraph.streams import seed_of
-from pbgraph.tables import yardstick_of
 from pbgraph.verify.scores import cells_said, read_predictions
 
 PLATFORM_SPREAD = 3.0  # standard errors of a score over molecules that two platforms may be apart

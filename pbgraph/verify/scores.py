@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
-from pbgraph.datasets.lookup import dataset_of
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.metrics import METRICS, Metric, label_of, split_score
-from pbgraph.predictions import predictions_in
-from pbgraph.protocol import differences
-from pbgraph.reading import content_of
-from pbgraph.records import ResultsFolder, RunRecord, SplitScore, canonical_json, sha256
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.reading import content_of
+from pbgraph.metrics import METRICS, Metric, SplitScore, label_of, split_score
+from pbgraph.molecules import Molecules
+from pbgraph.results.described import dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.predictions import predictions_in
+from pbgraph.results.protocol import differences
+from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS, Split
 from pbgraph.verify.folder import by_task
 from pbgraph.verify.found import Found, found, guarded
@@ -168,7 +170,7 @@ def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None, cou
 
 
 def read_predictions(path: Path) -> pa.Table:
-    """A run's predictions, see `pbgraph.predictions.predictions_in`."""
+    """A run's predictions, see `pbgraph.results.predictions.predictions_in`."""
     return predictions_in(content_of(path), path)
 
 

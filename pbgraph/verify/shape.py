@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pbgraph.methods.ensemble import RULE as ENSEMBLE_RULE
 from pbgraph.methods.perforated import RULE as PERFORATED_RULE
 from pbgraph.methods.plain import RULE as PLAIN_RULE
-from pbgraph.records import RunRecord
+from pbgraph.results.records import RunRecord
 
 ONE_LINE_AN_EPOCH = (PLAIN_RULE, PERFORATED_RULE, ENSEMBLE_RULE)  # rules of selection that promise such a history
 SELECTED_FROM_IT = (PLAIN_RULE, PERFORATED_RULE)  # and those whose score stands in the line of the selected epoch

@@ -10,10 +10,11 @@ from itertools import pairwise, takewhile, zip_longest
 from pathlib import Path
 
 from pbgraph.errors import DataError
-from pbgraph.leaderboard import PUBLISHED
-from pbgraph.reading import content_of
-from pbgraph.records import ResultsFolder, RunRecord
-from pbgraph.shown import FORMATS, PAGE, PICTURES, README, Shown, shown_beside
+from pbgraph.files.reading import content_of
+from pbgraph.report.leaderboard import PUBLISHED
+from pbgraph.report.shown import FORMATS, PAGE, PICTURES, README, Shown, shown_beside
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 from pbgraph.verify.folder import COMPANIONS, Held, by_task, entries
 from pbgraph.verify.found import Found, found, guarded
 

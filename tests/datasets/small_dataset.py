@@ -6,7 +6,7 @@ import dataclasses
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.tox21 import TOX21
-from pbgraph.records import sha256
+from pbgraph.files.hashing import sha256
 
 CSV = b"a,b,mol_id,smiles\n0,1,M1,CCO\n,0,M2,c1ccccc1\n1,,M3,[Na+].[Cl-]\n0,0,M4,CC(=O)[O-].[Na+]\n1,1,M5,CC(=O)O\n"
 

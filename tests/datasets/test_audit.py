@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pbgraph.datasets.load as load
-from pbgraph.audit_text import audit_text
 from pbgraph.datasets.audit import Leakage, TaskFacts, audit, conflicts, task_facts
-from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.source import find
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.molecules import Molecules
+from pbgraph.report.audit import audit_text
 from pbgraph.splits import RANDOM, Split
 from small_dataset import CSV, dataset
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pbgraph.audit_text import audit_text
 from pbgraph.datasets.audit import audit
 from pbgraph.datasets.esol import ESOL
 from pbgraph.datasets.load import load, read
+from pbgraph.report.audit import audit_text
 from small_dataset import dataset
 
 CSV = b"a,b,mol_id,smiles\n-0.5,1e3,M1,CCO\n,2,M2,c1ccccc1\n1.5,x,M3,CC\nnan,0,M4,CCC\n1e39,0,M5,CCCC\n7,3,M6,OCC\n"

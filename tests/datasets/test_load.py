@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pbgraph.datasets.base import DATASETS
 from pbgraph.datasets.load import load, read
 from pbgraph.errors import DataError
-from pbgraph.records import Rejected, sha256
+from pbgraph.files.hashing import sha256
+from pbgraph.molecules import Rejected
 from small_dataset import CSV, dataset
 
 NAN = np.nan

@@ -10,10 +10,11 @@ import pytest
 
 import pbgraph.datasets.load as load
 from pbgraph.datasets.audit import audit
-from pbgraph.datasets.base import DATASETS, Molecules, OtherColumns
+from pbgraph.datasets.base import DATASETS, OtherColumns
 from pbgraph.datasets.source import find
 from pbgraph.errors import DataError
 from pbgraph.metrics import METRICS
+from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
 from small_dataset import dataset
 

@@ -9,10 +9,10 @@ import pytest
 from pyarrow import parquet
 
 from pbgraph.datasets.parquet import read_parquet
-from pbgraph.datasets.sheet import read_sheet
+from pbgraph.datasets.user.sheet import read_sheet
 from pbgraph.errors import DataError
-from pbgraph.features.smiles import MAX_CHARACTERS
-from pbgraph.molecule_files import CHUNK, CHUNK_CHARACTERS, read_chunks
+from pbgraph.prediction.molecule_files import CHUNK, CHUNK_CHARACTERS, read_chunks
+from pbgraph.structures.smiles import MAX_CHARACTERS
 
 
 def written(folder: Path, **columns: object) -> Path:

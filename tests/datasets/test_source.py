@@ -11,7 +11,7 @@ import pytest
 import pbgraph.datasets.source as source
 from pbgraph.datasets.tox21 import TOX21
 from pbgraph.errors import DataError
-from pbgraph.records import sha256
+from pbgraph.files.hashing import sha256
 from small_dataset import CSV, dataset
 
 

@@ -17,14 +17,7 @@ from dendrite_networks import (
     weights,
     with_dendrites,
 )
-from pbgraph.dendrites import (
-    PerforatedSite,
-    SiteError,
-    export,
-    load_network,
-    perforate,
-    save_network,
-)
+from pbgraph.dendrites import PerforatedSite, SiteError, export, load_network, perforate, save_network
 
 DTYPES = [torch.float32, torch.float64]
 

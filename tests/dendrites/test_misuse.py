@@ -8,16 +8,7 @@ import torch
 from torch import nn
 
 from dendrite_networks import adam
-from pbgraph.dendrites import (
-    Growth,
-    SiteError,
-    TrainingError,
-    export,
-    load_network,
-    perforate,
-    save_network,
-    sites_of,
-)
+from pbgraph.dendrites import Growth, SiteError, TrainingError, export, load_network, perforate, save_network, sites_of
 from pbgraph.errors import UsageError
 
 

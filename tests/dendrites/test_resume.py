@@ -3,8 +3,8 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from dendrite_networks import batch, growth, network, same, square_loss, weights
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites import Growth, GrowthSettings, SiteError
+from pbgraph.files.state_file import load_state, save_state
 
 BATCHES = 2
 SCORES = [0.1, 0.3, 0.2, None, None, 0.4, 0.3, None, None, 0.1, 0.2, None, None, 0.2, 0.2]

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import DataError
-from pbgraph.features import parallel
 from pbgraph.features.graphs import GRAPH, HYDROGENS, SYMBOLS, TRIMNET_PAPER, codes
 from pbgraph.graph import GraphBatch
+from pbgraph.molecules import Molecules
+from pbgraph.structures import parallel
 
 SMILES = (
     "CCO",

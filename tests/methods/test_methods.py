@@ -9,11 +9,11 @@ import torch
 from pbgraph.errors import Interrupted, PbgraphError
 from pbgraph.methods import session as session_module
 from pbgraph.methods.backprop import BACKPROP
+from pbgraph.methods.base import PairedRun
 from pbgraph.methods.controls import CONTINUED, cycle_lengths
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict
-from pbgraph.records import RunRecord
 from pbgraph.streams import generator, seed_of
 from tiny_task import TinyNet, tiny_store, tiny_task
 
@@ -96,7 +96,7 @@ def test_perforated_history_tells_phases_and_dendrites(perforated):
 
 
 def test_continued_has_the_epochs_and_restarts_of_its_pair(perforated):
-    pair = RunRecord(None, "finished", None, history=perforated.history)
+    pair = PairedRun(perforated.parameters, perforated.history)
     fitted = CONTINUED.fit(tiny_task(TrainSettings(**SHORT), paired=pair))
     assert fitted.epochs == perforated.epochs
     assert fitted.history[:6] == perforated.history[:6]
@@ -113,7 +113,7 @@ def test_cycles_count_dendrite_phases_and_what_follows():
 
 
 def tiny_history_line():
-    from pbgraph.records import Epoch
+    from pbgraph.history import Epoch
 
     return Epoch(epoch=0, phase="neuron", dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
 
@@ -131,7 +131,7 @@ class Stop:
 
 
 def _continued_pair(perforated):
-    return RunRecord(None, "finished", None, history=perforated.history)
+    return PairedRun(perforated.parameters, perforated.history)
 
 
 @pytest.mark.parametrize("method", ["backprop", "perforated", "continued"])

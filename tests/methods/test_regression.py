@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from pbgraph.errors import UsageError
 from pbgraph.methods.backprop import BACKPROP
-from pbgraph.methods.base import METHODS
+from pbgraph.methods.base import METHODS, PairedRun
 from pbgraph.methods.ensemble import averaged
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_predictor, predict, validation_score
-from pbgraph.records import Cost, Provenance, RunRecord, RunSpec
 from tiny_task import TinyConfig, tiny_regression, tiny_store, with_numbers
 
 SHORT = {"epochs": 25, "patience": 25, "batch_size": 32, "learning_rate": 1e-2, "loss": "squared-error"}
@@ -107,19 +106,12 @@ CONTROLS = [name for name in METHODS if METHODS.get(name).control_of]
 def test_every_control_of_a_perforated_run_takes_numbers(name, perforated):
     method, short = METHODS.get(name), {**SHORT, "epochs": 2}
     settings = GROWN if method.settings is PerforatedSettings else method.settings(**short)
-    task = tiny_regression(settings, paired=paired_record(perforated), config=WIDE)
+    task = tiny_regression(settings, paired=PairedRun(perforated.parameters, perforated.history), config=WIDE)
     fitted = method.fit(task)
     predictions = fitted.predict(task.valid)
     assert predictions.shape == task.valid.y.shape
     assert task.metric(task.valid.y, predictions) == pytest.approx(fitted.selection.score)
     assert abs(predictions[:, 0].mean() - np.nanmean(task.valid.y[:, 0])) < 2 * np.nanstd(task.valid.y[:, 0])
-
-
-def paired_record(fitted):
-    spec = RunSpec("t", "random", 0, "m", "perforated", 0, "rmse", "f", "p", {}, {}, {})
-    nothing = Provenance("", "", "", False, "", {}, "", "", "", 1, "", 0, (), "", "", "")
-    cost = Cost(fitted.parameters, fitted.epochs, 1.0, 1, 1)
-    return RunRecord(spec, "finished", nothing, cost=cost, history=fitted.history)
 
 
 def test_an_ensemble_averages_values_of_regression_and_probabilities_of_classification():

@@ -6,14 +6,7 @@ import torch
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.perforated import PerforatedSettings
-from pbgraph.methods.training import (
-    TrainSettings,
-    build_model,
-    class_weights,
-    predict,
-    rate_factor,
-    validation_score,
-)
+from pbgraph.methods.training import TrainSettings, build_model, class_weights, predict, rate_factor, validation_score
 from tiny_task import tiny_store, tiny_task
 
 NAN = float("nan")

@@ -1,7 +1,6 @@
 """Variants and controls of the perforated method on a small task."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from scipy.special import expit
 from pbgraph.errors import Interrupted, PbgraphError
 from pbgraph.methods import session as session_module
 from pbgraph.methods.backprop import BACKPROP
-from pbgraph.methods.base import METHODS
+from pbgraph.methods.base import METHODS, PairedRun
 from pbgraph.methods.controls import cycle_lengths
 from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
@@ -18,7 +17,6 @@ from pbgraph.methods.training import TrainSettings, build_model, parameter_count
 from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, bracket, widened
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
-from pbgraph.records import Cost, RunRecord
 from tiny_task import TinyConfig, tiny_store, tiny_task
 
 SHORT = {"epochs": 4, "patience": 4, "batch_size": 50, "learning_rate": 1e-2}
@@ -35,8 +33,7 @@ def perforated():
 
 @pytest.fixture(scope="module")
 def pair(perforated):
-    cost = Cost(perforated.parameters, perforated.epochs, 0.0, 0, 1)
-    return RunRecord(None, "finished", None, history=perforated.history, cost=cost)
+    return PairedRun(perforated.parameters, perforated.history)
 
 
 def task(settings, pair, **changes):
@@ -84,7 +81,7 @@ def test_a_width_is_found_wherever_one_matches(target):
 
 
 def test_where_no_width_matches_the_two_nearest_are_named(pair):
-    small = replace(pair, cost=replace(pair.cost, parameters=40))
+    small = replace(pair, parameters=40)
     with pytest.raises(
         PbgraphError, match=r"no width of tiny gives 40 parameters within 1%; the nearest are hidden \d+ with \d+ and"
     ):
@@ -92,7 +89,7 @@ def test_where_no_width_matches_the_two_nearest_are_named(pair):
 
 
 def test_what_the_width_cannot_match_the_fine_width_makes_up():
-    paired = SimpleNamespace(cost=SimpleNamespace(parameters=3000))
+    paired = PairedRun(3000, ())
     fit_task = tiny_task(None, model=TRIMNET, config=TrimNetConfig(hidden=4, depth=1, output_hidden=16), paired=paired)
     wide = widened(fit_task)
     assert wide.config.hidden > 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +15,11 @@ from pbgraph.dendrites import Growth, perforate, report_of
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import MolGraph
-from pbgraph.methods.base import FitTask
+from pbgraph.methods.base import FitTask, PairedRun
 from pbgraph.methods.training import build_model, parameter_count
 from pbgraph.methods.widened import widened
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.ops.kernels import definitions_only
-from pbgraph.records import Cost
 from pbgraph.streams import seeded
 from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_double, molecules
 
@@ -187,6 +185,6 @@ def test_it_can_be_widened_to_the_size_of_its_perforated_self(name: str) -> None
     for _ in range(2):
         for site in sites_of(model).values():
             site.accept(site.new_dendrite("tanh"))
-        cost = Cost(parameter_count(model), 1, 0.0, 0, 1)
-        wide = widened(replace(task, paired=SimpleNamespace(cost=cost)))
-        assert parameter_count(build_model(wide)) == pytest.approx(cost.parameters, rel=0.01)
+        wanted = parameter_count(model)
+        wide = widened(replace(task, paired=PairedRun(wanted, ())))
+        assert parameter_count(build_model(wide)) == pytest.approx(wanted, rel=0.01)

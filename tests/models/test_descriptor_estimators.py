@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.models.logistic_regression import Standardiser
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.errors import UsageError
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.models.random_forest import RANDOM_FOREST, RandomForestConfig, fit
 
 SMALL = RandomForestConfig(trees=20)

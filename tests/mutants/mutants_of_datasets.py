@@ -9,7 +9,7 @@ from typing import Any
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.tox21 import TOX21
-from pbgraph.records import sha256
+from pbgraph.files.hashing import sha256
 
 ROWS = [[str(i % 2), str(i // 2 % 2), f"M{i}", "C" * (i + 1)] for i in range(20)]
 

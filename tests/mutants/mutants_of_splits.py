@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pbgraph.datasets.base import Molecules
+from pbgraph.molecules import Molecules
 from pbgraph.splits import RANDOM, SCAFFOLD, SCAFFOLD_BALANCED, Split, Splitter
 
 

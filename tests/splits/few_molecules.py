@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from pbgraph.datasets.base import Molecules
+from pbgraph.molecules import Molecules
 from pbgraph.splits import Split
 
 SMILES = (

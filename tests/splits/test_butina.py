@@ -12,7 +12,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from rdkit.ML.Cluster import Butina
 
 from few_molecules import FORMS_OF_ONE, SMILES, molecules, parts
-from pbgraph.datasets.base import Molecules
+from pbgraph.molecules import Molecules
 from pbgraph.splits import BUTINA
 from pbgraph.splits.butina import clusters, taylor_butina
 

@@ -10,9 +10,9 @@ from rdkit import Chem
 from rdkit.Chem.MolStandardize.rdMolStandardize import LargestFragmentChooser
 
 from few_molecules import FORMS_OF_ONE, SMILES, assert_partition, molecules, parts, some
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
-from pbgraph.plan import plan
+from pbgraph.molecules import Molecules
+from pbgraph.plans.plan import plan
 from pbgraph.splits import CV5X5
 
 

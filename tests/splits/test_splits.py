@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from few_molecules import SMILES, assert_partition, molecules, parts, reordered, some
-from pbgraph.datasets.base import Molecules
 from pbgraph.errors import UsageError
+from pbgraph.molecules import Molecules
 from pbgraph.splits import RANDOM, SCAFFOLD, SCAFFOLD_BALANCED, SPLITS, Split, Splitter
 from pbgraph.splits.scaffold import scaffolds
 

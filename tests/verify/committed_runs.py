@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pbgraph import bench
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 
 COMMITTED = Path(__file__).parents[2] / "results"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from committed_runs import COMMITTED, call
-from pbgraph.records import ResultsFolder, RunRecord
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 
 
 def chosen(record: RunRecord) -> bool:

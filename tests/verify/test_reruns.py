@@ -10,7 +10,8 @@ import pytest
 
 from pbgraph import bench
 from pbgraph.errors import DataError
-from pbgraph.records import NumericPlatform, ResultsFolder, RunRecord
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import NumericPlatform, RunRecord
 from pbgraph.verify import reruns
 from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from committed_runs import COMMITTED, call, of
-from pbgraph.insight import DIGEST
-from pbgraph.records import ResultsFolder, RunRecord, formatted, read_record, record_bytes, sha256
+from pbgraph.files.hashing import sha256
+from pbgraph.results.folder import ResultsFolder, formatted, read_record, record_bytes
+from pbgraph.results.insights import DIGEST
+from pbgraph.results.records import RunRecord
 from pbgraph.verify.folder import held_by
 
 

@@ -12,10 +12,12 @@ import pytest
 from pyarrow import parquet
 
 from committed_runs import COMMITTED, of
+from pbgraph.files.hashing import sha256
 from pbgraph.models.gin import GIN
-from pbgraph.predictions import write_predictions
-from pbgraph.records import ResultsFolder, RunRecord, record_bytes, sha256
 from pbgraph.registry import Registry
+from pbgraph.results.folder import ResultsFolder, record_bytes
+from pbgraph.results.predictions import write_predictions
+from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS
 from pbgraph.verify import Found
 from pbgraph.verify.folder import held_by

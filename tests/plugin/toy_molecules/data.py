@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pbgraph.datasets.base import Dataset, Molecules
+from pbgraph.datasets.base import Dataset
+from pbgraph.molecules import Molecules
 
 TOY = Dataset(
     name="toy",

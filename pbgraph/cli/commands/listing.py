@@ -1,0 +1,168 @@
+"""Commands about what is registered, and about data sets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from pbgraph.cli.commands.names import dataset_of_task, task_names
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.files.hashing import sha256
+from pbgraph.plans.presets import preset
+from pbgraph.registry import Registry
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.terminal import show
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.molecules import Molecules
+    from pbgraph.splits import Split
+
+log = logging.getLogger(__name__)
+
+KINDS = {
+    "tasks": "pbgraph.datasets.base:DATASETS",
+    "models": "pbgraph.models.base:MODELS",
+    "methods": "pbgraph.methods.base:METHODS",
+    "splits": "pbgraph.splits:SPLITS",
+    "metrics": "pbgraph.metrics:METRICS",
+    "featurisers": "pbgraph.features.base:FEATURISERS",
+}
+DATA_ACTIONS = ("ls", "fetch", "audit")
+
+
+def ls(args: argparse.Namespace) -> int:
+    """List registered names with version and source; one that cannot be imported is shown with the reason."""
+    kinds = [args.kind] if args.kind else list(KINDS)
+    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
+    if args.json:
+        show(json.dumps(listed, indent=1))
+        return 0
+    for kind, entries in listed.items():
+        show(kind)
+        for entry in entries:
+            version = "" if entry["version"] is None else f"v{entry['version']}"
+            others = [package for package in entry["packages"] if package != "pbgraph"]
+            owner = f"  [package {' and '.join(others)}]" if others else ""
+            show(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
+    _warn_of_slow_operations()
+    return 0
+
+
+def _warn_of_slow_operations() -> None:
+    from pbgraph.ops.kernels import slow_because
+
+    reason = slow_because()
+    if reason is not None:
+        log.warning("operations run slowly, in plain PyTorch: %s", reason)
+
+
+def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
+    """What `ls` shows of every name, and of every namespace."""
+    names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
+    return [_entry(name, get) | {"packages": registry.packages(name)} for name, get in names]
+
+
+def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        value = get(name)
+    except PbgraphError as error:
+        return {"name": name, "version": None, "source": f"broken: {error}"}
+    return {"name": name, "version": value.version, "source": value.source}
+
+
+def check(args: argparse.Namespace) -> int:
+    """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
+    from pbgraph.testing import CheckFailed, checks
+
+    failed = 0
+    for one in checks(args.name, args.data):
+        try:
+            one()
+            show(f"ok      {one!s:<20} {one.summary}")
+        except CheckFailed as error:
+            failed += 1
+            show(f"FAILED  {one!s:<20} {error}")
+    return 1 if failed else 0
+
+
+def data(args: argparse.Namespace) -> int:
+    """List the data sets and where they are; fetch one; or count what is in it."""
+    from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.user.table import to_dataset
+    from pbgraph.results.described import dataset_of, own_tasks
+
+    results = ResultsFolder(args.results)
+    if args.action == "ls":
+        own = map(to_dataset, own_tasks(results))
+        listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
+        for dataset in listed:
+            _print_dataset(dataset, args)
+        return 0
+    if args.task is None:
+        raise UsageError(f"data {args.action}: say of which task, e.g. data {args.action} {task_names()[0]}")
+    act = _fetch if args.action == "fetch" else _audit
+    act(dataset_of_task(args), args)
+    return 0
+
+
+def _print_dataset(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.source import locate
+
+    if not dataset.fixed:
+        rows = f"{dataset.rows} rows, " if dataset.rows else ""
+        show(f"{dataset.name}: {rows}{len(dataset.tasks)} tasks, read by {dataset.source}")
+        return
+    where = locate(dataset, args.data) or "not on this machine yet"
+    tasks = f"{len(dataset.tasks)} task{'' if len(dataset.tasks) == 1 else 's'}"
+    show(f"{dataset.name:<14} {dataset.rows:>6} rows {tasks:>9}  {dataset.file} at {where}; {dataset.source}")
+
+
+def _fetch(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.source import find, locate
+
+    if dataset.load is not None:
+        raise UsageError(f"{dataset.name} is read in a way of its own, by {dataset.source}; there is nothing to fetch")
+    content = find(dataset, folder=args.data, offline=args.offline)
+    if dataset.make is not None:
+        show(f"{dataset.name}: read by {dataset.source}, sha256 {sha256(content)}")
+    else:
+        show(f"{dataset.name}: verified, sha256 {dataset.sha256}, at {locate(dataset, args.data)}")
+
+
+def _audit(dataset: Dataset, args: argparse.Namespace) -> None:
+    from pbgraph.datasets.audit import audit
+    from pbgraph.datasets.load import load
+    from pbgraph.execution.engines.progress import counted
+    from pbgraph.report.audit import audit_text
+    from pbgraph.splits import SPLITS
+
+    molecules = load(dataset, folder=args.data, offline=args.offline)
+    with counted("splits", len(SPLITS.names())) as done:
+        splits, refused = _splits(molecules, done)
+    with counted("structures", len(molecules)) as done:
+        facts = audit(dataset, molecules, splits, done=done)
+    show(audit_text(facts, refused), end="")
+
+
+def _splits(molecules: Molecules, done: Callable[[int], None]) -> tuple[dict[str, Split], dict[str, str]]:
+    """Every split of the molecules, by the first seed there is; and why one does not apply, or fails."""
+    from pbgraph.splits import SPLITS
+
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
+    for splitter in SPLITS.working():
+        seed = (splitter.seeds or preset("default").seeds)[0] if splitter.seeded else None
+        name = splitter.name if seed is None else f"{splitter.name}, seed {seed}"
+        try:
+            splits[name] = splitter.split(molecules, seed)
+        except UsageError as error:
+            refused[name] = str(error).split(";")[0]
+        except Exception as error:  # of somebody else's code
+            refused[name] = f"it failed: {type(error).__name__}: {error}"
+        done(1)
+    return splits, refused

@@ -1,0 +1,66 @@
+"""Names that arguments hold, checked without importing what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pbgraph.errors import unknown_name
+from pbgraph.registry import Registry
+from pbgraph.results.folder import ResultsFolder
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+
+log = logging.getLogger(__name__)
+
+
+def task_names(taken: Collection[str] = ()) -> list[str]:
+    """Names of the registered tasks; imports none of them. Raises PbgraphError if pbgraph is not installed.
+
+    taken  names of commands: a task that is called like one is left out, which costs a warning
+    """
+    tasks = Registry[Any]("task", "pbgraph.datasets", object)
+    if not tasks.names():
+        tasks.get("")
+    for name in sorted(set(tasks.names()) & set(taken)):
+        packages = " and ".join(tasks.packages(name))
+        log.warning("left out: task %r of package %s has the name of a command; it must have another", name, packages)
+    return [name for name in tasks.names() if name not in taken]
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
+    return name in Registry[Any]("task", "pbgraph.datasets", object)
+
+
+def check_known(kind: str, names: Sequence[str]) -> None:
+    """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
+    known = Registry[Any](kind, f"pbgraph.{kind}", object)
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind.removesuffix("s"), name, known)
+
+
+def dataset_of_task(args: argparse.Namespace) -> Dataset:
+    """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
+    from pbgraph.results.described import dataset_of
+
+    return dataset_of(args.task, ResultsFolder(args.results))
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """The command that runs the task that the arguments name, without its options."""
+    from pbgraph.results.described import own_task
+
+    if is_task(args.task):
+        return shlex.join(("python", "-m", "pbgraph.bench", args.task))
+    return own_task(args.task, ResultsFolder(args.results)).command
+
+
+def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:
+    """What ``--seeds`` gives, word by word, as one list."""
+    return None if seeds is None else [seed for part in seeds for seed in part]

@@ -1,0 +1,116 @@
+"""The commands on a user's own molecules: `train` and `predict`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pbgraph.cli.commands.running import do_missing
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.humanize import duration
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.terminal import say
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.molecules import Molecules
+    from pbgraph.plans.plan import Plan
+    from pbgraph.prediction.predict import Predictions
+
+log = logging.getLogger(__name__)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Do what is missing of a plan on a table of the user's, then show its table of results; 1 if a run has failed."""
+    from pbgraph.datasets.load import load
+    from pbgraph.datasets.user.table import describe, to_dataset
+    from pbgraph.results.described import earlier_versions, keep
+
+    task = describe(
+        args.file,
+        smiles=args.smiles,
+        targets=args.targets,
+        kind=args.kind,
+        id=args.id,
+        part=args.split_column,
+        date=args.time_column,
+        missing=args.missing,
+    )
+    dataset, results = to_dataset(task), ResultsFolder(args.results)
+    for name in earlier_versions(task, results):
+        log.warning("%s has changed since it was task %s: this is a new task; those records stay", task.path, name)
+    molecules = load(dataset)
+    usable = f"{len(molecules)} of {task.rows} rows can be used"
+    say(f"{task.file}: task {task.name}, {task.kind} of {', '.join(task.targets)}; {usable}")
+
+    def make_ready(plan: Plan) -> None:
+        check_splits(dataset, molecules, plan)
+        results.check_writable()
+        keep(task, results)
+
+    return do_missing(args, dataset, make_ready)
+
+
+def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:
+    """Raises UsageError if a planned split leaves a part empty, DataError if nothing in a part can be scored."""
+    from pbgraph.splits import SPLITS
+
+    for seed in dict.fromkeys(spec.split_seed for spec in plan.specs):
+        split = SPLITS.get(plan.split).split(molecules, seed)
+        which = plan.split if seed is None else f"{plan.split}, seed {seed},"
+        for name in ("train", "valid", "test"):
+            rows = getattr(split, name)
+            if not _can_be_scored(molecules.y[rows]):
+                raise DataError(
+                    f"{dataset.file}: split {which} leaves {len(rows)} molecules for {name}, and no target has two "
+                    "different labels among them, so nothing can be learnt or scored there; add molecules, or choose "
+                    "another --split or --seeds"
+                )
+
+
+def _can_be_scored(y: np.ndarray) -> bool:
+    return any(len(np.unique(column[~np.isnan(column)])) > 1 for column in y.T)
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
+    from pbgraph.prediction.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
+    from pbgraph.prediction.predict import load_predictor
+
+    form = args.input_format or form_of(args.input)
+    if form not in FORMS:
+        raise unknown_name("input format", form, FORMS)
+    if args.input != STANDARD and args.input.exists() and args.output.exists() and args.output.samefile(args.input):
+        raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
+    written_form(args.output)
+    started = time.monotonic()
+    predictor = load_predictor(args.model, args.arm, preset=args.preset, split=args.split)
+    smiles = args.smiles or predictor.models[0].smiles_column
+    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
+    begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written
+    total = failed = 0
+    several = len(predictor.models) > 1
+    names = [name for target in predictor.targets for name in ((target, f"{target}_sd") if several else (target,))]
+    columns = ["name", "smiles", *names, "error"]
+    with writer(args.output, columns, numbers=len(names), for_spreadsheets=args.for_spreadsheets) as write:
+        for chunk, made in predictor.stream(chain(begun, chunks)):
+            write([chunk.names, chunk.smiles, *_columns(made), made.errors])
+            total, failed = total + len(made.errors), failed + sum(map(bool, made.errors))
+    noun = f"{len(predictor.models)} models" if several else "model"
+    say(
+        f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a prediction, "
+        f"{duration(time.monotonic() - started)}"
+    )
+    return 0
+
+
+def _columns(made: Predictions) -> list[list[float | None]]:
+    """The numbers of every target, each followed by its standard deviations if there are any; None for NaN."""
+    parts = [made.mean] if made.sd is None else [made.mean, made.sd]
+    columns = [part[:, target] for target in range(made.mean.shape[1]) for part in parts]
+    return [[None if np.isnan(value) else value for value in column.tolist()] for column in columns]

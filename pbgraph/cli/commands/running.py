@@ -1,0 +1,121 @@
+"""Commands that run a plan."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pbgraph.cli.commands.names import flat
+from pbgraph.errors import UsageError
+from pbgraph.plans.presets import DEFAULT, Study, study
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
+from pbgraph.terminal import say, show
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.plans.plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
+    from pbgraph.datasets.base import DATASETS
+    from pbgraph.datasets.load import make_ready
+
+    dataset = DATASETS.get(args.task)
+    return do_missing(args, dataset, lambda _: make_ready(dataset, folder=args.data, offline=args.offline))
+
+
+def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
+    from pbgraph.execution.engines.local import cores, run_all
+    from pbgraph.execution.engines.progress import shown
+    from pbgraph.execution.engines.schedule import describe, survey
+    from pbgraph.execution.runner import Folders
+
+    plan, results = _plan(args, dataset), ResultsFolder(args.results)
+    work = survey(plan, results, retry_failed=args.retry_failed)
+    device = _device(args.device)
+    jobs = args.jobs or (cores() if device == "cpu" else 1)
+    if args.dry_run:
+        show(describe(work, jobs))
+        return 0
+    if work.todo:
+        make_ready(plan)
+        results.sweep()
+        results.check_writable()
+    say(describe(work, jobs))
+    if args.save_models:
+        _warn_of_unsaved(work.finished.values(), results)
+    if work.todo:
+        folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
+        with shown(work, jobs) as progress:
+            run_all(work, folders, jobs=jobs, device=device, progress=progress)
+    return max(_show(plan, results, args.study and study(args.study)), 1 if work.blocked else 0)
+
+
+def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
+    unsaved = [record.key for record in finished if not results.model_path(record.spec).exists()]
+    if unsaved:
+        log.warning(
+            "%d finished runs have no saved model, and a record holds no weights: %s. To have them trained again, move "
+            "their records away, or give another --results",
+            len(unsaved),
+            ", ".join(unsaved[:5]) + (", ..." if len(unsaved) > 5 else ""),
+        )
+
+
+def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
+    from pbgraph.plans.plan import plan, plan_study
+    from pbgraph.plans.shard import array_shard, part_of
+
+    make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
+    chosen = make(
+        dataset,
+        name,
+        models=args.models,
+        methods=args.methods,
+        seeds=flat(args.seeds),
+        split=args.split,
+        controls=args.controls,
+    )
+    if args.shard is None and args.engine != "shard":
+        return chosen
+    return part_of(chosen, args.shard or array_shard())
+
+
+def _device(name: str) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UsageError("--device cuda: torch finds no usable GPU here; leave it out, or see 'GPU or not' in README")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
+    """Print the table of the plan's own runs, or for a part of a plan, what shows the table of them all."""
+    from pbgraph.report import studies
+    from pbgraph.report.formats import to_markdown
+    from pbgraph.report.tables import make_table
+
+    found = {record.key: record for record in results.records(plan.task)}
+    records = [found[spec.key] for spec in plan.specs if spec.key in found]
+    failed = [record for record in records if record.status == "failed"]
+    for record in failed:
+        log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
+    if plan.part:
+        say(
+            f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
+            "the table of all parts, given the same --results, --seeds, --models and --methods"
+        )
+    elif len(failed) < len(records) and study is not None:
+        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
+        show(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
+    elif len(failed) < len(records):
+        show(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
+    return 1 if failed else 0

@@ -1,0 +1,312 @@
+"""A table of the user's own as a task: what is to be read of it, and the data set that comes of that.
+
+The task's name is the file's, with a hash of the file's content, the columns and the kind of labels: it stands in every
+run spec, so that runs on other content or columns are other runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.text_table import spaced
+from pbgraph.datasets.user.labels import KINDS, kind_of, labels
+from pbgraph.datasets.user.sheet import Sheet, check_is_file, read_content, read_sheet, shown
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.files.cache import cached
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.writing import is_special
+from pbgraph.molecules import Molecules, Rejected
+from pbgraph.structures.parallel import in_parts
+from pbgraph.structures.smiles import MAX_ATOMS, MAX_CHARACTERS, examined, shortened, structures_key
+
+log = logging.getLogger(__name__)
+
+VERSION = 2  # of the rules by which a table is read
+SECONDS_EACH = 0.0004  # that a structure takes
+METRICS = {"classification": "roc_auc", "regression": "rmse"}
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """What is read of a table.
+
+    path     of the file, as given; alone of all fields it does not enter the name
+    sha256   of the file's content, unpacked
+    smiles, targets, id, part, date  names of columns; the last three may be None
+    kind     of the labels, "classification" or "regression"
+    rows     of the table
+    version  of the rules of reading
+    missing  cells of targets that mean not measured, beside the usual ones
+    """
+
+    path: str
+    sha256: str
+    smiles: str
+    targets: tuple[str, ...]
+    kind: str
+    rows: int = 0
+    id: str | None = None
+    part: str | None = None
+    date: str | None = None
+    version: int = VERSION
+    missing: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return Path(self.path).name
+
+    @property
+    def name(self) -> str:
+        """The file's name, and 8 hex digits of a hash of everything that determines the molecules and labels."""
+        facts = {name: value for name, value in asdict(self).items() if name != "path" and value != ()}
+        stem = re.sub(r"[^a-z0-9]+", "-", self.file.split(".")[0].lower()).strip("-") or "table"
+        return f"{stem[:40]}-{sha256(canonical_json(facts))[:8]}"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What stands after ``python -m pbgraph.bench`` to run it."""
+        path = f"./{self.path}" if self.path.startswith("-") else self.path
+        options = {"--id": self.id, "--split-column": self.part, "--time-column": self.date}
+        single = [option_words(option, [value]) for option, value in options.items() if value is not None]
+        return (
+            *("train", path, *option_words("--smiles", [self.smiles]), *option_words("--targets", self.targets)),
+            *("--kind", self.kind, *option_words("--missing", self.missing)),
+            *(word for words in single for word in words),
+        )
+
+    @property
+    def command(self) -> str:
+        """The whole command that runs it, as a shell takes it."""
+        return shlex.join(("python", "-m", "pbgraph.bench", *self.words))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        others = (name for name in (self.id, self.part, self.date) if name is not None)
+        return (self.smiles, *self.targets, *others)
+
+
+def option_words(option: str, values: Sequence[str]) -> tuple[str, ...]:
+    """An option with its values as words of a command; one that begins as an option does is joined to it.
+
+    >>> option_words("--targets", ["logP", "-logS", "pKa"])
+    ('--targets', 'logP', '--targets=-logS', '--targets', 'pKa')
+    """
+    words: list[str] = []
+    follows = False
+    for value in values:
+        dashed = value.startswith("-")
+        words += [f"{option}={value}"] if dashed else [value] if follows else [option, value]
+        follows = not dashed
+    return tuple(words)
+
+
+def describe(
+    path: Path,
+    *,
+    smiles: str,
+    targets: Sequence[str],
+    kind: str | None = None,
+    id: str | None = None,
+    part: str | None = None,
+    date: str | None = None,
+    missing: Sequence[str] = (),
+) -> OwnTask:
+    """The task that the table at `path` holds; without a kind, it is found from the labels.
+
+    missing  cells of targets that mean not measured, beside the usual ones
+    Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
+    """
+    if kind is not None and kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    if not str(path).isprintable():
+        raise UsageError(
+            f"{path!s:.200}: a file name must be readable text, since it becomes the task's; rename the file"
+        )
+    check_is_file(path)
+    if is_special(path):
+        raise UsageError(
+            f"{path} is a pipe or a device, which can be read once; every run reads the table again: save it as a file"
+        )
+    id, part, date = (None if name is None else spaced(name) for name in (id, part, date))
+    task = OwnTask(
+        str(path),
+        "",
+        spaced(smiles),
+        tuple(map(spaced, targets)),
+        kind or "",
+        id=id,
+        part=part,
+        date=date,
+        missing=tuple(sorted(set(missing))),
+    )
+    twice = [name for name, count in Counter(task.columns).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts and dates are columns of their own"
+        )
+    sheet = read_sheet(task.file, read_content(path), task.columns)
+    return replace(
+        task, sha256=sheet.sha256, kind=kind or kind_of(sheet, task.targets, task.missing), rows=len(sheet.places)
+    )
+
+
+def to_dataset(task: OwnTask) -> Dataset:
+    """The table as a data set like any other."""
+    return Dataset(
+        name=task.name,
+        version=task.version,
+        file=task.file,
+        sha256=task.sha256,
+        urls=(),
+        rows=task.rows,
+        tasks=task.targets,
+        smiles_column=task.smiles,
+        id_column=task.id,
+        metric=METRICS[task.kind],
+        split="predefined" if task.part else "time" if task.date else "random",
+        licence="the user's own",
+        defects={},
+        source=f"{task.path}, columns {', '.join(task.columns)}, {task.kind}",
+        load=partial(_load, task),
+    )
+
+
+def _load(task: OwnTask, folder: Path | None) -> Molecules:
+    """Find the file in `folder` or where it was, and read it. Raises DataError if it is gone or has changed."""
+    if task.version != VERSION:
+        raise DataError(
+            f"task {task.name} was described by version {task.version} of the rules for tables, and this is version "
+            f"{VERSION}; describe it anew with '{task.command}'"
+        )
+    places = [*([folder / task.file] if folder else []), Path(task.path)]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise DataError(
+            f"the table of task {task.name} is not at {task.path} any more; put it back, or make it a task where it is "
+            f"now: '{replace(task, path='PATH').command}'; 'data audit' also takes --data DIR, the folder that holds it"
+        )
+    sheet = read_sheet(task.file, read_content(path), task.columns)
+    if sheet.sha256 != task.sha256:
+        raise DataError(
+            f"{path} has changed since task {task.name} was described: sha256 of its content is {sheet.sha256}, "
+            f"expected {task.sha256}; restore it, or run 'train' again, which makes a new task of it"
+        )
+    return molecules_of(task, sheet)
+
+
+def molecules_of(task: OwnTask, sheet: Sheet) -> Molecules:
+    """The molecules of a table. Rows whose structure cannot be used are left out and named.
+
+    Raises DataError if labels are not of the task's kind, a target has none or one class alone, ids are blank or
+    repeated, or no structure can be used.
+    """
+    mol_ids = sheet.columns[task.id] if task.id else sheet.places
+    _check_ids(task, sheet, mol_ids)
+    y = labels(sheet, task.targets, task.kind, task.missing)
+    smiles = sheet.columns[task.smiles]
+    structures = _structures(task, smiles)
+    bad = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
+    rows = np.array([row for row in range(len(smiles)) if row not in bad], dtype=np.int64)
+    _check_some(task, smiles, bad, len(rows))
+    _check_labels(task, y[rows])
+    _warn_of_repeats(task, sheet, [structures[row][1] for row in rows], rows, y[rows])
+    return Molecules(
+        dataset=task.name,
+        sha256=sheet.sha256,
+        tasks=task.targets,
+        mol_ids=_at(mol_ids, rows),
+        smiles=_at(smiles, rows),
+        rows=rows,
+        y=y[rows],
+        rejected=tuple(Rejected(row, mol_ids[row], reason) for row, reason in bad.items()),
+        part=_at(sheet.columns[task.part], rows) if task.part else None,
+        date=_at(sheet.columns[task.date], rows) if task.date else None,
+    )
+
+
+def _at(cells: Sequence[str], rows: Iterable[int]) -> tuple[str, ...]:
+    return tuple(cells[row] for row in rows)
+
+
+def _check_ids(task: OwnTask, sheet: Sheet, mol_ids: Sequence[str]) -> None:
+    counts = Counter(mol_ids)
+    wrong = [
+        f"{place} ({name!r})" for place, name in zip(sheet.places, mol_ids, strict=True) if not name or counts[name] > 1
+    ]
+    if wrong:
+        raise DataError(
+            f"{task.file}: column {task.id!r} must name each row once, but names are blank or repeated: "
+            f"{shown(wrong)}; correct them, or leave --id out"
+        )
+
+
+def _check_some(task: OwnTask, smiles: Sequence[str], bad: dict[int, str], accepted: int) -> None:
+    if not accepted:
+        raise DataError(
+            f"{task.file}: none of the {len(smiles)} cells of column {task.smiles!r} is a SMILES that can be used; the "
+            f"first is {shortened(smiles[0])!r} ({bad[0]}). Is it the right column?"
+        )
+
+
+def _check_labels(task: OwnTask, y: np.ndarray) -> None:
+    for name, column in zip(task.targets, y.T, strict=True):
+        values = np.unique(column[~np.isnan(column)])
+        if not len(values):
+            raise DataError(
+                f"{task.file}: column {name!r} has no label in any usable row; name another column, or leave it out"
+            )
+        if len(values) == 1:
+            needs = "both classes" if task.kind == "classification" else "different values"
+            raise DataError(
+                f"{task.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; there "
+                f"is nothing to learn without {needs}: add molecules, name another column, or leave it out"
+            )
+
+
+def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], rows: np.ndarray, y: np.ndarray) -> None:
+    """Say how many molecules occur repeatedly, which of them contradict themselves, and what becomes of them."""
+    groups: dict[str, list[int]] = {}
+    for position, structure in enumerate(structures):
+        groups.setdefault(structure, []).append(position)
+    repeated = [group for group in groups.values() if len(group) > 1]
+    if not repeated:
+        return
+    words = f"{task.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
+    for name, column in zip(task.targets, y.T, strict=True):
+        clashes = [group for group in repeated if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
+        if clashes:
+            places = ["/".join(sheet.places[rows[one]] for one in group[:4]) for group in clashes]
+            words += f"; {len(clashes)} of them have different labels in column {name!r}: {shown(places)}"
+    log.warning(
+        "%s. Every row is kept and counts as a measurement of its own; a random split can put one molecule's rows into "
+        "training and test, splits by scaffold keep them together",
+        words,
+    )
+
+
+def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+    """(why it cannot be used or None, canonical SMILES) of each row; kept in the cache."""
+    key = {"version": VERSION, "most": MAX_ATOMS, "longest": MAX_CHARACTERS, **structures_key(smiles)}
+    content = cached(f"{task.name}-structures", key, lambda: msgspec.json.encode(_examined(smiles)))
+    return msgspec.json.decode(content, type=list[tuple[str | None, str]])
+
+
+def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
+    return [one for part in in_parts(_part, smiles, seconds_each=SECONDS_EACH) for one in part]
+
+
+def _part(smiles: Sequence[str], first: int) -> list[tuple[str | None, str]]:
+    return examined(smiles)

@@ -1,0 +1,1 @@
+"""DeepChem, kept quiet: its loaders are data sets, its splitters splits."""

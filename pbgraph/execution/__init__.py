@@ -1,0 +1,1 @@
+"""From specs to records: one run, and the engines that do many."""

@@ -1,0 +1,130 @@
+"""What an engine is, what its processes say to each other, and in which order runs may start.
+
+An engine maps `pbgraph.execution.runner.run` over the runs of a plan. It decides where and when, never what: the
+records are the same on any engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pbgraph.errors import PbgraphError
+from pbgraph.results.records import RunRecord, RunSpec
+
+if TYPE_CHECKING:
+    from pbgraph.execution.runner import Folders
+    from pbgraph.methods.base import Report
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The first message to a worker. runner: the module whose `run` it calls."""
+
+    runner: str
+    folders: Folders
+    device: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To a worker: save the run in progress and leave it."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """From a worker: where its run is."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Warned:
+    """From a worker: something for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """From a worker: its run is finished or failed, and its record is on disk."""
+
+    record: RunRecord
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """From a worker: its run is saved, to be taken up another time."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """From a worker: something outside the run is wrong (no data, a full disk), so no record was written."""
+
+    error: PbgraphError
+
+
+Message = Reported | Warned | Done | Stopped | Broken
+
+
+class Progress(Protocol):
+    """Whoever shows how the work goes; `worker` is a number from 0."""
+
+    def started(self, worker: int, spec: RunSpec) -> None:
+        """A worker takes up a run."""
+
+    def reported(self, worker: int, report: Report) -> None:
+        """A run is so far."""
+
+    def ended(self, worker: int | None, record: RunRecord) -> None:
+        """A run is finished or failed; without a worker, it was never started."""
+
+    def left(self, worker: int, reason: str) -> None:
+        """A run was given up without a record: it was interrupted, or its worker is gone."""
+
+    def note(self, text: str) -> None:
+        """A line for the user."""
+
+
+class Schedule:
+    """The runs that are still to be started.
+
+    A control waits for the run it is paired with: it is ready once that run is finished, and doomed if it failed.
+
+    todo    runs in the order in which they should start
+    failed  key -> name of runs that failed earlier
+    """
+
+    def __init__(self, todo: Sequence[RunSpec], failed: Mapping[str, str]) -> None:
+        self.waiting = list(todo)
+        self._open = {spec.key for spec in todo}
+        self._failed = dict(failed)
+
+    def take(self) -> RunSpec | None:
+        """The next run that may start now, or None."""
+        ready = (
+            spec for spec in self.waiting if spec.control_of not in self._open and spec.control_of not in self._failed
+        )
+        spec = next(ready, None)
+        if spec is not None:
+            self.waiting.remove(spec)
+        return spec
+
+    def put_back(self, spec: RunSpec) -> None:
+        """A run that was taken is to be started again, before all others."""
+        self.waiting.insert(0, spec)
+
+    def close(self, record: RunRecord) -> None:
+        """A run has its record; what waits for it becomes ready or doomed."""
+        self._open.discard(record.key)
+        if record.status == "failed":
+            self._failed[record.key] = f"{record.spec.arm} seed {record.spec.seed}"
+
+    def take_doomed(self) -> tuple[RunSpec, str] | None:
+        """A run that can never start, and the name of the failed run it is paired with."""
+        for spec in self.waiting if self._failed else ():
+            if spec.control_of in self._failed:
+                self.waiting.remove(spec)
+                return spec, self._failed[spec.control_of]
+        return None

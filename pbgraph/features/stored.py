@@ -1,0 +1,42 @@
+"""The featurised molecules of a data set, from the cache or made now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pbgraph.features.base import Featuriser, Store
+from pbgraph.files.cache import cached
+from pbgraph.molecules import Molecules
+from pbgraph.structures.smiles import silence, structures_key
+
+
+def featurised(featuriser: Featuriser, molecules: Molecules, *, code: str = "") -> Any:
+    """The store of all molecules, from the cache or made now and kept there.
+
+    code  hash of the featuriser's code, where its version alone does not tell two of them apart
+    """
+
+    def make() -> bytes:
+        with silence():
+            return packed(featuriser.featurise(molecules.smiles, molecules.y))
+
+    key = {"version": featuriser.version, **structures_key(molecules.smiles)}
+    content = cached(f"{molecules.dataset}-{featuriser.name}", {**key, "code": code} if code else key, make)
+    return unpacked(content, featuriser, molecules.y)
+
+
+def packed(store: Store) -> bytes:
+    """All of a store but its labels, as one safetensors file."""
+    import safetensors.numpy
+
+    # which writes an array as it lies in memory: one with gaps, or with columns first, would come back scrambled
+    return safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in store.arrays().items()})
+
+
+def unpacked(content: bytes, featuriser: Featuriser, y: np.ndarray) -> Any:
+    """The store that was packed, with labels y."""
+    import safetensors.numpy
+
+    return featuriser.from_arrays(safetensors.numpy.load(content), y)

@@ -1,0 +1,33 @@
+"""What training a network leaves behind: a line for every epoch, and how the reported one was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a run's history.
+
+    phase       "neuron" or "dendrite"
+    train_loss  mean over batches; valid the selection metric, in its own unit and direction
+    dendrites   accepted dendrites per site in the network that was scored
+    score       mean normalised candidate score over sites, in the dendrite phase
+    """
+
+    epoch: int
+    phase: str
+    dendrites: int
+    train_loss: float | None
+    valid: float | None
+    learning_rate: float
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the reported network was chosen, and what the selection metric was on validation rows."""
+
+    rule: str
+    epoch: int
+    score: float | None

@@ -1,0 +1,47 @@
+"""The molecules of a data set: what of its rows can be used, with structures and labels, and what cannot and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row of the data set that was left out, and why."""
+
+    row: int
+    mol_id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Molecules:
+    """The accepted rows of a data set in file order, and the rejected ones.
+
+    dataset   name of the data set
+    sha256    of the decompressed CSV
+    tasks     T names of label columns
+    mol_ids   n names
+    smiles    n structures, as the file spells them
+    rows      (n,) int64, number of each row in the file, from 0, the header not counted
+    y         (n, T) float32, 0 or 1, of regression tasks any number; NaN = not measured
+    rejected  the rows left out, and why
+    part      n words for split 'predefined', each train, valid or test; None: the data set says none
+    date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
+    """
+
+    dataset: str
+    sha256: str
+    tasks: tuple[str, ...]
+    mol_ids: tuple[str, ...]
+    smiles: tuple[str, ...]
+    rows: np.ndarray
+    y: np.ndarray
+    rejected: tuple[Rejected, ...]
+    part: tuple[str, ...] | None = None
+    date: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.smiles)

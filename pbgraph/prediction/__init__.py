@@ -1,0 +1,1 @@
+"""Saved models, and the files of molecules that they read and write."""

@@ -1,0 +1,198 @@
+"""Saved models + SMILES -> predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.features.base import FEATURISERS, Featuriser
+from pbgraph.methods.restore import restored
+from pbgraph.metrics import METRICS
+from pbgraph.models.base import MODELS, Estimator, file_versions
+from pbgraph.prediction.molecule_files import Chunk
+from pbgraph.prediction.saved import SavedModel, model_folders, read_facts, read_state
+from pbgraph.results.protocol import arm_identity, choices, differences, twins
+from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
+
+log = logging.getLogger(__name__)
+
+TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Of n molecules, in their order.
+
+    mean    (n, T) float64: probability of class 1, or value in the targets' units; mean over models; NaN if none
+    sd      (n, T) standard deviation over models, or None for a single one
+    errors  n reasons why there is no prediction, "" where there is one
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray | None
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """One trained model, or several that differ in their seed alone, whose predictions are averaged.
+
+    models   what they are
+    """
+
+    models: tuple[SavedModel, ...]
+    featuriser: Featuriser
+    functions: tuple[Callable[[Any], np.ndarray], ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the T outputs."""
+        return self.models[0].targets
+
+    def __call__(self, smiles: Sequence[str], errors: Sequence[str] = ()) -> Predictions:
+        """Predict for structures; errors: reasons already known why some of them cannot be used, else ""."""
+        known = errors or [""] * len(smiles)
+        reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
+        values = np.full((len(self.functions), len(smiles), len(self.targets)), np.nan)
+        good, store = self._featurised(smiles, reasons)
+        if len(good):
+            for value, function in zip(values, self.functions, strict=True):
+                value[good] = function(store)
+        sd = values.std(axis=0, ddof=1) if len(values) > 1 else None
+        return Predictions(values.mean(axis=0), sd, tuple(reasons))
+
+    def _featurised(self, smiles: Sequence[str], reasons: list[str]) -> tuple[np.ndarray, Any]:
+        """Rows without a reason against them and their features; one that cannot be featurised is given a reason."""
+        good = [row for row, reason in enumerate(reasons) if not reason]
+        try:
+            return np.array(good, dtype=np.int64), self._features([smiles[row] for row in good])
+        except Exception as all_together:  # of the featuriser, or of RDKit: it costs the rows that raise it alone
+            for row in good:
+                try:
+                    self._features([smiles[row]])
+                except Exception as error:
+                    reasons[row] = failure(error)
+            left = [row for row in good if not reasons[row]]
+            if len(left) == len(good):
+                raise all_together
+            return np.array(left, dtype=np.int64), self._features([smiles[row] for row in left])
+
+    def _features(self, smiles: Sequence[str]) -> Any:
+        if not smiles:
+            return None
+        unknown = np.full((len(smiles), len(self.targets)), np.nan, dtype=np.float32)
+        with silence():
+            return self.featuriser.featurise(smiles, unknown)
+
+    def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
+        """Each chunk with its predictions, one at a time."""
+        for chunk in chunks:
+            yield chunk, self(chunk.smiles, chunk.errors)
+
+
+def load_predictor(
+    folder: Path, arm: str | None = None, *, preset: str | None = None, split: str | None = None
+) -> Predictor:
+    """The model in `folder`, or all models of one arm in the folders in it, which must differ in their seed alone.
+
+    arm, preset, split  of the models, where there are several: arm is "model/method"
+    Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
+    model is damaged or was made by another version of its architecture or features.
+    """
+    read = {each: read_facts(each) for each in model_folders(folder)}
+    asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
+    chosen = {
+        each: facts
+        for each, facts in read.items()
+        if all(getattr(facts.spec, name) == value for name, value in asked.items())
+    }
+    models = tuple(chosen.values())
+    _check_one_kind(folder, tuple(read.values()), models, asked)
+    _check_differ_in_seed(folder, models)
+    for facts in models:
+        _check_current(facts)
+    featuriser = FEATURISERS.get(models[0].spec.featuriser)
+    return Predictor(models, featuriser, tuple(_function(each, facts, featuriser) for each, facts in chosen.items()))
+
+
+def _function(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Callable[[Any], np.ndarray]:
+    """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
+    state = read_state(folder, facts)
+    unknown = np.full((1, len(facts.targets)), np.nan, dtype=np.float32)
+    store = featuriser.featurise([TRIAL], unknown)
+    try:
+        function = restored(state, MODELS.get(facts.spec.model), facts.kind)
+        made = function(store)
+    except Exception as error:  # whatever the code of a model makes of a state that is not its own
+        words = str(error) if isinstance(error, PbgraphError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{folder} holds no model that can predict: {words}; train it again") from error
+    if made.shape != unknown.shape or not np.isfinite(made).all():
+        raise DataError(
+            f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {made.shape[1:]}, "
+            f"or not finite ones, for {len(facts.targets)} targets; train it again"
+        )
+    return function
+
+
+def _check_one_kind(
+    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], asked: Mapping[str, str]
+) -> None:
+    """Raises UsageError, saying what there is, unless the chosen models have one arm, preset and split."""
+    kinds = {(facts.spec.arm, facts.spec.preset, facts.spec.split) for facts in chosen}
+    if len(kinds) == 1:
+        return
+    what = "".join(f" with {name} {value}" for name, value in asked.items())
+    there = choices((facts.spec for facts in chosen or every), "arm", "preset", "split")
+    raise UsageError(
+        f"{folder} holds {'several kinds of models' if chosen else 'no model'}{what}. There are: {there}. Choose with "
+        "--arm, --preset and --split, or name the folder of one model"
+    )
+
+
+def _check_differ_in_seed(folder: Path, chosen: Sequence[SavedModel]) -> None:
+    """Raises UsageError, naming two models, unless all are alike but for their seeds, which all differ."""
+    for facts in chosen[1:]:
+        if details := differences(_identity(chosen[0]), _identity(facts)):
+            raise UsageError(
+                f"{folder}: models {chosen[0].spec.key} and {facts.spec.key} of {facts.spec.arm} are not averaged: "
+                f"they differ in {details}. Name the folder of one model"
+            )
+    if pair := twins(facts.spec for facts in chosen):
+        raise UsageError(f"{folder}: {pair}. Name the folder of one model")
+
+
+def _identity(facts: SavedModel) -> dict[str, Any]:
+    return {**arm_identity(facts.spec), "targets": facts.targets, "kind": facts.kind}
+
+
+def _check_current(facts: SavedModel) -> None:
+    spec, model, featuriser = facts.spec, MODELS.get(facts.spec.model), FEATURISERS.get(facts.spec.featuriser)
+    if METRICS.get(spec.metric).kind != facts.kind:
+        raise DataError(
+            f"model {spec.key} is said to be of {facts.kind}, but {spec.metric} selected it; train it again"
+        )
+    for what, now in (("model", model.version), ("featuriser", featuriser.version)):
+        if spec.versions.get(what) != now:
+            raise DataError(
+                f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
+                f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
+            )
+    for name, digest in file_versions(model).items():
+        if spec.versions.get(name) != digest:
+            raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
+    missing = model.unavailable() if isinstance(model, Estimator) else None
+    if missing:
+        raise UsageError(f"model {spec.model!r} cannot be used here: {missing}")
+    trained_with = facts.packages.get("rdkit")
+    if trained_with != rdkit_version():
+        log.warning(
+            "the model was trained with RDKit %s and this is %s: features of a few molecules may differ",
+            trained_with,
+            rdkit_version(),
+        )

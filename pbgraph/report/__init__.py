@@ -1,0 +1,1 @@
+"""Records -> rows, comparisons, text, pages and figures; nothing here needs torch or the data."""

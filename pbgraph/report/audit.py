@@ -1,0 +1,59 @@
+"""What is in a data set, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from pbgraph.report.formats import MOST_TASKS, markdown
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.audit import Audit, TaskFacts
+
+
+def audit_text(one: Audit, refused: Mapping[str, str]) -> str:
+    """What is in a data set, for people; refused: split -> why it does not apply."""
+    cells = one.accepted * len(one.tasks)
+    facts = [
+        ("accepted rows", f"{one.accepted:,} of {one.rows:,}"),
+        ("measured cells", f"{one.labelled:,} of {cells:,} ({one.labelled / max(cells, 1):.2%})"),
+        ("rows without any label", f"{one.blank_rows:,}"),
+        ("multi-fragment rows (salts, mixtures)", f"{one.multi_fragment:,}"),
+        ("molecules without a bond", f"{one.bond_free:,}"),
+        ("rows whose structure another row has too", f"{one.duplicate_rows:,}"),
+        ("distinct parents", f"{one.parents:,}"),
+        ("rows that share a parent with another row", f"{one.sharing_rows:,}"),
+        ("cells measured more than once for a parent", f"{one.repeated_cells:,}"),
+        ("of these with conflicting labels", f"{one.conflicting_cells:,}"),
+    ]
+    parts = [markdown((one.dataset, "count"), facts, right=(1,)), _labels(one.tasks), _leakage(one, refused)]
+    if one.rejected:
+        rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
+        parts.append(markdown(("rejected row", "name", "reason"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _labels(tasks: Sequence[TaskFacts]) -> str:
+    """Task by task, or where there are too many, the tasks with the least, the median and the most of each count."""
+    columns = {"labelled": [one.labelled for one in tasks]}
+    if all(one.active is not None for one in tasks):
+        columns["active"] = [one.active or 0 for one in tasks]
+    if len(tasks) <= MOST_TASKS:
+        cells = [[f"{count:,}" for count in counts] for counts in columns.values()]
+        rows = [(task.task, *counts) for task, *counts in zip(tasks, *cells, strict=True)]
+        return markdown(("task", *columns), rows, right=range(1, 3))
+    counted = [
+        (name, f"{min(counts):,}", f"{median(counts):,.0f}", f"{max(counts):,}", f"{sum(counts):,}")
+        for name, counts in columns.items()
+    ]
+    return markdown((f"of {len(tasks)} tasks", "least", "median", "most", "sum"), counted, right=range(1, 5))
+
+
+def _leakage(one: Audit, refused: Mapping[str, str]) -> str:
+    rows = [
+        (split, f"{found.parents:,}", f"{found.test_rows:,} of {found.tested:,}")
+        for split, found in one.leakage.items()
+    ]
+    header = ("split", "parents in training and test", "test rows whose parent is in training")
+    return markdown(header, rows + [(split, "-", why) for split, why in refused.items()], right=(1,))

@@ -1,0 +1,140 @@
+"""What dendrites learnt, for people and programs: a table, JSON and a picture, made from the files of finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from pbgraph.insight import DendriteInsight, Insight
+from pbgraph.report.figures import agg, save_figure
+from pbgraph.report.formats import markdown
+from pbgraph.results.records import RunSpec
+
+COLUMNS = (
+    *("site", "neurons", "dendrite", "outcome", "epochs", "correlation", "largest"),
+    *("mean abs w", "variance share", "largest"),
+)
+NOTE = (
+    "Correlation: |corr(a, δ)| of the accepted weights, mean over neurons and largest neuron. Variance share: "
+    "Var(w a) / Var(y') of the reported network over the validation molecules; shares need not sum to one."
+)
+NO_PHASE = "-"
+PHASES = 4  # panels of curves at the most
+
+
+def to_markdown(spec: RunSpec, found: Insight) -> str:
+    """A line for every dendrite that was tried at each site."""
+    rows = [
+        (name, str(site.neurons), *_cells(one)) for name, site in found.sites.items() for one in site.dendrites
+    ] or [(name, str(site.neurons), *["-"] * 8) for name, site in found.sites.items()]
+    heading = f"## {spec.task}: dendrites of {spec.arm}, seed {spec.seed}"
+    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, rows, right=(1, 2, 4, 5, 6, 7, 8, 9))}\n"
+
+
+def _cells(one: DendriteInsight) -> tuple[str, ...]:
+    epochs = str(len(one.mean_correlation)) if one.mean_correlation else NO_PHASE
+    return (
+        str(one.number),
+        one.outcome,
+        epochs,
+        _mean(one.correlation),
+        _largest(one.correlation),
+        _mean([abs(w) for w in one.w]),
+        _mean(one.variance_share),
+        _largest(one.variance_share),
+    )
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{fmean(values):.4f}" if values else "-"
+
+
+def _largest(values: Sequence[float]) -> str:
+    return f"{max(values):.4f}" if values else "-"
+
+
+def to_json(spec: RunSpec, found: Insight) -> str:
+    """Everything, neuron by neuron."""
+    run = {"task": spec.task, "arm": spec.arm, "seed": spec.seed, "key": spec.key}
+    content = {**run, **msgspec.to_builtins(found)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+
+
+FORMATS: Mapping[str, Callable[[RunSpec, Insight], str]] = {"md": to_markdown, "json": to_json}
+
+
+def draw_dendrites(spec: RunSpec, found: Insight, path: Path) -> None:
+    """Above: the variance share of every neuron of every kept dendrite; below: correlations over the first phases.
+
+    path  its suffix says which format: .png, .svg or .pdf
+    Sites differ in their number of neurons, so each row is stretched to the same width. Solid lines are the means over
+    a site's neurons, thin ones their maxima.
+    Raises UsageError for a suffix that matplotlib does not know.
+    """
+    pyplot = agg()
+    phases = sorted({one.epoch or 0 for one in _all(found) if one.mean_correlation})[:PHASES]
+    rows = [
+        (f"{name}, {one.number}", one)
+        for name, site in found.sites.items()
+        for one in site.dendrites
+        if one.outcome == "kept"
+    ]
+    figure = pyplot.figure(figsize=(9.0, 2.0 + 0.2 * len(rows) + (3.0 if phases else 0.0)), layout="constrained")
+    grid = figure.add_gridspec(
+        2 if phases else 1, max(len(phases), 1), height_ratios=[1.0 + 0.2 * len(rows), 3.0][: 2 if phases else 1]
+    )
+    _draw_shares(figure, figure.add_subplot(grid[0, :]), rows)
+    first = None
+    for column, epoch in enumerate(phases):
+        axis = figure.add_subplot(grid[1, column], sharey=first)
+        first = first or axis
+        _draw_curves(axis, found, epoch)
+    if first is not None:
+        first.set_ylabel("|corr(a, δ)|")
+        handles, labels = first.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    figure.suptitle(f"{spec.task}: dendrites of {spec.arm}, seed {spec.seed}", fontsize=11)
+    save_figure(figure, path)
+
+
+def _all(found: Insight) -> list[DendriteInsight]:
+    return [one for site in found.sites.values() for one in site.dendrites]
+
+
+def _draw_shares(figure: Any, axis: Any, rows: Sequence[tuple[str, DendriteInsight]]) -> None:
+    """One row for each kept dendrite; the colour scale is a square root, since most shares are small."""
+    from matplotlib.colors import PowerNorm
+
+    top = max((max(one.variance_share) for _, one in rows), default=0.0)
+    norm = PowerNorm(0.5, vmin=0.0, vmax=top or 1.0)
+    for place, (_, one) in enumerate(rows):
+        count = len(one.variance_share)
+        edges = [neuron / count for neuron in range(count + 1)]
+        mesh = axis.pcolormesh(edges, [place, place + 1], [list(one.variance_share)], norm=norm, cmap="viridis")
+    axis.set_yticks([place + 0.5 for place in range(len(rows))], [label for label, _ in rows], fontsize=8)
+    axis.set_xticks([])
+    axis.set_xlabel("neurons of the site" if rows else "no dendrite was kept", fontsize=9)
+    if rows:
+        axis.invert_yaxis()
+        figure.colorbar(mesh, ax=axis, label="Var(w a) / Var(y')")
+
+
+def _draw_curves(axis: Any, found: Insight, epoch: int) -> None:
+    """Every site's curves of the dendrite phase that began in this epoch."""
+    number = 0
+    for place, (name, site) in enumerate(found.sites.items()):
+        for one in site.dendrites:
+            if one.epoch == epoch and one.mean_correlation:
+                epochs = range(epoch, epoch + len(one.mean_correlation))
+                colour, number = f"C{place % 10}", max(number, one.number)
+                axis.plot(epochs, one.mean_correlation, ".-", color=colour, linewidth=1.4, markersize=4, label=name)
+                axis.plot(epochs, one.max_correlation, color=colour, linewidth=0.6, alpha=0.6)
+    axis.set_title(f"dendrite {number}, from epoch {epoch}", fontsize=9)
+    axis.set_xlabel("epoch", fontsize=9)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set_ylim(bottom=0.0)
+    axis.grid(alpha=0.25, linewidth=0.5)

@@ -1,0 +1,364 @@
+"""Tables and comparisons as text: Markdown for people, CSV and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from pbgraph.humanize import duration, figure, ranges
+from pbgraph.metrics import METRICS, label_of, scale_of
+from pbgraph.report.stats import Interval
+from pbgraph.report.tables import PLAIN, Comparison, Row, Statistic, Table
+from pbgraph.terminal import no_formula, visible_cell
+
+MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
+DENDRITES = "perforated"  # the method whose arms are answered for in words
+COMPARED = ("A", "B", "A - B", "95 % interval", "p", "verdict")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a table says, the same in Markdown, LaTeX and HTML.
+
+    title, protocol  what is shown, and under which conditions it was measured
+    header, rows     names in the first two columns, numbers after them
+    note, comparisons  how arms were compared, and one row per pair under `COMPARED`
+    answers          one sentence per arm with dendrites, the model in **bold**
+    notes            what is missing, failed or undefined, and where the runs come from
+    """
+
+    title: str
+    protocol: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+    comparisons: tuple[tuple[str, ...], ...]
+    answers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def texts(table: Table) -> Texts:
+    """A table as text."""
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    by_metric = scales(table)
+    scale = by_metric[table.metrics[0]]
+    return Texts(
+        title=_title(table),
+        protocol=_protocol(table),
+        header=_columns(table),
+        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
+        note=how_compared(table.comparisons, table.yardstick.relevant),
+        comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
+        answers=tuple(answers(table)),
+        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
+    )
+
+
+def scales(table: Table) -> dict[str, float]:
+    """The magnitude of every metric's scores in a table, see `words.figure`."""
+    means = {name: [row.metrics[name] for row in table.rows] for name in table.metrics}
+    return {name: scale_of(name, [one.mean for one in found if one is not None]) for name, found in means.items()}
+
+
+def to_markdown(table: Table) -> str:
+    """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
+    said = texts(table)
+    parts = [f"## {as_markdown(said.title)}\n\n{as_markdown(said.protocol)}"]
+    parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
+    if said.comparisons:
+        parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), bullets(said.answers)]
+    return "\n\n".join(filter(None, [*parts, bullets(said.notes)])) + "\n"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {as_markdown(line)}" for line in lines)
+
+
+def as_markdown(text: str) -> str:
+    """Text in which no HTML and no link is left, however it came into a record.
+
+    >>> as_markdown("<b> <0.001 [a](b)")
+    '&lt;b> <0.001 [a]\\\\(b)'
+    """
+    return re.sub(r"\]([(\[:])", r"]\\\1", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", visible_cell(text)))
+
+
+def to_csv(table: Table) -> str:
+    """One line per arm; numbers unrounded, a cell that has no value is blank."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
+    writer.writeheader()
+    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    writer.writerows(
+        {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
+        for row in table.rows
+    )
+    return text.getvalue()
+
+
+def _columns(table: Table) -> tuple[str, ...]:
+    metrics = [label_of(name) for name in table.metrics]
+    return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
+
+
+def _csv_columns(table: Table) -> tuple[str, ...]:
+    metrics = [column for name in table.metrics for column in (name, f"{name}_sd")]
+    return (
+        *("protocol", "task", "split", "preset", "model", "method", "seeds", "missing", "failed"),
+        *(*metrics, f"valid_{table.metrics[0]}"),
+        *("parameters", "epochs", "seconds"),
+        *("difference", "low", "high", "p", "p_holm", "verdict"),
+    )
+
+
+def to_json(table: Table) -> str:
+    """Everything the table holds."""
+    content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
+    return json_text(content)
+
+
+def json_text(content: object) -> str:
+    """JSON for programs, in which what would command a terminal stands as its number."""
+    text = msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    if text.replace("\n", "").isprintable():
+        return text
+    return re.sub(r"[^\n]", lambda one: one[0] if one[0].isprintable() else json.dumps(one[0])[1:-1], text)
+
+
+def answers(table: Table) -> list[str]:
+    """Does it help? One sentence per arm with dendrites, from its comparisons alone.
+
+    A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
+    """
+    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.endswith(f"/{DENDRITES}"))
+    return [_answer(arm, table) for arm in arms]
+
+
+def _answer(arm: str, table: Table) -> str:
+    model = arm.split("/")[0]
+    mine = [one for one in table.comparisons if one.a == arm]
+    if any(row.missing or row.failed for row in table.rows if row.model == model):
+        return f"**{model}**: runs are missing, so there is no answer yet."
+    if any(len(one.seeds) == 1 for one in mine):
+        return f"**{model}**: one seed gives no answer."
+    if any(one.interval is None for one in mine):
+        return f"**{model}**: a difference that is the same for all seeds gives no answer."
+    better = [one.b for one in mine if one.verdict.startswith(f"{arm} is better")]
+    worse = [one.b for one in mine if one.verdict.startswith(f"{one.b} is better")]
+    rest = [one.b for one in mine if one.b not in better]
+    if worse:
+        return f"**{model}**: dendrites made it worse than {_listed(worse)}."
+    if not better:
+        return f"**{model}**: no gain from dendrites was shown against {_listed(rest)}."
+    if all(one.b.endswith(f"/{PLAIN}") for one in mine):
+        return f"**{model}**: better than {_listed(better)}, but no control was run, so there is no answer yet."
+    if rest:
+        return (
+            f"**{model}**: better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
+        )
+    return f"**{model}**: dendrites made it better than {_listed(better)}."
+
+
+def comparison_lines(
+    one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
+) -> str:
+    """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
+    seeds = [
+        (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
+        for seed, (a, b) in scores.items()
+    ]
+    lines = [
+        f"mean difference            {figure(one.mean, scale, sign='+')}",
+        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval, scale),
+        f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
+        f"p                          {_p(one.p)}",
+        f"verdict                    {one.verdict}",
+    ]
+    if one.one_split:
+        lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
+    return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
+    """A Markdown table whose columns also line up in a terminal; right: columns that are flush right."""
+    escaped = [[as_markdown(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    lines, flush = list(map(tuple, escaped)), set(right)
+    widths = [max(3, *(len(line[c]) for line in lines)) for c in range(len(header))]
+    rule = [("-" * (width - 1) + ":") if c in flush else "-" * width for c, width in enumerate(widths)]
+    padded = [
+        [
+            cell.rjust(width) if c in flush else cell.ljust(width)
+            for c, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [padded[0], rule, *padded[1:]])
+
+
+def _title(table: Table) -> str:
+    one = table.protocol
+    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
+    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
+
+
+def _protocol(table: Table) -> str:
+    one = table.protocol
+    features = ", ".join(f"{visible_cell(name)} ({', '.join(models)})" for name, models in one.features.items())
+    return (
+        f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
+        f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
+    )
+
+
+def direction(table: Table) -> str:
+    """What a heading adds where smaller is better."""
+    return "" if table.yardstick.larger_is_better else " (smaller is better)"
+
+
+def _cells(
+    row: Row, seeds: Sequence[int], difference: Comparison | None, by_metric: Mapping[str, float]
+) -> tuple[str, ...]:
+    count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
+    return (
+        row.model,
+        row.method,
+        count,
+        *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
+        "-" if row.parameters is None else f"{row.parameters:,.0f}",
+        "-" if row.epochs is None else f"{row.epochs:.0f}",
+        duration(row.seconds),
+        "-" if difference is None else _difference(difference, next(iter(by_metric.values()))),
+    )
+
+
+def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
+    """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
+    count, how = sum(one.p is not None for one in comparisons), "corrected resampled t (Nadeau & Bengio 2003)"
+    if not count:
+        return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
+    if any(one.one_split for one in comparisons):
+        how = "t over initialisations on one split, which says nothing about other molecules"
+    return (
+        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
+        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
+        'after Holm as well, "equivalent" the interval alone.'
+    )
+
+
+def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
+    mean = figure(one.mean, scale, sign="+")
+    return one.a, one.b, mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
+
+
+def _missing(rows: Sequence[Row]) -> list[str]:
+    return [f"missing: {row.arm} seeds {ranges(row.missing)}" for row in rows if row.missing]
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"failed: {row.arm} seed {seed}: {visible_cell(error)}" for row in rows for seed, error in row.failed.items()
+    ]
+
+
+def _undefined(table: Table) -> list[str]:
+    """One note per arm: its undefined tasks by name, or where they are many, their number."""
+    classes = METRICS.get(table.metrics[0]).kind == "classification"
+    reason = "one class only" if classes else f"{label_of(table.metrics[0])} undefined"
+    return [
+        f"{reason}, left out of the mean: {row.arm}, {_tasks_in_runs(row.undefined, len(row.seeds))}"
+        for row in table.rows
+        if row.undefined
+    ]
+
+
+def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
+    if len(undefined) <= MOST_NAMED:
+        return ", ".join(f"{visible_cell(task)} in {count} of {runs} runs" for task, count in undefined.items())
+    least, most = min(undefined.values()), max(undefined.values())
+    times = str(most) if least == most else f"{least} to {most}"
+    return f"{len(undefined)} tasks in {times} of {runs} runs"
+
+
+def _origins(table: Table) -> list[str]:
+    dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
+    others = [f"code of other packages: {_runs(table.others)}"] if table.others else []
+    mixed = (
+        "; between platforms numbers may differ, by one and equal versions of packages they are equal bit for bit"
+        if len(table.numerics) > 1
+        else ""
+    )
+    return [
+        f"source commit: {_runs(table.commits)}{dirty}",
+        *others,
+        f"software: {_runs(table.software)}",
+        f"numeric platform: {_runs(table.numerics)}{mixed}",
+    ]
+
+
+def _runs(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{_shown(name)} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+
+
+def _shown(name: str) -> str:
+    return f"unknown{name}" if name in ("", "*") else visible_cell(name)
+
+
+def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:
+    one = table.protocol
+    line: dict[str, object] = {
+        "protocol": one.id,
+        "task": one.task,
+        "split": one.split,
+        "preset": one.preset,
+        "model": row.model,
+        "method": row.method,
+        "seeds": len(row.seeds),
+        "missing": len(row.missing),
+        "failed": len(row.failed),
+        "parameters": row.parameters,
+        "epochs": row.epochs,
+        "seconds": row.seconds,
+        f"valid_{table.metrics[0]}": row.valid and row.valid.mean,
+    }
+    for name, statistic in row.metrics.items():
+        if statistic is not None:
+            line |= {name: statistic.mean, f"{name}_sd": statistic.sd}
+    if difference is not None:
+        interval = difference.interval
+        line |= {"difference": difference.mean, "p": difference.p, "p_holm": difference.p_holm}
+        line |= {"low": interval and interval.low, "high": interval and interval.high, "verdict": difference.verdict}
+    return line
+
+
+def _statistic(value: Statistic | None, scale: float) -> str:
+    if value is None:
+        return "-"
+    return " ± ".join(figure(number, scale) for number in (value.mean, value.sd) if number is not None)
+
+
+def _interval(interval: Interval | None, scale: float) -> str:
+    if interval is None:
+        return "-"
+    return f"[{figure(interval.low, scale, sign='+')}, {figure(interval.high, scale, sign='+')}]"
+
+
+def _difference(one: Comparison, scale: float) -> str:
+    interval = "" if one.interval is None else f" {_interval(one.interval, scale)}"
+    return figure(one.mean, scale, sign="+") + interval
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,145 @@
+"""All that a results folder holds -> one static HTML page.
+
+Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. Rows are ranked
+only where every declared run is there. What papers report stands apart, in a block of its own: other splits, seeds and
+selection rules make other numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
+from pbgraph.humanize import ranges
+from pbgraph.plans.presets import PRESETS, STUDIES
+from pbgraph.report.html import bullets, grid, page, section
+from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
+
+PUBLISHED = "published.csv"
+LARGEST = 16 * MEBIBYTE  # of that file
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One value of a paper: repeats is the number of runs, blank where the paper does not say."""
+
+    task: str
+    model: str
+    metric: str
+    value: str
+    sd: str
+    split: str
+    repeats: str
+    source: str
+
+
+def leaderboard(results: ResultsFolder) -> str:
+    """The page; what cannot be read costs a warning and is left out. Raises UsageError if there is no record."""
+    try:
+        published = read_published(results.root / PUBLISHED)
+    except DataError as error:
+        log.warning("left out: %s", error)
+        published = []
+    parts, links = [], []
+    for task in results.tasks():
+        for anchor, title, text in _sections(task, results.records(task)):
+            links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
+            parts.append(text)
+    if not parts:
+        raise UsageError(
+            f"{results.root} holds no record; run a benchmark first, or name another folder with --results"
+        )
+    if published:
+        links.append('<li><a href="#published">Values from the literature</a></li>')
+        parts.append(_literature(published))
+    title = "pbgraph: do perforated dendrites make graph neural networks better?"
+    contents = f'<nav aria-label="Tables"><ul>{"".join(links)}</ul></nav>'
+    return page(title, [contents, *parts])
+
+
+def read_published(path: Path) -> list[Published]:
+    """Values from papers; none if there is no such file. Raises DataError if it is not as it should be."""
+    if not os.path.lexists(path):
+        return []
+    names = [field.name for field in fields(Published)]
+    try:
+        text = read_bytes(path, LARGEST).decode("utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if reader.fieldnames != names:
+            raise DataError(f"{path} has the columns {reader.fieldnames}, expected {', '.join(names)}")
+        rows = list(reader)
+    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV in UTF-8: {error}") from error
+    for line in rows:
+        if None in line or None in line.values() or not line["source"] or not line["split"]:
+            raise DataError(f"{path}: {line}: expected {len(names)} cells, with a source and a split")
+    return [Published(**line) for line in rows]
+
+
+def ranks(table: Table) -> list[str]:
+    """The place of every row by the mean of its selection metric, "-" for all unless every declared run is there."""
+    means = [None if found is None else found.mean for found in (row.metrics[table.metrics[0]] for row in table.rows)]
+    if any(row.missing or row.failed for row in table.rows) or None in means:
+        return ["-"] * len(table.rows)
+    sign = 1 if table.yardstick.larger_is_better else -1
+    return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
+
+
+def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, str, str]]:
+    """Anchor, title and HTML of every split and preset of a task."""
+
+    def group(record: RunRecord) -> tuple[str, str]:
+        return record.spec.split, record.spec.preset
+
+    for (split, preset), same in groupby(sorted(records, key=group), key=group):
+        anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
+        title = f"{task}, split {split}, preset {preset}"
+        yield anchor, title, _section(anchor, title, list(same), preset)
+
+
+def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str) -> str:
+    arms, seeds = rows_and_seeds(PRESETS.get(preset), records)
+    try:
+        table = make_table(records, arms=arms, seeds=seeds)
+        places = ranks(table)
+    except PbgraphError as error:
+        return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
+    notes = []
+    if "-" in places:
+        notes.append("Not ranked: not every declared run of every row is there.")
+    if others := sorted({record.spec.seed for record in records} - set(seeds)):
+        notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
+    if in_study := next((one.name for one in STUDIES.values() if preset in [p.name for p in one.presets]), None):
+        notes.append(
+            f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
+            "there can be more cautious."
+        )
+    return section(table, anchor=anchor, ranks=places) + ("\n" + bullets(notes) if notes else "")
+
+
+def _literature(published: Sequence[Published]) -> str:
+    header = [field.name for field in fields(Published)]
+    rows = [[getattr(one, name) or "-" for name in header] for one in published]
+    return "\n".join(
+        [
+            '<section id="published">',
+            "<h2>Values from the literature</h2>",
+            "<p>As reported, each under the protocol of its source. They were not measured here, are not ranked, and "
+            "must not be compared with the tables above or across splits.</p>",
+            grid("Reported elsewhere", header, rows),
+            "</section>",
+        ]
+    )

@@ -1,0 +1,111 @@
+"""The files beside the records that show them: which ones a results folder may have, and what each has to say.
+
+<task>.md, .tex, .csv, .html, .json    as ``table TASK --format ...`` prints
+<task>-<study>.md, .csv, .json         as ``table TASK --study STUDY --format ...`` prints
+leaderboard.html                       as ``leaderboard`` writes
+README.md, ../README.md                show some of these tables, from their protocol on, word for word
+published.csv, pictures                are not made from the records alone, and not compared
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from pbgraph.errors import UsageError
+from pbgraph.plans.presets import DEFAULT, PRESETS, STUDIES, Study
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.protocol import choices, usual_or_only
+from pbgraph.results.records import RunRecord
+
+FORMATS: Mapping[str, str] = {
+    "md": "pbgraph.report.formats:to_markdown",
+    "tex": "pbgraph.report.latex:to_latex",
+    "csv": "pbgraph.report.formats:to_csv",
+    "html": "pbgraph.report.html:to_html",
+    "json": "pbgraph.report.formats:to_json",
+}
+PAGE = "leaderboard.html"
+README = "README.md"
+PICTURES = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A file that is there, the command that writes it, and () -> what it has to say."""
+
+    path: Path
+    command: str
+    text: Callable[[], str]
+
+
+def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
+    """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
+    for task, mine in records.items():
+        for name in FORMATS:
+            yield from _there(
+                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name)
+            )
+        for study in STUDIES.values():
+            for name in _study_formats():
+                path = results.root / f"{task}-{study.name}.{name}"
+                yield from _there(path, f"table {task} --study {study.name} --format {name}", _study(study, mine, name))
+    yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
+
+
+def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]:
+    if path.exists():
+        yield Shown(path, command, cache(text))
+
+
+def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+    def text() -> str:
+        from pbgraph.report.tables import make_table, rows_and_seeds
+        from pbgraph.results.described import dataset_of
+
+        groups: dict[tuple[str, str], list[RunRecord]] = {}
+        for record in records:
+            groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
+        mine = usual_or_only(groups, (DEFAULT.name, dataset_of(task, results).split))
+        if mine is None:
+            there = choices((record.spec for record in records), "preset", "split")
+            raise UsageError(f"there is no one table of {task}: its runs are of {there}")
+        arms, seeds = rows_and_seeds(PRESETS.get(mine[0].spec.preset), mine)
+        made: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds))
+        return made
+
+    return text
+
+
+def _study_formats() -> Mapping[str, Any]:
+    from pbgraph.report.studies import STUDY_FORMATS
+
+    return STUDY_FORMATS
+
+
+def _study(study: Study, records: Sequence[RunRecord], name: str) -> Callable[[], str]:
+    def text() -> str:
+        from pbgraph.datasets.base import DATASETS
+        from pbgraph.report.studies import study_table
+
+        presets = [one.name for one in study.presets]
+        groups: dict[str, list[RunRecord]] = {}
+        for record in records:
+            if record.spec.preset in presets:
+                groups.setdefault(record.spec.split, []).append(record)
+        task = records[0].spec.task
+        mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
+        made: str = _study_formats()[name](study_table(study, mine or ()))
+        return made
+
+    return text
+
+
+def _page(results: ResultsFolder) -> str:
+    from pbgraph.report.leaderboard import leaderboard
+
+    return leaderboard(results)

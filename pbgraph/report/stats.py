@@ -1,0 +1,197 @@
+"""Paired comparisons: is arm A better than arm B on the same splits and seeds?
+
+Two answers stand side by side. The corrected resampled t interval asks about seeds: its variance,
+
+    s² (1/n + n_test / n_train),        s² the variance of the n paired differences,
+
+allows for training sets that overlap from seed to seed. The hierarchical bootstrap asks about seeds and test molecules.
+
+Source: Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; Davison & Hinkley 1997, ch. 3.8 (bootstrap of nested data);
+Holm 1979, www.jstor.org/stable/4615733.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pbgraph.metrics import Metric
+
+if TYPE_CHECKING:
+    from pbgraph.results.predictions import Predicted
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+ROUNDING = 1e-12  # of scores, as a share of the largest
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval of 95 % confidence."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How a difference of a metric is judged: the smallest that matters in practice, and which sign is a gain."""
+
+    relevant: float
+    larger_is_better: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean of n paired differences.
+
+    Interval and two-sided p-value are None for a single pair, and for several that all differ by the same: without any
+    variation there is nothing to judge the mean by.
+    """
+
+    n: int
+    mean: float
+    interval: Interval | None
+    p: float | None
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: float) -> Difference:
+    """Mean of a - b over pairs, with the corrected resampled t interval.
+
+    a, b        scores of the same n > 0 seeds, in the same order
+    test_share  n_test / n_train where every seed has its own split; 0 where all seeds share one training set, which
+                makes it a plain paired t interval that speaks of initialisation alone
+    Where a and b are equal, rounding aside, the interval has no width and p is 1.
+    Raises ValueError if the lengths differ or are 0.
+
+    >>> paired_difference([0.84, 0.86, 0.85], [0.83, 0.84, 0.85], test_share=0.125).interval
+    Interval(low=-0.01912..., high=0.03912...)
+    """
+    from scipy.stats import t
+
+    if len(a) != len(b) or not len(a):
+        raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
+    differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    n, mean = len(differences), float(differences.mean())
+    rounding = ROUNDING * float(np.abs([a, b]).max())
+    if n > 1 and float(np.abs(differences).max()) <= rounding:
+        return Difference(n, mean, Interval(mean, mean), 1.0)
+    if n == 1 or float(np.ptp(differences)) <= rounding:
+        return Difference(n, mean, None, None)
+    error = float(np.sqrt(differences.var(ddof=1) * (1 / n + test_share)))
+    margin = error * float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(t.sf(abs(mean) / error, n - 1)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for the number of comparisons, in the same order.
+
+    >>> holm([0.01, 0.04])
+    [0.02, 0.04]
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
+
+
+def verdict(interval: Interval | None, p: float | None, *, n: int, a: str, b: str, by: Yardstick) -> str:
+    """What the interval of a mean of n differences a - b and the adjusted p-value allow to say, in words.
+
+    >>> verdict(Interval(-0.004, 0.006), 0.8, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
+    'equivalent: the difference is below 0.01'
+    """
+    if interval is None or p is None:
+        return "one seed: no interval, no verdict" if n == 1 else "no variation between seeds: no interval, no verdict"
+    if interval.low > -by.relevant and interval.high < by.relevant:
+        return f"equivalent: the difference is below {by.relevant}"
+    if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:
+        return "not distinguishable"
+    larger, gain = (a, interval.low) if interval.low > 0 else (b, -interval.high)
+    better = larger if by.larger_is_better else (b if larger == a else a)
+    return f"{better} is better, by more than {by.relevant}" if gain > by.relevant else f"{better} is better"
+
+
+def hierarchical_bootstrap(
+    seeds: Sequence[Predicted],
+    metric: Metric,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    done: Callable[[int], None] = lambda _: None,
+) -> Interval | None:
+    """Percentile interval of the mean difference a - b in a metric's mean over tasks.
+
+    Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
+    resample's mean, and so is a seed where it is undefined for every task. None if no resample has any left.
+    seed  of the resampling, so that the same predictions give the same interval
+    done  told how many seeds more were resampled
+    Raises ValueError without a seed.
+    """
+    if not seeds:
+        raise ValueError("no seed to resample")
+    random = np.random.default_rng(seed)
+    differences = []
+    for one in seeds:
+        differences.append(_molecule_bootstrap(one, metric, resamples, random))
+        done(1)
+    by_molecule = np.stack(differences)  # seeds x resamples
+    drawn = random.integers(len(seeds), size=(len(seeds), resamples))
+    column = random.integers(resamples, size=drawn.shape)
+    means = _mean_of_defined(by_molecule[drawn, column])
+    if np.isnan(means).all():
+        return None
+    low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(low), float(high))
+
+
+def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resamples: int = 200, seed: int = 0) -> float:
+    """Standard deviation, over molecules drawn with replacement, of a metric's mean over tasks; y, score (n, T).
+
+    0 where fewer than two resamples have a defined mean. seed: of the resampling.
+    """
+    drawn = _mean_of_defined(_resampled(y, [score], metric, resamples, np.random.default_rng(seed))[0])
+    defined = drawn[~np.isnan(drawn)]
+    return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
+
+
+def _resampled(
+    y: np.ndarray, scores: Sequence[np.ndarray], metric: Metric, resamples: int, random: np.random.Generator
+) -> np.ndarray:
+    """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
+    weighted = metric.weighted or partial(_repeated, metric)
+    n, tasks = y.shape
+    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    values = np.empty((len(scores), tasks, resamples))
+    for task in range(tasks):
+        measured = ~np.isnan(y[:, task])
+        for place, score in enumerate(scores):
+            values[place, task] = weighted(y[measured, task], score[measured, task], weights[:, measured])
+    return values
+
+
+def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
+    """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms.
+
+    NaN where the metric is undefined for every task.
+    """
+    a, b = _resampled(rows.y, [rows.a, rows.b], metric, resamples, random)
+    return _mean_of_defined(a - b)
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """(n,): means over the first axis of (m, n) values, NaN left out; NaN where there is nothing else."""
+    defined = ~np.isnan(values)
+    total, count = np.where(defined, values, 0.0).sum(0), defined.sum(0)
+    mean: np.ndarray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return mean
+
+
+def _repeated(metric: Metric, y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(m,): the metric of rows of which each is there as often as its weight says; NaN where it is undefined."""
+    counts = weights.astype(np.int64)
+    values = [metric.score(np.repeat(y, count), np.repeat(score, count)) for count in counts]
+    return np.array([np.nan if value is None else value for value in values])

@@ -1,0 +1,200 @@
+"""A study's records -> one table and one picture. Works from records alone, as `pbgraph.report.tables` does.
+
+Every preset of a study has a table and a protocol of its own; p-values are corrected over the comparisons of them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pbgraph.errors import UsageError
+from pbgraph.metrics import label_of
+from pbgraph.plans.presets import Study
+from pbgraph.report.figures import COLOURS, agg, save_figure
+from pbgraph.report.formats import (
+    COMPARED,
+    bullets,
+    direction,
+    how_compared,
+    json_text,
+    markdown,
+    texts,
+    to_csv,
+    to_json,
+)
+from pbgraph.report.stats import paired_difference
+from pbgraph.report.tables import Table, adjusted, make_table, rows_and_seeds
+from pbgraph.results.protocol import choices
+from pbgraph.results.records import RunRecord
+
+ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """The tables of a study's presets, by name and in its order; one without any finished run is left out."""
+
+    study: Study
+    tables: Mapping[str, Table]
+
+    @property
+    def first(self) -> Table:
+        """One of them, for what all have in common: task, metric, yardstick."""
+        return next(iter(self.tables.values()))
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where one arm of one preset lies: mean parameters, score on the test rows of each seed, and their mean."""
+
+    preset: str
+    method: str
+    parameters: float
+    scores: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+
+
+def study_table(
+    study: Study,
+    records: Sequence[RunRecord],
+    *,
+    seeds: Sequence[int] | None = None,
+    arms: Mapping[str, Sequence[str]] | None = None,
+) -> StudyTable:
+    """The study's table, from records of one task and split.
+
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: preset -> "model/method"
+    Raises UsageError if no preset has a finished run among these.
+    """
+    made = {}
+    for preset in study.presets:
+        mine = [record for record in records if record.spec.preset == preset.name]
+        rows, shown = rows_and_seeds(preset, mine, seeds)
+        rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
+        if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
+            made[preset.name] = make_table(mine, arms=rows, seeds=shown)
+    if not made:
+        there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
+        raise UsageError(
+            f"none of the runs asked for of study {study.name} is finished; --study {study.name} runs it. "
+            f"Finished here: {there or 'nothing'}"
+        )
+    return StudyTable(study, _adjusted_together(made))
+
+
+def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
+    every = [(name, one) for name, table in tables.items() for one in table.comparisons]
+    yardstick = next(iter(tables.values())).yardstick
+    corrected = zip(every, adjusted([one for _, one in every], yardstick), strict=True)
+    by_name = {name: [one for _, one in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])}
+    return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
+
+
+def to_markdown(made: StudyTable) -> str:
+    """For people: every arm, every comparison, the answers in words, and what is missing."""
+    said = {name: texts(table) for name, table in made.tables.items()}
+    first = next(iter(said.values()))
+    comparisons = [(name, *cells) for name, one in said.items() for cells in one.comparisons]
+    split, selection = made.first.protocol.split, made.first.protocol.selection
+    protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in made.tables.items())
+    rows = [(name, *cells) for name, one in said.items() for cells in one.rows]
+    parts = [
+        f"## Study {made.study.name} of {first.title}",
+        f"{made.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
+        markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
+    ]
+    if comparisons:
+        parts += [
+            how_compared(
+                [one for table in made.tables.values() for one in table.comparisons], made.first.yardstick.relevant
+            ),
+            markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
+            bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
+        ]
+    return "\n\n".join([*parts, bullets(f"{name}: {note}" for name, one in said.items() for note in one.notes)]) + "\n"
+
+
+def study_csv(made: StudyTable) -> str:
+    """One line per preset and arm."""
+    texts = [to_csv(table) for table in made.tables.values()]
+    return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:])
+
+
+def study_json(made: StudyTable) -> str:
+    """Everything the tables hold, by preset."""
+    content = {name: msgspec.json.decode(to_json(table)) for name, table in made.tables.items()}
+    return json_text({"study": made.study.name, "presets": content})
+
+
+STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "csv": study_csv, "json": study_json}
+
+
+def points(made: StudyTable) -> list[Point]:
+    """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
+    found = []
+    for name, table in made.tables.items():
+        for row in table.rows:
+            if row.parameters and row.test:
+                scores = tuple(row.test.values())
+                mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+                low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
+                found.append(Point(name, row.method, row.parameters, scores, mean.mean, low, high))
+    return found
+
+
+def frontier(of: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
+    """Those that no other with as few parameters beats, by parameters."""
+    best: list[Point] = []
+    sign = 1 if larger_is_better else -1
+    for point in sorted(of, key=lambda one: (one.parameters, -sign * one.mean)):
+        if not best or sign * point.mean > sign * best[-1].mean:
+            best.append(point)
+    return best
+
+
+def draw_frontier(made: StudyTable, path: Path) -> None:
+    """Scores against parameters (log axis), a line per method with 95 % intervals, and the frontier behind them.
+
+    Small dots are single seeds; methods are moved aside by a few per cent, so that intervals do not hide each other.
+    The suffix of `path` says which format: .png, .svg or .pdf.
+    """
+    every = points(made)
+    figure, axis = agg().subplots(figsize=(8.0, 4.6), layout="constrained")
+    best = frontier(every, larger_is_better=made.first.yardstick.larger_is_better)
+    axis.step(
+        [one.parameters for one in best],
+        [one.mean for one in best],
+        where="post",
+        color="#bbbbbb",
+        linewidth=6,
+        alpha=0.5,
+        label="frontier",
+        zorder=0,
+    )
+    methods = list(dict.fromkeys(one.method for one in every))
+    for number, method in enumerate(methods):
+        aside = ASIDE ** (number - len(methods) / 2)
+        mine = [replace(one, parameters=one.parameters * aside) for one in every if one.method == method]
+        _draw_method(axis, mine, COLOURS.get(method, f"C{number}"))
+    axis.set_xscale("log")
+    axis.set_xlabel("parameters")
+    axis.set_ylabel(f"test {label_of(made.first.metrics[0])}{direction(made.first)}")
+    axis.grid(alpha=0.25, linewidth=0.5, which="both")
+    axis.legend(frameon=False, fontsize=9)
+    save_figure(figure, path)
+
+
+def _draw_method(axis: Any, mine: Sequence[Point], colour: str) -> None:
+    x, y = [one.parameters for one in mine], [one.mean for one in mine]
+    errors = [[one.mean - one.low for one in mine], [one.high - one.mean for one in mine]]
+    axis.errorbar(x, y, yerr=errors, color=colour, marker="o", capsize=3, linewidth=1.2, label=mine[0].method)
+    dots = [(one.parameters, score) for one in mine for score in one.scores]
+    axis.scatter(*zip(*dots, strict=True), s=9, color=colour, alpha=0.5)

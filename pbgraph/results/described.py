@@ -1,0 +1,90 @@
+"""From the name of a task to its data set: a registered one, or a table of the user's described in a results folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+
+from pbgraph.datasets.base import DATASETS, Dataset
+from pbgraph.datasets.user.labels import KINDS
+from pbgraph.datasets.user.table import OwnTask, to_dataset
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
+from pbgraph.files.writing import replaced_file
+from pbgraph.results.folder import ResultsFolder
+
+LARGEST = 16 * MEBIBYTE  # of a description
+OWN_NAME = re.compile(r"-[0-9a-f]{8}$")  # what the name of a table of the user's ends in
+log = logging.getLogger(__name__)
+
+
+def dataset_of(name: str, results: ResultsFolder) -> Dataset:
+    """The data set called `name`.
+
+    Raises UsageError, with the nearest name, if it is neither registered nor described in `results`; DataError if its
+    description is damaged.
+    """
+    if name in DATASETS:
+        return DATASETS.get(name)
+    if "/" in name or not os.path.lexists(results.task_path(name)):
+        unknown = unknown_name("task", name, [*DATASETS, *own_names(results)])
+        where = f"; {results.task_path(name)} would describe it: see --results" if OWN_NAME.search(name) else ""
+        raise UsageError(f"{unknown}{where}")
+    return to_dataset(own_task(name, results))
+
+
+def own_names(results: ResultsFolder) -> list[str]:
+    """Names of the tasks described in `results`, sorted."""
+    return sorted(path.stem for path in results.task_path("any").parent.glob("[!.]*.json"))
+
+
+def own_tasks(results: ResultsFolder) -> Iterator[OwnTask]:
+    """The tasks described in `results` by name; a description that cannot be used costs a warning and nothing else."""
+    for name in own_names(results):
+        try:
+            task = own_task(name, results)
+        except DataError as error:
+            log.warning("left out: %s", error)
+        else:
+            yield task
+
+
+def own_task(name: str, results: ResultsFolder) -> OwnTask:
+    """Read a description. Raises DataError if it is none, or was edited or renamed."""
+    path = results.task_path(name)
+    remedy = "run 'train' again to have it described, or move it away"
+    try:
+        task = decoded(read_bytes(path, LARGEST), OwnTask)
+        if task.kind not in KINDS or not task.targets:
+            raise UnreadableError(f"{len(task.targets)} targets of kind {task.kind!r}")
+    except (UnreadableError, RecursionError) as error:
+        raise DataError(f"{path} does not describe a task: {error}; {remedy}") from error
+    if task.name != name:
+        raise DataError(f"{path} was edited or renamed; {remedy}")
+    return replace(task, path=os.path.normpath(path.parent / task.path))
+
+
+def keep(task: OwnTask, results: ResultsFolder) -> None:
+    """Describe a task in `results`, from where worker processes and later commands read it.
+
+    The path of the table is kept relative to the description, so that a folder with both can be moved.
+    """
+    path = results.task_path(task.name)
+    with replaced_file(path) as part:
+        relative = os.path.relpath(os.path.abspath(task.path), os.path.abspath(path.parent))
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(replace(task, path=relative)), indent=1) + b"\n")
+
+
+def earlier_versions(task: OwnTask, results: ResultsFolder) -> list[str]:
+    """Names of described tasks that read the same columns of the same file when its content was another."""
+    here = os.path.abspath(task.path)
+    return [
+        other.name
+        for other in own_tasks(results)
+        if os.path.abspath(other.path) == here and other.columns == task.columns and other.sha256 != task.sha256
+    ]

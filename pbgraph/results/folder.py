@@ -1,0 +1,213 @@
+"""The results of many runs on disk: which file is where, each written once.
+
+    results/records/<task>/<key>.json          one finished run
+    results/records/<task>/<key>.failed-1.json its failures, if any
+    results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/tasks/<task>.json                  how a table of the user's is read, where it is one
+    results/models/<task>/<key>/               the trained model, where it was asked for
+    results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
+    results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
+
+A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
+overwritten. Merging the results of two machines is copying files.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pbgraph.errors import DataError, PbgraphError
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
+from pbgraph.files.writing import PART, new_file, sweep
+from pbgraph.results.record_checks import problem
+from pbgraph.results.records import SCHEMA, RunRecord, RunSpec
+
+LARGEST_RECORD = 64 * MEBIBYTE
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    """What every schema's records have in common."""
+
+    schema: int
+
+
+WRITTEN_BY_RUNS = ("records", "predictions", "models", "dendrites")  # folders in one of results
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The results of many runs under one root folder."""
+
+    root: Path
+
+    def record_path(self, spec: RunSpec) -> Path:
+        """Where the finished record goes."""
+        return self.root / "records" / spec.task / f"{spec.key}.json"
+
+    def predictions_path(self, spec: RunSpec) -> Path:
+        """Where the scores of single molecules go."""
+        return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
+
+    def task_path(self, task: str) -> Path:
+        """Where it is described how a table of the user's is read."""
+        return self.root / "tasks" / f"{task}.json"
+
+    def model_path(self, spec: RunSpec) -> Path:
+        """The folder of the trained model."""
+        return self.root / "models" / spec.task / spec.key
+
+    def dendrites_path(self, spec: RunSpec) -> Path:
+        """Where it is written what dendrites learnt."""
+        return self.root / "dendrites" / spec.task / f"{spec.key}.json"
+
+    def checkpoint_path(self, spec: RunSpec) -> Path:
+        """Where a run in progress saves its state; a method may use files beside it, named KEY.WORD.safetensors."""
+        return self.root / ".work" / f"{spec.key}.safetensors"
+
+    def drop_checkpoints(self, spec: RunSpec) -> None:
+        """Delete what a run that is over has saved of its state."""
+        for path in (self.root / ".work").glob(f"{spec.key}.*safetensors"):
+            with suppress(IsADirectoryError, PermissionError):  # what is no checkpoint stays
+                path.unlink(missing_ok=True)
+
+    def lock_path(self, spec: RunSpec) -> Path:
+        """The file that is locked while the run is being done."""
+        return self.root / ".work" / f"{spec.key}.lock"
+
+    def check_writable(self) -> None:
+        """Write and link a file as for a record, in all folders that are there; raises PbgraphError now rather than
+        after hours of training.
+        """
+        kinds = (self.root / name for name in WRITTEN_BY_RUNS)
+        for folder in (self.root, *filter(os.path.lexists, kinds)):
+            probe = folder / f".writable-{secrets.token_hex(4)}{PART}"
+            try:
+                with new_file(probe):
+                    pass
+                probe.unlink(missing_ok=True)
+            except OSError as error:
+                raise PbgraphError(
+                    f"results folder {folder} cannot be written ({error.strerror}); give another with --results DIR"
+                ) from error
+
+    def sweep(self) -> None:
+        """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks."""
+        sweep(self.root)
+        for folder in _folders(self.root):
+            sweep(folder)
+            for task in _folders(folder):
+                sweep(task)
+
+    def tasks(self) -> list[str]:
+        """The tasks that there are records of, sorted."""
+        return sorted(folder.name for folder in _folders(self.root / "records") if _record_files(folder))
+
+    def finished(self, task: str, key: str) -> RunRecord | None:
+        """The finished record with this key, or None. Raises DataError if there is something else in its place."""
+        path = self.root / "records" / task / f"{key}.json"
+        return read_record(path) if os.path.lexists(path) else None
+
+    def write(self, record: RunRecord) -> Path:
+        """Write a record once; a failure gets the next free number beside it."""
+        path = self.record_path(record.spec)
+        if record.status == "failed":
+            failures = _record_files(path.parent).get(path.stem, {})
+            path = path.with_name(f"{path.stem}.failed-{max(failures, default=0) + 1}.json")
+        with new_file(path) as part:
+            part.write_bytes(record_bytes(record))
+        return path
+
+    def records(self, task: str) -> list[RunRecord]:
+        """All finished records of a task, and the last failure of each run that never finished.
+
+        What is no record costs a warning that names it, and is left out.
+        """
+        return list(self._readable(_record_files(self.root / "records" / task, said=True)))
+
+    def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
+        for _, files in sorted(runs.items()):
+            try:
+                yield read_record(files[0] if 0 in files else files[max(files)])
+            except DataError as error:
+                log.warning("left out: %s", error)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name; none if it is no folder."""
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Path]]:
+    """Key -> number of the failure, 0 for what is finished -> file, of the files named as records are.
+
+    said  whether other names of JSON files cost a warning; those that start with a dot are of other programs
+    """
+    found: dict[str, dict[int, Path]] = {}
+    names: list[str] = []
+    with suppress(OSError):
+        names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    for name in names:
+        match = re.fullmatch(r"([^.]+)(?:\.failed-([0-9]{1,9}))?\.json", name)
+        if match is not None:
+            found.setdefault(match[1], {})[int(match[2] or 0)] = folder / name
+        elif said and name.endswith(".json"):
+            log.warning("left out: %s is not named as a record is, KEY.json or KEY.failed-1.json", folder / name)
+    return found
+
+
+def record_bytes(record: RunRecord) -> bytes:
+    """The content of a record's file, sealed."""
+    said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
+    return formatted({**said, "seal": _seal(said)})
+
+
+def formatted(said: Any) -> bytes:
+    """JSON as records are written: keys sorted, one a line."""
+    return msgspec.json.format(canonical_json(said), indent=1) + b"\n"
+
+
+def _seal(said: Mapping[str, Any]) -> str:
+    return sha256(canonical_json({name: value for name, value in said.items() if name != "seal"}))
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read and verify one record.
+
+    Raises DataError if the file is not a record of this schema, was edited, does not belong to its name and folder, or
+    is such that no table can be made of it.
+    """
+    remedy = "move it away to have the run done again"
+    try:
+        content = read_bytes(path, LARGEST_RECORD)
+        schema = decoded(content, _Versioned).schema
+        if schema != SCHEMA:
+            raise DataError(f"{path} has record schema {schema}, this version reads {SCHEMA}; {remedy}")
+        record = decoded(content, RunRecord)
+        whole = record.written_digest in (None, record.digest())
+        sealed = record.seal is None or record.seal == _seal(msgspec.json.decode(content))
+        named = record.key == path.name.split(".", 1)[0]
+    except (UnreadableError, RecursionError, OverflowError) as error:
+        raise DataError(f"{path} is not a run record: {error}; {remedy}") from error
+    if not (whole and sealed and named):
+        raise DataError(f"{path} was edited or renamed; restore it, or {remedy}")
+    if (task := record.spec.task) != path.parent.name:
+        raise DataError(f"{path} is a run of task {task}: move it to the folder records/{task}")
+    if (wrong := problem(record)) is not None:
+        raise DataError(f"{path} is not a run record: {wrong}; {remedy}")
+    return replace(record, written_digest=None, seal=None)

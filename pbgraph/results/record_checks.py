@@ -1,0 +1,102 @@
+"""What a record must be so that tables can be made of it, whoever wrote it: names, numbers, parts as runs leave them.
+
+A record is one of `pbgraph.results.records`, decoded from its file, so that its fields have their types.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pbgraph.terminal import visible_cell
+
+NAMES = ("task", "split", "model", "method", "metric", "featuriser", "preset")
+VERSIONS = ("task", "split", "featuriser", "model", "method", "metric")
+LONGEST_NAME = 200  # characters
+LARGEST = 1e100  # of a score or loss, either sign: sums and squares of such stay finite
+MOST = 2**53  # of a count
+MOST_SECONDS = 1e10  # three centuries
+LARGEST_SEED = 2**63 - 1
+
+
+def problem(record: Any) -> str | None:
+    """Why no table can be made of a record, or None if it can."""
+    return next(_problems(record), None)
+
+
+def name_problem(what: str, name: str) -> str | None:
+    """Why something cannot be called so, or None if it can."""
+    if 0 < len(name) <= LONGEST_NAME and name.isprintable() and "/" not in name and name not in (".", ".."):
+        return None
+    said = f"{what} is called '{visible_cell(name[:40])}'"
+    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash"
+
+
+def _problems(record: Any) -> Iterator[str]:
+    spec = record.spec
+    yield from filter(None, (name_problem(what, getattr(spec, what)) for what in NAMES))
+    yield from (f"its spec has no version of the {what}" for what in VERSIONS if what not in spec.versions)
+    yield from _outside("seed", [spec.seed, spec.split_seed], 0, LARGEST_SEED)
+    yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, MOST)
+    yield from _outside("rows", [record.provenance.rows], 0, MOST)
+    if record.status not in ("finished", "failed"):
+        yield f"its status is '{visible_cell(record.status[:40])}', neither finished nor failed"
+    if record.cost is not None:
+        counts = [record.cost.parameters, record.cost.epochs, record.cost.peak_memory_bytes, record.cost.sittings]
+        yield from _outside("cost", counts, 0, MOST)
+        yield from _outside("seconds", [record.cost.seconds], 0, MOST_SECONDS)
+    for part, score in record.scores.items():
+        yield from _of_scores(visible_cell(part), score)
+    if record.status == "finished":
+        yield from _of_finished(record)
+    yield from _of_history(record)
+
+
+def _of_finished(record: Any) -> Iterator[str]:
+    for part in ("test", "valid"):
+        if part not in record.scores:
+            yield f"it is finished and has no {part} scores"
+        elif record.spec.metric not in record.scores[part].metrics:
+            yield f"its {part} scores lack the metric that selects, {record.spec.metric}"
+    if record.cost is None:
+        yield "it is finished and has no cost"
+    elif record.spec.metric not in record.metrics:
+        yield f"it does not say in which version {record.spec.metric} was measured"
+    scored = sum(score.size for score in record.scores.values())
+    accepted = record.provenance.rows - len(record.provenance.rejected)
+    if scored >= accepted:
+        yield f"it scored {scored} of {accepted} molecules, which leaves none for training"
+
+
+def _of_scores(part: str, score: Any) -> Iterator[str]:
+    yield from _outside(f"{part} size", [score.size], 0, MOST)
+    yield from _of_metrics(part, score.metrics)
+    for name, task in score.tasks.items():
+        where = f"{part} {visible_cell(name[:40])}"
+        yield from _of_metrics(where, task.metrics)
+        yield from _outside(where, [task.labelled, task.positives], 0, MOST)
+        yield from _outside(where, [task.sd], 0, LARGEST)
+
+
+def _of_metrics(where: str, metrics: Mapping[str, float | None]) -> Iterator[str]:
+    yield from filter(None, (name_problem(f"a metric of {where}", name) for name in metrics))
+    yield from _outside(where, metrics.values(), -LARGEST, LARGEST)
+
+
+def _of_history(record: Any) -> Iterator[str]:
+    lines = record.history
+    yield from _outside("epoch", (line.epoch for line in lines), 0, MOST)
+    yield from _outside("dendrites", (line.dendrites for line in lines), 0, MOST)
+    numbers = (value for line in lines for value in (line.train_loss, line.valid, line.learning_rate, line.score))
+    yield from _outside("history", numbers, -LARGEST, LARGEST)
+    if record.selection is not None:
+        yield from _outside("selection", [record.selection.epoch, record.selection.score], -LARGEST, LARGEST)
+
+
+def _outside(what: str, values: Iterable[float | None], least: float, most: float) -> Iterator[str]:
+    """One sentence for the first value that is not within these bounds; None is no value."""
+    for value in values:
+        if value is not None and not (least <= value <= most and (isinstance(value, int) or math.isfinite(value))):
+            yield f"{what}: a value lies outside of {least:g} to {most:g}"
+            return

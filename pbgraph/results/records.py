@@ -1,0 +1,216 @@
+"""What a run is asked (RunSpec), what comes out of it (RunRecord), and where that comes from (Provenance)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pbgraph.files.hashing import Scalar, canonical_json, sha256
+from pbgraph.history import Epoch, Selection
+from pbgraph.metrics import SplitScore
+from pbgraph.molecules import Rejected
+
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that determines a run's result on the CPU; its key names the record.
+
+    split_seed    None for a deterministic split
+    seed          of initialisation, shuffling, dropout and dendrites
+    featuriser    registered name; the model's own unless the preset asks for another
+    preset        name of the recipe the settings came from
+    model_config, settings  resolved: every field of the model's config and of the method's settings
+    versions      of "task", "split", "featuriser", "model", "method", "metric"; and the SHA-256 of every file that the
+                  model is built from, under "model file NAME"
+    control_of    key of the run a control is paired with
+    """
+
+    task: str
+    split: str
+    split_seed: int | None
+    model: str
+    method: str
+    seed: int
+    metric: str
+    featuriser: str
+    preset: str
+    model_config: Mapping[str, Scalar]
+    settings: Mapping[str, Scalar]
+    versions: Mapping[str, int | str]
+    control_of: str | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON."""
+        return sha256(canonical_json(self))[:16]
+
+    @property
+    def arm(self) -> str:
+        """ "model/method", the name of the row it belongs to."""
+        return f"{self.model}/{self.method}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds of wall time over all sittings; peak resident bytes of the worker; sittings > 1 if resumed."""
+
+    parameters: int
+    epochs: int
+    seconds: float
+    peak_memory_bytes: int
+    sittings: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """The code of one import package, as it was when a run began.
+
+    distribution, version  under which it is installed; "" if it is of none
+    sha256         of its code files, see `pbgraph.execution.origins`; "" if none can be read
+    commit, dirty  of the checkout it is in, or was installed from; "" if there is none
+    note           what could not be found out, and why; "" if nothing
+    """
+
+    distribution: str
+    version: str
+    sha256: str
+    commit: str = ""
+    dirty: bool = False
+    note: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.distribution or 'no distribution'} {self.version}".strip()
+        files = f"files {self.sha256[:12]}" if self.sha256 else f"files unknown ({self.note})"
+        commit = f", commit {self.commit[:12]}{'*' * self.dirty}" if self.commit else ""
+        return f"{name}, {files}{commit}"
+
+
+@dataclass(frozen=True)
+class NumericPlatform:
+    """By what a run's numbers were computed. See `pbgraph.execution.numerics`.
+
+    On a CPU, with equal fields and equal versions of `Provenance.packages` and `libraries`, they are equal bit for bit.
+
+    name      "x86-64-avx2" for workers on any such processor; else the architecture and its loops, or the GPU
+    products  library of matrix products, its version and kernels
+    loops     torch's capability: AVX2, AVX512, NEON, DEFAULT, ...
+    kernels   Numba's version and target, or why its kernels are not used
+    threads   of torch
+    torch     its version with the build
+    libm      the C library, whose exp and log kernels call
+    probe     digest of operations computed by that process
+    """
+
+    name: str
+    products: str
+    loops: str
+    kernels: str
+    threads: int
+    torch: str
+    libm: str
+    probe: str
+
+    @property
+    def described(self) -> str:
+        """In words, all but the probe.
+
+        >>> NumericPlatform("x86-64-avx2", "OpenBLAS 0.3.30 Haswell", "AVX2", "Numba 0.68.1 haswell", 1,
+        ...                 "2.13.0+cpu", "glibc 2.36", "c678b72eca7b").described
+        'x86-64-avx2: OpenBLAS 0.3.30 Haswell, torch 2.13.0+cpu AVX2, Numba 0.68.1 haswell, glibc 2.36, 1 thread'
+        """
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.name}: {self.products}, torch {self.torch} {self.loops}, {self.kernels}, {self.libm}, {threads}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a record comes from.
+
+    commit, dirty   of the source tree; "" outside a checkout
+    numerics        by what its numbers were computed; None without numbers, and in records made before that was noted
+    data_sha256     of the decompressed CSV; rows_sha256 of the accepted mol_ids in order
+    split_sha256    of the index arrays
+    device          "cpu" or the name of the GPU
+    components      "task", "split", "featuriser", "model", "method", "metric" and "metric NAME" of every other metric
+                    -> the import packages that its code is in; none if that could not be found out
+    sources         these packages by name
+    libraries       versions of other libraries that took part, beside `packages`
+    These three are empty in older records.
+    """
+
+    created: str
+    pbgraph: str
+    commit: str
+    dirty: bool
+    python: str
+    packages: Mapping[str, str]
+    platform: str
+    processor: str
+    device: str
+    threads: int
+    data_sha256: str
+    rows: int
+    rejected: tuple[Rejected, ...]
+    rows_sha256: str
+    featuriser: str
+    split_sha256: str
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    numerics: NumericPlatform | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The outcome of one run. status is "finished" or "failed"; a failed run has an error and no scores.
+
+    scores       "valid" and "test" -> SplitScore
+    metrics      name -> version of what they were scored by
+    predictions  file name and SHA-256 of its content
+    written_digest  `digest` when the record was written, by which an edit is noticed
+    seal         SHA-256 of all that its file says but this, provenance and time included; None in older records
+    """
+
+    spec: RunSpec
+    status: str
+    provenance: Provenance
+    error: str | None = None
+    selection: Selection | None = None
+    scores: Mapping[str, SplitScore] = field(default_factory=dict)
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
+    history: tuple[Epoch, ...] = ()
+    predictions: str | None = None
+    predictions_sha256: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+    written_digest: str | None = None
+    seal: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the spec."""
+        return self.spec.key
+
+    def digest(self) -> str:
+        """SHA-256 of all that the spec determines on a CPU: everything but time, memory and provenance."""
+        cost = self.cost and (self.cost.parameters, self.cost.epochs)
+        return sha256(
+            canonical_json(
+                (
+                    self.spec,
+                    self.status,
+                    self.selection,
+                    self.scores,
+                    self.metrics,
+                    cost,
+                    self.history,
+                    self.predictions_sha256,
+                    self.details,
+                )
+            )
+        )

@@ -1,0 +1,72 @@
+"""ESOL from the file to the table: a forest, a plain network, and one with dendrites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pbgraph.execution.runner import Folders, run
+from pbgraph.metrics import METRICS, rmse
+from pbgraph.plans.plan import plan
+from pbgraph.report.formats import to_markdown
+from pbgraph.report.stats import hierarchical_bootstrap
+from pbgraph.report.tables import make_table
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.predictions import paired_predictions
+from pbgraph.results.records import RunRecord
+
+SMALL = {
+    "gin": {},
+    "trimnet": {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8},
+    "random-forest": {"trees": 20},
+}
+ARMS = ("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/perforated")
+
+
+@pytest.fixture(scope="module")
+def folders(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return Folders(tmp_path_factory.mktemp("results"), data=shared / "data", offline=True)
+
+
+@pytest.fixture(scope="module")
+def records(folders: Folders) -> dict[str, RunRecord]:
+    planned = plan("esol", "smoke", models=list(SMALL)).specs
+    specs = [replace(spec, model_config={**spec.model_config, **SMALL[spec.model]}) for spec in planned]
+    return {spec.arm: run(spec, folders) for spec in specs if spec.arm in ARMS}
+
+
+def test_every_run_is_scored_in_the_units_of_the_targets(records):
+    assert set(records) == set(ARMS)
+    for record in records.values():
+        assert record.status == "finished", record.error
+        assert set(record.scores["test"].metrics) == {"mae", "r2", "rmse"}
+        (task,) = record.scores["test"].tasks.values()
+        assert 0 < task.metrics["rmse"] < 4
+        assert 0 < record.selection.score < 4
+        assert (task.labelled, task.positives) == (114, None)
+        assert task.sd == pytest.approx(2.1, abs=0.3)
+    assert records["random-forest/fit"].scores["test"].metrics["r2"] > 0.3
+
+
+def test_the_epoch_with_the_smallest_error_is_selected(records):
+    for arm in ARMS[1:]:
+        record = records[arm]
+        scores = [line.valid for line in record.history]
+        assert min(scores) == record.selection.score == scores[record.selection.epoch] > 0
+        assert record.scores["valid"].metrics["rmse"] == pytest.approx(record.selection.score)
+        assert record.spec.settings["loss"] == "squared-error"
+
+
+def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(records, folders):
+    table = make_table(list(records.values()), arms=ARMS, seeds=(68,))
+    assert "## esol: test RMSE (smaller is better)" in to_markdown(table)
+    assert table.yardstick.relevant == pytest.approx(0.1, abs=0.02)
+    a, b = records["random-forest/fit"], records["gin/backprop"]
+    predicted = paired_predictions(ResultsFolder(folders.results), a, b)
+    assert rmse(predicted.y[:, 0], predicted.a[:, 0]) == pytest.approx(a.scores["test"].metrics["rmse"])
+    interval = hierarchical_bootstrap([predicted], METRICS.get("rmse"), resamples=200)
+    assert interval.low < a.scores["test"].metrics["rmse"] - b.scores["test"].metrics["rmse"] < interval.high
+    assert np.isfinite([interval.low, interval.high]).all()

@@ -1,0 +1,223 @@
+"""One arithmetic on every x86-64 processor with AVX2: what is known of it, and the products that make it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numeric_digests import ESTIMATORS, KNOWN, RUNS
+from pbgraph.execution import numerics
+from pbgraph.execution.engines.local import _environment
+from pbgraph.ops import products
+from pbgraph.results.records import NumericPlatform
+
+SCRIPT = Path(__file__).parents[1] / "numeric_digests.py"
+sizes = st.integers(1, 40)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict:
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=True, timeout=1800)
+    return json.loads(done.stdout)
+
+
+def without_probe(platform: dict) -> dict:
+    return {name: value for name, value in platform.items() if name != "probe"}
+
+
+def test_what_training_computes_is_what_is_known_of_this_platform(found):
+    mine = (without_probe(found["platform"]), found["versions"])
+    known = [one for one in json.loads(KNOWN.read_text()) if (without_probe(one["platform"]), one["versions"]) == mine]
+    if not known:
+        pytest.skip(f"no digests are known for {found['platform']}, {found['versions']}: nothing to compare with")
+    assert found == known[0]
+
+
+def test_all_that_is_trained_has_its_digest(found):
+    from pbgraph.models.base import MODELS, Architecture
+
+    networks = {name for name in MODELS if isinstance(MODELS.get(name), Architecture)}
+    assert networks | set(ESTIMATORS) | set(RUNS) == set(found["digests"])
+
+
+def test_workers_have_the_common_platform_where_the_processor_has(found):
+    expected = numerics.COMMON if numerics._has_avx2() else None
+    assert expected is None or found["platform"]["name"] == expected
+    assert found["platform"]["threads"] == 1
+
+
+def test_the_users_environment_does_not_decide_for_workers(monkeypatch):
+    for name in numerics.environment():
+        monkeypatch.setenv(name, "4")
+    assert _environment().items() >= numerics.environment().items()
+
+
+def test_one_process_says_twice_what_it_computes_by():
+    first = numerics.numeric_platform()
+    assert first == numerics.numeric_platform()
+    assert first.name != numerics.COMMON  # this process was not started for it
+    assert len(first.probe) == 12
+    assert {one.name for one in fields(NumericPlatform)} >= {"products", "loops", "kernels", "threads", "torch", "libm"}
+
+
+def test_kernels_switched_off_and_the_number_of_threads_are_seen():
+    plain = _said(PBGRAPH_FUSED="0", OMP_NUM_THREADS="1")
+    assert "PyTorch" in plain["kernels"]
+    assert plain["probe"] != _said(OMP_NUM_THREADS="1")["probe"]
+    assert _said(NUMBA_DISABLE_JIT="1")["kernels"] == "Python"
+    assert _said(OMP_NUM_THREADS="1")["threads"] == 1
+
+
+def _said(**env: str) -> dict:
+    code = (
+        "import json, dataclasses as d; from pbgraph.execution.numerics import numeric_platform as found; "
+        "print(json.dumps(d.asdict(found())))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=True, timeout=600
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _routines() -> None:
+    """Only the routines: torch's own operators stay as they are in this process."""
+    products._load()
+
+
+def operand(draw: st.DrawFn, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+    """A matrix of any layout: rows or columns contiguous, a part of a larger one, every second column, broadcast."""
+    seed, layout = draw(st.integers(0, 9)), draw(st.integers(0, 4))
+    generator = torch.Generator().manual_seed(seed)
+    whole = torch.randn(2 * rows + 1, 2 * columns + 1, generator=generator, dtype=dtype)
+    return (
+        whole[:rows, :columns],
+        whole[:rows, :columns].contiguous(),
+        torch.randn(columns, rows, generator=generator, dtype=dtype).t(),
+        whole[1 : 2 * rows : 2, 1 : 2 * columns : 2],
+        whole[:1, :columns].expand(rows, columns),
+    )[layout]
+
+
+@given(st.data(), sizes, sizes, sizes, st.sampled_from([torch.float32, torch.float64]))
+def test_products_are_those_of_numpy(data, rows, inner, columns, dtype):
+    a, b = operand(data.draw, rows, inner, dtype), operand(data.draw, inner, columns, dtype)
+    c = operand(data.draw, data.draw(st.sampled_from([1, rows])), columns, dtype)
+    beta, alpha = data.draw(st.sampled_from([(1, 1), (0, 1), (0.5, -2)]))
+    product = a.double().numpy() @ b.double().numpy()
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    assert products._gemm_for(a, b) is not None
+    assert torch.equal(products._addmm(c, a, b, alpha=0), torch.addmm(c, a, b, alpha=0))
+    np.testing.assert_allclose(products._mm(a, b), product, **close)
+    expected = beta * c.double().numpy() + alpha * product
+    np.testing.assert_allclose(products._addmm(c, a, b, beta=beta, alpha=alpha), expected, **close)
+    np.testing.assert_allclose(products._addmm(c[0], a, b, beta=0, alpha=alpha), alpha * product, **close)
+
+
+@given(st.data(), st.integers(1, 4), sizes, sizes, sizes)
+def test_batches_of_products_are_those_of_numpy(data, batch, rows, inner, columns):
+    a = torch.stack([operand(data.draw, rows, inner, torch.float32) for _ in range(batch)])
+    b = torch.stack([operand(data.draw, columns, inner, torch.float32) for _ in range(batch)]).transpose(1, 2)
+    c = operand(data.draw, rows, columns, torch.float32)
+    product = a.double().numpy() @ b.double().numpy()
+    np.testing.assert_allclose(products._bmm(a, b), product, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        products._baddbmm(c, a, b, beta=2, alpha=3), 2 * c.numpy() + 3 * product, rtol=1e-4, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (torch.zeros(0, 3), torch.ones(3, 2)),
+        (torch.ones(2, 0), torch.ones(0, 3)),
+        (torch.arange(6).view(2, 3), torch.arange(6).view(3, 2)),
+        (torch.ones(2, 3, dtype=torch.bfloat16), torch.ones(3, 2, dtype=torch.bfloat16)),
+        (torch.ones(2, 3, dtype=torch.complex64), torch.ones(3, 2, dtype=torch.complex64)),
+    ],
+)
+def test_what_blas_is_not_asked_for_is_torchs(a, b):
+    assert torch.equal(products._mm(a, b), torch.mm(a, b))
+    c = torch.ones(len(a), b.shape[1], dtype=a.dtype)
+    assert torch.equal(products._addmm(c, a, b), torch.addmm(c, a, b))
+    assert torch.equal(products._bmm(a[None], b[None]), torch.bmm(a[None], b[None]))
+    assert torch.equal(products._baddbmm(c, a[None], b[None]), torch.baddbmm(c, a[None], b[None]))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (torch.ones(2, 3), torch.ones(2, 3)),
+        (torch.ones(3), torch.ones(3, 2)),
+        (torch.ones(1, 1), 1j * torch.ones(1, 1)),
+    ],
+)
+def test_what_does_not_fit_is_refused_as_torch_refuses_it(a, b):
+    with pytest.raises(RuntimeError) as theirs:
+        torch.mm(a, b)
+    with pytest.raises(RuntimeError) as ours:
+        products._mm(a, b)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_addends_that_do_not_fit_are_refused():
+    with pytest.raises(RuntimeError, match="must match"):
+        products._addmm(torch.ones(3), torch.ones(2, 2), torch.ones(2, 2))
+
+
+@pytest.mark.parametrize(
+    "library", [[], [("mkl", "/lib/libmkl_rt.so", "")], [("openblas", "/lib/libopenblas.so", "Zen")]]
+)
+def test_where_scipy_has_no_such_kernels_torch_keeps_its_own(monkeypatch, library):
+    names = ("internal_api", "filepath", "architecture")
+    infos = [{**dict(zip(names, one, strict=True)), "version": "0.3.1"} for one in library]
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: infos)
+    for name, value in numerics.environment().items():
+        monkeypatch.setenv(name, value)
+    numerics.settle()
+    assert not products.in_use()
+    assert numerics.numeric_platform().name != numerics.COMMON
+
+
+def test_a_processor_that_cannot_be_asked_has_no_avx2(monkeypatch):
+    def refuse(_: Path) -> str:
+        raise PermissionError
+
+    numerics._has_avx2.cache_clear()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert numerics.environment() == numerics.ONE_THREAD
+    numerics._has_avx2.cache_clear()
+
+
+THROUGH = """
+import torch
+from pbgraph.ops import products
+
+products.use_openblas()
+products.use_openblas()
+calls = []
+for dtype, gemm in list(products._GEMM.items()):
+    products._GEMM[dtype] = lambda *operands, gemm=gemm: (calls.append(gemm), gemm(*operands))
+torch.manual_seed(0)
+x = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+for layer in (torch.nn.Linear(7, 6), torch.nn.GRUCell(7, 6), torch.nn.LSTMCell(7, 6), torch.nn.RNNCell(7, 6)):
+    calls.clear()
+    assert torch.autograd.gradcheck(layer.double(), x)
+    print(type(layer).__name__, bool(calls))
+"""
+
+
+def test_layers_of_torch_go_through_openblas_in_both_directions():
+    done = subprocess.run([sys.executable, "-W", "error", "-c", THROUGH], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["Linear", "True", "GRUCell", "True", "LSTMCell", "True", "RNNCell", "True"]

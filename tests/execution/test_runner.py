@@ -1,0 +1,147 @@
+"""One real run in a process of its own: killed in both phases, it still comes to the record of an undisturbed run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from isolated import Isolated
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.execution import runner
+from pbgraph.files.hashing import sha256
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import read_insight
+from pbgraph.results.records import RunRecord
+
+RUN = """
+import json, os, signal, sys, time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from pbgraph.methods import session
+from pbgraph.plans.plan import plan
+from pbgraph.execution.runner import Folders, run
+
+results, method, phase, count, save_every, processes = sys.argv[1:]
+session.REPORT_EVERY, session.SAVE_EVERY = 0.0, float(save_every)
+reports = Counter()
+
+def report(now):
+    if not reports:
+        wait_for_all()
+    reports[now.phase] += 1
+    if reports[phase] == int(count) and phase:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def wait_for_all():
+    Path(results, f"reporting-{os.getpid()}").touch()
+    while len(list(Path(results).glob("reporting-*"))) < int(processes):
+        time.sleep(0.02)
+
+specs = plan("toy", "smoke", methods=[method]).specs
+config = {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8}
+for spec in specs:
+    spec = replace(spec, model_config={**spec.model_config, **config}, settings={**spec.settings, "batch_size": 16})
+    print(run(spec, Folders(Path(results)), report=report).digest())
+print(json.dumps(reports), file=sys.stderr)
+"""
+WAITING = "waiting for another process"
+
+
+def command(
+    toy: Isolated, results: Path, *, method="perforated", phase="", count=0, save_every=45.0, processes=1
+) -> list[str]:
+    """processes  how many run on this folder: each stops at its first report until all have come that far"""
+    return [str(toy.python), "-c", RUN, str(results), method, phase, str(count), str(save_every), str(processes)]
+
+
+def run(toy: Isolated, results: Path, **how):
+    words = command(toy, results, **how)
+    return subprocess.run(words, env=toy.env, capture_output=True, text=True, timeout=600, check=False)
+
+
+def only_record(results: Path) -> RunRecord:
+    (record,) = ResultsFolder(results).records("toy")
+    return record
+
+
+@pytest.fixture(scope="module")
+def undisturbed(toy, tmp_path_factory) -> tuple[RunRecord, Path]:
+    results = tmp_path_factory.mktemp("undisturbed")
+    done = run(toy, results)
+    assert done.returncode == 0, done.stderr
+    return only_record(results), results
+
+
+@pytest.mark.parametrize("save_every", [0.0, 45.0])
+def test_a_run_killed_in_both_phases_comes_to_the_same_record(toy, undisturbed, tmp_path, save_every):
+    for phase, count in [("neuron", 14), ("dendrite", 9), ("neuron", 20)]:
+        killed = run(toy, tmp_path, phase=phase, count=count, save_every=save_every)
+        assert killed.returncode == -9, killed.stderr
+        assert not list((tmp_path / "records").rglob("*.json"))
+    last = run(toy, tmp_path, save_every=save_every)
+    assert last.returncode == 0, last.stderr
+    record = only_record(tmp_path)
+    assert record.digest() == undisturbed[0].digest()
+    assert record.cost.sittings > 1
+    assert not list((tmp_path / ".work").glob("*.safetensors"))
+
+
+def test_a_record_says_all_that_a_reader_needs(undisturbed):
+    record, results = undisturbed
+    assert record.status == "finished"
+    assert record.provenance.rows == 240
+    assert record.provenance.threads >= 1
+    assert {"torch", "rdkit", "numpy"} <= set(record.provenance.packages)
+    assert {line.phase for line in record.history} == {"neuron", "dendrite"}
+    assert record.scores["test"].size == 24
+    assert record.scores["test"].tasks["a"].labelled == 24
+    assert sum(record.scores[split].tasks["b"].labelled for split in ("valid", "test")) < 48
+    path = results / "predictions" / "toy" / record.predictions
+    assert sha256(path.read_bytes()) == record.predictions_sha256
+    learnt = read_insight(ResultsFolder(results), record)
+    assert all(site.rows >= 24 and site.dendrites for site in learnt.sites.values())
+    rows = pq.read_table(path).to_pylist()
+    assert {row["split"] for row in rows} == {"valid", "test"}
+    assert all(np.isfinite(row["score"]) and row["y"] in (0.0, 1.0) for row in rows)
+
+
+def test_a_finished_run_is_not_done_again(toy, undisturbed):
+    record, results = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*.json")}
+    assert run(toy, results).stdout.strip() == record.digest()
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*.json")} == before
+
+
+def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path):
+    words = command(toy, tmp_path, processes=2)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [subprocess.Popen(words, env=toy.env, text=True, **pipes) for _ in range(2)]
+    try:
+        said = [process.communicate(timeout=600) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [0, 0], said
+    record = only_record(tmp_path)
+    assert [digest.strip() for digest, _ in said] == [record.digest()] * 2 == [undisturbed[0].digest()] * 2
+    reports = sorted((json.loads(err.splitlines()[-1]) for _, err in said), key=lambda phases: WAITING in phases)
+    assert [set(phases) for phases in reports] == [{"neuron", "dendrite"}, {WAITING}]
+    assert record.cost.sittings == 1
+
+
+def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch):
+    def refuse(task):
+        raise UsageError("this model cannot be made wider")
+
+    monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
+    with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
+        runner._fitted("wider", SimpleNamespace(checkpoint=None))
+    assert not isinstance(caught.value, UsageError)  # which would end the whole plan

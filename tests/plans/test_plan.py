@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.methods.base import METHODS
+from pbgraph.models.base import MODELS
+from pbgraph.plans import plan as planning
+from pbgraph.plans.plan import plan, plan_study
+from pbgraph.plans.presets import PRESETS, STUDIES, Preset, preset, study
+from pbgraph.splits import SPLITS
+
+
+def arms(*arguments, **options):
+    return list(plan("tox21", *arguments, **options).arms)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
+    made = plan("tox21", name)
+    assert [tuple(arm.split("/")) for arm in made.arms] == list(preset(name).arms)
+    assert len(made.specs) == len(preset(name).arms) * len(preset(name).seeds)
+    assert len({spec.key for spec in made.specs}) == len(made.specs)
+    for spec in made.specs:
+        assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
+        assert METHODS.get(spec.method).settings(**spec.settings)
+    assert set(preset(name).seconds) <= set(made.arms)
+
+
+def test_presets_are_the_declared_ones():
+    assert preset("smoke").seeds == (68,)
+    assert preset("default").seeds == (68, 69, 70)
+    assert preset("paper").seeds == tuple(range(68, 118))
+    assert {method for _, method in preset("smoke").arms} == {"backprop", "perforated"}
+
+
+def test_a_plan_is_the_same_each_time():
+    assert plan("tox21") == plan("tox21")
+
+
+def test_seeds_are_of_split_and_initialisation_where_the_split_takes_one():
+    random, scaffold = plan("tox21", seeds=[5, 6, 5]), plan("tox21", seeds=[5, 6], split="scaffold")
+    assert SPLITS.get("random").seeded
+    assert not SPLITS.get("scaffold").seeded
+    assert {(spec.seed, spec.split_seed) for spec in random.specs} == {(5, 5), (6, 6)}
+    assert {(spec.seed, spec.split_seed) for spec in scaffold.specs} == {(5, None), (6, None)}
+    assert {spec.split for spec in scaffold.specs} == {"scaffold"}
+
+
+def test_a_control_is_paired_with_the_run_of_its_model_split_and_seed():
+    specs = plan("tox21").specs
+    by_key = {spec.key: spec for spec in specs}
+    controls = [spec for spec in specs if spec.method == "continued"]
+    assert len(controls) == 3
+    for control in controls:
+        pair = by_key[control.control_of]
+        assert (pair.method, pair.model, pair.seed, pair.split) == ("perforated", control.model, control.seed, "random")
+
+
+def test_a_control_brings_its_pair_along():
+    assert arms(models=["trimnet"], methods=["continued"]) == ["trimnet/perforated", "trimnet/continued"]
+
+
+def test_arms_are_chosen_by_either_name_or_both():
+    assert arms(models=["trimnet"]) == ["trimnet/backprop", "trimnet/perforated", "trimnet/continued"]
+    assert arms(methods=["backprop"]) == ["gin/backprop", "trimnet/backprop"]
+    assert arms(models=["gin", "trimnet"], methods=["perforated"]) == ["gin/perforated", "trimnet/perforated"]
+
+
+def test_all_is_every_registered_name():
+    made = plan("tox21", "smoke", models=["gin"], methods=["all"])
+    assert {arm.split("/")[1] for arm in made.arms} == set(METHODS.names()) - {"fit"}
+    assert [refused.arm for refused in made.refused] == ["gin/fit"]
+    everything = plan("tox21", "smoke", models=["all"])
+    listed = [*everything.arms, *(refused.arm for refused in everything.refused)]
+    assert {arm.split("/")[0] for arm in listed} == set(MODELS.names())
+    assert {refused.arm for refused in everything.refused} <= {"ridge/fit", "xgboost/fit"}
+
+
+def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
+    made = plan("tox21", "smoke", models=["gin", "random-forest"])
+    assert made.arms == ("gin/backprop", "gin/perforated", "random-forest/fit")
+    assert not made.refused
+
+
+def test_a_model_whose_package_is_not_installed_is_reported_with_what_to_do(monkeypatch):
+    monkeypatch.setattr("pbgraph.models.base.find_spec", lambda name: None)
+    made = plan("tox21", "smoke", models=["gin", "xgboost"])
+    assert made.arms == ("gin/backprop", "gin/perforated")
+    (refused,) = made.refused
+    assert refused.arm == "xgboost/fit"
+    assert "pip install -e '.[boost]'" in refused.reason
+
+
+def test_what_cannot_be_combined_is_reported_with_the_reason():
+    made = plan("tox21", models=["random-forest", "gin"], methods=["backprop"])
+    assert made.arms == ("gin/backprop",)
+    (refused,) = made.refused
+    assert refused.arm == "random-forest/backprop"
+    assert "fit" in refused.reason
+    with pytest.raises(UsageError, match=r"nothing to run: random-forest/backprop: .*'fit'"):
+        plan("tox21", models=["random-forest"], methods=["backprop"])
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [
+        ({"task": "tox12"}, "tox21"),
+        ({"preset_name": "defualt"}, "default"),
+        ({"models": ["trimmnet"]}, "trimnet"),
+        ({"models": ["trimnet", "gni"]}, "gin"),
+        ({"methods": ["back-prop"]}, "backprop"),
+        ({"split": "scafold"}, "scaffold"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
+    with pytest.raises(UsageError, match=f"did you mean '{nearest}'"):
+        plan(**{"task": "tox21", **options})
+
+
+def test_settings_of_model_and_method_override_defaults(monkeypatch):
+    special = replace(
+        preset("default"),
+        name="special",
+        models={"gin": {"layers": 2}} if "layers" in _fields("gin") else {},
+        training={"trimnet": {"epochs": 7, "patience": 3}},
+        methods={"perforated": {"epochs": 9}},
+    )
+    monkeypatch.setitem(PRESETS, "special", special)
+    settings = {spec.method: spec.settings for spec in plan("tox21", "special", models=["trimnet"]).specs}
+    assert (settings["backprop"]["epochs"], settings["backprop"]["patience"]) == (7, 3)
+    assert (settings["perforated"]["epochs"], settings["perforated"]["patience"]) == (9, 3)
+    assert settings["backprop"]["batch_size"] == METHODS.get("backprop").settings().batch_size
+
+
+def _fields(model):
+    (spec, *_) = plan("tox21", models=[model]).specs
+    return spec.model_config
+
+
+def test_an_override_of_a_field_that_is_not_there_is_an_error(monkeypatch):
+    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"epochz": 3}})
+    monkeypatch.setitem(PRESETS, "wrong", wrong)
+    with pytest.raises(PbgraphError, match="settings of method 'backprop': no field epochz; it has epochs"):
+        plan("tox21", "wrong")
+
+
+def test_resolved_values_are_scalars():
+    @dataclass(frozen=True)
+    class Config:
+        width: int = 3
+        sizes: tuple[int, ...] = field(default=(1, 2))
+
+    with pytest.raises(PbgraphError, match="sizes is a tuple"):
+        planning._resolved("config of model 'x'", Config, {})
+
+
+def test_a_control_that_grows_has_the_settings_of_its_pair():
+    made = plan("tox21", "smoke", models=["trimnet"], methods=["perforated", "gd-dendrites", "widened"])
+    settings = {spec.method: spec.settings for spec in made.specs}
+    assert settings["gd-dendrites"] == settings["perforated"]
+    assert settings["gd-dendrites"]["max_dendrites"] == 1
+    assert "max_dendrites" not in settings["widened"]
+    assert {spec.control_of for spec in made.specs[1:]} == {made.specs[0].key}
+
+
+def test_controls_of_every_planned_method_are_added_with_their_pair():
+    made = plan("tox21", "smoke", models=["trimnet"], controls=True)
+    controls = {name for name in METHODS if METHODS.get(name).control_of == "perforated"}
+    assert {arm.split("/")[1] for arm in made.arms} == {"backprop", "perforated"} | controls
+    perforated = next(spec.key for spec in made.specs if spec.method == "perforated")
+    assert {spec.control_of for spec in made.specs if spec.method in controls} == {perforated}
+    assert arms("smoke", models=["random-forest"], controls=True) == ["random-forest/fit"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_its_presets_one_after_the_other(name):
+    made = plan_study("tox21", name, seeds=[1])
+    parts = [plan("tox21", one.name, seeds=[1]) for one in study(name).presets]
+    assert made.specs == tuple(spec for part in parts for spec in part.specs)
+    assert len({spec.key for spec in made.specs}) == len(made.specs)
+    with pytest.raises(UsageError, match="compression"):
+        plan_study("tox21", "compresion")
+
+
+def test_the_loss_follows_the_kind_of_the_tasks():
+    def losses(task, name):
+        return {spec.model: spec.settings["loss"] for spec in plan(task, name).specs if "loss" in spec.settings}
+
+    assert losses("tox21", "paper") == {"gin": "plain", "trimnet": "class-weighted"}
+    assert losses("esol", "paper") == {"gin": "squared-error", "trimnet": "squared-error"}
+
+
+def test_a_preset_with_a_loss_for_other_tasks_is_refused(monkeypatch):
+    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
+    monkeypatch.setattr(planning, "preset", lambda _: wrong)
+    with pytest.raises(UsageError, match="'class-weighted' is for classification, and these are regression tasks"):
+        plan("esol", "wrong")
+    assert plan("tox21", "wrong").specs[0].settings["loss"] == "class-weighted"
+
+
+def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():
+    def refused(task, model):
+        return [one.reason for one in plan(task, "smoke", models=["gin", model], methods=["fit", "backprop"]).refused]
+
+    assert "it is for classification, not for regression tasks" in refused("esol", "logistic-regression")
+    assert "it is for regression, not for classification tasks" in refused("tox21", "ridge")

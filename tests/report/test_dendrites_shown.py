@@ -1,0 +1,110 @@
+"""What dendrites learnt, shown: from made records, without a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from made_records import make_failure, make_insight, make_record, make_spec, write_grown
+from pbgraph import bench
+from pbgraph.errors import UsageError
+from pbgraph.insight import Insight, SiteInsight
+from pbgraph.report.dendrites import draw_dendrites, to_markdown
+from pbgraph.results.folder import ResultsFolder
+
+ARM = "trimnet/perforated"
+SPEC = make_spec(ARM, 68)
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = ResultsFolder(tmp_path / "results")
+    write_grown(folder, ARM, 69)
+    write_grown(folder, ARM, 70)
+    folder.write(make_failure(ARM, 68, "it went wrong"))
+    folder.write(make_record("trimnet/backprop", 68, 0.8))
+    return folder.root
+
+
+def call(results, *argv):
+    return bench.main(["dendrites", "tox21", *map(str, argv), "--results", str(results)])
+
+
+def test_the_table_has_a_line_for_every_dendrite_that_was_tried():
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in to_markdown(SPEC, make_insight()).split("\n")]
+    assert [line for line in lines if line and line[0] in ("conv", "out")] == [
+        ["conv", "2", "1", "kept", "3", "0.3000", "0.5000", "0.6173", "0.1562", "0.2500"],
+        ["conv", "2", "2", "dropped", "2", "0.1000", "0.2000", "-", "-", "-"],
+        ["out", "1", "1", "kept", "3", "0.7500", "0.7500", "2.0000", "0.5000", "0.5000"],
+        ["out", "1", "2", "failed", "-", "-", "-", "-", "-", "-"],
+    ]
+
+
+def test_the_command_shows_the_first_finished_seed_or_the_one_asked_for(capsys, results, tmp_path):
+    assert call(results, ARM) == 0
+    assert capsys.readouterr().out.startswith(f"## tox21: dendrites of {ARM}, seed 69\n")
+    assert call(results, ARM, "--seed", 70, "--format", "json", "--figure", tmp_path / "d.svg") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["arm"], shown["seed"], list(shown["sites"])) == (ARM, 70, ["conv", "out"])
+    assert shown["sites"]["conv"]["dendrites"][0]["covariance_share"] == [0.5, -0.125]
+    assert (tmp_path / "d.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["trimnet/perforatd"], 2, "unknown arm 'trimnet/perforatd'; did you mean 'trimnet/perforated'?"),
+        (["trimnet/backprop"], 2, "is a run without dendrites: name an arm that grows some"),
+        ([ARM, "--seed", 68], 2, "seed 68, failed: it went wrong; finished seeds: 69-70"),
+        ([ARM, "--seed", 5], 2, "--models trimnet --methods perforated --seeds 5' makes it"),
+        ([ARM, "--seed", "5-7"], 2, "--seed 5-7: expected one number"),
+        ([ARM, "--format", "csv"], 2, "unknown format 'csv'"),
+        ([ARM, "--preset", "paper"], 2, "holds no run of tox21 with preset paper"),
+    ],
+)
+def test_what_cannot_be_shown_says_what_to_do(argv, code, words, capsys, results):
+    assert call(results, *argv) == code
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
+
+
+def test_of_two_runs_of_one_seed_none_is_the_one(capsys, results):
+    ResultsFolder(results).write(make_record(ARM, 70, 0.8, control_of="another pair"))
+    assert call(results, ARM, "--seed", 70) == 2
+    assert f"are both {ARM}, seed 70, paired with runs" in capsys.readouterr().err
+
+
+def without(**changes):
+    """The made insight with these fields of every dendrite changed."""
+    sites = make_insight().sites
+    changed = {
+        name: replace(site, dendrites=tuple(replace(one, **changes) for one in site.dendrites))
+        for name, site in sites.items()
+    }
+    return Insight(changed)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(
+    "found",
+    [make_insight(), without(mean_correlation=(), max_correlation=()), Insight({"conv": SiteInsight(2, 10)})],
+    ids=["all", "no phase", "no dendrite"],
+)
+def test_a_picture_is_drawn_whole(tmp_path, found, suffix):
+    path = tmp_path / f"dendrites{suffix}"
+    path.write_text("older")
+    draw_dendrites(SPEC, found, path)
+    assert path.stat().st_size > 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.doc", "a"])
+def test_a_picture_that_cannot_be_drawn_leaves_the_older_one(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("older")
+    with pytest.raises(UsageError, match=r"\.png, \.svg or \.pdf"):
+        draw_dendrites(SPEC, make_insight(), path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "older")]

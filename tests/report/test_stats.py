@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from pbgraph.metrics import (
+    AVERAGE_PRECISION,
+    R2,
+    RMSE,
+    ROC_AUC,
+    mean_over_tasks,
+    weighted_average_precision,
+    weighted_roc_auc,
+)
+from pbgraph.report.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
+from pbgraph.results.predictions import Predicted
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)
+
+
+@given(SCORES)
+def test_without_overlap_it_is_the_paired_t_test(pairs):
+    a, b = map(np.array, zip(*pairs, strict=True))
+    if np.std(a - b) < 1e-9:
+        return
+    ours, theirs = paired_difference(a, b, test_share=0.0), ttest_rel(a, b)
+    interval = theirs.confidence_interval(0.95)
+    assert ours.p == pytest.approx(theirs.pvalue, abs=1e-9)
+    assert (ours.interval.low, ours.interval.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+
+
+def test_overlap_widens_the_interval_by_nadeau_and_bengios_factor():
+    a, b = [0.80, 0.84, 0.83], [0.79, 0.80, 0.84]
+    plain, corrected = (paired_difference(a, b, test_share=share).interval for share in (0.0, 0.125))
+    widths = [interval.high - interval.low for interval in (plain, corrected)]
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt((1 / 3 + 0.125) / (1 / 3)))
+
+
+def test_a_single_pair_has_neither_interval_nor_p():
+    found = paired_difference([0.8], [0.7], test_share=0.125)
+    assert (found.n, found.interval, found.p) == (1, None, None)
+    assert found.mean == pytest.approx(0.1)
+
+
+def test_equal_scores_do_not_differ():
+    for b in ([0.5, 0.7], [0.5 + 1e-16, 0.7 - 1e-16]):
+        found = paired_difference([0.5, 0.7], b, test_share=0.1)
+        assert (found.mean, found.p) == (pytest.approx(0, abs=1e-15), 1.0)
+        assert found.interval.low == found.interval.high == found.mean
+
+
+@pytest.mark.parametrize("b", [(0.5, 0.25), (0.7, 0.4), (0.65, 0.35)])
+def test_differences_without_variation_can_be_judged_by_nothing(b):
+    found = paired_difference([b[0] + 0.1, b[1] + 0.1], b, test_share=0.0)
+    assert (found.n, found.interval, found.p) == (2, None, None)
+    assert found.mean == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("scores", [([], []), ([0.5], [0.5, 0.6])])
+def test_what_cannot_be_paired_is_refused(scores):
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired_difference(*scores, test_share=0.1)
+
+
+def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
+    assert holm([0.03, 0.01, 0.04]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "words"),
+    [
+        (Interval(0.011, 0.02), 0.001, "A is better, by more than 0.01"),
+        (Interval(0.002, 0.02), 0.001, "A is better"),
+        (Interval(-0.02, -0.002), 0.001, "B is better"),
+        (Interval(-0.03, -0.02), 0.001, "B is better, by more than 0.01"),
+        (Interval(0.002, 0.02), 0.08, "not distinguishable"),
+        (Interval(-0.002, 0.02), 0.3, "not distinguishable"),
+        (Interval(-0.002, 0.003), 0.3, "equivalent: the difference is below 0.01"),
+    ],
+)
+def test_verdicts(interval, p, words):
+    assert verdict(interval, p, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+
+
+def test_the_verdict_says_why_there_is_no_interval():
+    words = [verdict(None, None, n=n, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) for n in (1, 3)]
+    assert words == ["one seed: no interval, no verdict", "no variation between seeds: no interval, no verdict"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (Interval(0.011, 0.02), "B is better, by more than 0.01"),
+        (Interval(-0.02, -0.002), "A is better"),
+        (Interval(-0.002, 0.003), "equivalent: the difference is below 0.01"),
+    ],
+)
+def test_verdicts_where_smaller_is_better(interval, words):
+    assert verdict(interval, 0.001, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
+
+
+@pytest.mark.parametrize(
+    ("weighted", "theirs"),
+    [(weighted_roc_auc, roc_auc_score), (weighted_average_precision, average_precision_score)],
+)
+@given(st.integers(2, 30), st.integers(0, 2**31))
+def test_weighted_scores_agree_with_scikit_learn(weighted, theirs, n, seed):
+    random = np.random.default_rng(seed)
+    y, score = random.integers(0, 2, n).astype(float), random.integers(0, 5, n).astype(float)
+    weights = random.integers(0, 3, (6, n)).astype(float)
+    for ours, w in zip(weighted(y, score, weights), weights, strict=True):
+        if w[y == 1].sum() and w[y == 0].sum():
+            assert ours == pytest.approx(theirs(y, score, sample_weight=w))
+        else:
+            assert np.isnan(ours)
+
+
+def predictions(seed: int, gain: float, n: int = 120) -> Predicted:
+    """Scores of two arms on two tasks with blanks; arm a sees the label `gain` more clearly."""
+    random = np.random.default_rng(seed)
+    y = (random.random((n, 2)) < 0.3).astype(float)
+    noise = random.normal(size=(n, 2))
+    a, b = y * (1 + gain) + noise, y + noise
+    y[random.random(y.shape) < 0.1] = np.nan
+    return Predicted(y, a, b)
+
+
+def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
+    seeds = [predictions(seed, 1.0) for seed in range(4)]
+    measured = np.mean([mean_over_tasks(ROC_AUC, s.y, s.a) - mean_over_tasks(ROC_AUC, s.y, s.b) for s in seeds])
+    interval = hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
+    assert interval.low < measured < interval.high
+    assert interval.low > 0
+    assert interval == hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
+    assert interval != hierarchical_bootstrap(seeds, ROC_AUC, resamples=400, seed=1)
+
+
+def test_bootstrap_of_equal_arms_is_zero():
+    assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
+
+
+def rare(n: int = 8) -> Predicted:
+    """One positive among n molecules, which arm a ranks first and arm b last: without it nothing is defined."""
+    y = np.zeros((n, 1))
+    y[0] = 1
+    return Predicted(y, y, -y)
+
+
+def test_bootstrap_leaves_out_what_is_undefined():
+    assert hierarchical_bootstrap([rare()], ROC_AUC, resamples=300) == Interval(1.0, 1.0)
+    nothing = Predicted(np.zeros((8, 1)), np.zeros((8, 1)), np.ones((8, 1)))
+    assert hierarchical_bootstrap([nothing], ROC_AUC, resamples=30) is None
+    mixed = hierarchical_bootstrap([nothing, rare()], ROC_AUC, resamples=300)
+    assert mixed == Interval(1.0, 1.0)
+
+
+def test_bootstrap_needs_a_seed():
+    with pytest.raises(ValueError, match="no seed"):
+        hierarchical_bootstrap([], ROC_AUC)
+
+
+def values(seed: int, noise: float, n: int = 120) -> Predicted:
+    """Values of two arms for two tasks with blanks; arm b has `noise` times the error of arm a."""
+    random = np.random.default_rng(seed)
+    y, error = random.normal(size=(2, n, 2))
+    a, b = y + error, y + noise * error
+    y[random.random(y.shape) < 0.1] = np.nan
+    return Predicted(y, a, b)
+
+
+@pytest.mark.parametrize("metric", [RMSE, R2], ids=lambda metric: metric.name)
+def test_bootstrap_of_errors_holds_the_measured_difference(metric):
+    seeds = [values(seed, 1.5) for seed in range(3)]
+    measured = np.mean([mean_over_tasks(metric, s.y, s.a) - mean_over_tasks(metric, s.y, s.b) for s in seeds])
+    interval = hierarchical_bootstrap(seeds, metric, resamples=300)
+    assert interval.low < measured < interval.high
+    assert (interval.high < 0) if metric is RMSE else (interval.low > 0)
+
+
+def test_bootstrap_gives_the_same_by_repeating_rows_as_by_weighting_them():
+    of_classes = [predictions(0, 1.0)]
+    for metric, seeds in ((RMSE, [values(0, 1.5)]), (ROC_AUC, of_classes), (AVERAGE_PRECISION, of_classes)):
+        slow = hierarchical_bootstrap(seeds, replace(metric, weighted=None), resamples=60)
+        fast = hierarchical_bootstrap(seeds, metric, resamples=60)
+        assert (slow.low, slow.high) == pytest.approx((fast.low, fast.high), rel=1e-9)

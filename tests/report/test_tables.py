@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pkgutil import resolve_name
+
+import pytest
+
+from made_records import PROVENANCE, make_failure, make_record, make_regression_record
+from pbgraph.cli.commands import FORMATS
+from pbgraph.errors import UsageError
+from pbgraph.metrics import TaskScore
+from pbgraph.report.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
+from pbgraph.report.html import to_html
+from pbgraph.report.latex import to_latex
+from pbgraph.report.stats import Yardstick
+from pbgraph.report.tables import compare, make_table
+
+SEEDS = (1, 2, 3)
+ARMS = ("trimnet/backprop", "trimnet/perforated", "trimnet/continued")
+PLAIN = (0.80, 0.82, 0.84)
+
+
+def grid(perforated=PLAIN, continued=PLAIN):
+    """Three arms and three seeds; the control is paired with the perforated run of its seed."""
+    records = []
+    for seed, plain, grown, longer in zip(SEEDS, PLAIN, perforated, continued, strict=True):
+        records += [make_record("trimnet/backprop", seed, plain), make_record("trimnet/perforated", seed, grown)]
+        records.append(make_record("trimnet/continued", seed, longer, control_of=records[-1].key))
+    return records
+
+
+def table(records, arms=ARMS, seeds=SEEDS):
+    return make_table(records, arms=arms, seeds=seeds)
+
+
+def test_a_row_is_the_mean_over_seeds():
+    row = table(grid()).rows[0]
+    assert (row.model, row.method, row.seeds, row.missing, row.failed) == ("trimnet", "backprop", SEEDS, (), {})
+    assert (row.metrics["roc_auc"].mean, row.metrics["roc_auc"].sd) == pytest.approx((0.82, 0.02))
+    assert row.metrics["average_precision"].mean == pytest.approx(0.41)
+    assert (row.parameters, row.epochs, row.seconds) == pytest.approx((1002, 20, 60))
+
+
+def test_arms_are_compared_with_the_plain_one_and_with_their_controls():
+    pairs = [(one.a, one.b) for one in table(grid()).comparisons]
+    assert pairs == [
+        ("trimnet/perforated", "trimnet/backprop"),
+        ("trimnet/continued", "trimnet/backprop"),
+        ("trimnet/perforated", "trimnet/continued"),
+    ]
+
+
+def test_differences_are_paired_and_corrected_for_overlap_and_number():
+    comparisons = table(grid(perforated=(0.82, 0.83, 0.87))).comparisons
+    first = comparisons[0]
+    assert first.mean == pytest.approx(0.02)
+    assert first.interval.high - first.mean == pytest.approx(4.302653 * 0.01 * (1 / 3 + 100 / 808) ** 0.5, rel=1e-5)
+    assert first.p_holm == pytest.approx(first.p * 3)
+
+
+def test_a_deterministic_split_has_no_overlap_to_correct_for():
+    fixed = replace(PROVENANCE, split_sha256="the only one")
+    records = [
+        make_record(arm, seed, score + 0.01 * seed * (arm == ARMS[1]), provenance=fixed)
+        for arm in ARMS[:2]
+        for seed, score in zip(SEEDS, PLAIN, strict=True)
+    ]
+    made = table(records, ARMS[:2])
+    one = made.comparisons[0]
+    assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
+    assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
+    said, usual = comparison_lines(one, {}, None), table(grid())
+    assert "95 % interval, plain t     [" in said
+    assert "speak of initialisations, not of other molecules" in said
+    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None)
+
+
+def test_missing_and_failed_runs_have_their_place():
+    records = [r for r in grid() if (r.spec.method, r.spec.seed) not in {("perforated", 2), ("continued", 3)}]
+    records.append(make_failure("trimnet/perforated", 2, "the training loss became nan"))
+    made = table(records)
+    assert made.rows[1].failed == {2: "the training loss became nan"}
+    assert made.rows[2].missing == (3,)
+    assert [one.verdict for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + ["incomplete: 1 of 3 seeds"]
+    text = to_markdown(made)
+    assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
+    assert "missing: trimnet/continued seeds 3" in text
+    assert "2 of 3" in text
+    assert "no answer yet" in text
+
+
+def test_an_arm_without_any_run_is_shown_as_missing():
+    made = table(grid(), (*ARMS, "gin/backprop"))
+    assert (made.rows[3].metrics["roc_auc"], made.rows[3].missing) == (None, SEEDS)
+    assert "missing: gin/backprop seeds 1-3" in to_markdown(made)
+
+
+def test_an_undefined_task_is_named():
+    records = [*grid(), make_record("gin/backprop", 1, None)]
+    assert table(records, (*ARMS, "gin/backprop")).rows[3].undefined == {"A": 1}
+    assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 runs" in to_markdown(
+        table(records, (*ARMS, "gin/backprop"))
+    )
+
+
+def test_many_undefined_tasks_are_counted_in_one_line():
+    nothing = TaskScore({"roc_auc": None, "average_precision": None}, labelled=100, positives=0)
+    records = [make_record("gin/backprop", seed, 0.8) for seed in (1, 2)]
+    for record, count in zip(records, (600, 17), strict=True):
+        record.scores["test"].tasks.update({f"task {i}": nothing for i in range(count)})
+    text = to_markdown(table(records, ["gin/backprop"], seeds=(1, 2)))
+    assert "one class only, left out of the mean: gin/backprop, 600 tasks in 1 to 2 of 2 runs" in text
+    assert "task 5" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"provenance": replace(PROVENANCE, data_sha256="e" * 64)}, "data"),
+        ({"provenance": replace(PROVENANCE, rows_sha256="e" * 64)}, "accepted rows"),
+        ({"provenance": replace(PROVENANCE, split_sha256="e" * 64)}, "split"),
+        ({"versions": dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), 2)}, "versions"),
+        ({"settings": {"epochs": 4}}, "epochs 3 / 4"),
+        ({"model_config": {"hidden": 64}}, "hidden 32 / 64"),
+        ({"preset": "paper"}, "preset"),
+        ({"split": "scaffold"}, "split"),
+    ],
+)
+def test_protocols_are_not_mixed(change, named):
+    records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("backprop", 1)]
+    with pytest.raises(UsageError, match=named):
+        table([*records, make_record("trimnet/backprop", 1, 0.8, **change)])
+
+
+def test_two_runs_of_one_arm_and_seed_are_no_row():
+    other = make_record("trimnet/continued", 2, 0.9, control_of="another pair")
+    keys = [record.key for record in (*grid(), other) if (record.spec.method, record.spec.seed) == ("continued", 2)]
+    with pytest.raises(UsageError, match=f"{keys[0]} and {keys[1]} are both trimnet/continued, seed 2, paired with"):
+        table([*grid(), other])
+    failed = replace(other, status="failed", error="x", scores={})
+    assert (table([*grid(), failed]).rows[2].seeds, table([*grid(), failed]).rows[2].failed) == (SEEDS, {})
+
+
+def test_another_featuriser_per_model_is_no_mixture():
+    ours = replace(PROVENANCE, featuriser="ecfp4 v1")
+    forest = [make_record("random-forest/fit", seed, 0.79, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
+    made = table([*grid(), *forest], (*ARMS, "random-forest/fit"))
+    assert made.protocol.features == {"ecfp4 v1": ("random-forest",), "graph v1": ("trimnet",)}
+
+
+def test_nothing_finished_is_an_error_that_says_what_to_do():
+    with pytest.raises(UsageError, match="run the benchmark"):
+        table([make_failure("trimnet/backprop", 1, "x")])
+
+
+def test_the_protocol_id_depends_on_the_protocol_alone():
+    assert table(grid()).protocol.id == table(grid(perforated=(0.9, 0.9, 0.9))).protocol.id
+    assert table(grid()).protocol.id != table(grid(), seeds=(1, 2)).protocol.id
+
+
+def test_compare_refuses_arms_without_a_common_seed():
+    records = [make_record("trimnet/backprop", 1, 0.8), make_record("gin/backprop", 2, 0.8)]
+    with pytest.raises(UsageError, match=r"share no finished seed among 1-2 \(finished seeds of trimnet/backprop: 1; "):
+        compare(records, "trimnet/backprop", "gin/backprop", seeds=(1, 2))
+
+
+CLEAR = (0.90, 0.921, 0.939)
+
+
+@pytest.mark.parametrize(
+    ("perforated", "continued", "words"),
+    [
+        (CLEAR, PLAIN, "dendrites made it better than trimnet/backprop and trimnet/continued"),
+        (CLEAR, CLEAR, "better than trimnet/backprop but not than trimnet/continued: no gain from dendrites as such"),
+        (PLAIN, PLAIN, "no gain from dendrites was shown against trimnet/backprop and trimnet/continued"),
+        ((0.70, 0.721, 0.739), PLAIN, "dendrites made it worse than trimnet/backprop and trimnet/continued"),
+    ],
+)
+def test_the_answer_is_said_in_words(perforated, continued, words):
+    (answer,) = answers(table(grid(perforated, continued)))
+    assert words in answer
+
+
+def test_without_a_control_there_is_no_answer():
+    records = [record for record in grid(CLEAR) if record.spec.method != "continued"]
+    (answer,) = answers(table(records, ARMS[:2]))
+    assert "no control was run, so there is no answer yet" in answer
+    (answer,) = answers(table(records))
+    assert "runs are missing, so there is no answer yet" in answer
+    failed = [make_failure("trimnet/continued", seed, "x") for seed in SEEDS]
+    assert answers(table([*records, *failed])) == [answer]
+
+
+def test_a_failure_without_facts_about_its_data_is_no_other_protocol():
+    unknown = make_failure("trimnet/continued", 3, "x")
+    unknown = replace(unknown, provenance=replace(PROVENANCE, data_sha256="", rows_sha256="", rows=0))
+    records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("continued", 3)]
+    assert table([*records, unknown]).rows[2].failed == {3: "x"}
+
+
+def test_software_and_devices_are_counted():
+    other = replace(PROVENANCE, device="a GPU", packages={"torch": "9.9"})
+    records = [record for record in grid() if record.spec.seed != 3]
+    made = table([*records, make_record(ARMS[0], 3, 0.8, provenance=other)])
+    assert made.software == {"cpu": 6, "torch 9.9, a GPU": 1}
+    assert "software: cpu (6 runs); torch 9.9, a GPU (1 run)" in to_markdown(made)
+
+
+def test_one_seed_gives_no_answer():
+    made = table([record for record in grid() if record.spec.seed == 1], seeds=(1,))
+    assert "one seed gives no answer" in to_markdown(made)
+    assert "Paired over seeds, none with an interval; 0.01 is the smallest" in to_markdown(made)
+    assert "Holm" not in to_markdown(made)
+
+
+def test_a_difference_that_does_not_vary_gives_no_answer():
+    made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
+    assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
+    assert made.comparisons[0].mean == pytest.approx(0.1)
+    assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
+    assert "p after Holm for 2 comparisons" in to_markdown(made)
+    assert answers(made) == ["**trimnet**: a difference that is the same for all seeds gives no answer."]
+
+
+def test_a_dirty_tree_is_marked():
+    dirty = make_record("trimnet/backprop", 1, 0.8, provenance=replace(PROVENANCE, dirty=True))
+    assert table([dirty], ARMS[:1], (1,)).commits == {"c0ffee000000*": 1}
+
+
+def test_csv_has_a_line_per_arm_and_unrounded_numbers():
+    lines = list(csv.DictReader(io.StringIO(to_csv(table(grid(perforated=CLEAR))))))
+    assert [line["method"] for line in lines] == ["backprop", "perforated", "continued"]
+    assert float(lines[1]["roc_auc"]) == pytest.approx(0.92)
+    assert float(lines[1]["difference"]) == pytest.approx(0.1)
+    assert lines[0]["difference"] == ""
+    assert float(lines[1]["low"]) < 0.1 < float(lines[1]["high"])
+
+
+def test_json_has_everything():
+    made = table(grid())
+    content = json.loads(to_json(made))
+    assert content["protocol_id"] == made.protocol.id
+    assert content["rows"][0]["test"] == {"1": 0.8, "2": 0.82, "3": 0.84}
+    assert len(content["comparisons"]) == 3
+
+
+def test_formats_need_records_alone():
+    assert set(FORMATS) == {"md", "tex", "csv", "html", "json"}
+    for form in FORMATS.values():
+        assert "perforated" in resolve_name(form)(table(grid()))
+
+
+def test_markdown_columns_line_up():
+    lines = markdown(("a", "number"), [("long cell", "1"), ("x", "12345678")], right=(1,)).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1] == "| --------- | -------: |"
+    assert lines[2] == "| long cell |        1 |"
+
+
+ERRORS = (0.90, 0.93, 0.91)
+
+
+def errors(perforated=(0.70, 0.72, 0.715)):
+    """The same three arms by RMSE; the control does as the plain model."""
+    records = []
+    for seed, plain, grown in zip(SEEDS, ERRORS, perforated, strict=True):
+        records += [make_regression_record(ARMS[0], seed, plain), make_regression_record(ARMS[1], seed, grown)]
+        records.append(make_regression_record(ARMS[2], seed, plain, control_of=records[-1].key))
+    return records
+
+
+def test_of_errors_the_smaller_is_better():
+    made = table(errors())
+    assert made.yardstick == Yardstick(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
+    assert made.comparisons[0].mean == pytest.approx(-0.20166667)
+    assert made.comparisons[0].verdict == "trimnet/perforated is better, by more than 0.1"
+    assert answers(made) == ["**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued."]
+    worse = table(errors(perforated=(1.1, 1.13, 1.115)))
+    assert "dendrites made it worse" in answers(worse)[0]
+
+
+def test_columns_are_the_metrics_of_the_task():
+    made = table(errors())
+    assert made.metrics == ("rmse", "mae", "r2")
+    text = to_markdown(made)
+    assert text.startswith("## esol: test RMSE (smaller is better), mean ± SD over seeds 1-3")
+    assert "RMSE |             MAE |              R² |" in text
+    assert "0.1 is the smallest difference that matters" in text
+    line = next(csv.DictReader(io.StringIO(to_csv(made))))
+    assert float(line["rmse"]) == pytest.approx(0.91333333)
+    assert {"mae_sd", "r2", "valid_rmse"} <= set(line)
+
+
+def test_a_metric_that_some_runs_were_not_scored_by_is_left_out():
+    records = errors()
+    records[4] = replace(records[4], metrics={"rmse": 1, "mae": 2, "r2": 1})
+    assert table(records).metrics == ("rmse", "r2")
+
+
+def test_a_metric_of_a_third_party_has_its_column():
+    records = [
+        replace(
+            record,
+            metrics={**record.metrics, "kappa": 1},
+            scores={
+                name: replace(score, metrics={**score.metrics, "kappa": 0.25}) for name, score in record.scores.items()
+            },
+        )
+        for record in grid()
+    ]
+    made = table(records)
+    assert made.metrics == ("roc_auc", "average_precision", "kappa")
+    assert "| average precision |           kappa |" in to_markdown(made)
+    assert next(csv.DictReader(io.StringIO(to_csv(made))))["kappa"] == "0.25"
+
+
+def test_overlap_is_that_of_all_folds_together():
+    """Test and training rows of both runs count, so that no fold stands for the others."""
+    sizes = {1: (200, 100), 2: (202, 98)}
+    records = []
+    for seed, (test, valid) in sizes.items():
+        for arm, score in ((ARMS[0], 0.8), (ARMS[1], 0.8 + 0.01 * seed)):
+            record = make_record(arm, seed, score)
+            scores = {name: replace(record.scores[name], size=n) for name, n in (("test", test), ("valid", valid))}
+            records.append(replace(record, scores=scores))
+    found = compare(records, ARMS[1], ARMS[0], seeds=(1, 2))
+    share = (200 + 202) / (708 + 708)
+    error = (0.01**2 / 2 * (1 / 2 + share)) ** 0.5
+    assert found.interval.high - found.mean == pytest.approx(12.706205 * error, rel=1e-5)
+
+
+def test_what_a_record_says_is_text_in_every_format():
+    hostile = replace(PROVENANCE, commit="<script>=1", packages={"torch": "[a](http://b)\x1b[31m"})
+    made = make_table([make_record("gin/backprop", 1, 0.8, provenance=hostile)], arms=["gin/backprop"], seeds=[1])
+    for text in (to_markdown(made), to_html(made), to_latex(made), to_json(made), to_csv(made)):
+        assert "\x1b" not in text
+    assert "&lt;script>" in to_markdown(made)
+    assert r"[a]\(http" in to_markdown(made)
+    assert "&lt;script&gt;" in to_html(made)
+    assert r"\textless{}script" in to_latex(made)
+
+
+def test_no_cell_of_a_csv_is_a_formula():
+    made = make_table([make_record("=1+1/backprop", 1, 0.8)], arms=["=1+1/backprop"], seeds=[1])
+    assert ",'=1+1,backprop," in to_csv(made)

@@ -1,0 +1,113 @@
+"""The committed results: they pass all that `verify` checks, and are complete, today's and from a clean commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pbgraph.plans.plan import plan, plan_study
+from pbgraph.plans.presets import preset, study
+from pbgraph.report.studies import study_table
+from pbgraph.report.tables import make_table
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import DIGEST
+from pbgraph.results.records import RunRecord
+from pbgraph.verify.folder import Held, held_by
+from pbgraph.verify.plans import check_plans
+from pbgraph.verify.scores import check_scores
+from pbgraph.verify.tables import check_tables
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ResultsFolder(ROOT / "results")
+
+
+@pytest.fixture(scope="module")
+def held() -> Held:
+    return held_by(RESULTS)
+
+
+def test_every_file_is_as_it_was_written(held):
+    assert held.found.wrong == ()
+    assert len(held.finished) == len(held.sound) == 75
+    assert held.found.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
+    assert all(DIGEST in record.details for record in held.finished if "dendrites" in record.details)
+
+
+def test_every_score_is_that_of_its_predictions(held):
+    """Beside the labels and the splits of the data, where these are here."""
+    found = check_scores(RESULTS, held.checkable, offline=True)
+    assert found.wrong == ()
+    assert found.counts["scores"] == 75 * 2 * 2 * 13
+
+
+def test_every_key_is_one_of_todays_plan(held):
+    planned, found = check_plans(RESULTS, held.checkable)
+    assert (found.wrong, found.unchecked) == ((), ())
+    assert planned == held.sound
+
+
+def test_every_cell_on_show_is_made_from_the_records(held):
+    found = check_tables(RESULTS, held)
+    assert found.wrong == ()
+    assert found.counts == {"tables and pages": 5, "tables in README": 1}
+
+
+@pytest.fixture(scope="module")
+def records() -> list[RunRecord]:
+    return [record for record in RESULTS.records("tox21") if record.spec.preset == "default"]
+
+
+@pytest.fixture(scope="module")
+def table(records):
+    chosen = preset("default")
+    return make_table(records, arms=["/".join(arm) for arm in chosen.arms], seeds=chosen.seeds)
+
+
+def test_the_default_preset_is_complete(table):
+    assert all(row.seeds == preset("default").seeds and not row.failed for row in table.rows)
+
+
+def test_todays_plan_is_what_was_run(records):
+    assert {spec.key for spec in plan("tox21").specs} == {record.key for record in records}
+
+
+def test_records_come_from_a_clean_commit(records):
+    assert all(record.provenance.commit and not record.provenance.dirty for record in records)
+    assert all(len(record.provenance.rejected) == 8 for record in records)
+
+
+def test_the_control_has_the_epochs_and_the_split_of_its_pair(records):
+    by_key = {record.key: record for record in records}
+    controls = [record for record in records if record.spec.control_of]
+    assert len(controls) == 3
+    for control in controls:
+        pair = by_key[control.spec.control_of]
+        assert control.cost.epochs == pair.cost.epochs
+        assert control.provenance.split_sha256 == pair.provenance.split_sha256
+        assert control.history[0].valid == pair.history[0].valid
+
+
+def test_plain_trimnet_reaches_what_the_project_asks_of_it(table):
+    (plain,) = [row for row in table.rows if row.arm == "trimnet/backprop"]
+    assert plain.metrics["roc_auc"].mean >= 0.84
+
+
+@pytest.fixture(scope="module")
+def compression():
+    return study_table(study("compression"), RESULTS.records("tox21"))
+
+
+def test_the_compression_study_is_complete_and_is_todays(compression):
+    assert all(not row.missing and not row.failed for table in compression.tables.values() for row in table.rows)
+    names = {one.name for one in study("compression").presets}
+    mine = [record for record in RESULTS.records("tox21") if record.spec.preset in names]
+    assert {record.key for record in mine} == {spec.key for spec in plan_study("tox21", "compression").specs}
+    assert all(record.provenance.commit and not record.provenance.dirty for record in mine)
+
+
+def test_widened_controls_have_the_parameters_of_their_pairs(compression):
+    for table in compression.tables.values():
+        sizes = {row.method: row.parameters for row in table.rows}
+        for control in ("widened", "widened-continued"):
+            assert sizes[control] == pytest.approx(sizes["perforated"], rel=0.01)
