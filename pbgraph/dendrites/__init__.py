@@ -26,7 +26,7 @@ from pbgraph.dendrites.loop import GrowthOptimizer, GrowthScheduler
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
 from pbgraph.dendrites.recurrence import SiteState
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "GrowthScheduler",
     "GrowthSettings",
     "PerforatedSite",
+    "Site",
     "SiteError",
     "SiteReport",
     "SiteState",

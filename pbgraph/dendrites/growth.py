@@ -39,7 +39,7 @@ from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
-from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.settings import STRUCTURAL, GrowthSettings
 from pbgraph.dendrites.structure import known_state, network_state, restore_network
 from pbgraph.dendrites.switching import Clock, Course, Phase, Status, look_at_scores, new_clock, plain_score
 from pbgraph.dendrites.training import (
@@ -343,6 +343,7 @@ class Growth(Journalled):
         """
         return copied(  # type: ignore[no-any-return]
             {
+                "settings": {name: getattr(self.settings, name) for name in STRUCTURAL},
                 "finished": self.finished,
                 "epoch": self.epoch,
                 "course": asdict(self._course),
@@ -370,9 +371,10 @@ class Growth(Journalled):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state; the model must be the same network, freshly perforated at the same sites.
 
-        Raises SiteError if it is another one.
+        Raises SiteError if it is another one, UsageError if growth there had settings by which the dendrites differ.
         """
         state = copied(known_state(state, "network", other="dendrites.load_network"))
+        self.settings.refuse_others(state.get("settings", {}))
         self._stepped = True  # it may have been saved at the end of an epoch
         self._leave_dendrite_phase()
         restore_network(self.model, state["network"])

@@ -168,4 +168,4 @@ def test_a_state_of_another_network_is_an_error_that_says_so():
     }
     for message, model in others.items():
         with pytest.raises(SiteError, match=message):
-            growth(model).load_state_dict(state)
+            growth(model, pool=2).load_state_dict(state)
