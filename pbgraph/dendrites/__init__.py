@@ -16,9 +16,10 @@ A loop that is somebody else's is given ``growth.as_optimizer()``; see `pbgraph.
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
+from pbgraph.dendrites.averages import AveragedModel
 from pbgraph.dendrites.dendrite import Dendrite, Errors
 from pbgraph.dendrites.discovery import SiteReport
-from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.errors import SiteError, TrainingError, WrongTypeError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
 from pbgraph.dendrites.insight import dendrite_insight
@@ -30,6 +31,7 @@ from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
+    "AveragedModel",
     "Dendrite",
     "Errors",
     "Growth",
@@ -43,6 +45,7 @@ __all__ = [
     "SiteState",
     "Status",
     "TrainingError",
+    "WrongTypeError",
     "dendrite_insight",
     "export",
     "load_network",

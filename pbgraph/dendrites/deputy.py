@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -34,7 +34,27 @@ class Deputy(nn.Module):
 
     @__class__.setter
     def __class__(self, kind: type) -> None:
-        object.__dict__["__class__"].__set__(self, kind)
+        own = issubclass(kind, Deputy) or (principal := principal_of(self)) is None
+        object.__dict__["__class__"].__set__(self if own else principal, kind)
+
+    @property
+    def training(self) -> bool:
+        """The principal's, which may refuse to be trained."""
+        principal = principal_of(self)
+        return True if principal is None else principal.training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        if (principal := principal_of(self)) is not None:
+            principal.training = mode
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; the principal's own `train` has the say over its mode."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.children():
+            module.train(mode)
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if (principal := principal_of(self)) is not None and not name.startswith("__"):
@@ -90,8 +110,18 @@ def principal_of(deputy: nn.Module) -> nn.Module | None:
     return own["_modules"].get(own[_NAME]) if _NAME in own else None
 
 
+def part_of(module: nn.Module, name: str) -> nn.Module:
+    """The sub-module of this dotted name, whatever attributes have the same: torch's ``get_submodule`` looks at these.
+
+    "" is the module itself. Raises KeyError if there is none.
+    """
+    for part in filter(None, name.split(".")):
+        module = module._modules[part]  # type: ignore[assignment]
+    return module
+
+
 def _own(deputy: nn.Module, name: str) -> bool:
-    return name in deputy.__dict__ or hasattr(nn.Module, name)
+    return name in deputy.__dict__ or hasattr(Deputy, name)
 
 
 def _blank(kind: type[Deputy]) -> Deputy:

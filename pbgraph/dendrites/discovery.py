@@ -26,7 +26,7 @@ from typing import Any
 
 from torch import nn
 
-from pbgraph.dendrites.deputy import Deputy
+from pbgraph.dendrites.deputy import Deputy, part_of
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis
 from pbgraph.dendrites.sites import PerforatedSite
@@ -78,7 +78,6 @@ class LayerNormed(Deputy):
 
     def __init__(self, layer: nn.Module, norms: Sequence[nn.Module]) -> None:
         super().__init__("layer")
-        self.training = layer.training
         self.neuron_axis = neuron_axis(layer)  # which the layer's own is, if it has one
         self._modules.update(norms=nn.ModuleList(norms), layer=layer)
 
@@ -154,7 +153,7 @@ class _Search:
         """The sites within a module that is none itself."""
         if declared := getattr(module, "dendrite_sites", None):
             for part in self.match(module, tuple(declared)):
-                self._take(_joined(name, part), module.get_submodule(part))
+                self._take(_joined(name, part), part_of(module, part))
             return
         if own := [each for each, _ in module.named_parameters(recurse=False)]:
             reason = f"{type(module).__name__}: its parameter {own[0]} lies beside parts that are sites of their own"

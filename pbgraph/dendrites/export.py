@@ -34,7 +34,6 @@ class Dendritic(Deputy):
     def __init__(self, site: Site) -> None:
         super().__init__("parent")
         self.__axis, self.__recurrence = site.axis, site.recurrence
-        self.training = site.training
         self._modules.update(dendrites=site.dendrites, w=site.w, parent=site.parent)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from pbgraph.dendrites.comparison import Comparison
 from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
-from pbgraph.dendrites.deputy import refuse_shadowed
+from pbgraph.dendrites.deputy import part_of, refuse_shadowed
 from pbgraph.dendrites.discovery import Findings, LayerNormed, SiteReport, describe, discover, no_site
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example
@@ -113,13 +113,13 @@ def _chosen(
     """(The modules that are to be sites, by name; what is none, and why)."""
     if sites is not None:
         names, unsuitable = selected(model, sites, check)
-        chosen = {name: model.get_submodule(name) for name in names}
+        chosen = {name: part_of(model, name) for name in names}
         return chosen, _left_out(model, chosen, check) | unsuitable
     found = discover(model, check, matching_names)
     _with_norms(model, found, None if known is None else known.example, check)
     if not found.sites and not sites_of(model):
         raise no_site(model, found.others)
-    return {name: model.get_submodule(name) for name in found.sites}, found.others
+    return {name: part_of(model, name) for name in found.sites}, found.others
 
 
 def report_of(model: nn.Module) -> SiteReport:
@@ -168,7 +168,7 @@ def _group(
     check: Callable[[str, nn.Module], None],
 ) -> str | None:
     """Make a layer and the normalisations after it one module; returns why that cannot be, or None if it is done."""
-    layer, parts = model.get_submodule(name), [model.get_submodule(norm) for norm in norms]
+    layer, parts = part_of(model, name), [part_of(model, norm) for norm in norms]
     grouped = LayerNormed(layer, parts)
     try:
         check(name, grouped)

@@ -38,7 +38,7 @@ class Scaling:
     def scaler(self, scaler: torch.amp.GradScaler | None) -> None:
         if missing := [name for name in _METHODS if scaler is not None and not hasattr(scaler, name)]:
             raise WrongTypeError(
-                f"scaler is a {type(scaler).__name__}, without a {missing[0]}(): give a torch.amp.GradScaler, or None"
+                f"scaler is a {type(scaler).__name__}, which has no {missing[0]}(): give a torch.amp.GradScaler or None"
             )
         self._scaler = scaler
 

@@ -131,15 +131,6 @@ class GrowthSettings:
                 raise unknown_name("setting", name, known)
         return replace(self, **changes)
 
-    def refuse_others(self, saved: Mapping[str, Any]) -> None:
-        """Raises UsageError if a state was saved with settings by which its dendrites or candidates would differ."""
-        for name, value in saved.items():
-            if name in STRUCTURAL and value != getattr(self, name):
-                raise UsageError(
-                    f"the state was saved with {name}={value!r}, and this growth has {name}={getattr(self, name)!r}: "
-                    "give it the same, or start anew"
-                )
-
     @property
     def role(self) -> Role:
         """How accepted dendrites take part in the backward pass."""
@@ -155,7 +146,7 @@ def _check_number(name: str, value: Any, declared: str) -> None:
         raise UsageError(f"setting {name} is {value!r}; it must be {words}{' or None' * declared.endswith('None')}")
 
 
-STRUCTURAL = ("pool", "activation", "objective", "snapshot", "dendrites_trainable", "errors", "accumulate")
+STRUCTURAL = ("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode")  # of one growth
 _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
 _LEAST = {
     "max_dendrites": 0,

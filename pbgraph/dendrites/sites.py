@@ -62,7 +62,6 @@ class PerforatedSite(Deputy):
     def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None, make: MakeModule | None = None) -> None:
         super().__init__("parent")
         self._modules.update(dendrites=nn.ModuleList(), w=nn.ParameterList(), candidates=nn.ModuleList())
-        self.training = parent.training
         self._modules["parent"] = parent
         self.__dict__[_SITE] = Site(self, name, reset=reset, make=make)
 

@@ -239,20 +239,3 @@ def test_transforms_of_torch_func(call):
     with pytest.raises(SiteError, match=r"site '0' is called within a transform of torch\.func"):
         Growth(model(), adam).step(loss, torch.randn(5, 2))
     Growth(model(), adam, max_dendrites=0).step(loss, torch.randn(5, 2))
-
-
-@pytest.mark.parametrize("scaler", [3, object()])
-def test_a_scaler_that_scales_nothing(scaler):
-    with pytest.raises(TypeError, match=r"scaler is a (int|object), without a scale\(\)"):
-        Growth(perforate(nn.Sequential(nn.Linear(2, 2))), adam, scaler=scaler)
-
-
-@pytest.mark.parametrize("changed", [{"pool": 2}, {"activation": "relu"}, {"errors": "through"}])
-def test_a_state_of_other_settings(changed):
-    def growth(**options):
-        return Growth(perforate(nn.Sequential(nn.Linear(2, 2))), adam, **options)
-
-    state = growth().state_dict()
-    growth(patience=3).load_state_dict(state)
-    with pytest.raises(UsageError, match=f"the state was saved with {next(iter(changed))}="):
-        growth(**changed).load_state_dict(state)

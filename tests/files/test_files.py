@@ -11,8 +11,8 @@ from threading import Thread
 
 import pytest
 
-from pbgraph.files.locks import exclusive, locked
 from pbgraph.files import locks
+from pbgraph.files.locks import exclusive, locked
 from pbgraph.files.writing import is_special, new_file, new_folder, replaced_file, sweep
 
 
