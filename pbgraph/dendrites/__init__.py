@@ -18,7 +18,7 @@ Source: Brenner & Itti, arXiv:2501.18018.
 
 from pbgraph.dendrites.dendrite import Dendrite, Errors
 from pbgraph.dendrites.discovery import SiteReport
-from pbgraph.dendrites.errors import SiteError, TrainingError
+from pbgraph.dendrites.errors import SiteError, TrainingError, WrongTypeError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
 from pbgraph.dendrites.insight import dendrite_insight
@@ -26,7 +26,7 @@ from pbgraph.dendrites.loop import GrowthOptimizer, GrowthScheduler
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
 from pbgraph.dendrites.recurrence import SiteState
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
@@ -37,11 +37,13 @@ __all__ = [
     "GrowthScheduler",
     "GrowthSettings",
     "PerforatedSite",
+    "Site",
     "SiteError",
     "SiteReport",
     "SiteState",
     "Status",
     "TrainingError",
+    "WrongTypeError",
     "dendrite_insight",
     "export",
     "load_network",

@@ -9,13 +9,13 @@ from torch import nn
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 
 
 class Allotment:
     """Chooses among the sites of a network."""
 
-    def __init__(self, model: nn.Module, sites: Mapping[str, PerforatedSite], settings: GrowthSettings) -> None:
+    def __init__(self, model: nn.Module, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
         self._model, self._sites, self._settings = model, sites, settings
         budget = settings.max_parameters
         if budget is not None and budget < (own := self._size()):
@@ -31,7 +31,7 @@ class Allotment:
         counts = [len(site.dendrites) for site in self._sites.values()]
         return (min(counts) if self._selective else max(counts)) >= most
 
-    def open_sites(self) -> dict[str, PerforatedSite]:
+    def open_sites(self) -> dict[str, Site]:
         """Those that may get another dendrite, whatever its size."""
         most = self._settings.max_dendrites
         return {n: site for n, site in self._sites.items() if not self._selective or len(site.dendrites) < most}
@@ -73,7 +73,7 @@ class Allotment:
         return sum(p.numel() for p in self._model.parameters() if id(p) not in training)
 
 
-def _size_of_dendrite(site: PerforatedSite) -> int:
+def _size_of_dendrite(site: Site) -> int:
     """Parameters that a site's first candidate would bring, its output weights included."""
     candidate = site.candidates[0]
     assert isinstance(candidate, Dendrite)

@@ -17,7 +17,7 @@ from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call, PerforatedSite
+from pbgraph.dendrites.sites import Call, Site
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
@@ -42,7 +42,7 @@ class SiteCandidates:
 
     def __init__(
         self,
-        site: PerforatedSite,
+        site: Site,
         settings: GrowthSettings,
         processes: Processes,
         statistics: Sequence[CandidateStatistics],
@@ -257,7 +257,7 @@ def separable(module: nn.Module) -> bool:
     return isinstance(first, _ROWS) and all(isinstance(other, _BY_CHANNEL) for other in others)
 
 
-def _module(site: PerforatedSite) -> nn.Module:
+def _module(site: Site) -> nn.Module:
     """What its dendrites consist of."""
     candidate = site.candidates[0]
     assert isinstance(candidate, Dendrite)
@@ -268,7 +268,7 @@ def _finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in module.state_dict().values())
 
 
-def sow(sites: Mapping[str, PerforatedSite], settings: GrowthSettings, seed: int, attempt: str) -> None:
+def sow(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
     """Give every site its pool of new candidates, one where there is no dendrite phase to choose among them.
 
     attempt  "<dendrites so far>/<failed tries>", a part of the streams' names

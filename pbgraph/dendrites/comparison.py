@@ -11,7 +11,7 @@ from torch import nn
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example, without_draws
 from pbgraph.dendrites.outputs import same_output
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 from pbgraph.streams import seeded
 
 Replace = Callable[[nn.Module, nn.Module], None]
@@ -35,7 +35,7 @@ class Comparison:
             del self._before[mode]
             self.left_out[mode] = "the model does not compute the same twice"
 
-    def check(self, sites: Mapping[str, PerforatedSite], replace: Replace) -> None:
+    def check(self, sites: Mapping[str, Site], replace: Replace) -> None:
         """Raises SiteError, naming the site, if the model computes something else now or with dendrites of w = 0.
 
         replace  (module, other) -> puts the other in its place, wherever it is
@@ -49,17 +49,17 @@ class Comparison:
         for site in sites.values():
             site.channels = None  # as before any call in training
 
-    def _wrong_site(self, sites: Mapping[str, PerforatedSite], replace: Replace, found: str) -> SiteError:
+    def _wrong_site(self, sites: Mapping[str, Site], replace: Replace, found: str) -> SiteError:
         for site in sites.values():
-            replace(site, site.parent)
+            replace(site.module, site.parent)
         for name, site in sites.items():
-            replace(site.parent, site)
+            replace(site.parent, site.module)
             if (alone := self._first()) is not None:
                 return SiteError(f"{name!r} cannot be a site: that {alone}; name the sites and leave it out")
-            replace(site, site.parent)
+            replace(site.module, site.parent)
         return SiteError(f"these cannot all be sites: that {found}; name some of them")
 
-    def _wrong_dendrite(self, sites: Mapping[str, PerforatedSite], found: str) -> SiteError:
+    def _wrong_dendrite(self, sites: Mapping[str, Site], found: str) -> SiteError:
         for name, site in sites.items():
             with _dendrites({name: site}):
                 if (alone := self._first()) is not None:
@@ -82,7 +82,7 @@ class Comparison:
 
 
 @contextmanager
-def _dendrites(sites: Mapping[str, PerforatedSite]) -> Iterator[None]:
+def _dendrites(sites: Mapping[str, Site]) -> Iterator[None]:
     """Within the block the sites that were called have a dendrite more, of w = 0, which draws no numbers."""
     grown = [site for site in sites.values() if site.channels is not None]
     for site in grown:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from pbgraph.dendrites.deputy import part_of
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.hooks import drop_hooks
 
@@ -55,7 +56,7 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
         if buffer.is_floating_point() and buffer.isnan().any():  # computed from weights that were not there yet
             buffer.copy_(before)
     if left := _forgotten(made):
-        owner = type(made.get_submodule(left[0].rpartition(".")[0])).__name__
+        owner = type(part_of(made, left[0].rpartition(".")[0])).__name__
         raise SiteError(
             f"no reset_parameters() draws its {left[0]} anew, so a dendrite could not start from weights of its own: "
             f"give {owner} that method, pass perforate a reset (a function that draws it, or 'parent' for the layer's "
@@ -103,16 +104,16 @@ def _forgotten(made: nn.Module) -> list[str]:
 
 def _reset_forgotten(module: nn.Module, made: nn.Module, reset: Reset) -> None:
     """Draw what the parts' own methods left out, as `reset` says; what lies behind a re-parametrisation in any case."""
-    originals = dict(module.named_parameters())
+    originals, drawn = dict(module.named_parameters()), dict(made.named_parameters())
     called: set[nn.Module] = set()
     for name in _forgotten(made):
-        owner = made.get_submodule(name.rpartition(".")[0])
+        owner = part_of(made, name.rpartition(".")[0])
         if callable(reset):
             if owner not in called:
                 reset(owner)
             called.add(owner)
         elif reset == "parent" or _reparametrised(owner):
-            parameter, values = made.get_parameter(name), originals[name].detach().flatten()
+            parameter, values = drawn[name], originals[name].detach().flatten()
             with torch.no_grad():
                 parameter.copy_(values[torch.randperm(len(values)).to(values.device)].view_as(parameter))
 

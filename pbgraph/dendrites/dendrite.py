@@ -32,64 +32,6 @@ class Role:
     trainable: bool = False
 
 
-class Deputy(nn.Module):
-    """Stands where a user's module stood, its `principal`, and passes for it.
-
-    It answers for the principal's attributes (in_features, weight, ...), takes over those that are set, and is an
-    instance of the principal's class, since networks ask: ``isinstance(layer, nn.Linear)``, ``layer.weight = other``.
-    What a deputy sets before its principal is its own.
-    """
-
-    principal_name = "parent"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._modules[self.principal_name] = None  # the first part, whenever it is set
-
-    @property
-    def principal(self) -> nn.Module:
-        """The module that it stands for."""
-        return self._modules[self.principal_name]  # type: ignore[return-value]
-
-    @property
-    def __class__(self) -> type:
-        """For isinstance; type() tells what it is."""
-        principal = self.__dict__.get("_modules", {}).get(self.principal_name)
-        return type(self) if principal is None else principal.__class__
-
-    @__class__.setter
-    def __class__(self, kind: type) -> None:
-        object.__dict__["__class__"].__set__(self, kind)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in (modules := self.__dict__.get("_modules", ())):  # the shortest way to what every call needs
-            return modules[name]
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name.startswith("__") or self.principal_name not in self.__dict__.get("_modules", {}):
-                raise
-            return getattr(self.principal, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        principal = self.__dict__.get("_modules", {}).get(self.principal_name)
-        own = name in self.__dict__ or name in self._modules or hasattr(type(self), name) if principal else True
-        if own or not hasattr(principal, name):
-            super().__setattr__(name, value)
-        else:
-            setattr(principal, name, value)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _blank, (type(self),), self.__dict__
-
-    def _get_name(self) -> str:
-        return type(self).__name__
-
-
-def _blank(kind: type[Deputy]) -> Deputy:
-    return kind.__new__(kind)
-
-
 class Dendrite(nn.Module):
     """One dendrite of every neuron of a site: M_k (`module`) and the weights u_kj from its k predecessors (`cascade`).
 

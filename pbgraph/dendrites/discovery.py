@@ -26,7 +26,7 @@ from typing import Any
 
 from torch import nn
 
-from pbgraph.dendrites.dendrite import Deputy
+from pbgraph.dendrites.deputy import Deputy, part_of
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis
 from pbgraph.dendrites.sites import PerforatedSite
@@ -76,19 +76,16 @@ class SiteReport:
 class LayerNormed(Deputy):
     """norm(layer(...)): one site of what were two modules or more."""
 
-    principal_name = "layer"
-
     def __init__(self, layer: nn.Module, norms: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList(norms)
-        self.neuron_axis = neuron_axis(layer)
-        self.training = layer.training
-        self.layer = layer
+        super().__init__("layer")
+        self.neuron_axis = neuron_axis(layer)  # which the layer's own is, if it has one
+        self._modules.update(norms=nn.ModuleList(norms), layer=layer)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the layer answers, normalised."""
-        y = self.layer(*inputs, **named)
-        for norm in self.norms:
+        layer, *norms = in_turn(self)
+        y = layer(*inputs, **named)
+        for norm in norms:
             y = norm(y)
         return y
 
@@ -156,7 +153,7 @@ class _Search:
         """The sites within a module that is none itself."""
         if declared := getattr(module, "dendrite_sites", None):
             for part in self.match(module, tuple(declared)):
-                self._take(_joined(name, part), module.get_submodule(part))
+                self._take(_joined(name, part), part_of(module, part))
             return
         if own := [each for each, _ in module.named_parameters(recurse=False)]:
             reason = f"{type(module).__name__}: its parameter {own[0]} lies beside parts that are sites of their own"
@@ -217,7 +214,8 @@ def in_sequence(module: nn.Module) -> bool:
 def in_turn(module: nn.Module) -> list[nn.Module]:
     """The modules that are called one after the other when this one is: itself, or its parts."""
     if isinstance(module, LayerNormed):
-        return [module.layer, *module.norms]
+        layer, norms = module._modules["layer"], module._modules["norms"]
+        return [layer, *norms]  # type: ignore[list-item,misc]
     return list(module.children()) if in_sequence(module) else [module]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pbgraph.errors import PbgraphError
+from pbgraph.errors import PbgraphError, UsageError
 
 
 class SiteError(PbgraphError):
@@ -13,6 +13,10 @@ class SiteError(PbgraphError):
 
 class TrainingError(PbgraphError):
     """Training that cannot go on, e.g. a loss that is not finite; the message names the phase and says what to do."""
+
+
+class WrongTypeError(UsageError, TypeError):
+    """An argument that is no such thing as it has to be; the message names it and says what to give."""
 
 
 def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:

@@ -14,69 +14,75 @@ from torch import Tensor, nn
 
 from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites.copies import copy_of
-from pbgraph.dendrites.dendrite import Deputy, add_scaled
+from pbgraph.dendrites.dendrite import add_scaled
+from pbgraph.dendrites.deputy import Deputy
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import opened, replaced
 from pbgraph.dendrites.perforation import REPORT, exchange, refuse_no_module, sites_of
 from pbgraph.dendrites.recurrence import Known, Recurrence, remember
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.stacked import stacked_site
 from pbgraph.dendrites.structure import network_state, restore_network
 
 
 class Dendritic(Deputy):
-    """A layer with dendrites: y' = M(x) + Σ_k w_k ⊙ a_k, see `pbgraph.dendrites.sites`."""
+    """A layer with dendrites: y' = M(x) + Σ_k w_k ⊙ a_k, see `pbgraph.dendrites.sites`.
 
-    def __init__(self, site: PerforatedSite) -> None:
-        super().__init__()
-        self.dendrites, self.w, self.axis = site.dendrites, site.w, site.axis
-        self.recurrence = site.recurrence
-        self.training = site.training
-        self.parent = site.parent
+    A recurrent one's dendrites carry states of their own, see `pbgraph.dendrites.recurrence`.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__("parent")
+        self.__axis, self.__recurrence = site.axis, site.recurrence
+        self._modules.update(dendrites=site.dendrites, w=site.w, parent=site.parent)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the layer returns, with the dendrites' contribution added to it."""
-        output = self.parent(*inputs, **named)
-        return replaced(output, self._output(output, [(inputs, named)] * len(self.dendrites))[0])
+        if self.__recurrence is not None:
+            return self.__recurrent(self.__recurrence, inputs, named)
+        output = self._modules["parent"](*inputs, **named)  # type: ignore[misc]
+        return replaced(output, self.__output(output, [(inputs, named)] * len(self.__dendrites))[0])
 
-    def _output(self, output: Any, arguments: Sequence[tuple[Any, Any]]) -> tuple[Tensor, list[Any]]:
+    @property
+    def __dendrites(self) -> nn.ModuleList:
+        return self._modules["dendrites"]  # type: ignore[return-value]
+
+    @property
+    def __weights(self) -> nn.ParameterList:
+        return self._modules["w"]  # type: ignore[return-value]
+
+    def __recurrent(self, recurrence: Recurrence, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
+        """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
+        place, following = recurrence.placed, recurrence.following
+        known = Known(self, recurrence.handed(inputs, named))
+        given, words = place(inputs, named, known.parent_state())
+        output = self._modules["parent"](*given, **words)  # type: ignore[misc]
+        starts = [known.state_of(own, cut=False, step=None) for own in self.__dendrites]
+        y, made = self.__output(output, [place(inputs, named, start) for start in starts])
+        result = replaced(output, y)
+        parent = opened(output) if recurrence.cell else None
+        states = zip(self.__dendrites, map(following, made), strict=True)
+        remember(self, following(result), parent, states)
+        return result
+
+    def __output(self, output: Any, arguments: Sequence[tuple[Any, Any]]) -> tuple[Tensor, list[Any]]:
         """(y', what each dendrite's module returned)."""
         answers: list[Tensor] = []
         returned = []
-        for dendrite, (inputs, named) in zip(self.dendrites, arguments, strict=True):
+        for dendrite, (inputs, named) in zip(self.__dendrites, arguments, strict=True):
             a, made = dendrite(answers, inputs, named)
             answers.append(a)
             returned.append(made)
         y: Tensor = opened(output)
-        for w, a in zip(self.w, answers, strict=True):
-            y = add_scaled(y, w, a, self.axis)
+        for w, a in zip(self.__weights, answers, strict=True):
+            y = add_scaled(y, w, a, self.__axis)
         return y, returned
 
     def __prepare_scriptable__(self) -> nn.Module:
         raise SiteError(
-            f"torch.jit.script cannot compile a {type(self.parent).__name__} with dendrites, which takes whatever the "
-            "layer takes: use torch.export.export, torch.compile or torch.jit.trace"
+            f"torch.jit.script cannot compile a {type(self._modules['parent']).__name__} with dendrites, which takes "
+            "whatever the layer takes: use torch.export.export, torch.compile or torch.jit.trace"
         )
-
-
-class RecurrentDendritic(Dendritic):
-    """A recurrent module with dendrites, which carry states of their own; see `pbgraph.dendrites.recurrence`."""
-
-    recurrence: Recurrence
-
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
-        place, following = self.recurrence.placed, self.recurrence.following
-        known = Known(self, self.recurrence.handed(inputs, named))
-        given, words = place(inputs, named, known.parent_state())
-        output = self.parent(*given, **words)
-        starts = [known.state_of(own, cut=False, step=None) for own in self.dendrites]
-        y, made = self._output(output, [place(inputs, named, start) for start in starts])
-        result = replaced(output, y)
-        parent = opened(output) if self.recurrence.cell else None
-        states = zip(self.dendrites, map(following, made), strict=True)
-        remember(self, following(result), parent, states)
-        return result
 
 
 def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
@@ -93,15 +99,13 @@ def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
     refuse_no_module(model)
     made = copy_of(model)
     for site in sites_of(made).values():
-        exchange(made, site, (stacked_site(site) if stacked else None) or _plain(site))
+        exchange(made, site.module, (stacked_site(site) if stacked else None) or _plain(site))
     made.__dict__.pop(REPORT, None)
     return made
 
 
-def _plain(site: PerforatedSite) -> nn.Module:
-    if not site.dendrites:
-        return site.parent
-    return Dendritic(site) if site.recurrence is None else RecurrentDendritic(site)
+def _plain(site: Site) -> nn.Module:
+    return Dendritic(site) if site.dendrites else site.parent
 
 
 def save_network(model: nn.Module, path: str | Path) -> None:

@@ -16,7 +16,7 @@ from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.objective import RESOLUTION, Moments
 from pbgraph.dendrites.outputs import opened, rows_of
 from pbgraph.dendrites.perforation import sites_of
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 from pbgraph.insight import DendriteInsight, Insight, SiteInsight
 
 Call = Callable[[nn.Module, Any], Any]
@@ -52,7 +52,7 @@ class _Watch:
     rows  seen so far;  moments  of (a_k, y'), by dendrite; empty before the first row
     """
 
-    def __init__(self, site: PerforatedSite) -> None:
+    def __init__(self, site: Site) -> None:
         self.site = site
         self.rows = 0
         self.moments: list[Moments] = []

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.loop import GrowthOptimizer
 from pbgraph.dendrites.phase import DendritePhase, filled
-from pbgraph.dendrites.sites import Call, PerforatedSite
+from pbgraph.dendrites.sites import Call, Site
+from pbgraph.dendrites.step import Step
 from pbgraph.dendrites.training import Training
 
 _Pass = int  # number of a forward pass of the model
@@ -35,6 +36,7 @@ class ForeignLoop:
         self._model, self._accumulate = model, accumulate
         self._optimizer: GrowthOptimizer | None = None
         self._listener: Listener | None = None
+        self._passes: list[Any] = []
 
     def optimizer(
         self, training: Training, phase: DendritePhase | None, step: Callable[[float | None], None]
@@ -51,8 +53,15 @@ class ForeignLoop:
         if self._optimizer is None:
             return
         self._optimizer.follow(training.optimizer)
+        step = training.sites_step
+        if step.grows:
+            passes = (_Inside(step, begins=True), _Inside(step, begins=False))
+            self._passes = [
+                self._model.register_forward_pre_hook(passes[0]),
+                self._model.register_forward_hook(passes[1], always_call=True),
+            ]
         if phase is not None:
-            self._listener = Listener(self._model, phase, self._accumulate)
+            self._listener = Listener(self._model, phase, step, self._accumulate)
 
     @property
     def begun(self) -> bool:
@@ -64,7 +73,10 @@ class ForeignLoop:
         return self._listener is None or self._listener.take_trained()
 
     def stop_listening(self) -> None:
-        """The dendrite phase is over."""
+        """The phase is over."""
+        for hook in self._passes:
+            hook.remove()
+        self._passes = []
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
@@ -75,19 +87,37 @@ class ForeignLoop:
             raise TrainingError("growth is the optimiser of another loop by as_optimizer(): call that one's step()")
 
 
-class Listener:
-    """Hears δ of every call of every site from the beginning of a dendrite phase to `stop`; accumulate: see above."""
+class _Inside:
+    """A hook that lets sites know of a forward pass in training; a copy of the network gets one that does nothing."""
 
-    def __init__(self, model: nn.Module, phase: DendritePhase, accumulate: int) -> None:
-        self._phase, self._accumulate = phase, accumulate
+    def __init__(self, step: Step | None, *, begins: bool) -> None:
+        self._step, self._begins = step, begins
+
+    def __call__(self, model: nn.Module, *_: Any) -> None:
+        if self._step is not None:
+            self._step.inside = self._begins and model.training and torch.is_grad_enabled()
+
+    def __deepcopy__(self, _: Any) -> _Inside:
+        return _Inside(None, begins=self._begins)
+
+
+class Listener:
+    """Hears δ of every call of every site from the beginning of a dendrite phase to `stop`; accumulate: see above.
+
+    A derivative that the network takes of itself (forces, with errors="through") is no δ, and not listened to: it is
+    taken within the forward pass, or is itself to be differentiated.
+    """
+
+    def __init__(self, model: nn.Module, phase: DendritePhase, step: Step, accumulate: int) -> None:
+        self._phase, self._step, self._accumulate = phase, step, accumulate
         self._pass: _Pass = 0
         self._kept: dict[_Pass, dict[str, list[Call]]] = defaultdict(dict)
         self._deltas: dict[Call, Tensor] = {}
         self._waiting = self._heard = self._trained = False
         self._hooks: list[Any] = [model.register_forward_pre_hook(self._next_pass)]
-        for name, pool in phase.pools.items():
-            self._hooks.append(pool.site.register_forward_pre_hook(partial(self._before, name)))
-            self._hooks.append(pool.site.register_forward_hook(partial(self._after, name), always_call=True))
+        for pool in phase.pools.values():
+            self._hooks.append(pool.site.register_forward_pre_hook(partial(self._before, pool.site)))
+            self._hooks.append(pool.site.register_forward_hook(partial(self._after, pool.site), always_call=True))
         for module in phase.network:
             if module._buffers.get("running_mean") is not None:
                 self._hooks.append(module.register_forward_pre_hook(_evaluates))
@@ -118,24 +148,24 @@ class Listener:
     def _next_pass(self, model: nn.Module, _: Any) -> None:
         self._pass += 1
 
-    def _before(self, name: str, site: nn.Module, _: Any) -> None:
-        assert isinstance(site, PerforatedSite)
+    def _before(self, site: Site, _: nn.Module, __: Any) -> None:
         if not (site.training and torch.is_grad_enabled()):
             return
         if _in_backward():  # a checkpoint repeats the call, which is known already
             self._replays = self._phase.candidate_buffers() if self._replays is None else self._replays
             site.calls = []
         else:
-            site.calls = self._kept[self._pass].setdefault(name, [])
+            site.calls = self._kept[self._pass].setdefault(site.name, [])
 
-    def _after(self, name: str, site: nn.Module, _: Any, __: Any) -> None:
-        assert isinstance(site, PerforatedSite)
+    def _after(self, site: Site, _: nn.Module, __: Any, ___: Any) -> None:
         if site.calls and not _in_backward():
             call = site.calls[-1]
             call.output.register_hook(partial(self._hear, call))  # type: ignore[no-untyped-call]
         site.calls = None
 
     def _hear(self, call: Call, delta: Tensor) -> None:
+        if self._step.inside or torch.is_grad_enabled():
+            return
         self._deltas[call] = delta
         if not self._waiting:
             self._waiting = True
@@ -148,7 +178,7 @@ class Listener:
         if len(deltas) > sum(heard.values()):
             raise TrainingError(
                 "there was a second backward pass through one forward pass in a dendrite phase: add the losses up; "
-                "of a network that differentiates within itself (forces), call growth.step"
+                "take derivatives of the network that are part of the loss (forces) with create_graph=True"
             )
         calls: dict[str, list[Call]] = {name: [] for name in self._phase.pools}
         for number in [number for number, count in heard.items() if count]:

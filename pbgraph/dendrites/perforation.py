@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from pbgraph.dendrites.comparison import Comparison
 from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
+from pbgraph.dendrites.deputy import part_of, refuse_shadowed
 from pbgraph.dendrites.discovery import Findings, LayerNormed, SiteReport, describe, discover, no_site
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example
@@ -19,7 +20,7 @@ from pbgraph.dendrites.grouping import Trace, trace
 from pbgraph.dendrites.hooks import pass_hooks
 from pbgraph.dendrites.outputs import neuron_axis, same_output
 from pbgraph.dendrites.selection import Dendrites, Wanted, check_patterns, maker_of, matching_names, selected
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import PerforatedSite, Site, site_at
 from pbgraph.errors import UsageError
 from pbgraph.streams import seeded
 
@@ -75,10 +76,10 @@ def perforate(
             name: PerforatedSite(module, name, reset=reset, make=maker_of(dendrites, name))
             for name, module in chosen.items()
         }
-        for name, site in made.items():
-            exchange(model, chosen[name], site)
+        for name, module in made.items():
+            exchange(model, chosen[name], module)
         if known is not None:
-            known.check(made, partial(exchange, model))
+            known.check(sites_of(model), partial(exchange, model))
     reported = SiteReport(
         {name: describe(site.parent) for name, site in sites_of(model).items()},
         others,
@@ -96,7 +97,7 @@ def _all_or_nothing(model: nn.Module) -> Iterator[None]:
         yield
     except BaseException:
         for site in set(sites_of(model).values()) - known:
-            exchange(model, site, site.parent)
+            exchange(model, site.module, site.parent)
         for module, own in parts:
             module._modules.clear()
             module._modules.update(own)
@@ -112,13 +113,13 @@ def _chosen(
     """(The modules that are to be sites, by name; what is none, and why)."""
     if sites is not None:
         names, unsuitable = selected(model, sites, check)
-        chosen = {name: model.get_submodule(name) for name in names}
+        chosen = {name: part_of(model, name) for name in names}
         return chosen, _left_out(model, chosen, check) | unsuitable
     found = discover(model, check, matching_names)
     _with_norms(model, found, None if known is None else known.example, check)
     if not found.sites and not sites_of(model):
         raise no_site(model, found.others)
-    return {name: model.get_submodule(name) for name in found.sites}, found.others
+    return {name: part_of(model, name) for name in found.sites}, found.others
 
 
 def report_of(model: nn.Module) -> SiteReport:
@@ -129,10 +130,10 @@ def report_of(model: nn.Module) -> SiteReport:
     return found
 
 
-def sites_of(model: nn.Module) -> dict[str, PerforatedSite]:
+def sites_of(model: nn.Module) -> dict[str, Site]:
     """The sites of a perforated model by name."""
     refuse_no_module(model)
-    return {name: module for name, module in model.named_modules() if isinstance(module, PerforatedSite)}
+    return {name: site for name, module in model.named_modules() if (site := site_at(module)) is not None}
 
 
 def refuse_no_module(model: Any) -> None:
@@ -167,7 +168,7 @@ def _group(
     check: Callable[[str, nn.Module], None],
 ) -> str | None:
     """Make a layer and the normalisations after it one module; returns why that cannot be, or None if it is done."""
-    layer, parts = model.get_submodule(name), [model.get_submodule(norm) for norm in norms]
+    layer, parts = part_of(model, name), [part_of(model, norm) for norm in norms]
     grouped = LayerNormed(layer, parts)
     try:
         check(name, grouped)
@@ -214,6 +215,7 @@ def check_site(name: str, module: nn.Module, *, reset: Reset = None, make: MakeM
         )
     try:
         neuron_axis(module)
+        refuse_shadowed(module)
         with seeded(0, "check"):
             _ = fresh_copy(module, reset=reset) if make is None else module_of(make, module)
     except SiteError as error:

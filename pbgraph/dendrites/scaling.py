@@ -13,19 +13,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.errors import TrainingError, WrongTypeError
 
 _LOWEST = 2.0**-14  # far below 1: it is not the scale that makes the gradients infinite
+
+_METHODS = ("scale", "unscale_", "step", "update", "get_scale", "is_enabled", "state_dict", "load_state_dict")
 
 
 class Scaling:
     """The scale of losses, 1 without a scaler.
 
-    scaler  a torch.amp.GradScaler, this or somebody else's loop's; may be set at any time
+    scaler  a torch.amp.GradScaler or one that is like it, this or somebody else's loop's; may be set at any time
     """
 
     def __init__(self, scaler: torch.amp.GradScaler | None = None) -> None:
         self.scaler = scaler
+
+    @property
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """What scales; raises WrongTypeError if it is set to anything else."""
+        return self._scaler
+
+    @scaler.setter
+    def scaler(self, scaler: torch.amp.GradScaler | None) -> None:
+        if missing := [name for name in _METHODS if scaler is not None and not hasattr(scaler, name)]:
+            raise WrongTypeError(
+                f"scaler is a {type(scaler).__name__}, which has no {missing[0]}(): give a torch.amp.GradScaler or None"
+            )
+        self._scaler = scaler
 
     @property
     def factor(self) -> float:

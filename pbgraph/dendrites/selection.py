@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from pbgraph.dendrites.copies import MakeModule
+from pbgraph.dendrites.deputy import part_of
 from pbgraph.dendrites.discovery import holds
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.sites import PerforatedSite
@@ -43,7 +44,7 @@ def selected(
     left_out: dict[str, str] = {}
     for name in found:
         _check_owners(model, name)
-        check(name, model.get_submodule(name))
+        check(name, part_of(model, name))
     for one in wanted:
         if not isinstance(one, str):
             found = [*found, *_found_by(model, one, set(found), left_out, check)]
@@ -62,10 +63,10 @@ def _found_by(
     found: list[str] = []
     meant = False
     for names in _aliases(model):
-        name, module = names[0], model.get_submodule(names[0])
+        name, module = names[0], part_of(model, names[0])
         if isinstance(module, PerforatedSite) or not _is_meant(wanted, name, module):
             continue
-        if name in taken or any(holds(model.get_submodule(outer), module) for outer in [*taken, *found]):
+        if name in taken or any(holds(part_of(model, outer), module) for outer in [*taken, *found]):
             meant = True
             continue
         try:
@@ -110,7 +111,7 @@ def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
             raise SiteError(f"no sub-module matches site {pattern!r}; there are: {known}")
         found.update(hits)
     ordered = [names[0] for names in aliases if names[0] in found]
-    modules = {name: model.get_submodule(name) for name in ordered}
+    modules = {name: part_of(model, name) for name in ordered}
     for name, module in modules.items():
         if within := [outer for outer, whole in modules.items() if whole is not module and holds(whole, module)]:
             raise SiteError(f"site {name!r} lies within site {within[0]!r}: name one of them")
@@ -144,8 +145,8 @@ def _check_owners(model: nn.Module, name: str) -> None:
     parts = name.split(".")
     for end in range(1, len(parts)):
         owner = ".".join(parts[:end])
-        if isinstance(model.get_submodule(owner), _CLOSED):
-            kind = type(model.get_submodule(owner)).__name__
+        if isinstance(part_of(model, owner), _CLOSED):
+            kind = type(part_of(model, owner)).__name__
             raise SiteError(f"site {name!r} lies within {owner} ({kind}), which does not call its parts: name {owner}")
 
 

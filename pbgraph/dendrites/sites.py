@@ -37,11 +37,12 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import MakeModule, Reset, detached, tensors_in
-from pbgraph.dendrites.dendrite import Dendrite, Deputy, Role, add_scaled, zeros
+from pbgraph.dendrites.dendrite import Dendrite, Role, add_scaled, zeros
+from pbgraph.dendrites.deputy import Deputy
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
 from pbgraph.dendrites.recurrence import Known, Recurrence, recurrence_of, remember
-from pbgraph.dendrites.step import Step
+from pbgraph.dendrites.step import Step, refuse_transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,44 +54,102 @@ class Call:
 
 
 class PerforatedSite(Deputy):
+    """What stands in the place of a sub-module M of the user's network; `Site` does what there is to do.
+
+    parent  M, as it was;  name, reset, make  as of `Site`
+    """
+
+    def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None, make: MakeModule | None = None) -> None:
+        super().__init__("parent")
+        self._modules.update(dendrites=nn.ModuleList(), w=nn.ParameterList(), candidates=nn.ModuleList())
+        self._modules["parent"] = parent
+        self.__dict__[_SITE] = Site(self, name, reset=reset, make=make)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """What the parent returns, with the dendrites' contribution added to it."""
+        return self.__dict__[_SITE].run(inputs, named)
+
+
+_SITE = "_PerforatedSite__site"
+
+
+def site_at(module: nn.Module) -> Site | None:
+    """The site that a module is, or None."""
+    return module.__dict__[_SITE] if isinstance(module, PerforatedSite) else None
+
+
+class Site:
     """A sub-module of the user's network with its dendrites; see the equations at the top of this file.
 
-    parent      M, as it was
+    module      where it stands in the network; all that a module can be asked for goes on to it
     make        M -> the module of a dendrite, if that is not to be a copy of M
-    dendrites   the accepted ones
-    w           their output weights, (C,) each
-    candidates  those in training; they add nothing to the output
     role        how accepted dendrites take part in the backward pass
     reset       how weights are drawn anew that M cannot draw itself
     axis        of the neurons, counted from the last one, -1
     channels    C, or None before the first call
     calls       None, or the list to which every call is appended in a dendrite phase
     step        the training step that is on, if a `Growth` trains the network
+
+    It is kept apart from the module, which answers for the parent's attributes, whatever their names are.
     """
 
-    def __init__(self, parent: nn.Module, name: str, *, reset: Reset = None, make: MakeModule | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, module: PerforatedSite, name: str, *, reset: Reset = None, make: MakeModule | None = None
+    ) -> None:
+        self.module = module
         self.name, self.make = name, make
-        self.dendrites = nn.ModuleList()
-        self.w = nn.ParameterList()
-        self.candidates = nn.ModuleList()
         self.role = Role()
         self.reset = reset
-        self.axis = neuron_axis(parent)
+        self.axis = neuron_axis(self.parent)
         self.channels: int | None = None
         self.calls: list[Call] | None = None
         self.step: Step | None = None
-        self.recurrence = recurrence_of(parent, name)
-        self.training = parent.training
-        self.parent = parent
+        self.recurrence = recurrence_of(self.parent, name)
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """What the parent returns, with the dendrites' contribution added to it."""
+    @property
+    def parent(self) -> nn.Module:
+        """M, as it was."""
+        return self.module._modules["parent"]  # type: ignore[return-value]
+
+    @property
+    def dendrites(self) -> nn.ModuleList:
+        """The accepted ones."""
+        return self.module._modules["dendrites"]  # type: ignore[return-value]
+
+    @property
+    def w(self) -> nn.ParameterList:
+        """Their output weights, (C,) each."""
+        return self.module._modules["w"]  # type: ignore[return-value]
+
+    @w.setter
+    def w(self, weights: nn.ParameterList) -> None:
+        self.module._modules["w"] = weights
+
+    @property
+    def candidates(self) -> nn.ModuleList:
+        """Those in training; they add nothing to the output."""
+        return self.module._modules["candidates"]  # type: ignore[return-value]
+
+    @candidates.setter
+    def candidates(self, candidates: nn.ModuleList) -> None:
+        self.module._modules["candidates"] = candidates
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "module" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.module, name)
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """As the network calls it."""
+        return self.module(*inputs, **named)
+
+    def run(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
+        """The forward pass of its module."""
         recording = self.calls is not None and torch.is_grad_enabled()
         if self.step is not None and self.step.on:
-            self._refuse_reentrant_checkpoint(self.step)
+            self.step.note_call(self.name)
         if recording or (self.step is not None and self.step.on and self.step.grows):
-            self._refuse_transform()
+            refuse_transform(self.name)
         if not self.dendrites and not recording:
             output = self.parent(*inputs, **named) if self.channels is not None else self._called_first(inputs, named)
             self._watch(self._checked(output))
@@ -106,7 +165,7 @@ class PerforatedSite(Deputy):
         return replaced(output, self._output(y, answers, candidates))
 
     def _recurrent(self, recurrence: Recurrence, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
-        known = Known(self, recurrence.handed(inputs, named))
+        known = Known(self.module, recurrence.handed(inputs, named))
         given, words = recurrence.placed(inputs, named, known.parent_state())
         output = self.parent(*given, **words)
         y = self._checked(output)
@@ -122,7 +181,7 @@ class PerforatedSite(Deputy):
         result = replaced(output, self._output(y, answers, candidates))
         modules = (*self.dendrites, *self.candidates)[: len(made) + len(tried)]
         states = zip(modules, map(recurrence.following, (*made, *tried)), strict=True)
-        remember(self, recurrence.following(result), y if recurrence.cell else None, states, step)
+        remember(self.module, recurrence.following(result), y if recurrence.cell else None, states, step)
         return result
 
     def _called_first(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
@@ -137,38 +196,10 @@ class PerforatedSite(Deputy):
             )
         return output
 
-    def _refuse_transform(self) -> None:
-        """Raises SiteError within a transform of torch.func, whose values cannot be kept beyond it."""
-        if torch._C._are_functorch_transforms_active():
-            raise SiteError(
-                f"site {self.name!r} is called within a transform of torch.func (vmap, grad, jvp), where its errors "
-                "cannot be seen: call the model on the whole batch, take derivatives by torch.autograd.grad, or leave "
-                "the site out"
-            )
-
-    def _refuse_reentrant_checkpoint(self, step: Step) -> None:
-        """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""
-        if not step.backward:
-            (step.seen if torch.is_grad_enabled() else step.blind).add(self.name)
-        elif self.name in step.blind and self.name not in step.seen:
-            raise SiteError(
-                f"site {self.name!r} lies in a part that is checkpointed with use_reentrant=True, where its errors "
-                "cannot be seen: checkpoint with use_reentrant=False"
-            )
-
     def _watch(self, y: Tensor) -> Tensor:
-        """Let nobody differentiate y twice in training where dendrites would be absent from the derivative."""
-        step = self.step
-        if step is not None and step.on and not step.twice and y.grad_fn is not None and self.calls is None:
-            y.register_hook(self._refuse_second_derivative)  # type: ignore[no-untyped-call]
+        if self.step is not None:
+            self.step.watch(self.name, y)
         return y
-
-    def _refuse_second_derivative(self, _: Tensor) -> None:
-        if torch.is_grad_enabled():
-            raise SiteError(
-                f"the loss is made of a derivative through site {self.name!r} (forces, a gradient penalty), from which "
-                'perforated dendrites would be missing: grow with errors="through", or leave the site out'
-            )
 
     def _dendrites(self, arguments: Iterable[tuple[Any, Any]]) -> tuple[list[Tensor], list[Any]]:
         """(Activations of the accepted dendrites, all they returned); constants unless the role says otherwise."""
@@ -201,6 +232,7 @@ class PerforatedSite(Deputy):
             return self._watch(y)
         if not y.requires_grad:
             y = y.detach().requires_grad_()
+        self._watch(y)
         self.calls.append(Call(y, candidates))
         return y.clone()  # whoever changes the output in place leaves y' as it is
 

@@ -23,10 +23,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pbgraph.dendrites.dendrite import ACTIVATIONS, Dendrite, add_scaled
 from pbgraph.dendrites.discovery import in_turn
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 
 _PLAIN = (int, float, str, bool, tuple)  # attributes that a network may ask its layer for: in_features, kernel_size
 _LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+_OWN = ("layer", "w", "u")
 
 
 class Stacked(nn.Module):
@@ -44,25 +46,25 @@ class Stacked(nn.Module):
         self.layer = layer
         self.register_buffer("w", w)
         self.register_buffer("u", u)
-        self.axis = axis
-        self._functions = [ACTIVATIONS[name] for name in activations]
-        self._alike = self._functions[0] if not bool(u.any()) and len(set(activations)) == 1 else None
+        self.__axis = axis
+        self.__functions = [ACTIVATIONS[name] for name in activations]
+        self.__alike = self.__functions[0] if not bool(u.any()) and len(set(activations)) == 1 else None
 
     def forward(self, input: Tensor) -> Tensor:
         """What the site returns."""
         outputs = self.layer(input)
         y: Tensor
-        y, *z = outputs.chunk(len(self._functions) + 1, self.axis)
-        if self._alike is not None and len(z) == 1:
-            return add_scaled(y, self.w[0], self._alike(z[0]), self.axis)
+        y, *z = outputs.chunk(len(self.__functions) + 1, self.__axis)
+        if self.__alike is not None and len(z) == 1:
+            return add_scaled(y, self.w[0], self.__alike(z[0]), self.__axis)
         answers: list[Tensor] = []
-        for k, function in enumerate(self._functions):
+        for k, function in enumerate(self.__functions):
             value = z[k]
-            if self._alike is None:
+            if self.__alike is None:
                 for j, a in enumerate(answers):
-                    value = add_scaled(value, self.u[k, j], a, self.axis)
+                    value = add_scaled(value, self.u[k, j], a, self.__axis)
             answers.append(function(value))
-            y = add_scaled(y, self.w[k], answers[k], self.axis)
+            y = add_scaled(y, self.w[k], answers[k], self.__axis)
         return y
 
 
@@ -75,10 +77,12 @@ class _Affine:
     bias: Tensor
 
 
-def stacked_site(site: PerforatedSite) -> Stacked | None:
+def stacked_site(site: Site) -> Stacked | None:
     """The site as one product, or None if it is not of such a kind."""
     parts = [_affine(module) for module in (site.parent, *(_dendrite(d).module for d in site.dendrites))]
     if not site.dendrites or any(part is None for part in parts):
+        return None
+    if any(hasattr(site.parent, name) for name in _OWN):  # a network may ask for them
         return None
     found = [part for part in parts if part is not None]
     first = found[0].layer
@@ -111,7 +115,7 @@ def _double(k: int, weights: list[Tensor], biases: list[Tensor], w: Tensor, u: T
         u[later, k] *= 2
 
 
-def _cascade(site: PerforatedSite, w: Tensor) -> Tensor:
+def _cascade(site: Site, w: Tensor) -> Tensor:
     """(K, K, C): u_kj, 0 for j ≥ k."""
     u = w.new_zeros(len(w), *w.shape)
     for k, dendrite in enumerate(site.dendrites):

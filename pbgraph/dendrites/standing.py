@@ -2,8 +2,9 @@
 
 A forward pass may move more than its module's statistics: codebooks that are parameters without gradients, buffers
 written behind autograd's back (``buffer.data.mul_``), observers of quantisation, counters. So parameters and buffers
-are compared by value, and tensors and numbers that modules keep as plain attributes are put back too. What lies
-elsewhere, in a list or an object of the network's own, cannot be put back: `pbgraph.dendrites.example.Probe` finds it.
+are compared by value, and so are tensors that modules keep as plain attributes; every other attribute, be it a number,
+None or a tuple of states, is made what it was, and one that was not there is taken away. What changes within a list or
+an object of the network's own cannot be put back: `pbgraph.dendrites.example.Probe` finds it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import detached
 
-_PLAIN = (bool, int, float, complex, str)
+_TORCHS = frozenset(vars(nn.Module()))
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class _Kept:
 
 
 class Standing:
-    """After the block, parameters, buffers, tensors and numbers of these modules are what they were before it.
+    """After the block, parameters, buffers and attributes of these modules are what they were before it.
 
     Tensors are copied when they are first seen, and again if somebody has changed them between two blocks.
     """
@@ -60,7 +61,7 @@ class Standing:
                     if isinstance(tensor, Tensor) and not tensor.is_inference():
                         key = (id(place), name)
                         self._kept[key] = _still(before.get(key), place, name, tensor)
-        self._plain = [(module, _numbers(module)) for module in self._modules]
+        self._plain = [(module, dict(module.__dict__)) for module in self._modules]
         return self
 
     def __exit__(
@@ -69,8 +70,8 @@ class Standing:
         with torch.no_grad():
             for kept in self._kept.values():
                 kept.put_back()
-        for module, numbers in self._plain:
-            module.__dict__.update(numbers)
+        for module, before in self._plain:
+            _put_back(module.__dict__, before)
 
 
 def _still(kept: _Kept | None, place: dict[str, Any], name: str, tensor: Tensor) -> _Kept:
@@ -79,8 +80,13 @@ def _still(kept: _Kept | None, place: dict[str, Any], name: str, tensor: Tensor)
     return _Kept(place, name, tensor, tensor._version, tensor.detach().clone())
 
 
-def _numbers(module: nn.Module) -> dict[str, Any]:
-    return {name: value for name, value in module.__dict__.items() if type(value) in _PLAIN and name != "training"}
+def _put_back(place: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Let a module's attributes be what they were; what torch keeps there itself is left alone."""
+    for name in [name for name in place if name not in before]:
+        del place[name]
+    for name, value in before.items():
+        if name not in _TORCHS and (name not in place or place[name] is not value):
+            place[name] = value
 
 
 def kept_inputs(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:

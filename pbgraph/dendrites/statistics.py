@@ -11,7 +11,7 @@ from pbgraph.dendrites.candidates import Observed
 from pbgraph.dendrites.joined import JoinedStatistics
 from pbgraph.dendrites.objective import CandidateStatistics
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 
 
 class PhaseStatistics:
@@ -20,7 +20,7 @@ class PhaseStatistics:
     of  site name -> of its candidates
     """
 
-    def __init__(self, sites: Mapping[str, PerforatedSite], settings: GrowthSettings) -> None:
+    def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
         self._normalised = settings.objective == "normalised"
         self._joined: list[JoinedStatistics] = []
         self.of: dict[str, list[CandidateStatistics]] = {}

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pbgraph.dendrites.errors import SiteError
 
 
 @dataclass
@@ -13,6 +19,7 @@ class Step:
 
     number    of steps so far in this phase
     on        whether one is; backward: whether its forward pass is over
+    inside    whether a forward pass in training is on, of a loop that is not growth's
     grows     whether dendrites are to come
     twice     whether the loss may be made of derivatives of what sites return
     seen      names of the sites that were called with gradients in the forward pass;  blind  without
@@ -21,6 +28,7 @@ class Step:
     number: int = 0
     on: bool = False
     backward: bool = False
+    inside: bool = False
     grows: bool = False
     twice: bool = True
     seen: set[str] = field(default_factory=set)
@@ -36,3 +44,36 @@ class Step:
             yield
         finally:
             self.on = self.backward = False
+
+    def note_call(self, site: str) -> None:
+        """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""
+        if not self.backward:
+            (self.seen if torch.is_grad_enabled() else self.blind).add(site)
+        elif site in self.blind and site not in self.seen:
+            raise SiteError(
+                f"site {site!r} lies in a part that is checkpointed with use_reentrant=True, where its errors "
+                "cannot be seen: checkpoint with use_reentrant=False"
+            )
+
+    def watch(self, site: str, y: Tensor) -> None:
+        """Let nobody differentiate what a site returns where dendrites would be absent from the derivative."""
+        if not self.twice and (self.on or self.inside) and y.requires_grad:
+            y.register_hook(partial(self._refuse_derivative, site))  # type: ignore[no-untyped-call]
+
+    def _refuse_derivative(self, site: str, _: Tensor) -> None:
+        """Raises SiteError in a backward pass that is itself differentiated, or within the forward pass."""
+        if torch.is_grad_enabled() or self.inside or (self.on and not self.backward):
+            raise SiteError(
+                f"the loss is made of a derivative through site {site!r} (forces, a gradient penalty), from which "
+                'perforated dendrites would be missing: grow with errors="through", or leave the site out'
+            )
+
+
+def refuse_transform(site: str) -> None:
+    """Raises SiteError within a transform of torch.func, whose values cannot be kept beyond it."""
+    if torch._C._are_functorch_transforms_active():
+        raise SiteError(
+            f"site {site!r} is called within a transform of torch.func (vmap, grad, jvp), where its errors "
+            "cannot be seen: call the model on the whole batch, take derivatives by torch.autograd.grad, or leave "
+            "the site out"
+        )

@@ -47,6 +47,7 @@ class Training:
     scaling         of losses, for gradients in half precision
 
     steps          batches so far
+    sites_step     what sites know of the present one
     processes      those that train the network together, if this phase found out
     learning_rate  of the last step
     """
@@ -69,10 +70,10 @@ class Training:
         self.learning_rate = 0.0
         self.processes: Processes | None = None
         grows = settings.max_dendrites > 0
-        self._step = Step(grows=grows, twice=settings.errors == "through" or not grows)
+        self.sites_step = Step(grows=grows, twice=settings.errors == "through" or not grows)
         self._sites = sites_of(model)
         for site in self._sites.values():
-            site.step = self._step
+            site.step = self.sites_step
         self._unreached = {name for name, site in self._sites.items() if _trained(site.parent)}
         self._handed = model
         if recipe.distribute is not None and dendrite_phase is None:
@@ -107,11 +108,11 @@ class Training:
         if not self._pending:
             self.optimizer.zero_grad(set_to_none=True)
         task_loss = partial(self._task_loss, loss_fn, batch)
-        with self._step.begun():
+        with self.sites_step.begun():
             if self._dendrite_phase is None:
                 loss, trained = self._add_gradients(task_loss), True
             else:
-                loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate, self._step)
+                loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate, self.sites_step)
         self.steps += 1
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self._pending, self._trained = self._pending + 1, self._trained or trained
@@ -138,7 +139,7 @@ class Training:
     def foreign_step(self) -> None:
         """A step of optimiser and schedule with the gradients that somebody else's loop has computed and unscaled."""
         self.steps += 1
-        self._step.number += 1
+        self.sites_step.number += 1
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self._note_reached()
         self._clip()
@@ -149,7 +150,7 @@ class Training:
         self._mode.enter()
         loss = task_loss()
         share = loss if self.settings.accumulate == 1 else loss / self.settings.accumulate
-        self._step.backward = True
+        self.sites_step.backward = True
         self._scaling.scale(share).backward()  # type: ignore[no-untyped-call]
         self._note_reached()
         return loss.detach()
@@ -228,8 +229,9 @@ class Training:
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.optimizer.zero_grad(set_to_none=True)
+        parameters = dict(self.model.named_parameters())
         for name, gradient in state["gradients"].items():
-            parameter = self.model.get_parameter(name)
+            parameter = parameters[name]
             parameter.grad = gradient.to(parameter.device)
 
 

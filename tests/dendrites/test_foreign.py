@@ -340,7 +340,7 @@ def test_attributes_are_set_on_the_layer():
     model[1].weight = model[0].weight
     assert model[1].parent.weight is model[0].parent.weight
     model[1].note = "mine"
-    assert (model[1].note, model[1].name) == ("mine", "1")
+    assert model[1].parent.note == model[1].note == "mine"
 
 
 def test_sites_are_pickled_and_copied():

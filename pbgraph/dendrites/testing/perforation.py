@@ -22,7 +22,7 @@ from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
 from pbgraph.dendrites.outputs import same_output
 from pbgraph.dendrites.perforation import perforate, sites_of
-from pbgraph.dendrites.sites import PerforatedSite
+from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.testing.base import Check, checks_of, require
 
 SHORT: Mapping[str, Any] = {
@@ -277,7 +277,7 @@ def _gradients(network: Network, model: nn.Module) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _constant(sites: Sequence[PerforatedSite]) -> Iterator[None]:
+def _constant(sites: Sequence[Site]) -> Iterator[None]:
     """Within the block dendrites answer with constants, and nothing else holds errors back."""
 
     def cut(_: nn.Module, __: Any, output: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
