@@ -16,6 +16,7 @@ A loop that is somebody else's is given ``growth.as_optimizer()``; see `pbgraph.
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
+from pbgraph.dendrites.averages import AveragedModel
 from pbgraph.dendrites.dendrite import Dendrite, Errors
 from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError, WrongTypeError
@@ -30,6 +31,7 @@ from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.switching import Status
 
 __all__ = [
+    "AveragedModel",
     "Dendrite",
     "Errors",
     "Growth",

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.ops.moments import moments
+from pbgraph.dendrites.moments import moments
 
 DECAY = 0.99  # of the exponential averages, per batch
 FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation

@@ -146,6 +146,7 @@ def _check_number(name: str, value: Any, declared: str) -> None:
         raise UsageError(f"setting {name} is {value!r}; it must be {words}{' or None' * declared.endswith('None')}")
 
 
+STRUCTURAL = ("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode")  # of one growth
 _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
 _LEAST = {
     "max_dendrites": 0,

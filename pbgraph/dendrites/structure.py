@@ -12,6 +12,8 @@ from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import ACTIVATIONS
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.settings import STRUCTURAL, GrowthSettings
+from pbgraph.dendrites.sites import Site
 from pbgraph.streams import seeded
 
 MOST_CHANNELS = 2**20  # neurons of a site in a state that somebody else may have written
@@ -39,12 +41,8 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
 
     Raises SiteError if the state is of a network with other sites or other sizes.
     """
-    sites, structure = sites_of(model), known_state(state, "structure", other="Growth.load")["structure"]
-    if set(sites) != set(structure):
-        ours, theirs = ", ".join(sites) or "none", ", ".join(structure) or "none"
-        raise SiteError(
-            f"the state was saved for a network with sites {theirs}; this one has {ours}: build and perforate the same"
-        )
+    structure = known_state(state, "structure", other="Growth.load")["structure"]
+    sites = _same_sites(model, structure)
     for name, counts in structure.items():
         _check_structure(name, counts, state["weights"])
     for name, counts in structure.items():
@@ -57,11 +55,42 @@ def restore_network(model: nn.Module, state: dict[str, Any]) -> None:
     model.load_state_dict(state["weights"])
 
 
+def _same_sites(model: nn.Module, structure: Mapping[str, Any]) -> dict[str, Site]:
+    """The model's sites; raises SiteError unless the structure is of the same."""
+    sites = sites_of(model)
+    if set(sites) != set(structure):
+        ours, theirs = ", ".join(sites) or "none", ", ".join(structure) or "none"
+        raise SiteError(
+            f"the state was saved for a network with sites {theirs}; this one has {ours}: build and perforate the same"
+        )
+    return sites
+
+
 def known_state(state: Mapping[str, Any], key: str, *, other: str) -> dict[str, Any]:
     """The state if it is of the kind that has this key; raises SiteError for another, such as what `other` reads."""
     if key not in state:
         raise SiteError(f"the state has no {key!r}, but {', '.join(list(state)[:5]) or 'nothing'}: try {other}")
     return dict(state)
+
+
+def refuse_other_growth(model: nn.Module, settings: GrowthSettings, state: Mapping[str, Any]) -> None:
+    """Raises SiteError if a growth's state is of other sites, or of other settings of what grows there.
+
+    A state of an earlier version tells the errors of its dendrites, and of its candidates their number and activation.
+    """
+    known: dict[str, Any] = {}
+    structure = state["network"]["structure"]
+    _same_sites(model, structure)
+    for site in structure.values():
+        known |= {"errors": site["errors"]} if "errors" in site else {}
+        if pool := site["candidates"]:
+            known |= {"pool": len(pool), "activation": pool[0]}
+    for name, value in (known | state.get("settings", {})).items():
+        if name in STRUCTURAL and getattr(settings, name) != value:
+            raise SiteError(
+                f"the state was saved with {name}={value!r} and this growth has {name}={getattr(settings, name)!r}, so "
+                f"its dendrites would not be the same: make it with {name}={value!r}"
+            )
 
 
 def _check_structure(name: str, counts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from dendrite_networks import batch, growth, network, same, square_loss, weights
+from dendrite_networks import batch, growth, network, run_until, same, square_loss, weights
 from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites import Growth, GrowthSettings, SiteError
 
@@ -168,4 +168,42 @@ def test_a_state_of_another_network_is_an_error_that_says_so():
     }
     for message, model in others.items():
         with pytest.raises(SiteError, match=message):
-            growth(model).load_state_dict(state)
+            growth(model, pool=2).load_state_dict(state)
+
+
+OTHER = {
+    "pool": 3,
+    "activation": "relu",
+    "snapshot": "neuron",
+    "objective": "raw",
+    "errors": "through",
+    "dendrites_trainable": True,
+    "mode": "min",
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+@pytest.mark.parametrize("phase", ["neuron", "dendrite"])
+def test_a_state_of_other_settings_is_refused_before_anything_is_changed(name, phase):
+    saved = run_until(growth(network(), pool=2), phase=phase).state_dict()
+    fresh = growth(network(1), **{"pool": 2, name: OTHER[name]})
+    before = fresh.state_dict()
+    with pytest.raises(SiteError, match=f"saved with {name}=.*and this growth has {name}=.*make it with {name}="):
+        fresh.load_state_dict(saved)
+    assert same(fresh.state_dict(), before)
+
+
+def test_settings_of_how_long_may_change():
+    saved = run_until(growth(network(), pool=2), phase="dendrite").state_dict()
+    fresh = growth(network(1), pool=2, max_dendrites=5, patience=7, max_epochs=9)
+    fresh.load_state_dict(saved)
+    assert same(weights(fresh.model), saved["network"]["weights"])
+
+
+@pytest.mark.parametrize("name", ["pool", "activation", "errors"])
+def test_a_state_of_an_earlier_version_tells_what_it_can(name):
+    saved = run_until(growth(network(), pool=2), phase="dendrite").state_dict()
+    del saved["settings"]
+    growth(network(1), pool=2).load_state_dict(saved)
+    with pytest.raises(SiteError, match=f"saved with {name}="):
+        growth(network(1), **{"pool": 2, name: OTHER[name]}).load_state_dict(saved)
