@@ -314,7 +314,7 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path, caplog) 
 
 
 def test_a_checkpoint_with_more_dendrites_than_weights_is_not_taken_up(tmp_path: Path, caplog) -> None:
-    settings = PerforatedSettings(**SHORT, max_dendrites=1)
+    settings = PerforatedSettings(**SHORT, max_dendrites=1, dendrite_epochs=3)
     task, state = saved(tmp_path, PERFORATED, settings)
     state["parts"]["growth"]["network"]["structure"]["encode"]["dendrites"] = ["tanh"] * 10**5
     save_state(state, task.checkpoint)
