@@ -10,13 +10,19 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from pbgraph import numerics
+
 PLUGIN = Path(__file__).parent / "plugin"  # a third party's package
 PIP = ("install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
 
 
 @dataclass(frozen=True)
 class Isolated:
-    """Its interpreter, and the variables to start it with."""
+    """Its interpreter, and the variables to start it with.
+
+    Among these, one thread per library: tests run side by side, and threads that wait for each other on busy cores take
+    many times as long as one.
+    """
 
     python: Path
     env: dict[str, str]
@@ -50,6 +56,7 @@ def isolated(folder: Path, *packages: Path) -> Isolated:
     (packages_folder,) = (folder / "env" / "lib").glob("python*/site-packages")
     lines = [f"import site; site.addsitedir({found!r})" for found in site.getsitepackages()]
     (packages_folder / "tests_own.pth").write_text("\n".join(lines) + "\n")
-    made = Isolated(folder / "env" / "bin" / "python", {**os.environ, "PBGRAPH_CACHE": str(folder / "cache")})
+    env = {**os.environ, **numerics.ONE_THREAD, "PBGRAPH_CACHE": str(folder / "cache")}
+    made = Isolated(folder / "env" / "bin" / "python", env)
     made.install(*packages)
     return made
