@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import torch
 
-from isolated import PLUGIN, Isolated, isolated
+from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph import bench
 from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
@@ -66,3 +66,11 @@ def tox21(shared: Path, _own_cache: None) -> Molecules:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Isolated:
     """An environment with the third party's package of tests/plugin/."""
     return isolated(tmp_path_factory.mktemp("toy"), PLUGIN)
+
+
+@pytest.fixture
+def toy_here(
+    toy: Isolated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Here:
+    """Commands with that package, in this process and in a folder of the test's own."""
+    return toy.here(monkeypatch, capsys, tmp_path)

@@ -7,10 +7,14 @@ import site
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pbgraph import numerics
+import pytest
+
+from pbgraph import bench, numerics
+from pbgraph.testing.find import REGISTRIES
 
 PLUGIN = Path(__file__).parent / "plugin"  # a third party's package
 PIP = ("install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
@@ -48,6 +52,34 @@ class Isolated:
             timeout=600,
             check=False,
         )
+
+    def here(self, patch: pytest.MonkeyPatch, said: pytest.CaptureFixture[str], cwd: Path) -> Here:
+        """Its commands in this process: its packages are found, and those that the process knew, forgotten.
+
+        Where a test needs no interpreter of its own, it so saves the seconds that one takes to import everything.
+        Workers are processes all the same, and find what this one finds.
+        """
+        (packages,) = (self.python.parents[1] / "lib").glob("python*/site-packages")
+        patch.syspath_prepend(packages)
+        patch.setenv("PBGRAPH_CACHE", self.env["PBGRAPH_CACHE"])
+        patch.chdir(cwd)
+        for registry in REGISTRIES.values():
+            patch.setitem(vars(registry), "_entries", type(registry)(registry.kind, registry.group, object)._entries)
+            patch.setattr(registry, "_loaded", {})
+
+        def run(*argv: object, **env: str) -> subprocess.CompletedProcess[str]:
+            words = [str(word) for word in argv]
+            said.readouterr()
+            with pytest.MonkeyPatch.context() as inner:
+                for name, value in env.items():
+                    inner.setenv(name, value)
+                code = bench.main(words)
+            return subprocess.CompletedProcess(words, code, *said.readouterr())
+
+        return run
+
+
+Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def isolated(folder: Path, *packages: Path) -> Isolated:
