@@ -103,6 +103,7 @@ def test_dendrites_know_nothing_of_chemistry():
         assert not [name for name in imports(path) if name.startswith(KNOWS_NOTHING_OF_CHEMISTRY)], path
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("module", ["bench", "tables", "stats", "formats", "figures", "insight_views"])
 def test_what_reads_records_needs_no_torch(module):
     code = f"import sys, pbgraph.{module}; sys.exit('torch' in sys.modules)"

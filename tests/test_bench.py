@@ -412,6 +412,7 @@ def test_ctrl_c_is_exit_130_and_nothing_is_lost(toy, tmp_path):
     assert not [path for path in (tmp_path / "results").rglob("*") if ".part" in path.name]
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_seen_enough_is_no_error(results, unbuffered):
     words = [sys.executable, "-P", "-m", "pbgraph.bench", "table", "tox21", "--results", str(results)]
@@ -445,6 +446,7 @@ os.execv(sys.executable, [sys.executable, "-m", "pbgraph.bench", "ls", "models"]
 """
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("closed", ["0 2", "1", "0 1 2"])
 def test_streams_that_the_caller_closed_are_no_failure(closed):
     done = subprocess.run([sys.executable, "-c", CLOSED, closed], capture_output=True, text=True, timeout=600)
@@ -454,6 +456,7 @@ def test_streams_that_the_caller_closed_are_no_failure(closed):
     assert ("stdout is closed" in done.stderr) == (closed == "1")
 
 
+@pytest.mark.lengthy
 def test_a_full_disk_behind_stdout_is_one_line():
     with open("/dev/full", "w") as full:
         words = [sys.executable, "-m", "pbgraph.bench", "ls", "models"]

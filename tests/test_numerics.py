@@ -21,6 +21,8 @@ from pbgraph.engines.local import _environment
 from pbgraph.ops import products
 from pbgraph.records import NumericPlatform
 
+pytestmark = pytest.mark.lengthy
+
 SCRIPT = Path(__file__).parent / "numeric_digests.py"
 sizes = st.integers(1, 40)
 

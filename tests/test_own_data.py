@@ -16,6 +16,8 @@ from pbgraph.datasets.lookup import dataset_of, own_names, own_task
 from pbgraph.errors import DataError, UsageError
 from pbgraph.records import ResultsFolder
 
+pytestmark = pytest.mark.lengthy
+
 COLUMNS = ("--smiles", "SMILES", "--targets", "toxic", "even", "--id", "name")
 QUICK = ("--models", "random-forest", "--preset", "smoke", "--jobs", "1")
 

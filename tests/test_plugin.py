@@ -12,6 +12,8 @@ from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph.origins import files_sha256
 from pbgraph.records import ResultsFolder
 
+pytestmark = pytest.mark.lengthy
+
 RIVAL = """
 [build-system]
 requires = ["hatchling"]

@@ -31,6 +31,8 @@ from pbgraph.predict import load_predictor
 from pbgraph.records import ResultsFolder
 from pbgraph.saved import read_model, write_model
 
+pytestmark = pytest.mark.lengthy
+
 SMILES = [row[0] for row in lines()[1:]]
 
 

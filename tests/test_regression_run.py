@@ -17,6 +17,8 @@ from pbgraph.runner import Folders, run
 from pbgraph.stats import hierarchical_bootstrap
 from pbgraph.tables import make_table
 
+pytestmark = pytest.mark.lengthy
+
 SMALL = {
     "gin": {},
     "trimnet": {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8},

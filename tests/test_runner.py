@@ -17,6 +17,8 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.insight import read_insight
 from pbgraph.records import ResultsFolder, RunRecord, sha256
 
+pytestmark = pytest.mark.lengthy
+
 RUN = """
 import json, os, signal, sys, time
 from collections import Counter

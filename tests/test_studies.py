@@ -14,6 +14,8 @@ from pbgraph.errors import UsageError
 from pbgraph.presets import Preset, Study
 from pbgraph.studies import Point, draw_frontier, frontier, points, study_csv, study_json, study_table, to_markdown
 
+pytestmark = pytest.mark.lengthy
+
 ARMS = (("trimnet", "backprop"), ("trimnet", "perforated"), ("trimnet", "widened"))
 STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}

@@ -30,6 +30,8 @@ from pbgraph.predict import load_predictor
 from pbgraph.records import ResultsFolder, RunRecord, canonical_json
 from pbgraph.saved import SavedModel, read_model, write_model
 
+pytestmark = pytest.mark.lengthy
+
 FEW, MANY = range(50), range(50, 450)
 TIERS = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
 CODES = {0, 1, 2, 3}

@@ -16,6 +16,8 @@ from pbgraph.deepchem import to_deepchem
 from pbgraph.errors import DataError, UsageError
 from pbgraph.splits import SPLITS
 
+pytestmark = pytest.mark.lengthy
+
 needs_deepchem = pytest.mark.skipif(
     find_spec("deepchem") is None, reason="deepchem is not installed: parity with its loaders and splitters was skipped"
 )

@@ -17,6 +17,8 @@ from pbgraph.metrics import METRICS
 from pbgraph.splits import SPLITS
 from small_dataset import dataset
 
+pytestmark = pytest.mark.lengthy
+
 
 @dataclass(frozen=True)
 class Golden:

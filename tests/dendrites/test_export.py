@@ -26,6 +26,8 @@ from pbgraph.dendrites import (
     save_network,
 )
 
+pytestmark = pytest.mark.lengthy
+
 DTYPES = [torch.float32, torch.float64]
 
 

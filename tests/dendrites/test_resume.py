@@ -6,6 +6,8 @@ from dendrite_networks import batch, growth, network, same, square_loss, weights
 from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites import Growth, GrowthSettings, SiteError
 
+pytestmark = pytest.mark.lengthy
+
 BATCHES = 2
 SCORES = [0.1, 0.3, 0.2, None, None, 0.4, 0.3, None, None, 0.1, 0.2, None, None, 0.2, 0.2]
 

@@ -17,6 +17,8 @@ from pbgraph.engines import local
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.records import ResultsFolder, RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 HERE = Path(__file__).parent
 
 

@@ -19,6 +19,8 @@ from pbgraph.datasets.base import Molecules
 from pbgraph.features.fingerprints import ECFP4, FingerprintStore
 from pbgraph.features.graphs import GRAPH, TRIMNET_PAPER
 
+pytestmark = pytest.mark.lengthy
+
 KEY = {"version": 1}
 
 

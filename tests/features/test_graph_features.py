@@ -16,6 +16,8 @@ from pbgraph.features import parallel
 from pbgraph.features.graphs import GRAPH, HYDROGENS, SYMBOLS, TRIMNET_PAPER, codes
 from pbgraph.graph import GraphBatch
 
+pytestmark = pytest.mark.lengthy
+
 SMILES = (
     "CCO",
     "[Zn+2]",

@@ -14,6 +14,8 @@ from pbgraph.records import NumericPlatform, ResultsFolder, RunRecord
 from pbgraph.verify import reruns
 from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
 
+pytestmark = pytest.mark.lengthy
+
 COMMITTED = ResultsFolder(Path(__file__).parents[2] / "results")
 PLATFORM = NumericPlatform(
     name="x86-64-avx2",

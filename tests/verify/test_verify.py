@@ -16,6 +16,8 @@ from pbgraph.insight import DIGEST
 from pbgraph.records import ResultsFolder, RunRecord, formatted, read_record, record_bytes, sha256
 from pbgraph.verify.folder import held_by
 
+pytestmark = pytest.mark.lengthy
+
 
 def test_a_folder_that_is_right_gets_a_receipt_and_each_time_the_same_one(copy, capsys, shared):
     path, argv = copy.root.parent / "receipt.json", ("verify", copy.root, "--offline", "--data", shared / "data")
