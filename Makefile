@@ -1,5 +1,5 @@
 # make run    creates the environment if need be, then runs the Tox21 benchmark; ARGS="--preset smoke" adds arguments
-# make test   creates it if need be, then runs the tests;  make test-fast  those that neither train nor start processes
+# make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them
 # make lint   ruff and mypy;  make format  ruff's formatting;  make clean  removes the environment
 #
 # PYTHON=python3.12 picks an interpreter; TORCH=torch==2.13.0 picks a build of torch (see README, "GPU").
