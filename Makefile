@@ -1,5 +1,5 @@
 # make run    creates the environment if need be, then runs the Tox21 benchmark; ARGS="--preset smoke" adds arguments
-# make test   creates it if need be, then runs the tests
+# make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them
 # make lint   ruff and mypy;  make format  ruff's formatting;  make clean  removes the environment
 #
 # PYTHON=python3.12 picks an interpreter; TORCH=torch==2.13.0 picks a build of torch (see README, "GPU").
@@ -12,13 +12,16 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 PINNED := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 ARGS   ?=
 
-.PHONY: run test lint format clean help
+.PHONY: run test test-fast lint format clean help
 
 run: $(STAMP)
 	$(BIN)/python -m pbgraph.bench tox21 $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m "not lengthy and not slow and not gpu and not network" $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import torch
 
-from isolated import PLUGIN, Isolated, isolated
+from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph import bench
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
@@ -24,7 +25,29 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("pbgraph")
 
+LENGTHY = {"shared", "tox21", "toy"}  # fixtures: whole data sets, and an environment whose commands are processes
 SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses whole data sets or processes is lengthy; files with such tests come first, lest one run on alone."""
+    for item in items:
+        if LENGTHY.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.lengthy)
+    files = {item.path for item in items if item.get_closest_marker("lengthy")}
+    items.sort(key=lambda item: item.path not in files)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of one file run in one process, which makes what they share once; in the order above."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getoption("dist") != "load":
+        return None
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,3 +89,11 @@ def tox21(shared: Path, _own_cache: None) -> Molecules:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Isolated:
     """An environment with the third party's package of tests/plugin/."""
     return isolated(tmp_path_factory.mktemp("toy"), PLUGIN)
+
+
+@pytest.fixture
+def toy_here(
+    toy: Isolated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Here:
+    """Commands with that package, in this process and in a folder of the test's own."""
+    return toy.here(monkeypatch, capsys, tmp_path)

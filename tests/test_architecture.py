@@ -80,6 +80,7 @@ def test_dendrites_know_nothing_of_chemistry():
         assert not [name for name in imports(path) if name.startswith(KNOWS_NOTHING_OF_CHEMISTRY)], path
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     "module", ["bench", *(f"report.{path.stem}" for path in sorted((ROOT / "report").glob("[!_]*.py")))]
 )

@@ -13,6 +13,8 @@ import pytest
 
 from pbgraph import bench
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 

@@ -34,6 +34,7 @@ def test_cells_have_one_line():
     assert "\x1b" not in markdown(["to\x1b[31mx"], [["\x1b[0m"]])
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize(
     "setting", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )

@@ -60,9 +60,11 @@ def settle() -> None:
 
     Nor where SciPy was built with another library: then the record names what was used.
     """
+    if not _in_environment(_loops()):
+        return
     from pbgraph.ops.products import openblas, use_openblas
 
-    if _in_environment(_loops()) and openblas().endswith(LOOPS["OPENBLAS_CORETYPE"]):
+    if openblas().endswith(LOOPS["OPENBLAS_CORETYPE"]):
         use_openblas()
 
 

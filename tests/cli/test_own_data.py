@@ -16,6 +16,8 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.results.described import dataset_of, own_names, own_task
 from pbgraph.results.folder import ResultsFolder
 
+pytestmark = pytest.mark.lengthy
+
 COLUMNS = ("--smiles", "SMILES", "--targets", "toxic", "even", "--id", "name")
 QUICK = ("--models", "random-forest", "--preset", "smoke", "--jobs", "1")
 

@@ -18,6 +18,8 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import paired_predictions
 from pbgraph.results.records import RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 SMALL = {
     "gin": {},
     "trimnet": {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8},

@@ -19,6 +19,8 @@ from pbgraph.report.audit import audit_text
 from pbgraph.splits import RANDOM, Split
 from small_dataset import CSV, dataset
 
+pytestmark = pytest.mark.lengthy
+
 LABELLED_AND_ACTIVE = {
     "NR-AR": (7265, 309),
     "NR-AR-LBD": (6758, 237),

@@ -12,11 +12,13 @@ import pytest
 from pbgraph import bench
 from pbgraph.datasets.base import DATASETS
 from pbgraph.datasets.load import load
-from pbgraph.deepchem.package import package as deepchem
+from pbgraph.deepchem import package as deepchem
 from pbgraph.deepchem.package import to_deepchem
 from pbgraph.errors import DataError, UsageError
 from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
+
+pytestmark = pytest.mark.lengthy
 
 needs_deepchem = pytest.mark.skipif(
     find_spec("deepchem") is None, reason="deepchem is not installed: parity with its loaders and splitters was skipped"

@@ -18,6 +18,8 @@ from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
 from small_dataset import dataset
 
+pytestmark = pytest.mark.lengthy
+
 
 @dataclass(frozen=True)
 class Golden:

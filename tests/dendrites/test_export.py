@@ -19,6 +19,8 @@ from dendrite_networks import (
 )
 from pbgraph.dendrites import PerforatedSite, SiteError, export, load_network, perforate, save_network
 
+pytestmark = pytest.mark.lengthy
+
 DTYPES = [torch.float32, torch.float64]
 
 

@@ -12,6 +12,8 @@ from pbgraph.dendrites import Growth, GrowthSettings, TrainingError, perforate
 from pbgraph.dendrites.loop import GrowthScheduler
 from pbgraph.errors import UsageError
 
+pytestmark = pytest.mark.lengthy
+
 BATCHES = [batch(seed, nodes=5 + seed) for seed in range(3)]
 
 

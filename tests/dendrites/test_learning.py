@@ -8,6 +8,8 @@ from torch import nn
 
 from pbgraph.dendrites import Growth, GrowthSettings, perforate
 
+pytestmark = pytest.mark.lengthy
+
 
 class Shift(nn.Module):
     """y = x + b"""

@@ -6,6 +6,8 @@ from dendrite_networks import batch, growth, network, run_until, same, square_lo
 from pbgraph.dendrites import Growth, GrowthSettings, SiteError
 from pbgraph.files.state_file import load_state, save_state
 
+pytestmark = pytest.mark.lengthy
+
 BATCHES = 2
 SCORES = [0.1, 0.3, 0.2, None, None, 0.4, 0.3, None, None, 0.1, 0.2, None, None, 0.2, 0.2]
 
@@ -60,6 +62,7 @@ def end_of(grown):
 
 
 POSITIONS = [(number, step) for number in range(len(SCORES)) for step in range(BATCHES)]
+FURTHER = 3  # epochs: a phase has two or three, so a switch is among them
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +88,25 @@ def test_the_run_has_every_kind_of_switch(uninterrupted):
 
 @pytest.mark.parametrize("position", POSITIONS, ids=str)
 def test_a_run_resumed_anywhere_goes_on_bit_for_bit(position, uninterrupted, saved):
-    """Into a freshly perforated model, at every step of every phase."""
+    """Into a freshly perforated model, at every step of every phase: as far as the state saved `FURTHER` epochs later.
+
+    That one goes on as it was, by the same test: so each comes to the end, as the first is shown to by itself.
+    """
     trace, end = uninterrupted
     state = load_state(saved / str(position))
     torch.manual_seed(12345)
     grown = make()
     grown.load_state_dict(state)
     assert same(grown.state_dict(), state)
-    rest = go_on(grown, position)
-    assert same(rest, trace[-len(rest) :])
-    assert len(rest) == len(SCORES) * (BATCHES + 1) - position[0] * (BATCHES + 1) - position[1]
-    assert same(end_of(grown), end)
+    later = None if position == POSITIONS[0] else (position[0] + FURTHER, position[1])
+    rest, begin = go_on(grown, position, stop=later), position[0] * (BATCHES + 1) + position[1]
+    assert same(rest, trace[begin : begin + len(rest)])
+    if later in POSITIONS:
+        assert len(rest) == FURTHER * (BATCHES + 1)
+        assert same(grown.state_dict(), load_state(saved / str(later)))
+    else:
+        assert len(rest) == len(trace) - begin
+        assert same(end_of(grown), end)
 
 
 @pytest.mark.parametrize("rule", ["one-cycle", "none"])

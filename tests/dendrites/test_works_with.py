@@ -28,6 +28,8 @@ from dendrite_networks import (
 )
 from pbgraph.dendrites import Growth, perforate
 
+pytestmark = pytest.mark.lengthy
+
 
 def autocast_loss(model, one):
     x, edges, y = one

@@ -10,6 +10,8 @@ import torch
 
 from pbgraph.dendrites import Growth, TrainingError, perforate
 
+pytestmark = pytest.mark.lengthy
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

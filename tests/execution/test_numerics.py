@@ -21,6 +21,8 @@ from pbgraph.execution.engines.local import _environment
 from pbgraph.ops import products
 from pbgraph.results.records import NumericPlatform
 
+pytestmark = pytest.mark.lengthy
+
 SCRIPT = Path(__file__).parents[1] / "numeric_digests.py"
 sizes = st.integers(1, 40)
 

@@ -1,4 +1,4 @@
-"""One real run in a process of its own: killed in both phases, it still comes to the record of an undisturbed run."""
+"""Real runs in processes of their own: killed in both phases, one still comes to the record of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import read_insight
 from pbgraph.results.records import RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 RUN = """
 import json, os, signal, sys, time
 from collections import Counter
@@ -29,7 +31,7 @@ from pbgraph.methods import session
 from pbgraph.plans.plan import plan
 from pbgraph.execution.runner import Folders, run
 
-results, method, phase, count, save_every, processes = sys.argv[1:]
+results, method, kills, save_every, processes = sys.argv[1:]
 session.REPORT_EVERY, session.SAVE_EVERY = 0.0, float(save_every)
 reports = Counter()
 
@@ -37,13 +39,21 @@ def report(now):
     if not reports:
         wait_for_all()
     reports[now.phase] += 1
-    if reports[phase] == int(count) and phase:
+    if [now.phase, reports[now.phase]] == fatal:
         os.kill(os.getpid(), signal.SIGKILL)
 
 def wait_for_all():
     Path(results, f"reporting-{os.getpid()}").touch()
     while len(list(Path(results).glob("reporting-*"))) < int(processes):
         time.sleep(0.02)
+
+for fatal in json.loads(kills):  # each in a copy of this process, which has imported all and done nothing
+    if (child := os.fork()) == 0:
+        break
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "it was not killed"
+    assert not list(Path(results, "records").rglob("*.json")), "it was finished"
+else:
+    fatal = None
 
 specs = plan("toy", "smoke", methods=[method]).specs
 config = {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8}
@@ -55,11 +65,12 @@ print(json.dumps(reports), file=sys.stderr)
 WAITING = "waiting for another process"
 
 
-def command(
-    toy: Isolated, results: Path, *, method="perforated", phase="", count=0, save_every=45.0, processes=1
-) -> list[str]:
-    """processes  how many run on this folder: each stops at its first report until all have come that far"""
-    return [str(toy.python), "-c", RUN, str(results), method, phase, str(count), str(save_every), str(processes)]
+def command(toy: Isolated, results: Path, *, method="perforated", kills=(), save_every=45.0, processes=1) -> list[str]:
+    """A run that is killed at these reports, (phase, number of the report) one after another, and then is not.
+
+    processes  how many run on this folder: each stops at its first report until all have come that far
+    """
+    return [str(toy.python), "-c", RUN, str(results), method, json.dumps(kills), str(save_every), str(processes)]
 
 
 def run(toy: Isolated, results: Path, **how):
@@ -82,12 +93,9 @@ def undisturbed(toy, tmp_path_factory) -> tuple[RunRecord, Path]:
 
 @pytest.mark.parametrize("save_every", [0.0, 45.0])
 def test_a_run_killed_in_both_phases_comes_to_the_same_record(toy, undisturbed, tmp_path, save_every):
-    for phase, count in [("neuron", 14), ("dendrite", 9), ("neuron", 20)]:
-        killed = run(toy, tmp_path, phase=phase, count=count, save_every=save_every)
-        assert killed.returncode == -9, killed.stderr
-        assert not list((tmp_path / "records").rglob("*.json"))
-    last = run(toy, tmp_path, save_every=save_every)
-    assert last.returncode == 0, last.stderr
+    kills = [("neuron", 14), ("dendrite", 9), ("neuron", 20)]
+    done = run(toy, tmp_path, kills=kills, save_every=save_every)
+    assert done.returncode == 0, done.stderr
     record = only_record(tmp_path)
     assert record.digest() == undisturbed[0].digest()
     assert record.cost.sittings > 1

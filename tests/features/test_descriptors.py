@@ -11,6 +11,8 @@ from pbgraph.errors import DataError
 from pbgraph.features.descriptors import ECFP4_DESCRIPTORS, DescriptorStore, descriptor_names
 from pbgraph.features.fingerprints import ECFP4
 
+pytestmark = pytest.mark.lengthy
+
 LARGE = "C" * 400  # its Ipc is beyond float32
 SMILES = ("CCO", "c1ccccc1C(=O)O", "[Zn+2]", LARGE)
 Y = np.arange(8.0).reshape(4, 2)

@@ -16,6 +16,8 @@ from pbgraph.graph import GraphBatch
 from pbgraph.molecules import Molecules
 from pbgraph.structures import parallel
 
+pytestmark = pytest.mark.lengthy
+
 SMILES = (
     "CCO",
     "[Zn+2]",

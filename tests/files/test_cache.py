@@ -19,6 +19,8 @@ from pbgraph.features.fingerprints import ECFP4, FingerprintStore
 from pbgraph.features.graphs import GRAPH, TRIMNET_PAPER
 from pbgraph.molecules import Molecules
 
+pytestmark = pytest.mark.lengthy
+
 KEY = {"version": 1}
 
 

@@ -79,6 +79,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.lengthy
 def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_older_file(tmp_path):
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "state")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -17,6 +17,8 @@ from pbgraph.methods.training import TrainSettings, build_model, make_loss, pred
 from pbgraph.streams import generator, seed_of
 from tiny_task import TinyNet, tiny_store, tiny_task
 
+pytestmark = pytest.mark.lengthy
+
 SHORT = {"epochs": 6, "patience": 6, "batch_size": 32, "learning_rate": 1e-2, "schedule": "cosine"}
 GROWN = PerforatedSettings(
     **SHORT, cycle_epochs=3, max_dendrites=2, dendrite_epochs=3, dendrite_patience=2, priming_batches=2

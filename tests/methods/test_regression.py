@@ -19,6 +19,8 @@ from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_predictor, predict, validation_score
 from tiny_task import TinyConfig, tiny_regression, tiny_store, with_numbers
 
+pytestmark = pytest.mark.lengthy
+
 SHORT = {"epochs": 25, "patience": 25, "batch_size": 32, "learning_rate": 1e-2, "loss": "squared-error"}
 GROWN = PerforatedSettings(
     **{**SHORT, "epochs": 4}, cycle_epochs=3, max_dendrites=1, dendrite_epochs=3, dendrite_patience=2, priming_batches=2

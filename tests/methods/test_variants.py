@@ -19,6 +19,8 @@ from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, bracket, widened
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
 from tiny_task import TinyConfig, tiny_store, tiny_task
 
+pytestmark = pytest.mark.lengthy
+
 SHORT = {"epochs": 4, "patience": 4, "batch_size": 50, "learning_rate": 1e-2}
 GROWN = PerforatedSettings(
     **SHORT, cycle_epochs=3, max_dendrites=2, max_tries=1, dendrite_epochs=2, dendrite_patience=9, priming_batches=2

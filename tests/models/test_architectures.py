@@ -23,6 +23,8 @@ from pbgraph.ops.kernels import definitions_only
 from pbgraph.streams import seeded
 from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_double, molecules
 
+pytestmark = pytest.mark.lengthy
+
 NAMES = [name for name in MODELS if isinstance(MODELS.get(name), Architecture)]
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 

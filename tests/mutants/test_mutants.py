@@ -44,6 +44,8 @@ from pbgraph.testing import (
 from pbgraph.testing import find as finding
 from pbgraph.testing.datasets import OnDisk
 
+pytestmark = pytest.mark.lengthy
+
 
 @pytest.mark.parametrize("check", architecture_checks(SOUND), ids=str)
 def test_sound_architecture_passes(check: Check) -> None:

@@ -11,6 +11,8 @@ from torch import nn
 from mutants_of_networks import CHANNELS, MUTANTS, Small, Sound
 from pbgraph.dendrites.testing import PERFORATION_CHECKS, Check, CheckFailed, perforation_checks
 
+pytestmark = pytest.mark.lengthy
+
 
 def example() -> torch.Tensor:
     return torch.randn(5, 3, CHANNELS, generator=torch.Generator().manual_seed(0))

@@ -16,6 +16,8 @@ from pbgraph.ops import kernels
 from pbgraph.ops.kernels import Kernel, definitions_only, fused
 from pbgraph.ops.recurrent import gru_norm, gru_norm_definition
 
+pytestmark = pytest.mark.lengthy
+
 ONE_STEP = """
 import torch
 from pbgraph.ops.recurrent import gru_norm

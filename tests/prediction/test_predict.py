@@ -33,6 +33,8 @@ from pbgraph.prediction.saved import read_model, write_model
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
 
+pytestmark = pytest.mark.lengthy
+
 SMILES = [row[0] for row in lines()[1:]]
 
 

@@ -23,6 +23,8 @@ from pbgraph.report.studies import (
     to_markdown,
 )
 
+pytestmark = pytest.mark.lengthy
+
 ARMS = (("trimnet", "backprop"), ("trimnet", "perforated"), ("trimnet", "widened"))
 STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}

@@ -18,6 +18,8 @@ from pbgraph.verify.plans import check_plans
 from pbgraph.verify.scores import check_scores
 from pbgraph.verify.tables import check_tables
 
+pytestmark = pytest.mark.lengthy
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ResultsFolder(ROOT / "results")
 

@@ -33,6 +33,8 @@ from pbgraph.prediction.saved import SavedModel, read_model, write_model
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 FEW, MANY = range(50), range(50, 450)
 TIERS = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
 CODES = {0, 1, 2, 3}
@@ -317,7 +319,7 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path, caplog) 
 
 
 def test_a_checkpoint_with_more_dendrites_than_weights_is_not_taken_up(tmp_path: Path, caplog) -> None:
-    settings = PerforatedSettings(**SHORT, max_dendrites=1)
+    settings = PerforatedSettings(**SHORT, max_dendrites=1, dendrite_epochs=3)
     task, state = saved(tmp_path, PERFORATED, settings)
     state["parts"]["growth"]["network"]["structure"]["encode"]["dendrites"] = ["tanh"] * 10**5
     save_state(state, task.checkpoint)

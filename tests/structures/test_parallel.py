@@ -19,6 +19,8 @@ from pbgraph.errors import DataError, PbgraphError
 from pbgraph.structures import parallel
 from pbgraph.structures.parallel import in_parts
 
+pytestmark = pytest.mark.lengthy
+
 FEW = ["C", "CC", "CCC", "CCCC", "CCCCC"]
 
 

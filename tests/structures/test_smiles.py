@@ -106,6 +106,7 @@ def test_map_numbers_do_not_make_centres_of_chirality():
             np.testing.assert_array_equal(with_maps[key], array, err_msg=name)
 
 
+@pytest.mark.lengthy
 def test_nothing_is_written_to_stderr():
     code = (
         "import os; from rdkit import rdBase; from pbgraph.structures.smiles import examined, reasons\n"

@@ -15,6 +15,8 @@ from pbgraph.results.records import NumericPlatform, RunRecord
 from pbgraph.verify import reruns
 from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
 
+pytestmark = pytest.mark.lengthy
+
 COMMITTED = ResultsFolder(Path(__file__).parents[2] / "results")
 PLATFORM = NumericPlatform(
     name="x86-64-avx2",

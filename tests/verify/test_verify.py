@@ -18,6 +18,8 @@ from pbgraph.results.insights import DIGEST
 from pbgraph.results.records import RunRecord
 from pbgraph.verify.folder import held_by
 
+pytestmark = pytest.mark.lengthy
+
 
 def test_a_folder_that_is_right_gets_a_receipt_and_each_time_the_same_one(copy, capsys, shared):
     path, argv = copy.root.parent / "receipt.json", ("verify", copy.root, "--offline", "--data", shared / "data")

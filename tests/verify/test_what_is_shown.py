@@ -25,6 +25,8 @@ from pbgraph.verify.plans import check_plans
 from pbgraph.verify.scores import check_scores, read_predictions
 from pbgraph.verify.tables import check_tables
 
+pytestmark = pytest.mark.lengthy
+
 
 def replaced(path: Path, old: str, new: str) -> None:
     text = path.read_text()

@@ -13,11 +13,23 @@ import pytest
 
 from fake_runner import PROVENANCE, Folders, Heard, make_spec, make_work
 from pbgraph.errors import DataError, PbgraphError
+from pbgraph.execution import numerics
 from pbgraph.execution.engines import local
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _light_workers(monkeypatch):
+    """Workers that need no torch: it takes them a second to import, and a fake runner computes nothing.
+
+    What real ones find in their environment is looked at in `tests/test_numerics.py`.
+    """
+    monkeypatch.setattr(numerics, "_has_avx2", lambda: False)
 
 
 def run_all(work, folder, *, jobs=2, heard=None):
@@ -132,9 +144,11 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from fake_runner import Folders, Heard, make_spec, make_work
+from pbgraph.execution import numerics
 from pbgraph.execution.engines import local
 from pbgraph.errors import Interrupted
 local.STOP_SECONDS = 1.0
+numerics._has_avx2 = lambda: False
 work = make_work(*(make_spec(do, seed=seed) for seed, do in enumerate(sys.argv[2:])))
 try:
     local.run_all(work, Folders(Path(sys.argv[1])), jobs=2, device="cpu", progress=Heard(), runner="fake_runner")
