@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pbgraph.datasets.base import Molecules
 from pbgraph.datasets.load import load
@@ -25,7 +24,8 @@ from pbgraph.locks import exclusive
 from pbgraph.memory import peak_bytes, reset_peak
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
-from pbgraph.models.base import MODELS, Model, file_versions
+from pbgraph.models.base import MODELS, Estimator, Model, file_versions
+from pbgraph.numerics import deterministic
 from pbgraph.origins import Origins, code_of, imported, origins_of
 from pbgraph.predictions import write_predictions
 from pbgraph.provenance import package_versions, provenance, source_tree
@@ -82,7 +82,7 @@ def run(
             log.error(
                 "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
             )
-            record = _failure(spec, folders, f"{type(error).__name__}: {error}")
+            record = _failure(spec, folders, device, f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)
     return record
@@ -102,14 +102,15 @@ def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
     return record
 
 
-def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
+def _failure(spec: RunSpec, folders: Folders, device: str, error: str) -> RunRecord:
     """A failed record; where even the data cannot be prepared, it says nothing of them."""
     try:
+        device = _device_of(spec, device)
         data = prepare(spec, folders)
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
         data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, "cpu", _origins(spec, folders)), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, folders)), error=error)
 
 
 @contextmanager
@@ -124,7 +125,8 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     started, earlier = time.monotonic(), imported()
     origins = _origins(spec, folders)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
-    torch.use_deterministic_algorithms(True)
+    device = _device_of(spec, device)
+    deterministic(device)
     data, metric = prepare(spec, folders), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
@@ -279,6 +281,11 @@ def _provenance(
         origins=origins,
         earlier=earlier,
     )
+
+
+def _device_of(spec: RunSpec, device: str) -> str:
+    """Where the run computes, if networks do on `device`: estimators know the CPU alone."""
+    return "cpu" if isinstance(MODELS.get(spec.model), Estimator) else device
 
 
 def _on(store: Any, device: str) -> Any:
