@@ -284,7 +284,7 @@ def row(name: str, repeats: int) -> Result:
     torch.manual_seed(0)
     model = PEERS[name].build(Dims(store.node_dim, store.edge_dim, store.y.shape[1]), config)
     batches = chemprop_batches(store) if name == "d-mpnn" else pyg_batches(store, getattr(config, "walk_steps", 0))
-    ours, copy = (Training.of(architecture, config, GRAPH) for _ in range(2))
+    ours, copy = (Training.of(architecture, config, featuriser=GRAPH) for _ in range(2))
     sides: dict[str, Training | PeerTraining] = {"ours": ours, "peer": PeerTraining(model, batches), "copy": copy}
     times = in_turn({side: partial(training.steps, PART) for side, training in sides.items()}, repeats)
     sizes = [f"{sum(p.numel() for p in sides[side].model.parameters()):,}" for side in ("ours", "peer")]

@@ -25,8 +25,8 @@ from pbgraph.models.trimnet import TRIMNET
 class Perforated:
     """Our training of a perforated network, a few batches at a time."""
 
-    def __init__(self, architecture: Architecture, pool: int, config: Any = None) -> None:
-        task = fit_task(architecture, TrainSettings(), config)
+    def __init__(self, architecture: Architecture, pool: int, config: Any = None, *, device: str = "cpu") -> None:
+        task = fit_task(architecture, TrainSettings(), config, device=device)
         model = perforate(build_model(task), sites=architecture.dendrite_sites)
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
         self.growth = Growth(model, make_optimizer(task.settings), settings=settings)

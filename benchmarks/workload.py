@@ -59,10 +59,15 @@ def stores(featuriser: Featuriser = TRIMNET_PAPER) -> tuple[GraphStore, GraphSto
 
 
 def fit_task(
-    architecture: Architecture, settings: Any, config: Any = None, featuriser: Featuriser = TRIMNET_PAPER
+    architecture: Architecture,
+    settings: Any,
+    config: Any = None,
+    *,
+    featuriser: Featuriser = TRIMNET_PAPER,
+    device: str = "cpu",
 ) -> FitTask:
     """What a training method is handed; without a config, the paper's."""
-    train, valid, _ = stores(featuriser)
+    train, valid, _ = (store.to(device) for store in stores(featuriser))
     return FitTask(
         model=architecture,
         config=architecture.config() if config is None else config,
@@ -71,6 +76,7 @@ def fit_task(
         valid=valid,
         seed=SEED,
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
+        device=device,
     )
 
 
@@ -85,9 +91,16 @@ class Training:
     batches: Iterator[GraphBatch]
 
     @classmethod
-    def of(cls, architecture: Architecture, config: Any = None, featuriser: Featuriser = TRIMNET_PAPER) -> Training:
+    def of(
+        cls,
+        architecture: Architecture,
+        config: Any = None,
+        *,
+        featuriser: Featuriser = TRIMNET_PAPER,
+        device: str = "cpu",
+    ) -> Training:
         """At the initial weights."""
-        task = fit_task(architecture, TrainSettings(), config, featuriser)
+        task = fit_task(architecture, TrainSettings(), config, featuriser=featuriser, device=device)
         model = build_model(task)
         optimizer = make_optimizer(task.settings)(model.parameters())
         return cls(task, model, optimizer, make_loss(task), endless_batches(task.train))
@@ -100,7 +113,7 @@ class Training:
     def evaluate(self) -> None:
         """Logits of all validation and test molecules."""
         for store in stores()[1:]:
-            predict(self.model, store)
+            predict(self.model, store.to(self.task.device))
 
 
 def endless_batches(store: GraphStore) -> Iterator[GraphBatch]:

@@ -38,6 +38,9 @@ def seeded(seed: int, name: str) -> Iterator[None]:
     """Within the block torch's global generators (weights, dropout) draw from the stream; then they go back."""
     import torch
 
-    with torch.random.fork_rng():
+    # a process that computes on the CPU alone must not open the GPU, which costs seconds and memory there
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if used else ()
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed_of(seed, name))
         yield

@@ -205,7 +205,7 @@ class SiteCandidates:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
         for name in _STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, _on(self.best.device, state[name]))
         self.discarded = list(state["discarded"])
         self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
@@ -243,6 +243,13 @@ class Observed:
             self.pool.discarded.append(self.number)
             return False
         return True
+
+
+def _on(device: torch.device, value: Any) -> Any:
+    """A saved value, whose tensors may come from a file and so from the CPU, where its site is."""
+    if isinstance(value, Mapping):
+        return {name: _on(device, inner) for name, inner in value.items()}
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 _STATE = ("epochs", "best", "signs", "mark", "snapshot")

@@ -30,6 +30,8 @@ COMMON = "x86-64-avx2"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+# cuBLAS adds in one order only with workspaces of fixed sizes; torch refuses to be deterministic on a GPU without
+CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 LOOPS = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -66,6 +68,21 @@ def settle() -> None:
 
     if openblas().endswith(LOOPS["OPENBLAS_CORETYPE"]):
         use_openblas()
+
+
+def deterministic(device: str = "cpu") -> None:
+    """From now on this process computes the same from the same on this device, or says that it cannot.
+
+    On a GPU it has to be called before the first product of matrices there.
+    """
+    import torch
+    from torch.utils import deterministic as settings
+
+    for name, value in CUBLAS.items():
+        os.environ.setdefault(name, value)
+    torch.use_deterministic_algorithms(True)
+    if device != "cpu":  # NaN in memory that is about to be written takes a kernel of its own each time
+        settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _in_environment(wanted: dict[str, str]) -> bool:

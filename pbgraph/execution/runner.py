@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.execution.memory import peak_bytes, reset_peak
+from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, code_of, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
 from pbgraph.features.base import FEATURISERS
@@ -24,7 +24,7 @@ from pbgraph.features.stored import featurised
 from pbgraph.files.locks import exclusive
 from pbgraph.methods.base import METHODS, FitTask, Fitted, PairedRun, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
-from pbgraph.models.base import MODELS, Model, file_versions
+from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.molecules import Molecules
 from pbgraph.prediction.saved import SavedModel, write_model
 from pbgraph.results.described import dataset_of
@@ -83,7 +83,7 @@ def run(
             log.error(
                 "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
             )
-            record = _failure(spec, folders, f"{type(error).__name__}: {error}")
+            record = _failure(spec, folders, device, f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)
     return record
@@ -103,14 +103,15 @@ def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
     return record
 
 
-def _failure(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
+def _failure(spec: RunSpec, folders: Folders, device: str, error: str) -> RunRecord:
     """A failed record; where even the data cannot be prepared, it says nothing of them."""
     try:
+        device = _device_of(spec, device)
         data = prepare(spec, folders)
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
         data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, "cpu", _origins(spec, folders)), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, folders)), error=error)
 
 
 @contextmanager
@@ -125,7 +126,8 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     started, earlier = time.monotonic(), imported()
     origins = _origins(spec, folders)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
-    torch.use_deterministic_algorithms(True)
+    device = _device_of(spec, device)
+    deterministic(device)
     data, metric = prepare(spec, folders), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
@@ -280,6 +282,11 @@ def _provenance(
         origins=origins,
         earlier=earlier,
     )
+
+
+def _device_of(spec: RunSpec, device: str) -> str:
+    """Where the run computes, if networks do on `device`: estimators know the CPU alone."""
+    return "cpu" if isinstance(MODELS.get(spec.model), Estimator) else device
 
 
 def _on(store: Any, device: str) -> Any:

@@ -29,7 +29,7 @@ from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.recurrent import gru_cell
-from pbgraph.ops.segment import segment_sum
+from pbgraph.ops.segment import segment_sum, spread
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ class GatedAttention(nn.Module):
         """Node features (N, C) -> (N, C)."""
         sender, receiver = batch.edge_index
         nodes, edges = self.edge.weight[:, : x.shape[1]], self.edge.weight[:, x.shape[1] :]
-        u = F.leaky_relu((x @ nodes.t())[sender] + (batch.edge_table @ edges.t())[batch.edge_type])  # E x C
-        logits = F.leaky_relu(u @ self.sender + (x @ self.receiver)[receiver])  # E
+        kinds = spread(batch.edge_table @ edges.t(), batch.edge_type)
+        u = F.leaky_relu(spread(x @ nodes.t(), sender) + kinds)  # E x C
+        logits = F.leaky_relu(u @ self.sender + spread(x @ self.receiver, receiver, batch.receiver_ptr))  # E
         return _attend(logits, x, Edges.of(batch), self) @ self.output.weight.t() + self.bias
 
 
@@ -156,7 +157,7 @@ class AttentiveFPNetwork(nn.Module):
         x = self._updated(self.convs[0](x, batch), x, self.grus[0])
         for conv, gru in zip(list(self.convs)[1:], list(self.grus)[1:], strict=True):
             x = self._updated(conv(x, x, Edges.of(batch)), x, gru)
-        graphs = F.relu(segment_sum(x, batch.batch, batch.num_graphs))  # G x C
+        graphs = F.relu(segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr))  # G x C
         for _ in range(self.config.steps):
             context = self.readout_conv(x, graphs, Edges.to_graphs(batch))
             graphs = self._updated(context, graphs, self.readout_gru)

@@ -24,7 +24,7 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
-from pbgraph.ops.segment import segment_mean, segment_sum
+from pbgraph.ops.segment import segment_mean, segment_sum, spread
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class EdgeInput(nn.Module):
     def forward(self, batch: GraphBatch) -> Tensor:
         """Features of senders and edges -> (E, C)."""
         node, edge = self.linear.weight[:, : batch.x.shape[1]], self.linear.weight[:, batch.x.shape[1] :]
-        senders = (batch.x @ node.t())[batch.edge_index[0]]
-        return senders.add_((batch.edge_table @ edge.t())[batch.edge_type])
+        senders = spread(batch.x @ node.t(), batch.edge_index[0])
+        return senders.add_(spread(batch.edge_table @ edge.t(), batch.edge_type))
 
 
 class DMPNNNetwork(nn.Module):
@@ -107,11 +107,11 @@ class DMPNNNetwork(nn.Module):
         initial = self.edge_input(batch)  # E x C
         h = F.relu(initial)
         for _ in range(self.config.depth - 1):
-            received = segment_sum(h, receiver, nodes)[sender].sub_(h[reverse])
+            received = spread(segment_sum(h, receiver, nodes, batch.receiver_ptr), sender).sub_(spread(h, reverse))
             h = self._dropout(F.relu(initial + self.message(received)))
-        received = segment_sum(h, receiver, nodes)  # N x C
+        received = segment_sum(h, receiver, nodes, batch.receiver_ptr)  # N x C
         x = self._dropout(F.relu(self.node_output(torch.cat([batch.x, received], dim=1))))
-        hidden = F.relu(self.hidden(segment_mean(x, batch.batch, batch.num_graphs)))
+        hidden = F.relu(self.hidden(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)))
         logits: Tensor = self.logits(self._dropout(hidden))
         return logits
 

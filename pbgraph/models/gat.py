@@ -72,7 +72,7 @@ class LoopedEdges:
     def of(cls, batch: GraphBatch) -> LoopedEdges:
         """A loop comes before the other edges that its node receives."""
         (sender, receiver), nodes = batch.edge_index, torch.arange(len(batch.x), device=batch.x.device)
-        means = segment_mean(batch.edge_attr, receiver, len(nodes))
+        means = segment_mean(batch.edge_attr, receiver, len(nodes), batch.receiver_ptr)
         rows = torch.stack(  # sender, receiver and kind of all edges and loops
             [
                 torch.cat([nodes, sender]),
@@ -136,7 +136,7 @@ class GATNetwork(nn.Module):
         x, looped = batch.x, LoopedEdges.of(batch)
         for conv in self.convs:
             x = dropout(F.elu(conv(x, looped)), self.config.dropout, self.training)
-        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs))
+        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr))
         return logits
 
 

@@ -61,7 +61,7 @@ class GCNNetwork(nn.Module):
         x, (edge_index, weights) = batch.x, normalised_adjacency(batch)
         for conv in self.convs:
             x = dropout(F.relu(conv(x, edge_index, weights)), self.config.dropout, self.training)
-        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs))
+        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr))
         return logits
 
 

@@ -98,7 +98,7 @@ class GINENetwork(nn.Module):
         for layer in self.layers:
             nodes.append(layer(nodes[-1], batch))
         readout = segment_sum if self.config.readout == "sum" else segment_mean
-        graphs = [readout(x, batch.batch, batch.num_graphs) for x in nodes]
+        graphs = [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
         votes = [linear(x) for linear, x in zip(self.logits, graphs, strict=True)]  # G x T each
         return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
 

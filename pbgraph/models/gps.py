@@ -205,7 +205,7 @@ class GPSNetwork(nn.Module):
         edges, pairs = self.edges(batch.edge_table), Edges.complete(batch)
         for layer in self.layers:
             x = layer(x, batch, edges, pairs)
-        graphs = segment_sum(x, batch.batch, batch.num_graphs)
+        graphs = segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
         for linear in self.hidden:
             graphs = F.relu(linear(graphs))
         logits: Tensor = self.logits(graphs)

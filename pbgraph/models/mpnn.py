@@ -25,7 +25,7 @@ from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.trimnet import Set2Set
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
-from pbgraph.ops.segment import segment_sum
+from pbgraph.ops.segment import segment_sum, spread
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class EdgeNetwork(nn.Module):
         order = torch.argsort(batch.edge_type, stable=True)
         sender, receiver = batch.edge_index[:, order]
         counts = torch.bincount(batch.edge_type, minlength=len(matrices)).tolist()
-        groups = torch.split(x[sender], counts)
+        groups = torch.split(spread(x, sender), counts)
         parts = [h @ matrix for h, matrix in zip(groups, matrices, strict=True) if len(h)]
         messages = torch.cat([x.new_zeros(0, channels), *parts])  # E x C
         return segment_sum(messages, receiver, len(x))

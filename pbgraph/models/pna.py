@@ -30,7 +30,7 @@ from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.gin import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
-from pbgraph.ops.segment import segment_mean
+from pbgraph.ops.segment import segment_mean, spread
 from pbgraph.ops.statistics import edge_statistics
 
 SCALED = 3  # y, s y and y / s
@@ -91,8 +91,9 @@ class PNALayer(nn.Module):
         """(E, C)."""
         receiver, sender, edge = self.message.weight.chunk(3, dim=1)
         edges = F.linear(self.edge(batch.edge_table), edge, self.message.bias)  # B x C
-        senders, receivers = (x @ sender.t())[batch.edge_index[0]], (x @ receiver.t())[batch.edge_index[1]]
-        return senders.add_(receivers).add_(edges[batch.edge_type])
+        senders = spread(x @ sender.t(), batch.edge_index[0])
+        receivers = spread(x @ receiver.t(), batch.edge_index[1], batch.receiver_ptr)
+        return senders.add_(receivers).add_(spread(edges, batch.edge_type))
 
     def _scales(self, x: Tensor, batch: GraphBatch) -> Tensor:
         """(N, 3, 1): 1, s_i and 1 / s_i."""
@@ -120,7 +121,7 @@ class PNANetwork(nn.Module):
         x = self.embedding(batch.x)  # N x C
         for layer in self.layers:
             x = x + dropout(F.relu(layer(x, batch)), self.config.dropout, self.training)
-        graphs = segment_mean(x, batch.batch, batch.num_graphs)
+        graphs = segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
         for linear in self.hidden:
             graphs = F.relu(linear(graphs))
         logits: Tensor = self.logits(graphs)

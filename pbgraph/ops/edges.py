@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from pbgraph.graph import GraphBatch
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_softmax, segment_sum
+from pbgraph.ops.segment import segment_softmax, segment_sum, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,8 @@ class Edges:
 
 def weighted_sum_definition(weights: Tensor, values: Tensor, edges: Edges) -> Tensor:
     """The definition in plain PyTorch, for any device; `weighted_sum` gives the same faster."""
-    return segment_sum(weights.unsqueeze(2) * values[edges.sender], edges.receiver, edges.num_receivers)
+    messages = weights.unsqueeze(2) * spread(values, edges.sender)
+    return segment_sum(messages, edges.receiver, edges.num_receivers, edges.ptr)
 
 
 def weighted_sum(weights: Tensor, values: Tensor, edges: Edges) -> Tensor:
@@ -77,7 +78,7 @@ def weighted_sum(weights: Tensor, values: Tensor, edges: Edges) -> Tensor:
 
 def edge_scores_definition(q: Tensor, k: Tensor, edges: Edges) -> Tensor:
     """The definition in plain PyTorch, for any device; `edge_scores` gives the same faster."""
-    return (q[edges.receiver] * k[edges.sender]).sum(2)
+    return (spread(q, edges.receiver, edges.ptr) * spread(k, edges.sender)).sum(2)
 
 
 def edge_scores(q: Tensor, k: Tensor, edges: Edges) -> Tensor:
@@ -93,7 +94,7 @@ def edge_scores(q: Tensor, k: Tensor, edges: Edges) -> Tensor:
 def edge_softmax(logits: Tensor, edges: Edges) -> Tensor:
     """Softmax p (E, H) of logits (E, H) over the edges that each receiver receives, for each head apart."""
     if not fused((_softmax, _softmax_backward), logits):
-        return segment_softmax(logits, edges.receiver, edges.num_receivers)
+        return segment_softmax(logits, edges.receiver, edges.num_receivers, edges.ptr)
     return _EdgeSoftmax.apply(logits, edges.ptr)  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 
 from pbgraph.graph import GraphBatch
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_sum
+from pbgraph.ops.segment import segment_sum, spread
 
 
 def relu_sum_definition(x: Tensor, table: Tensor, batch: GraphBatch) -> Tensor:
     """The definition in plain PyTorch, for any device; `relu_sum` gives the same faster."""
-    messages = F.relu(x[batch.edge_index[0]] + table[batch.edge_type])
-    return segment_sum(messages, batch.edge_index[1], len(x))
+    messages = F.relu(spread(x, batch.edge_index[0]) + spread(table, batch.edge_type))
+    return segment_sum(messages, batch.edge_index[1], len(x), batch.receiver_ptr)
 
 
 def relu_sum(x: Tensor, table: Tensor, batch: GraphBatch) -> Tensor:

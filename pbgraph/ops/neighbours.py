@@ -14,13 +14,13 @@ from torch.autograd.function import once_differentiable
 
 from pbgraph.graph import GraphBatch
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_sum
+from pbgraph.ops.segment import segment_sum, spread
 
 
 def neighbour_sum_definition(x: Tensor, batch: GraphBatch) -> Tensor:
     """The definition in plain PyTorch, for any device; `neighbour_sum` gives the same faster."""
     sender, receiver = batch.edge_index
-    return segment_sum(x[sender], receiver, len(x))
+    return segment_sum(spread(x, sender), receiver, len(x), batch.receiver_ptr)
 
 
 def neighbour_sum(x: Tensor, batch: GraphBatch) -> Tensor:

@@ -17,14 +17,14 @@ from torch.autograd.function import once_differentiable
 
 from pbgraph.graph import GraphBatch
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_softmax, segment_sum
+from pbgraph.ops.segment import segment_softmax, segment_sum, spread
 
 
 def graph_attention_definition(q: Tensor, x: Tensor, batch: GraphBatch) -> Tensor:
     """The definition in plain PyTorch, for any device; `graph_attention` gives the same faster."""
-    logits = (x * q[batch.batch]).sum(1, keepdim=True)  # N x 1
-    weights = segment_softmax(logits, batch.batch, batch.num_graphs)
-    return segment_sum(weights * x, batch.batch, batch.num_graphs)
+    logits = (x * spread(q, batch.batch, batch.node_ptr)).sum(1, keepdim=True)  # N x 1
+    weights = segment_softmax(logits, batch.batch, batch.num_graphs, batch.node_ptr)
+    return segment_sum(weights * x, batch.batch, batch.num_graphs, batch.node_ptr)
 
 
 def graph_attention(q: Tensor, x: Tensor, batch: GraphBatch) -> Tensor:

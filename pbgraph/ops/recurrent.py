@@ -40,6 +40,9 @@ def gru(m: Tensor, g: Tensor, h: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 def gru_cell(cell: torch.nn.GRUCell, message: Tensor, h: Tensor) -> Tensor:
     """``cell(message, h)`` for a cell with biases, faster: message (N, M), h (N, C) -> (N, C)."""
+    if h.device.type != "cpu":  # there torch has the gates as one kernel
+        new: Tensor = cell(message, h)
+        return new
     return gru(message @ cell.weight_ih.t(), h @ cell.weight_hh.t(), h, cell.bias_ih, cell.bias_hh)
 
 
@@ -70,6 +73,9 @@ def gru_cell_norm(
     cell: torch.nn.GRUCell, norm: torch.nn.LayerNorm, message: Tensor, h: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``h = cell(message, h)`` for a cell with biases, and ``(norm(h), h)``, faster; shapes as for `gru_cell`."""
+    if h.device.type != "cpu":
+        h = gru_cell(cell, message, h)
+        return norm(h), h
     m, g = message @ cell.weight_ih.t(), h @ cell.weight_hh.t()
     return gru_norm(m, g, h, cell.bias_ih, cell.bias_hh, norm.weight, norm.bias, norm.eps)
 

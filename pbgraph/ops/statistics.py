@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from pbgraph.ops.edges import Edges
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_mean
+from pbgraph.ops.segment import segment_mean, spread
 
 SMALLEST_VARIANCE = 1e-5
 
@@ -30,10 +30,10 @@ def edge_statistics_definition(messages: Tensor, edges: Edges) -> Tensor:
         messages.new_full((nodes, messages.shape[1]), torch.inf),
     )
     some = (edges.ptr.diff() > 0).unsqueeze(1)  # N x 1: receives an edge
-    mean = segment_mean(messages, receiver, nodes)
+    mean = segment_mean(messages, receiver, nodes, edges.ptr)
     lowest = furthest.scatter_reduce(0, index, messages, "amin").where(some, 0)
     highest = (-furthest).scatter_reduce(0, index, messages, "amax").where(some, 0)
-    variance = segment_mean((messages - mean[receiver]) ** 2, receiver, nodes)
+    variance = segment_mean((messages - spread(mean, receiver, edges.ptr)) ** 2, receiver, nodes, edges.ptr)
     varies = variance > SMALLEST_VARIANCE
     deviation = torch.where(varies, variance, torch.ones_like(variance)).sqrt() * varies
     return torch.cat([mean, lowest, highest, deviation], dim=1)

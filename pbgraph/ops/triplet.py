@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from pbgraph.graph import GraphBatch
 from pbgraph.ops.kernels import Kernel, fused
-from pbgraph.ops.segment import segment_softmax, segment_sum
+from pbgraph.ops.segment import segment_softmax, segment_sum, spread
 
 NEGATIVE_SLOPE = 0.2
 
@@ -34,11 +34,12 @@ NEGATIVE_SLOPE = 0.2
 def triplet_attention_definition(node: Tensor, edge: Tensor, batch: GraphBatch) -> Tensor:
     """The definition in plain PyTorch, for any device; `triplet_attention` gives the same faster."""
     (sender, receiver), kind = batch.edge_index, batch.edge_type
-    value, r, s = node[..., :-2], node[..., -2], node[..., -1]  # N x H x C, N x H, N x H
-    logits = F.leaky_relu(r[receiver] + edge[kind, :, -1] + s[sender], NEGATIVE_SLOPE)  # E x H
-    alpha = segment_softmax(logits, receiver, len(node))
-    messages = alpha.unsqueeze(2) * edge[kind, :, :-1] * value[sender]  # E x H x C
-    return segment_sum(messages, receiver, len(node))
+    ptr, senders, kinds = batch.receiver_ptr, spread(node, sender), spread(edge, kind)  # E x H x (C + 2), ... (C + 1)
+    r = spread(node[..., -2], receiver, ptr)
+    logits = F.leaky_relu(r + kinds[..., -1] + senders[..., -1], NEGATIVE_SLOPE)  # E x H
+    alpha = segment_softmax(logits, receiver, len(node), ptr)
+    messages = alpha.unsqueeze(2) * kinds[..., :-1] * senders[..., :-2]  # E x H x C
+    return segment_sum(messages, receiver, len(node), ptr)
 
 
 def triplet_attention(node: Tensor, edge: Tensor, batch: GraphBatch) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbgraph.ops.segment import segment_mean, segment_softmax, segment_sum
+from pbgraph.ops.segment import segment_mean, segment_softmax, segment_sum, spread
 
 segments = st.lists(st.integers(0, 6), max_size=20).map(lambda ids: torch.tensor(ids, dtype=torch.int64))
 
@@ -43,3 +46,31 @@ def test_gradients() -> None:
     for operation in (segment_sum, segment_mean, segment_softmax):
         values = rows(segment).requires_grad_()
         assert torch.autograd.gradcheck(lambda v, f=operation: f(v, segment, 3), values)
+
+
+@pytest.mark.parametrize("one_hot", [0, 2**20], ids=["sorted", "one-hot"])
+@given(segment=segments, slices=st.booleans())
+def test_a_gpus_way_comes_to_the_same(one_hot: int, segment: torch.Tensor, slices: bool) -> None:
+    index = segment.sort().values if slices else segment
+    ptr = torch.searchsorted(index, torch.arange(8)) if slices else None
+    values, x = rows(segment).requires_grad_(), torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    operations = (
+        lambda: segment_sum(values, index, 7, ptr),
+        lambda: segment_mean(values[:, 0], index, 7, ptr),
+        lambda: segment_softmax(values, index, 7, ptr),
+        lambda: spread(x, index, ptr),
+    )
+    expected = [results(operation, values, x) for operation in operations]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pbgraph.ops.segment._on_cpu", lambda _: False)
+        patch.setattr("pbgraph.ops.segment.ONE_HOT", one_hot)
+        found = [results(operation, values, x) for operation in operations]
+    torch.testing.assert_close(found, expected)
+
+
+def results(operation: Callable[[], torch.Tensor], *inputs: torch.Tensor) -> list[torch.Tensor]:
+    """Its value, and the gradients of a weighted sum of it."""
+    y = operation()
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+    found = torch.autograd.grad((y * weights).sum(), inputs, allow_unused=True)
+    return [y.detach(), *(gradient for gradient in found if gradient is not None)]

@@ -101,6 +101,13 @@ def test_a_saved_network_has_its_dendrites(classes):
     assert kept == {grown[0].details["dendrites"]}
 
 
+def test_an_estimator_is_recorded_as_computed_on_the_cpu_whatever_the_networks_compute_on(classes, tmp_path):
+    (spec,) = [record.spec for record in records(classes) if record.spec.arm == "random-forest/fit"]
+    shutil.copytree(classes.root / "tasks", tmp_path / "tasks")
+    record = runner.run(spec, runner.Folders(tmp_path, data=classes.root.parent), device="cuda")
+    assert (record.status, record.provenance.device) == ("finished", "cpu")
+
+
 def test_models_of_several_seeds_are_averaged(values):
     folder = model_of(values, "gin/backprop").parent
     there = "There are: arm gin/backprop, preset smoke, split random, seeds 1-2; arm ridge/fit, .* Choose with --arm"

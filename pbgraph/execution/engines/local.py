@@ -268,7 +268,7 @@ def _environment() -> dict[str, str]:
     The allocator keeps what it has; cuBLAS is deterministic.
     """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    wanted = {"GLIBC_TUNABLES": ALLOCATOR, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    wanted = {"GLIBC_TUNABLES": ALLOCATOR, **numerics.CUBLAS}
     return {**wanted, **os.environ, **numerics.environment(), "PYTHONPATH": path}
 
 

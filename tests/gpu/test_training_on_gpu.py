@@ -1,0 +1,187 @@
+"""Training on a GPU: the losses of the CPU up to rounding, the same twice bit for bit, and after an interruption."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pbgraph.checkpoint import load_state, save_state
+from pbgraph.dendrites import Growth, perforate
+from pbgraph.errors import Interrupted
+from pbgraph.graph import GraphStore
+from pbgraph.methods import session
+from pbgraph.methods.backprop import BACKPROP
+from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.perforated import PERFORATED, PerforatedSettings, growth_settings
+from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict, train_step
+from pbgraph.metrics import ROC_AUC, mean_over_tasks
+from pbgraph.models.base import MODELS, Architecture
+from pbgraph.testing import molecules
+
+pytestmark = pytest.mark.gpu
+
+DEVICE = "cuda"
+NAMES = [name for name in MODELS if isinstance(MODELS.get(name), Architecture)]
+SHORT: dict[str, Any] = {"epochs": 3, "patience": 3, "batch_size": 24, "learning_rate": 1e-3, "clip_norm": 1.0}
+GROWN: dict[str, Any] = {
+    **SHORT, "cycle_epochs": 2, "max_dendrites": 1, "dendrite_epochs": 2, "priming_batches": 2
+}  # fmt: skip
+METHODS: dict[str, tuple[Method, Any]] = {
+    "backprop": (BACKPROP, TrainSettings(**SHORT)),
+    "perforated": (PERFORATED, PerforatedSettings(**GROWN)),
+}
+
+
+def store(count: int, seed: int) -> GraphStore:
+    """Molecules of 1 to 12 atoms; labels depend on the atoms, and some are blank."""
+    rng = np.random.default_rng(seed)
+    graphs = molecules(rng.integers(1, 13, count).tolist(), seed)
+    y = np.array([[g.x[:, 0].sum() > 1, len(g.x) > 6] for g in graphs], dtype=np.float32)
+    y[rng.random(y.shape) < 0.1] = np.nan
+    return GraphStore.from_graphs(graphs, y)
+
+
+def task(name: str, settings: Any, *, device: str = DEVICE, dropout: float | None = 0.0, **changes: Any) -> FitTask:
+    """dropout  of the architecture, or None for its own"""
+    model = MODELS.get(name)
+    config = model.config()
+    rates = {field.name: dropout for field in fields(config) if "dropout" in field.name and dropout is not None}
+    train, valid = store(100, 0).to(device), store(60, 1).to(device)
+    return FitTask(
+        model=model,
+        config=replace(config, **rates),
+        settings=settings,
+        train=train,
+        valid=valid,
+        seed=68,
+        metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
+        device=device,
+        **changes,
+    )
+
+
+def first_step(name: str, device: str) -> list[Tensor]:
+    """Loss, gradients and logits of the next evaluation, on the CPU, of a step in float64."""
+    made = task(name, TrainSettings(**SHORT), device=device)
+    model = build_model(made).double()
+    batch = made.train.batch(np.arange(24))
+    batch = replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double(), y=batch.y.double())
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+    loss = train_step(model, optimizer, make_loss(made), batch, made.settings)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return [one.detach().cpu() for one in (loss, *gradients, model.eval()(batch))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_of_every_architecture_is_that_of_the_cpu(name: str) -> None:
+    torch.testing.assert_close(first_step(name, DEVICE), first_step(name, "cpu"), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_architecture_trains_and_predicts_there(name: str) -> None:
+    made = task(name, replace(TrainSettings(**SHORT), epochs=1), dropout=None)
+    fitted = BACKPROP.fit(made)
+    assert np.isfinite(fitted.history[0].train_loss or np.nan)
+    assert np.isfinite(fitted.predict(made.valid)).all()
+
+
+@pytest.mark.parametrize("name", ["trimnet", "gin"])
+def test_backprop_comes_to_the_losses_of_the_cpu(name: str) -> None:
+    gpu, cpu = (BACKPROP.fit(task(name, TrainSettings(**SHORT), device=device)) for device in (DEVICE, "cpu"))
+    losses = [[line.train_loss for line in fitted.history] for fitted in (gpu, cpu)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-2)  # AdamW makes noise of gradients that are 0
+    assert losses[1][-1] < losses[1][0]
+
+
+@pytest.mark.parametrize("name", ["trimnet", "gin"])
+def test_predictions_of_a_network_do_not_depend_on_the_device(name: str) -> None:
+    made = task(name, TrainSettings(**SHORT), device="cpu")
+    network = build_model(made)
+    expected = predict(network, made.valid)
+    np.testing.assert_allclose(predict(network.to(DEVICE), made.valid.to(DEVICE)), expected, rtol=1e-4, atol=1e-5)
+
+
+class Pair:
+    """Growth of one network on one device; candidates are drawn there, so both go on from the CPU's."""
+
+    def __init__(self, name: str, device: str) -> None:
+        self.task = task(name, PerforatedSettings(**GROWN), device=device)
+        model = perforate(build_model(self.task), sites=self.task.model.dendrite_sites)  # type: ignore[union-attr]
+        settings = growth_settings(self.task.settings)
+        self.growth = Growth(model, lambda groups: torch.optim.SGD(groups, lr=0.05), settings=settings, seed=68)
+        self.loss = make_loss(self.task)
+
+    def epoch(self, score: float) -> list[float]:
+        """Losses of four steps, and the scores of sites at the epoch's end."""
+        losses = [
+            float(self.growth.step(self.loss, self.task.train.batch(np.arange(start, start + 24))))
+            for start in range(0, 96, 24)
+        ]
+        status = self.growth.epoch_end(score)
+        return losses + list(status.site_scores.values())
+
+
+@pytest.mark.parametrize("name", ["trimnet", "gin"])
+def test_dendrites_grow_as_on_the_cpu(name: str, tmp_path: Path) -> None:
+    gpu, cpu = Pair(name, DEVICE), Pair(name, "cpu")
+    for score in (0.6, 0.5, 0.5):  # the first neuron phase
+        np.testing.assert_allclose(gpu.epoch(score), cpu.epoch(score), rtol=2e-3)
+    assert gpu.growth.phase == cpu.growth.phase == "dendrite"
+    save_state(cpu.growth.state_dict(), tmp_path / "growth")
+    gpu.growth.load_state_dict(load_state(tmp_path / "growth"))
+    for score in (0.0, 0.0, 0.7, 0.6):  # the dendrite phase, and a neuron phase with a dendrite
+        found, expected = gpu.epoch(score), cpu.epoch(score)
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4)
+    assert gpu.growth.dendrites == cpu.growth.dendrites == 1
+
+
+def result(fitted: Fitted, made: FitTask) -> tuple[Any, ...]:
+    return fitted.predict(made.valid).tobytes(), fitted.selection, fitted.history, fitted.dendrites
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["trimnet", "gin"])
+def test_a_run_is_the_same_twice_bit_for_bit(name: str, method: str) -> None:
+    chosen, settings = METHODS[method]
+    made = task(name, settings, dropout=None)
+    assert result(chosen.fit(made), made) == result(chosen.fit(made), made)
+
+
+class Stop:
+    """A report that interrupts at its n-th call."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def __call__(self, report: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("stop")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["trimnet", "gin"])
+def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
+    name: str, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "REPORT_EVERY", 0.0)
+    chosen, settings = METHODS[method]
+    made = partial(task, name, settings, dropout=None)
+    expected = result(chosen.fit(made()), made())
+    sittings = 0
+    while True:
+        sittings += 1
+        try:
+            fitted = chosen.fit(made(checkpoint=tmp_path / "state", report=Stop(4)))
+            break
+        except Interrupted:
+            assert sittings < 50
+    assert fitted.sittings == sittings > 3
+    assert result(fitted, made()) == expected
