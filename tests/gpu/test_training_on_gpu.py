@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pbgraph.checkpoint import load_state, save_state
 from pbgraph.dendrites import Growth, perforate
 from pbgraph.errors import Interrupted
+from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphStore
 from pbgraph.methods import session
 from pbgraph.methods.backprop import BACKPROP
