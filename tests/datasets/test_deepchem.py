@@ -12,7 +12,7 @@ import pytest
 from pbgraph import bench
 from pbgraph.datasets.base import DATASETS
 from pbgraph.datasets.load import load
-from pbgraph.deepchem.package import package as deepchem
+from pbgraph.deepchem import package as deepchem
 from pbgraph.deepchem.package import to_deepchem
 from pbgraph.errors import DataError, UsageError
 from pbgraph.molecules import Molecules
