@@ -18,7 +18,7 @@ import numpy as np
 from pbgraph.execution.memory import peak_bytes
 from pbgraph.features.fingerprints import ECFP4
 from pbgraph.splits.butina import taylor_butina
-from pbgraph.structures.smiles import why_not
+from pbgraph.structures.smiles import reasons
 
 
 def main() -> None:
@@ -28,7 +28,8 @@ def main() -> None:
     args = parser.parse_args()
     reader = gzip.open if args.table.suffix == ".gz" else open
     with reader(args.table, "rt", encoding="utf-8") as file:
-        smiles = [row[args.smiles] for row in csv.DictReader(file) if why_not(row[args.smiles]) is None]
+        cells = [row[args.smiles] for row in csv.DictReader(file)]
+        smiles = [text for text, reason in zip(cells, reasons(cells), strict=True) if reason is None]
     started = time.process_time()
     bits = ECFP4.featurise(smiles, np.zeros((len(smiles), 1))).x
     made = time.process_time()

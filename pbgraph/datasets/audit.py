@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.metrics import Kind
 from pbgraph.molecules import Molecules, Rejected
+from pbgraph.splits.base import Split
 from pbgraph.structures.facts import describe
 
 TOLERANCE = 0.25  # standard deviations of a regression task's values, by which those of one parent may differ
@@ -66,24 +66,10 @@ class Audit:
     leakage: Mapping[str, Leakage]
 
 
-class TrainTest(Protocol):
-    """The part of `splits.Split` that leakage is about: (n,) numbers of accepted rows."""
-
-    @property
-    def train(self) -> np.ndarray:
-        """Training rows."""
-        ...
-
-    @property
-    def test(self) -> np.ndarray:
-        """Test rows."""
-        ...
-
-
 def audit(
     dataset: Dataset,
     molecules: Molecules,
-    splits: Mapping[str, TrainTest],
+    splits: Mapping[str, Split],
     *,
     done: Callable[[int], None] = lambda _: None,
 ) -> Audit:
@@ -134,7 +120,7 @@ def task_facts(tasks: Sequence[str], y: np.ndarray, kind: Kind) -> tuple[TaskFac
     return tuple(TaskFacts(*facts) for facts in zip(tasks, labelled, counted, strict=True))
 
 
-def leakage(parents: np.ndarray, split: TrainTest) -> Leakage:
+def leakage(parents: np.ndarray, split: Split) -> Leakage:
     """Which parents occur in both training and test rows; parents (n,), equal for rows of one compound."""
     shared = np.intersect1d(parents[split.train], parents[split.test])
     reached = int(np.isin(parents[split.test], shared).sum())

@@ -50,6 +50,15 @@ def read_parquet(source: Path | bytes, where: str, wanted: Sequence[str], *, row
                     yield tuple(tuple(_cells(column.slice(first, last - first))) for column in columns)
 
 
+def column_names(source: bytes, where: str) -> list[str]:
+    """The names of all columns. Raises DataError if the file is damaged."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with _damage_said(where), parquet.ParquetFile(pa.BufferReader(source)) as file:
+        return list(map(spaced, file.schema_arrow.names))
+
+
 @contextmanager
 def _damage_said(where: str) -> Iterator[None]:
     """What reading a file raises that is not as it should be -> DataError."""

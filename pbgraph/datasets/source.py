@@ -7,7 +7,6 @@ Looked for, as `<file>` or `<file>.gz`, in: the folder of ``--data``; the folder
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
 import http.client
 import io
@@ -18,7 +17,7 @@ import zlib
 from pathlib import Path
 
 from pbgraph.datasets.base import Dataset
-from pbgraph.datasets.text_table import csv_reader
+from pbgraph.datasets.text_table import header_and_rows, text
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.files.locks import cache_folder
@@ -172,12 +171,11 @@ def _difference(dataset: Dataset, content: bytes) -> str:
 
 
 def _rows(content: bytes) -> int:
-    """Rows under the header of a CSV, empty lines left out; 0 for what is no table."""
+    """Rows under the header of a table in text, blank lines left out; 0 for what is no table."""
     try:
-        return max(
-            sum(1 for line in csv_reader(io.StringIO(content.decode("utf-8", "replace"), newline="")) if line) - 1, 0
-        )
-    except csv.Error:
+        _, rows = header_and_rows(text(content, "it", warn=len), "it", warn=len)
+        return sum(bool(cells) for _, cells in rows)
+    except DataError:
         return 0
 
 

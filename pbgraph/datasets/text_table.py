@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from typing import IO, Any
@@ -24,6 +25,8 @@ MOST_SHOWN = 5  # rows of many lines that one warning names
 ZIP = b"PK\x03\x04"
 EXCEL = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)  # a first line by which Excel is told the separator
 
+Warn = Callable[[str], object]  # what becomes of a sentence that a reader should know
+
 
 def marked_encoding(start: bytes, where: str) -> str | None:
     """The encoding that the mark at the start of a text names; None if there is no mark.
@@ -35,7 +38,12 @@ def marked_encoding(start: bytes, where: str) -> str | None:
     return next((name for mark, name in MARKS.items() if start.startswith(mark)), None)
 
 
-def encoding(blocks: Iterable[bytes], where: str) -> str:
+def text(content: bytes, where: str, warn: Warn = log.warning) -> IO[str]:
+    """The text of a whole file; errors as for `marked_encoding`."""
+    return io.TextIOWrapper(io.BytesIO(content), encoding=encoding([content], where, warn), newline="")
+
+
+def encoding(blocks: Iterable[bytes], where: str, warn: Warn = log.warning) -> str:
     """The encoding of a whole text, given in blocks: that of its mark, else UTF-8 if all of it is, else Windows-1252.
 
     Windows-1252 is what Windows saves by itself in the West, and Latin-1 but for the bytes 80 to 9F, which are control
@@ -57,7 +65,7 @@ def encoding(blocks: Iterable[bytes], where: str) -> str:
                 wrong = read - len(error.object) + error.start
     if wrong is None:
         return "utf-8"
-    log.warning("%s is not UTF-8 (byte %d); it is read as %s", where, wrong, "Latin-1" if latin else "Windows-1252")
+    warn(f"{where} is not UTF-8 (byte {wrong}); it is read as {'Latin-1' if latin else 'Windows-1252'}")
     return "latin-1" if latin else "cp1252"
 
 
@@ -93,19 +101,20 @@ def csv_reader(text: Iterable[str], separator: str = ",") -> Any:
 
 
 def header_and_rows(
-    file: IO[str], where: str, wanted: Sequence[str] = ()
+    file: IO[str], where: str, wanted: Sequence[str] = (), *, warn: Warn = log.warning
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The names of the columns, and (number of the line it begins in, cells) of every row; a blank line has no cells.
 
     file    opened with ``newline=""``
     wanted  names of columns
+    warn    told of rows that take many lines, once all are taken
     The header is the first row that is not blank; its cells may be quoted and have line breaks in them. The separator
     is the one that a first line ``sep=;`` names, else the one that gives most of the wanted columns, then as many cells
-    in the first row as in the header, then the most. Rows that take many lines cost a warning once all are taken.
+    in the first row as in the header, then the most.
     Raises DataError if there is no header, and, as rows are taken, for what is not CSV.
     """
-    text, blank, separators = lines(file, where), 0, SEPARATORS
-    for first in text:
+    read, blank, separators = lines(file, where), 0, SEPARATORS
+    for first in read:
         told = EXCEL.fullmatch(first)
         if told:
             separators = told[1]
@@ -114,8 +123,8 @@ def header_and_rows(
         blank += 1
     else:
         raise DataError(f"{where} is empty; expected a header and at least one row")
-    start = _Start(first, text)
-    rows = _rows(start, start.separator(separators, wanted), where, blank)
+    start = _Start(first, read)
+    rows = _rows(start, start.separator(separators, wanted), where, before=blank, warn=warn)
     return list(map(spaced, next(rows)[1])), rows
 
 
@@ -166,7 +175,9 @@ class _Start:
         return len(names.intersection(map(spaced, wanted))), cells > 1 and len(rows[-1]) == cells, cells
 
 
-def _rows(text: Iterable[str], separator: str, where: str, before: int) -> Iterator[tuple[int, list[str]]]:
+def _rows(
+    text: Iterable[str], separator: str, where: str, *, before: int, warn: Warn
+) -> Iterator[tuple[int, list[str]]]:
     inside: list[str] = []  # lines of this row, which quoted line ends may carry over any number of lines
     spans, count, width = [], 0, 0
 
@@ -193,7 +204,7 @@ def _rows(text: Iterable[str], separator: str, where: str, before: int) -> Itera
     except csv.Error as error:
         raise _not_csv(where, error, ended + 1, before + reader.line_num) from error
     if spans:
-        _warn_of_long_rows(where, spans, count - 1, ended - before)
+        warn(_about_long_rows(where, spans, count - 1, ended - before))
 
 
 def _suspicious(taken: Sequence[str], separator: str, width: int) -> bool:
@@ -214,17 +225,13 @@ def _not_csv(where: str, error: csv.Error, first: int, last: int) -> DataError:
     return DataError(f"{where}, {rows}: this is not CSV ({error}); a quote in a cell must be written twice, in quotes")
 
 
-def _warn_of_long_rows(where: str, spans: Sequence[tuple[int, int]], rows: int, lines_read: int) -> None:
+def _about_long_rows(where: str, spans: Sequence[tuple[int, int]], rows: int, lines_read: int) -> str:
     named = ", ".join(f"lines {first} to {last}" for first, last in spans[:MOST_SHOWN])
     more = f" and {len(spans) - MOST_SHOWN} more" if len(spans) > MOST_SHOWN else ""
-    log.warning(
-        "%s: %d rows were read from %d lines, since quoted cells go on over line ends: %s%s are one row each. If a "
-        "quote there is stray, the rows under it were swallowed: take it out, or write it twice in a cell in quotes",
-        where,
-        rows,
-        lines_read,
-        named,
-        more,
+    return (
+        f"{where}: {rows} rows were read from {lines_read} lines, since quoted cells go on over line ends: "
+        f"{named}{more} are one row each. If a quote there is stray, the rows under it were swallowed: take it out, or "
+        "write it twice in a cell in quotes"
     )
 
 

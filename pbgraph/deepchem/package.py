@@ -11,26 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
-from typing import Any, Protocol
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from pbgraph.errors import UsageError, not_installed
-
-
-class Labelled(Protocol):
-    """What is needed of `datasets.base.Molecules`."""
-
-    @property
-    def smiles(self) -> tuple[str, ...]:
-        """n structures."""
-        ...
-
-    @property
-    def y(self) -> np.ndarray:
-        """(n, T) float, NaN = not measured."""
-        ...
+from pbgraph.molecules import Molecules
 
 
 def deepchem_version(what: str) -> str:
@@ -60,7 +47,7 @@ def quiet() -> Iterator[Any]:
         np.random.set_state(state)  # noqa: NPY002  # its splitters seed the one generator of all
 
 
-def to_deepchem(molecules: Labelled, features: np.ndarray | None = None) -> Any:
+def to_deepchem(molecules: Molecules, features: np.ndarray | None = None) -> Any:
     """The molecules as a DeepChem ``NumpyDataset``.
 
     molecules  e.g. ``load(DATASETS.get("tox21"))``

@@ -12,7 +12,7 @@ from pbgraph.registry import Registry
 
 
 class Store(Protocol):
-    """Featurised molecules with their labels; `GraphStore`, `FingerprintStore` and `DescriptorStore` are the kinds."""
+    """Featurised molecules with their labels; `GraphStore` and `VectorStore` are the kinds."""
 
     y: Any  # (n, T) float32, NaN = not measured
 

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.neighbours import neighbour_sum
 from pbgraph.ops.segment import segment_mean, segment_sum
@@ -50,28 +51,6 @@ class GINConfig:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) that also takes batches of 0 or 1 rows."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, C) -> (n, C)."""
-        if self.training and len(x) < 2:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
-
-
-class LinearNorm(nn.Sequential):
-    """BN(W x + b)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.Linear(inputs, outputs), BatchNorm(outputs))
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        for layer in self.children():
-            layer.reset_parameters()  # type: ignore[operator]
 
 
 class GINConv(nn.Module):

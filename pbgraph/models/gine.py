@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.gin import LinearNorm
+from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.messages import relu_sum
 from pbgraph.ops.segment import segment_mean, segment_sum

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.trimnet import Set2Set
+from pbgraph.models.layers import Set2Set
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
 from pbgraph.ops.segment import segment_sum, spread

@@ -27,9 +27,9 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.layers import Set2Set
 from pbgraph.ops.activations import celu
 from pbgraph.ops.dropout import dropout
-from pbgraph.ops.pooling import graph_attention
 from pbgraph.ops.recurrent import gru_cell_norm
 from pbgraph.ops.triplet import triplet_attention
 
@@ -148,35 +148,6 @@ class Block(nn.Module):
         for _ in range(self.steps):
             x, h = self.gru(celu(self.conv(x, batch)), h)
         return x
-
-
-class Set2Set(nn.Module):
-    """Readout by attention; q* starts at 0, then `steps` times::
-
-        q  = LSTM(q*)
-        a  = softmax of q · x_i over the nodes i of a graph
-        q* = [q ‖ Σ_i a_i x_i]
-
-    Source: Vinyals et al. 2016, arXiv:1511.06391.
-    """
-
-    def __init__(self, hidden: int, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-        self.lstm = nn.LSTMCell(2 * hidden, hidden)
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        self.lstm.reset_parameters()
-
-    def forward(self, x: Tensor, batch: GraphBatch) -> Tensor:
-        """Node features (N, C) -> graph features (G, 2C); a graph without nodes attends to nothing."""
-        query = x.new_zeros(batch.num_graphs, 2 * x.shape[1])
-        state = None
-        for _ in range(self.steps):
-            state = self.lstm(query, state)
-            query = torch.cat([state[0], graph_attention(state[0], x, batch)], dim=1)
-        return query
 
 
 class LinearNorm(nn.Module):

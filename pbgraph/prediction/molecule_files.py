@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from pbgraph.datasets.parquet import PARQUET, read_parquet
+from pbgraph.datasets.sheet import check_is_file, opened
 from pbgraph.datasets.text_table import encoding, header_and_rows, lines, marked_encoding, position
-from pbgraph.datasets.user.sheet import check_is_file, opened
 from pbgraph.errors import DataError, UsageError
 from pbgraph.files.writing import is_special, replaced_file
 from pbgraph.structures.smiles import shortened, too_long

@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from pbgraph.datasets.base import DATASETS, Dataset
-from pbgraph.datasets.user.labels import KINDS
+from pbgraph.datasets.labels import KINDS
 from pbgraph.datasets.user.table import OwnTask, to_dataset
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes

@@ -15,10 +15,10 @@ REPEATS, FOLDS = 5, 5
 def cv5x5(molecules: Molecules, seed: int | None) -> Split:
     """Test fold `seed % 5` of repeat `seed // 5`: seeds 0 to 24, each one fold; all 25 are the whole protocol.
 
-    In each repeat the parents (`datasets.audit.Structure`), in random order, go one by one to the fold with the fewest
-    molecules so far. The test fold has a fifth of the molecules. Of the others, parents drawn at random with a tenth of
-    all molecules are for validation, which stops training, and the rest, 70 %, are for training. Over the five folds of
-    a repeat every molecule is tested once. The parts are sorted; the order of the molecules does not matter.
+    In each repeat the parents (`structures.facts.Structure`), in random order, go one by one to the fold with the
+    fewest molecules so far. The test fold has a fifth of the molecules. Of the others, parents drawn at random with a
+    tenth of all molecules are for validation, which stops training, and the rest, 70 %, are for training. Over the five
+    folds of a repeat every molecule is tested once. The parts are sorted; the order of the molecules does not matter.
     Raises UsageError without a seed or for one that is not in 0 to 24.
     """
     seed = CV5X5.needed(seed)

@@ -53,9 +53,14 @@ def in_parts(
 
 
 def _worthwhile(seconds: float) -> int:
-    from joblib import cpu_count  # type: ignore[import-untyped]
+    return cores() if seconds > 2 * START else 1
 
-    return int(cpu_count()) if seconds > 2 * START else 1
+
+def cores() -> int:
+    """Cores this process may use: affinity and container limits are respected."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def _results(function: Function[T], parts: Parts, processes: int) -> Iterator[T]:

@@ -57,41 +57,28 @@ def parsed(smiles: Iterable[str], first: int = 0) -> Iterator[Any]:
             yield molecule
 
 
-def why_not(smiles: str) -> str | None:
-    """Why a structure cannot be featurised, or None if it can.
-
-    >>> why_not("C1CC"), why_not("CCO")
-    ('not a valid SMILES', None)
-    """
-    return reasons([smiles])[0]
-
-
 def reasons(smiles: Iterable[str]) -> list[str | None]:
-    """`why_not` of each structure; nothing is written to stderr."""
+    """Why each structure cannot be used, or None if it can; nothing is written to stderr.
+
+    >>> reasons(["C1CC", "CCO"])
+    ['not a valid SMILES', None]
+    """
     with silence():
         return [_usable(text)[0] for text in smiles]
 
 
-def refusal(smiles: str, *, most_atoms: int = MAX_ATOMS) -> str | None:
-    """Why a cell of a user's table cannot be used as a structure, or None if it can.
+def examined(smiles: Iterable[str]) -> list[tuple[str | None, str]]:
+    """(why a structure of anybody's cannot be used, or None; its `identity`, or "") of each.
 
-    most_atoms  one with more is refused, since RDKit's scaffolds and descriptors of it take minutes; so is a text of
-                more than MAX_CHARACTERS, unread, and a molecule of more than MOST_BONDS bonds per atom
+    Beside what `reasons` finds, one is refused that could take minutes or more: a text of more than MAX_CHARACTERS,
+    unread, a molecule of more than MAX_ATOMS or of more than MOST_BONDS bonds per atom, and an atom of more than
+    MOST_NEIGHBOURS. Nothing is written to stderr.
 
-    >>> refusal("CCCC", most_atoms=3), refusal("C ethane")
-    ('4 atoms, more than the 3 that a molecule may have here', "text after the SMILES: 'ethane'")
-    """
-    return examined([smiles], most_atoms=most_atoms)[0][0]
-
-
-def examined(smiles: Iterable[str], *, most_atoms: int = MAX_ATOMS) -> list[tuple[str | None, str]]:
-    """(`refusal`; `identity`, or "" for a refused one) of each structure; nothing is written to stderr.
-
-    >>> examined(["OCC", "[OH:7]CC"])
-    [(None, 'CCO'), (None, 'CCO')]
+    >>> examined(["OCC", "[OH:7]CC", "C ethane"])
+    [(None, 'CCO'), (None, 'CCO'), ("text after the SMILES: 'ethane'", '')]
     """
     with silence():
-        return [_examined(text, most_atoms) for text in smiles]
+        return [_examined(text) for text in smiles]
 
 
 def too_long(smiles: str) -> str | None:
@@ -108,13 +95,13 @@ def identity(molecule: Any) -> str:
     return str(Chem.MolToSmiles(molecule))
 
 
-def _examined(smiles: str, most_atoms: int) -> tuple[str | None, str]:
+def _examined(smiles: str) -> tuple[str | None, str]:
     from rdkit import Chem
 
     if (reason := too_long(smiles)) is not None:
         return reason, ""
     reason, molecule = _usable(smiles)
-    reason = reason or _too_large(molecule, most_atoms)
+    reason = reason or _too_large(molecule)
     if reason is not None:
         return reason, ""
     try:
@@ -177,10 +164,10 @@ def _problem(text: str) -> str:
     return f"{problems[0].Message()}{more}" if problems else "not a valid SMILES"
 
 
-def _too_large(molecule: Any, most_atoms: int) -> str | None:
+def _too_large(molecule: Any) -> str | None:
     atoms, bonds = molecule.GetNumAtoms(), molecule.GetNumBonds()
-    if atoms > most_atoms:
-        return f"{atoms} atoms, more than the {most_atoms} that a molecule may have here"
+    if atoms > MAX_ATOMS:
+        return f"{atoms} atoms, more than the {MAX_ATOMS} that a molecule may have here"
     if bonds > MOST_BONDS * atoms:
         return f"{bonds} bonds between {atoms} atoms, more than the {MOST_BONDS} per atom that a molecule may have here"
     most = max(atom.GetDegree() for atom in molecule.GetAtoms())

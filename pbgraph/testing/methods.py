@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.errors import Interrupted
-from pbgraph.features.fingerprints import FingerprintStore
+from pbgraph.features.vectors import VectorStore
 from pbgraph.files.hashing import Scalar
 from pbgraph.graph import GraphStore
 from pbgraph.methods.base import METHODS, FitTask, Fitted, Method, PairedRun, Report
@@ -67,7 +67,7 @@ def store(model: models.Model, count: int, seed: int) -> Any:
     y = random.integers(0, 2, (count, DIMS.tasks)).astype(np.float32)
     y[4:][random.random((count - 4, DIMS.tasks)) < 0.2] = np.nan
     if isinstance(model, models.Estimator):
-        return FingerprintStore(random.integers(0, 2, (count, 32)).astype(np.uint8), y)
+        return VectorStore(random.integers(0, 2, (count, 32)).astype(np.uint8), y)
     return GraphStore.from_graphs(random_molecules(random.integers(2, 9, count).tolist(), seed), y)
 
 

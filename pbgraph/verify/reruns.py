@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import PbgraphError
-from pbgraph.execution.engines.local import cores, run_all
+from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.progress import shown
 from pbgraph.execution.engines.schedule import Work
 from pbgraph.execution.runner import Folders
@@ -43,6 +43,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import Provenance, RunRecord
 from pbgraph.streams import seed_of
+from pbgraph.structures.parallel import cores
 from pbgraph.verify.scores import cells_said, read_predictions
 
 PLATFORM_SPREAD = 3.0  # standard errors of a score over molecules that two platforms may be apart

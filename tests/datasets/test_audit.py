@@ -49,7 +49,7 @@ def test_a_table_counted_by_hand() -> None:
 
 
 def test_labels_of_the_whole_tox21_file_are_those_stated(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "_bad_structures", lambda *_: {})  # count the rows that RDKit rejects, too
+    monkeypatch.setattr(load, "unusable", lambda *_: {})  # count the rows that RDKit rejects, too
     molecules = load.read(TOX21, find(TOX21, folder=shared / "data", offline=True))
     y, facts = molecules.y, task_facts(molecules.tasks, molecules.y, "classification")
     assert {fact.task: (fact.labelled, fact.active) for fact in facts} == LABELLED_AND_ACTIVE

@@ -37,7 +37,7 @@ def test_bad_rows_are_rejected_each_with_its_reason() -> None:
     molecules = read(
         dataset(),
         table(
-            "0,1,good,C",
+            "0,0,good,C",
             "2,1,label,C",
             "0,-1,more,C",
             "0,1,syntax,C1CC",
@@ -48,10 +48,10 @@ def test_bad_rows_are_rejected_each_with_its_reason() -> None:
     )
     assert molecules.mol_ids == ("good", "last")
     np.testing.assert_array_equal(molecules.rows, [0, 6])
-    np.testing.assert_array_equal(molecules.y, [[0, 1], [1, NAN]])
+    np.testing.assert_array_equal(molecules.y, [[0, 0], [1, NAN]])
     assert molecules.rejected == (
-        Rejected(1, "label", "label a is '2'; expected 0, 1 or blank"),
-        Rejected(2, "more", "label b is '-1'; expected 0, 1 or blank"),
+        Rejected(1, "label", "label a is '2'; expected 0/1, false/true, no/yes, inactive/active or blank"),
+        Rejected(2, "more", "label b is '-1'; expected 0/1, false/true, no/yes, inactive/active or blank"),
         Rejected(3, "syntax", "not a valid SMILES"),
         Rejected(4, "blank", "blank SMILES"),
         Rejected(5, "valence", "Explicit valence for atom # 0 C, 5, is greater than permitted"),
@@ -65,6 +65,13 @@ def test_order_of_columns_line_ends_and_byte_order_mark_are_immaterial() -> None
     assert molecules.smiles == ("CCO", "C")
 
 
+def test_cells_mean_what_they_mean_in_tables_of_the_users_and_names_are_as_written() -> None:
+    molecules = read(dataset(), table("NA,yes, M1 ,CCO ", "0,Inactive,M2, C", "n/a,0,M3,CC"))
+    np.testing.assert_array_equal(molecules.y, [[NAN, 1], [0, 0], [NAN, 0]])
+    assert molecules.mol_ids == (" M1 ", "M2", "M3")
+    assert molecules.smiles == ("CCO ", " C", "CC")
+
+
 @given(st.lists(st.tuples(*[st.sampled_from(["", "0", "1"])] * 2), min_size=1, max_size=20))
 @settings(max_examples=50)
 def test_every_cell_comes_back(cells: list[tuple[str, str]]) -> None:
@@ -76,13 +83,16 @@ def test_every_cell_comes_back(cells: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no rows"),
+        (b"", "small.csv is empty"),
         (b"a,b,mol_id,smiles\n", "no rows"),
         (b"a,mol_id,smi\n0,M1,C\n", "no column smiles, b; its columns are: a, mol_id, smi"),
-        (table("0,1,M1,C", "0,1,M2"), "row 1: 3 cells under a header of 4"),
-        (table("0,1,M1,C", "0,1,M1,CC", "0,1,M1,CCC"), "2 names are repeated, first 'M1'"),
-        (b"a,b,mol_id,smiles\n0,1,\xff,C\n", "not a CSV file in UTF-8"),
-        (table('0,1,M1,"C'), "not a CSV file in UTF-8"),
+        (table("0,1,M1,C", "0,1,M2"), "rows without the 4 cells that the header has: line 3"),
+        (
+            table("0,1,M1,C", "0,1,M1,CC", "0,1,M1,CCC"),
+            r"names are blank or repeated: line 2 \('M1'\), line 3 \('M1'\), line 4 \('M1'\); correct them",
+        ),
+        (b"a,b,mol_id,smiles\n0,1,\0,C\n", "not a table in text"),
+        (table('0,1,M1,"C'), "line 2: this is not CSV"),
     ],
 )
 def test_what_is_no_such_table_is_refused(content: bytes, message: str) -> None:
@@ -101,7 +111,7 @@ def test_rejections_are_told_in_one_warning_and_rdkit_keeps_quiet(
         (record,) = caplog.records
         assert record.getMessage() == (
             "small: 2 of 3 rows left out: row 1 (M2): not a valid SMILES; "
-            "row 2 (M3): label b is '9'; expected 0, 1 or blank"
+            "row 2 (M3): label b is '9'; expected 0/1, false/true, no/yes, inactive/active or blank"
         )
     assert capfd.readouterr().err == ""
 

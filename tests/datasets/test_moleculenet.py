@@ -81,7 +81,7 @@ def read(name: str, shared: Path) -> Molecules:
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_labels_of_the_whole_file_are_those_stated(name: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "_bad_structures", lambda *_: {})  # count the rows that RDKit rejects, too
+    monkeypatch.setattr(load, "unusable", lambda *_: {})  # count the rows that RDKit rejects, too
     molecules, golden = read(name, shared), GOLDEN[name]
     assert molecules.rejected == ()
     assert molecules.y.shape == (golden.rows, golden.tasks)

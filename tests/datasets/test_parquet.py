@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from pbgraph.datasets.parquet import read_parquet
-from pbgraph.datasets.user.sheet import read_sheet
+from pbgraph.datasets.sheet import read_sheet
 from pbgraph.errors import DataError
 from pbgraph.prediction.molecule_files import CHUNK, CHUNK_CHARACTERS, read_chunks
 from pbgraph.structures.smiles import MAX_CHARACTERS

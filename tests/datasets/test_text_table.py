@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from pbgraph.datasets.sheet import read_sheet
 from pbgraph.datasets.text_table import MOST_LINES, header_and_rows
-from pbgraph.datasets.user.sheet import read_sheet
 from pbgraph.errors import DataError
 
 ROWS = [f"{'C' * n},{n % 2},M{n}" for n in range(1, 41)]

@@ -8,8 +8,9 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
 
 from pbgraph.errors import DataError
-from pbgraph.features.descriptors import ECFP4_DESCRIPTORS, DescriptorStore, descriptor_names
+from pbgraph.features.descriptors import ECFP4_DESCRIPTORS, descriptor_names
 from pbgraph.features.fingerprints import ECFP4
+from pbgraph.features.vectors import VectorStore
 
 pytestmark = pytest.mark.lengthy
 
@@ -19,11 +20,11 @@ Y = np.arange(8.0).reshape(4, 2)
 
 
 @pytest.fixture(scope="module")
-def store() -> DescriptorStore:
+def store() -> VectorStore:
     return ECFP4_DESCRIPTORS.featurise(SMILES, Y)
 
 
-def test_bits_come_first_then_rdkits_descriptors(store: DescriptorStore) -> None:
+def test_bits_come_first_then_rdkits_descriptors(store: VectorStore) -> None:
     names = descriptor_names()
     assert (store.x.shape, store.x.dtype, store.y.dtype) == ((4, 2048 + len(names)), np.float32, np.float32)
     np.testing.assert_array_equal(store.x[:, :2048], ECFP4.featurise(SMILES, Y).x)
@@ -32,7 +33,7 @@ def test_bits_come_first_then_rdkits_descriptors(store: DescriptorStore) -> None
             assert row[2048 + names.index(name)] == np.float32(function(Chem.MolFromSmiles(smiles)))
 
 
-def test_what_is_undefined_or_beyond_float32_is_nan(store: DescriptorStore) -> None:
+def test_what_is_undefined_or_beyond_float32_is_nan(store: VectorStore) -> None:
     with rdBase.BlockLogs():
         ipc = Descriptors.Ipc(Chem.MolFromSmiles(LARGE))
     assert not ipc <= np.finfo(np.float32).max
@@ -42,14 +43,14 @@ def test_what_is_undefined_or_beyond_float32_is_nan(store: DescriptorStore) -> N
     assert not np.isinf(store.x).any()
 
 
-def test_arrays_bring_the_store_back(store: DescriptorStore) -> None:
+def test_arrays_bring_the_store_back(store: VectorStore) -> None:
     back = ECFP4_DESCRIPTORS.from_arrays(store.arrays(), Y)
     np.testing.assert_array_equal(back.x, store.x)
     np.testing.assert_array_equal(back.y, store.y)
     assert store.arrays()["bits"].nbytes == 4 * 2048 // 8
 
 
-def test_select_keeps_order_and_repeats(store: DescriptorStore) -> None:
+def test_select_keeps_order_and_repeats(store: VectorStore) -> None:
     part = store.select(np.array([2, 0, 2]))
     assert len(part) == 3
     np.testing.assert_array_equal(part.x, store.x[[2, 0, 2]])
@@ -64,5 +65,5 @@ def test_no_molecule() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match="molecule 0"):
         ECFP4_DESCRIPTORS.featurise(["C1"], np.zeros((1, 1)))
-    with pytest.raises(ValueError, match="features"):
-        DescriptorStore(np.zeros((2, 8), np.float32), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="vectors"):
+        VectorStore(np.zeros((2, 8), np.float32), np.zeros((1, 1)))

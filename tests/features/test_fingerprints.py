@@ -8,7 +8,8 @@ from rdkit import Chem, DataStructs, rdBase
 from rdkit.Chem import rdMolDescriptors
 
 from pbgraph.errors import DataError
-from pbgraph.features.fingerprints import ECFP4, FingerprintStore
+from pbgraph.features.fingerprints import ECFP4
+from pbgraph.features.vectors import VectorStore
 
 SMILES = ("CCO", "c1ccccc1C(=O)O", "[Zn+2]", "OC[C@H](O)[C@@H](O)[C@H](O)CO")
 Y = np.arange(8.0).reshape(4, 2)
@@ -49,5 +50,5 @@ def test_no_molecule() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match="molecule 0"):
         ECFP4.featurise(["C1"], np.zeros((1, 1)))
-    with pytest.raises(ValueError, match="fingerprints"):
-        FingerprintStore(np.zeros((2, 8), np.uint8), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="vectors"):
+        VectorStore(np.zeros((2, 8), np.uint8), np.zeros((1, 1)))

@@ -14,9 +14,12 @@ from threading import Barrier
 import numpy as np
 import pytest
 
+import pbgraph.features.stored as stored
 import pbgraph.files.cache as cache
-from pbgraph.features.fingerprints import ECFP4, FingerprintStore
+import pbgraph.structures.smiles as smiles
+from pbgraph.features.fingerprints import ECFP4
 from pbgraph.features.graphs import GRAPH, TRIMNET_PAPER
+from pbgraph.features.vectors import VectorStore
 from pbgraph.molecules import Molecules
 
 pytestmark = pytest.mark.lengthy
@@ -126,9 +129,9 @@ def test_a_failed_write_leaves_nothing_behind(folder: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("featuriser", [GRAPH, TRIMNET_PAPER, ECFP4], ids=lambda featuriser: featuriser.name)
 def test_a_second_start_reads_the_same_features(folder: Path, featuriser, monkeypatch: pytest.MonkeyPatch) -> None:
     some = molecules("CCO", "[Zn+2]", "c1ccccc1")
-    first = cache.featurised(featuriser, some)
+    first = stored.featurised(featuriser, some)
     monkeypatch.setattr(cache, "_write", never)
-    second = cache.featurised(featuriser, some)
+    second = stored.featurised(featuriser, some)
     for name, array in first.arrays().items():
         np.testing.assert_array_equal(second.arrays()[name], array)
         assert second.arrays()[name].dtype == array.dtype
@@ -137,19 +140,19 @@ def test_a_second_start_reads_the_same_features(folder: Path, featuriser, monkey
 
 def test_arrays_are_kept_however_they_lie_in_memory() -> None:
     x = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (5, 32)).astype(np.uint8))
-    store = FingerprintStore(x, np.zeros((5, 1), dtype=np.float32))
+    store = VectorStore(x, np.zeros((5, 1), dtype=np.float32))
     assert not store.arrays()["bits"].flags.c_contiguous
-    np.testing.assert_array_equal(cache.unpacked(cache.packed(store), ECFP4, store.y).x, x)
+    np.testing.assert_array_equal(stored.unpacked(stored.packed(store), ECFP4, store.y).x, x)
 
 
 def test_features_of_other_structures_versions_or_rdkit_are_made_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.featurised(GRAPH, molecules("CCO", "C"))
-    assert len(cache.featurised(GRAPH, molecules("CCO")).node_type) == 3
-    assert cache.featurised(GRAPH, molecules("C", "CCO")).node_ptr.tolist() == [0, 1, 4]
-    monkeypatch.setattr(cache, "rdkit_version", lambda: "0")
-    cache.featurised(GRAPH, molecules("CCO", "C"))
+    stored.featurised(GRAPH, molecules("CCO", "C"))
+    assert len(stored.featurised(GRAPH, molecules("CCO")).node_type) == 3
+    assert stored.featurised(GRAPH, molecules("C", "CCO")).node_ptr.tolist() == [0, 1, 4]
+    monkeypatch.setattr(smiles, "rdkit_version", lambda: "0")
+    stored.featurised(GRAPH, molecules("CCO", "C"))
     assert len(list(folder.iterdir())) == 4
 
 

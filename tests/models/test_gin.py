@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pbgraph.errors import UsageError
-from pbgraph.models.gin import GIN, BatchNorm
+from pbgraph.models.gin import GIN
+from pbgraph.models.layers import BatchNorm
 from pbgraph.testing import DIMS, as_batch, molecules
 
 

@@ -9,19 +9,19 @@ import numpy as np
 
 from pbgraph.errors import DataError
 from pbgraph.features.base import Featuriser
-from pbgraph.features.descriptors import DescriptorStore
-from pbgraph.features.fingerprints import ECFP4, FingerprintStore
+from pbgraph.features.fingerprints import BITS, ECFP4
+from pbgraph.features.vectors import VectorStore
 
 
-def featurise(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
-    store: FingerprintStore = ECFP4.featurise(smiles, y)
+def featurise(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
+    store: VectorStore = ECFP4.featurise(smiles, y)
     return store
 
 
 def with_bits(change: Callable[[np.ndarray], np.ndarray]) -> Featuriser:
     """ECFP4 with its bits (n, 2048) changed."""
 
-    def changed(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+    def changed(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
         store = featurise(smiles, y)
         return replace(store, x=change(store.x))
 
@@ -41,61 +41,61 @@ def keeps_bits_that_are_shared(x: np.ndarray) -> np.ndarray:
     return x * (x.sum(0) > 1)
 
 
-def reads_labels(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def reads_labels(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     store = featurise(smiles, y)
     store.x[:, 0] = y[:, 0] == 1
     return store
 
 
-def reads_the_first_letter(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def reads_the_first_letter(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     store = featurise(smiles, y)
     store.x[:, 0] = [text.startswith("C") for text in smiles]
     return store
 
 
-def overflows(smiles: Sequence[str], y: np.ndarray) -> DescriptorStore:
+def overflows(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     store = featurise(smiles, y)
     carbons = np.array([text.upper().count("C") for text in smiles], dtype=np.float32).reshape(-1, 1)
     with np.errstate(over="ignore"):
-        return DescriptorStore(np.concatenate([store.x, np.exp(carbons)], axis=1), store.y)
+        return VectorStore(np.concatenate([store.x, np.exp(carbons)], axis=1), store.y, store.x.shape[1])
 
 
-def counts_what_is_kept_as_bits(smiles: Sequence[str], y: np.ndarray) -> DescriptorStore:
+def counts_what_is_kept_as_bits(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     store = featurise(smiles, y)
-    return DescriptorStore(2 * store.x.astype(np.float32), store.y)
+    return VectorStore(2 * store.x.astype(np.float32), store.y, BITS)
 
 
-class SortedStore(FingerprintStore):
-    def select(self, index: np.ndarray) -> FingerprintStore:
+class SortedStore(VectorStore):
+    def select(self, index: np.ndarray) -> VectorStore:
         return super().select(np.sort(index))
 
 
-def sorts_selections(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def sorts_selections(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     return SortedStore(**vars(featurise(smiles, y)))
 
 
-def takes_methane_instead(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def takes_methane_instead(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     stores = []
     for row, text in enumerate(smiles):
         try:
             stores.append(featurise([text], y[[row]]))
         except DataError:
             stores.append(featurise(["C"], y[[row]]))
-    return FingerprintStore(np.concatenate([np.zeros((0, 2048), np.uint8), *(store.x for store in stores)]), y)
+    return VectorStore(np.concatenate([np.zeros((0, 2048), np.uint8), *(store.x for store in stores)]), y)
 
 
-def fills_blanks_in_place(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def fills_blanks_in_place(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
     store = featurise(smiles, y)
     np.nan_to_num(y, copy=False)
     return store
 
 
-def of(made: Callable[[Sequence[str], np.ndarray], FingerprintStore]) -> Featuriser:
+def of(made: Callable[[Sequence[str], np.ndarray], VectorStore]) -> Featuriser:
     return replace(ECFP4, featurise=made)
 
 
-def with_descriptors(made: Callable[[Sequence[str], np.ndarray], DescriptorStore]) -> Featuriser:
-    return replace(ECFP4, featurise=made, from_arrays=DescriptorStore.from_arrays)
+def with_descriptors(made: Callable[[Sequence[str], np.ndarray], VectorStore]) -> Featuriser:
+    return replace(ECFP4, featurise=made, from_arrays=VectorStore.from_arrays)
 
 
 MUTANTS: Mapping[str, Featuriser] = {

@@ -20,7 +20,7 @@ from scipy.special import expit
 from own_tables import lines, write
 from pbgraph import bench
 from pbgraph.datasets import text_table
-from pbgraph.datasets.user.sheet import read_content
+from pbgraph.datasets.sheet import read_content
 from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution import runner

@@ -32,10 +32,11 @@ def benchmark(args: argparse.Namespace) -> int:
 
 def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
     """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
-    from pbgraph.execution.engines.local import cores, run_all
+    from pbgraph.execution.engines.local import run_all
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import describe, survey
     from pbgraph.execution.runner import Folders
+    from pbgraph.structures.parallel import cores
 
     plan, results = _plan(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)

@@ -10,30 +10,28 @@ import logging
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.labels import KINDS, kind_of, labels
+from pbgraph.datasets.rows import accepted, names_of
+from pbgraph.datasets.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.datasets.text_table import spaced
-from pbgraph.datasets.user.labels import KINDS, kind_of, labels
-from pbgraph.datasets.user.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.errors import DataError, UsageError, unknown_name
-from pbgraph.files.cache import cached
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import is_special
-from pbgraph.molecules import Molecules, Rejected
-from pbgraph.structures.parallel import in_parts
-from pbgraph.structures.smiles import MAX_ATOMS, MAX_CHARACTERS, examined, shortened, structures_key
+from pbgraph.molecules import Molecules
+from pbgraph.structures.smiles import shortened
+from pbgraph.structures.usable import within_limits
 
 log = logging.getLogger(__name__)
 
 VERSION = 2  # of the rules by which a table is read
-SECONDS_EACH = 0.0004  # that a structure takes
 METRICS = {"classification": "roc_auc", "regression": "rmse"}
 
 
@@ -213,51 +211,33 @@ def molecules_of(task: OwnTask, sheet: Sheet) -> Molecules:
     Raises DataError if labels are not of the task's kind, a target has none or one class alone, ids are blank or
     repeated, or no structure can be used.
     """
-    mol_ids = sheet.columns[task.id] if task.id else sheet.places
-    _check_ids(task, sheet, mol_ids)
+    mol_ids = names_of(sheet, task.id, "correct them, or leave --id out") if task.id else sheet.places
     y = labels(sheet, task.targets, task.kind, task.missing)
     smiles = sheet.columns[task.smiles]
-    structures = _structures(task, smiles)
-    bad = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
-    rows = np.array([row for row in range(len(smiles)) if row not in bad], dtype=np.int64)
-    _check_some(task, smiles, bad, len(rows))
-    _check_labels(task, y[rows])
-    _warn_of_repeats(task, sheet, [structures[row][1] for row in rows], rows, y[rows])
-    return Molecules(
-        dataset=task.name,
-        sha256=sheet.sha256,
-        tasks=task.targets,
-        mol_ids=_at(mol_ids, rows),
-        smiles=_at(smiles, rows),
-        rows=rows,
-        y=y[rows],
-        rejected=tuple(Rejected(row, mol_ids[row], reason) for row, reason in bad.items()),
-        part=_at(sheet.columns[task.part], rows) if task.part else None,
-        date=_at(sheet.columns[task.date], rows) if task.date else None,
+    structures = within_limits(task.name, smiles)
+    refused = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
+    molecules = accepted(
+        task.name,
+        sheet,
+        refused,
+        smiles=task.smiles,
+        mol_ids=mol_ids,
+        targets=task.targets,
+        y=y,
+        split_column=task.part,
+        date=task.date,
     )
+    _check_some(task, smiles, refused, len(molecules))
+    _check_labels(task, molecules.y)
+    _warn_of_repeats(task, sheet, [structures[row][1] for row in molecules.rows], molecules)
+    return molecules
 
 
-def _at(cells: Sequence[str], rows: Iterable[int]) -> tuple[str, ...]:
-    return tuple(cells[row] for row in rows)
-
-
-def _check_ids(task: OwnTask, sheet: Sheet, mol_ids: Sequence[str]) -> None:
-    counts = Counter(mol_ids)
-    wrong = [
-        f"{place} ({name!r})" for place, name in zip(sheet.places, mol_ids, strict=True) if not name or counts[name] > 1
-    ]
-    if wrong:
-        raise DataError(
-            f"{task.file}: column {task.id!r} must name each row once, but names are blank or repeated: "
-            f"{shown(wrong)}; correct them, or leave --id out"
-        )
-
-
-def _check_some(task: OwnTask, smiles: Sequence[str], bad: dict[int, str], accepted: int) -> None:
-    if not accepted:
+def _check_some(task: OwnTask, smiles: Sequence[str], refused: dict[int, str], usable: int) -> None:
+    if not usable:
         raise DataError(
             f"{task.file}: none of the {len(smiles)} cells of column {task.smiles!r} is a SMILES that can be used; the "
-            f"first is {shortened(smiles[0])!r} ({bad[0]}). Is it the right column?"
+            f"first is {shortened(smiles[0])!r} ({refused[0]}). Is it the right column?"
         )
 
 
@@ -276,7 +256,7 @@ def _check_labels(task: OwnTask, y: np.ndarray) -> None:
             )
 
 
-def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], rows: np.ndarray, y: np.ndarray) -> None:
+def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], molecules: Molecules) -> None:
     """Say how many molecules occur repeatedly, which of them contradict themselves, and what becomes of them."""
     groups: dict[str, list[int]] = {}
     for position, structure in enumerate(structures):
@@ -285,28 +265,13 @@ def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], row
     if not repeated:
         return
     words = f"{task.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
-    for name, column in zip(task.targets, y.T, strict=True):
+    for name, column in zip(task.targets, molecules.y.T, strict=True):
         clashes = [group for group in repeated if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
         if clashes:
-            places = ["/".join(sheet.places[rows[one]] for one in group[:4]) for group in clashes]
+            places = ["/".join(sheet.places[molecules.rows[position]] for position in group[:4]) for group in clashes]
             words += f"; {len(clashes)} of them have different labels in column {name!r}: {shown(places)}"
     log.warning(
         "%s. Every row is kept and counts as a measurement of its own; a random split can put one molecule's rows into "
         "training and test, splits by scaffold keep them together",
         words,
     )
-
-
-def _structures(task: OwnTask, smiles: Sequence[str]) -> list[tuple[str | None, str]]:
-    """(why it cannot be used or None, canonical SMILES) of each row; kept in the cache."""
-    key = {"version": VERSION, "most": MAX_ATOMS, "longest": MAX_CHARACTERS, **structures_key(smiles)}
-    content = cached(f"{task.name}-structures", key, lambda: msgspec.json.encode(_examined(smiles)))
-    return msgspec.json.decode(content, type=list[tuple[str | None, str]])
-
-
-def _examined(smiles: Sequence[str]) -> list[tuple[str | None, str]]:
-    return [one for part in in_parts(_part, smiles, seconds_each=SECONDS_EACH) for one in part]
-
-
-def _part(smiles: Sequence[str], first: int) -> list[tuple[str | None, str]]:
-    return examined(smiles)

@@ -55,13 +55,6 @@ ALLOCATOR = ":".join(
 log = logging.getLogger(__name__)
 
 
-def cores() -> int:
-    """Cores this process may use: affinity and container limits are respected."""
-    from joblib import cpu_count  # type: ignore[import-untyped]
-
-    return int(cpu_count())
-
-
 def run_all(
     work: Work,
     folders: Folders,

@@ -14,12 +14,13 @@ from pyarrow import parquet
 
 from own_tables import HEADER, lines, text, with_cell, with_column, write
 from pbgraph.datasets import source
+from pbgraph.datasets.labels import kind_of
 from pbgraph.datasets.load import load
-from pbgraph.datasets.user.labels import kind_of
-from pbgraph.datasets.user.sheet import Sheet
-from pbgraph.datasets.user.table import MAX_ATOMS, describe, to_dataset
+from pbgraph.datasets.sheet import Sheet
+from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.errors import DataError, UsageError
 from pbgraph.splits import SPLITS
+from pbgraph.structures.smiles import MAX_ATOMS
 
 
 def task_of(path, **changes):

@@ -1,4 +1,4 @@
-"""Cells of a user's label columns -> numbers; what they measure is found from them.
+"""Cells of label columns -> numbers; what they measure is found from them.
 
 Blank, NA, N/A, NaN, null and none, in any case, mean not measured, and so does every word that `--missing` names.
 Classes are false, no, inactive and true, yes, active, in any case, and every way of writing the numbers 0 and 1; in a
@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from pbgraph.datasets.user.sheet import Sheet, shown
+from pbgraph.datasets.sheet import Sheet, shown
 from pbgraph.errors import DataError, UsageError
 from pbgraph.metrics import Kind
 from pbgraph.structures.smiles import character, shortened
@@ -101,12 +101,29 @@ def labels(sheet: Sheet, targets: Sequence[str], kind: str, missing: Collection[
     Raises DataError, naming the rows, for cells that are not of this kind; or if single precision, in which models are
     trained, rounds the numbers of a column by more than MOST_ROUNDING of their standard deviation.
     """
-    y = np.stack([_column(sheet, name, kind, missing) for name in targets], axis=1)
+    y, unfit = fitting_labels(sheet, targets, kind, missing)
+    for name, rows in unfit.items():
+        raise _does_not_fit(sheet, name, kind, rows)
     rounded = y.astype(np.float32)
     if kind == "regression":
         for name, exact, single in zip(targets, y.T, rounded.T, strict=True):
             _check_rounding(sheet, name, exact[~np.isnan(exact)], single[~np.isnan(exact)])
     return rounded
+
+
+def fitting_labels(
+    sheet: Sheet, targets: Sequence[str], kind: str, missing: Collection[str] = ()
+) -> tuple[np.ndarray, dict[str, list[int]]]:
+    """(n, T) float64, NaN = not measured or not of this kind; and target -> rows whose cells are not of this kind."""
+    y = np.empty((len(sheet.places), len(targets)))
+    unfit: dict[str, list[int]] = {}
+    for column, name in zip(y.T, targets, strict=True):
+        cells = sheet.columns[name]
+        known = _known(cells, kind, missing)
+        column[:] = [known[cell] for cell in cells]  # None becomes NaN
+        if None in known.values():
+            unfit[name] = [row for row, cell in enumerate(cells) if known[cell] is None]
+    return y, unfit
 
 
 def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, single: np.ndarray) -> None:
@@ -122,17 +139,13 @@ def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, single: np.ndarr
         )
 
 
-def _column(sheet: Sheet, name: str, kind: str, missing: Collection[str]) -> np.ndarray:
-    cells = sheet.columns[name]
-    known = _known(cells, kind, missing)
-    wrong = [(place, cell) for place, cell in zip(sheet.places, cells, strict=True) if known[cell] is None]
-    if wrong:
-        listed = shown([f"{place} ({shortened(cell)!r})" for place, cell in wrong])
-        raise DataError(
-            f"{sheet.file}: column {name!r} is read for {kind}, but some cells do not fit: {listed}; expected "
-            f"{EXPECTED[kind]}{_advice([cell for _, cell in wrong])}"
-        )
-    return np.array([known[cell] for cell in cells], dtype=np.float64)
+def _does_not_fit(sheet: Sheet, name: str, kind: str, rows: Sequence[int]) -> DataError:
+    cells = [sheet.columns[name][row] for row in rows]
+    listed = shown([f"{sheet.places[row]} ({shortened(cell)!r})" for row, cell in zip(rows, cells, strict=True)])
+    return DataError(
+        f"{sheet.file}: column {name!r} is read for {kind}, but some cells do not fit: {listed}; expected "
+        f"{EXPECTED[kind]}{_advice(cells)}"
+    )
 
 
 def _known(cells: Sequence[str], kind: str, missing: Collection[str]) -> Mapping[str, float | None]:

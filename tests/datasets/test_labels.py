@@ -7,8 +7,8 @@ import logging
 import numpy as np
 import pytest
 
-from pbgraph.datasets.user.labels import kind_of, labels
-from pbgraph.datasets.user.sheet import Sheet
+from pbgraph.datasets.labels import kind_of, labels
+from pbgraph.datasets.sheet import Sheet
 from pbgraph.errors import DataError
 
 

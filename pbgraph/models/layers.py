@@ -1,0 +1,64 @@
+"""Layers that several papers share: batch normalisation, with a linear layer before it, and the set2set readout.
+
+Letters: N nodes, G graphs, C channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pbgraph.graph import GraphBatch
+from pbgraph.ops.pooling import graph_attention
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) that also takes batches of 0 or 1 rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C) -> (n, C)."""
+        if self.training and len(x) < 2:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class LinearNorm(nn.Sequential):
+    """BN(W x + b)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Linear(inputs, outputs), BatchNorm(outputs))
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        for layer in self.children():
+            layer.reset_parameters()  # type: ignore[operator]
+
+
+class Set2Set(nn.Module):
+    """Readout by attention; q* starts at 0, then `steps` times::
+
+        q  = LSTM(q*)
+        a  = softmax of q · x_i over the nodes i of a graph
+        q* = [q ‖ Σ_i a_i x_i]
+
+    Source: Vinyals et al. 2016, arXiv:1511.06391.
+    """
+
+    def __init__(self, hidden: int, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.lstm = nn.LSTMCell(2 * hidden, hidden)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.lstm.reset_parameters()
+
+    def forward(self, x: Tensor, batch: GraphBatch) -> Tensor:
+        """Node features (N, C) -> graph features (G, 2C); a graph without nodes attends to nothing."""
+        query = x.new_zeros(batch.num_graphs, 2 * x.shape[1])
+        state = None
+        for _ in range(self.steps):
+            state = self.lstm(query, state)
+            query = torch.cat([state[0], graph_attention(state[0], x, batch)], dim=1)
+        return query
