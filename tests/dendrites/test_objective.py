@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pbgraph.dendrites.objective import DECAY, CandidateStatistics, Moments
+from pbgraph.dendrites.objective import DECAY, FLOOR, CandidateStatistics, Moments
 
 
 def moments_of(a, delta):
@@ -118,6 +118,29 @@ def test_a_neuron_without_error_is_left_alone(scale):
     assert torch.isfinite(gradient).all()
     assert (gradient[:, 1] == 0).all()
     assert (gradient[:, 0] != 0).all()
+
+
+def test_a_neuron_that_hardly_moves_counts_as_one_with_the_least_deviation():
+    """Divided by a deviation of 1e-9, the pull would be a thousand times that of any other neuron."""
+    ((a, delta),) = random_batches(5, [60])
+    a = a * torch.tensor([1.0, 1e-5, 1e-9])
+    statistics = statistics_of([(a, delta)])
+    deviations = a.std(0, correction=0)
+    assert (deviations > FLOOR).tolist() == [True, True, False]
+    n = deviations.clamp(min=1e-6) * delta.std(0, correction=0)
+    sign = ((a - a.mean(0)) * delta).sum(0).sign()
+    expected = -sign * (delta - delta.mean(0)) / n / 60
+    np.testing.assert_allclose(statistics.gradient(delta, 60, normalised=True), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.3])
+def test_a_neuron_that_stands_still_has_no_pull_beyond_the_least_deviation(constant):
+    ((a, delta),) = random_batches(6, [60])
+    a[:, 1] = constant
+    gradient = statistics_of([(a, delta)]).gradient(delta, 60, normalised=True)
+    assert torch.isfinite(gradient).all()
+    bound = (delta - delta.mean(0)).abs().max(0).values / delta.std(0, correction=0) / 60 / 1e-6
+    assert (gradient.abs().max(0).values <= bound * (1 + 1e-9)).all()
 
 
 def test_half_precision_values_are_summed_in_single_precision_or_finer():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numeric_digests import ESTIMATORS, KNOWN, RUNS
+from numeric_digests import KNOWN, RUNS, changed_unnoticed, complaints, known_of, other_packages, with_found
 from pbgraph.execution import numerics
 from pbgraph.execution.engines.local import _environment
 from pbgraph.ops import products
@@ -33,23 +34,82 @@ def found() -> dict:
     return json.loads(done.stdout)
 
 
-def without_probe(platform: dict) -> dict:
-    return {name: value for name, value in platform.items() if name != "probe"}
-
-
-def test_what_training_computes_is_what_is_known_of_this_platform(found):
-    mine = (without_probe(found["platform"]), found["versions"])
-    known = [one for one in json.loads(KNOWN.read_text()) if (without_probe(one["platform"]), one["versions"]) == mine]
-    if not known:
+@pytest.fixture(scope="module")
+def known(found) -> dict:
+    """What is known of this platform and these versions; where nothing is, tests skip."""
+    if (mine := known_of(json.loads(KNOWN.read_text()), found)) is None:
         pytest.skip(f"no digests are known for {found['platform']}, {found['versions']}: nothing to compare with")
-    assert found == known[0]
+    return mine
 
 
-def test_all_that_is_trained_has_its_digest(found):
-    from pbgraph.models.base import MODELS, Architecture
+def test_what_training_computes_is_what_is_known_of_this_platform(found, known):
+    assert list(complaints(known, found)) == []
+    assert found["platform"] == known["platform"]
 
-    networks = {name for name in MODELS if isinstance(MODELS.get(name), Architecture)}
-    assert networks | set(ESTIMATORS) | set(RUNS) == set(found["digests"])
+
+def test_no_digest_is_left_out(found, known):
+    """Apart from the test above, which compares all others where this skips."""
+    other = other_packages(known, found)
+    if reasons := [*found["left_out"].values(), *(f"{name}: its packages have other versions" for name in other)]:
+        pytest.skip("; ".join(reasons))
+
+
+def test_all_that_is_registered_has_its_digest(found):
+    offered = tomllib.loads((SCRIPT.parents[1] / "pyproject.toml").read_text())["project"]["entry-points"]
+    names = {f"{kind} {name}" for kind in ("model", "method") for name in offered[f"pbgraph.{kind}s"]}
+    assert names | {f"run {arm}" for arm in RUNS} == {*found["digests"], *found["left_out"]}
+
+
+def digest(value: str = "a", packages: dict | None = None, **of: int) -> dict:
+    return {"digest": value, "of": {**of, "settings": "s"}, "packages": packages or {}}
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "expected"),
+    [
+        (digest(gin=1), digest(gin=1), None),
+        (
+            digest(gin=1),
+            digest("b", gin=1),
+            "numbers of gin changed: raise the version of what changed them (gin 1), and",
+        ),
+        (digest(gin=1), digest("b", gin=2), "gin is asked something else (gin 1 -> 2)"),
+        (digest(gin=1), digest(gin=2), "gin is asked something else (gin 1 -> 2)"),
+        (digest(gin=1), digest(gin=1) | {"of": {"gin": 1, "settings": "t"}}, "something else (settings s -> t)"),
+        (digest(gin=1), digest(gin=1, graph=1), "something else (graph absent -> 1)"),
+        (None, digest(gin=1), "gin has no digest yet"),
+        (digest(gin=1), None, "gin is no more"),
+        (digest("a", {"xgboost": "3"}), digest("b", {"xgboost": "4"}), None),
+        (digest("a", {"xgboost": "3"}), digest("b", {"xgboost": "3"}), "numbers of gin changed"),
+    ],
+)
+def test_each_way_to_differ_has_its_sentence(known, found, expected):
+    before, now = ({"digests": {} if one is None else {"gin": one}, "left_out": {}} for one in (known, found))
+    said = list(complaints(before, now))
+    assert len(said) == (expected is not None)
+    assert all(expected in one and one.endswith("run 'python tests/numeric_digests.py --add'") for one in said)
+    assert list(complaints(before, {"digests": {}, "left_out": {"gin": "its package is not installed"}})) == []
+
+
+def of_platform(name: str, numpy: str, probe: str = "p", **digests: dict) -> dict:
+    return {"platform": {"name": name, "probe": probe}, "versions": {"numpy": numpy}, "digests": digests}
+
+
+def test_adding_replaces_one_platform_and_keeps_what_could_not_be_computed():
+    theirs = of_platform("theirs", "1", gin=digest("c"))
+    known = [of_platform("mine", "1", gin=digest("a"), gone=digest(), xgboost=digest()), theirs]
+    found = of_platform("mine", "1", gin=digest("b")) | {"left_out": {"xgboost": "not installed"}}
+    assert with_found(known, found) == [theirs, of_platform("mine", "1", xgboost=digest(), gin=digest("b"))]
+    assert with_found([], found) == [of_platform("mine", "1", gin=digest("b"))]
+
+
+def test_adding_refuses_numbers_that_changed_without_a_version():
+    known = [of_platform("mine", "1", gin=digest("a", gin=1), gat=digest("a", gat=1))]
+    found = of_platform("mine", "1", "q", gin=digest("b", gin=1), gat=digest("b", gat=2)) | {"left_out": {}}
+    (said,) = changed_unnoticed(known, found)
+    assert said.startswith("numbers of gin changed: raise the version")
+    for other in ({"versions": {"numpy": "2"}}, {"platform": {"name": "theirs", "probe": "q"}}):
+        assert changed_unnoticed(known, found | other) == []
 
 
 def test_workers_have_the_common_platform_where_the_processor_has(found):

@@ -17,6 +17,17 @@ def test_probability_and_scale(p: float) -> None:
     torch.testing.assert_close(y[y != 0].unique(), torch.tensor([1 / (1 - p)]), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("p", [0.1, 0.2, 0.3, 0.7, 1 / 3, 0.999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_scale_is_that_of_the_probability_that_is_drawn_with(p: float, dtype: torch.dtype) -> None:
+    """16 bits an element cannot say 0.1; what is kept with probability k / 2¹⁶ is divided by just that."""
+    torch.manual_seed(0)
+    kept = (2**16 - round(p * 2**16)) / 2**16
+    assert kept != 1 - p
+    y = dropout(torch.ones(40_000, dtype=dtype), p, True)
+    assert y[y != 0].unique().tolist() == [torch.tensor(1 / kept, dtype=dtype).item()]
+
+
 def test_elements_are_independent() -> None:
     torch.manual_seed(0)
     dropped = (dropout(torch.ones(100_000, 4), 0.5, True) == 0).double()

@@ -146,6 +146,38 @@ def test_bootstrap_of_equal_arms_is_zero():
     assert hierarchical_bootstrap([predictions(0, 0.0)], ROC_AUC, resamples=50) == Interval(0.0, 0.0)
 
 
+def test_bootstrap_of_arms_with_equal_scores_is_zero_whatever_molecules_are_drawn():
+    """Both are resampled on the same molecules, so that what is common to both cancels; drawn apart, it would not."""
+    for metric, one in ((ROC_AUC, predictions(0, 1.0)), (RMSE, values(0, 1.5))):
+        same = [replace(one, b=one.a)] * 3
+        assert hierarchical_bootstrap(same, metric, resamples=100) == Interval(0.0, 0.0)
+
+
+@pytest.mark.parametrize("metric", [ROC_AUC, AVERAGE_PRECISION], ids=lambda metric: metric.name)
+def test_bootstrap_is_that_of_the_definition_with_one_draw_of_molecules_for_both_arms(metric):
+    """Against the definition: the standard deviation over resamples of seeds and of rows common to both arms."""
+    seeds = [predictions(seed, 0.05, n=60) for seed in range(3)]
+    random = np.random.default_rng(1)
+
+    def difference(one: Predicted) -> float:
+        rows = random.integers(len(one.y), size=len(one.y))
+        return mean_over_tasks(metric, one.y[rows], one.a[rows]) - mean_over_tasks(metric, one.y[rows], one.b[rows])
+
+    drawn = [np.mean([difference(seeds[i]) for i in random.integers(3, size=3)]) for _ in range(600)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    found = hierarchical_bootstrap(seeds, metric, resamples=4000)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+
+
+def test_bootstrap_draws_a_molecule_with_all_its_tasks():
+    """So a task that is there twice says nothing new; drawn task by task, the interval would become narrower."""
+    one = predictions(2, 0.1)
+    first, twice = (Predicted(one.y[:, rows], one.a[:, rows], one.b[:, rows]) for rows in ([0], [0, 0]))
+    assert hierarchical_bootstrap([twice], ROC_AUC, resamples=99) == hierarchical_bootstrap(
+        [first], ROC_AUC, resamples=99
+    )
+
+
 def rare(n: int = 8) -> Predicted:
     """One positive among n molecules, which arm a ranks first and arm b last: without it nothing is defined."""
     y = np.zeros((n, 1))

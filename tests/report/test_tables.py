@@ -17,6 +17,7 @@ from pbgraph.report.html import to_html
 from pbgraph.report.latex import to_latex
 from pbgraph.report.stats import Yardstick
 from pbgraph.report.tables import compare, make_table
+from pbgraph.results.record_checks import VERSIONS
 
 SEEDS = (1, 2, 3)
 ARMS = ("trimnet/backprop", "trimnet/perforated", "trimnet/continued")
@@ -133,6 +134,15 @@ def test_protocols_are_not_mixed(change, named):
     records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("backprop", 1)]
     with pytest.raises(UsageError, match=named):
         table([*records, make_record("trimnet/backprop", 1, 0.8, **change)])
+
+
+@pytest.mark.parametrize("what", [*VERSIONS, "model file weights"])
+def test_runs_of_two_versions_of_anything_are_no_row(what):
+    """Of what all arms share, and of what is the arm's own: its model, method, featuriser and files."""
+    records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("backprop", 1)]
+    other = make_record("trimnet/backprop", 1, 0.8, versions={**records[0].spec.versions, what: 2})
+    with pytest.raises(UsageError, match=f"versions: {what} "):
+        table([*records, other])
 
 
 def test_two_runs_of_one_arm_and_seed_are_no_row():
