@@ -133,7 +133,7 @@ def digests_of_runs() -> dict[str, str]:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
             assert bench.main([*words, "--results", str(results)]) == 0, said.getvalue()
         (task,) = own_names(ResultsFolder(results))
-        records = {record.spec.arm: record for record in ResultsFolder(results).records(task)}
+        records = {str(record.spec.arm): record for record in ResultsFolder(results).records(task)}
     return {arm: sha256(canonical_json(numbers(records[arm])))[:12] for arm in RUNS}
 
 

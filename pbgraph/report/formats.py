@@ -15,6 +15,7 @@ from pbgraph.humanize import duration, figure, ranges
 from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.report.stats import Interval
 from pbgraph.report.tables import PLAIN, Comparison, Row, Statistic, Table
+from pbgraph.results.arms import Arm
 from pbgraph.terminal import no_formula, visible_cell
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
@@ -45,7 +46,7 @@ class Texts:
 
 def texts(table: Table) -> Texts:
     """A table as text."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
     return Texts(
@@ -95,7 +96,7 @@ def to_csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
     writer.writeheader()
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
     writer.writerows(
         {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
         for row in table.rows
@@ -120,8 +121,11 @@ def _csv_columns(table: Table) -> tuple[str, ...]:
 
 def to_json(table: Table) -> str:
     """Everything the table holds."""
-    content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
-    return json_text(content)
+    made = msgspec.to_builtins(table, str_keys=True)
+    made["rows"] = [{**row.pop("arm"), **row} for row in made["rows"]]
+    for one, said in zip(table.comparisons, made["comparisons"], strict=True):
+        said.update(a=str(one.a), b=str(one.b))
+    return json_text({"protocol_id": table.protocol.id, **made})
 
 
 def json_text(content: object) -> str:
@@ -137,14 +141,14 @@ def answers(table: Table) -> list[str]:
 
     A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
     """
-    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.endswith(f"/{DENDRITES}"))
+    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.method == DENDRITES)
     return [_answer(arm, table) for arm in arms]
 
 
-def _answer(arm: str, table: Table) -> str:
-    model = arm.split("/")[0]
+def _answer(arm: Arm, table: Table) -> str:
+    model = arm.model
     mine = [one for one in table.comparisons if one.a == arm]
-    if any(row.missing or row.failed for row in table.rows if row.model == model):
+    if any(row.missing or row.failed for row in table.rows if row.arm.model == model):
         return f"**{model}**: runs are missing, so there is no answer yet."
     if any(len(one.seeds) == 1 for one in mine):
         return f"**{model}**: one seed gives no answer."
@@ -157,7 +161,7 @@ def _answer(arm: str, table: Table) -> str:
         return f"**{model}**: dendrites made it worse than {_listed(worse)}."
     if not better:
         return f"**{model}**: no gain from dendrites was shown against {_listed(rest)}."
-    if all(one.b.endswith(f"/{PLAIN}") for one in mine):
+    if all(one.b.method == PLAIN for one in mine):
         return f"**{model}**: better than {_listed(better)}, but no control was run, so there is no answer yet."
     if rest:
         return (
@@ -183,7 +187,12 @@ def comparison_lines(
     ]
     if one.one_split:
         lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
-    return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
+    return (
+        markdown(("seed", str(one.a), str(one.b), "difference"), seeds, right=range(4))
+        + "\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
@@ -227,8 +236,8 @@ def _cells(
 ) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
-        row.model,
-        row.method,
+        row.arm.model,
+        row.arm.method,
         count,
         *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
@@ -254,7 +263,7 @@ def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
 
 def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
     mean = figure(one.mean, scale, sign="+")
-    return one.a, one.b, mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
+    return str(one.a), str(one.b), mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -317,8 +326,8 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
         "task": one.task,
         "split": one.split,
         "preset": one.preset,
-        "model": row.model,
-        "method": row.method,
+        "model": row.arm.model,
+        "method": row.arm.method,
         "seeds": len(row.seeds),
         "missing": len(row.missing),
         "failed": len(row.failed),
@@ -360,5 +369,6 @@ def _p(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(arms: Sequence[Arm]) -> str:
+    names = list(map(str, arms))
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

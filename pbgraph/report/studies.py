@@ -30,6 +30,7 @@ from pbgraph.report.formats import (
 )
 from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Table, adjusted, make_table, rows_and_seeds
+from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
 
@@ -67,11 +68,11 @@ def study_table(
     records: Sequence[RunRecord],
     *,
     seeds: Sequence[int] | None = None,
-    arms: Mapping[str, Sequence[str]] | None = None,
+    arms: Mapping[str, Sequence[Arm]] | None = None,
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
-    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: preset -> "model/method"
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
     Raises UsageError if no preset has a finished run among these.
     """
     made = {}
@@ -146,7 +147,7 @@ def points(made: StudyTable) -> list[Point]:
                 scores = tuple(row.test.values())
                 mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
                 low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
-                found.append(Point(name, row.method, row.parameters, scores, mean.mean, low, high))
+                found.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
     return found
 
 

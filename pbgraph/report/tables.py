@@ -16,6 +16,7 @@ from pbgraph.humanize import ranges
 from pbgraph.metrics import METRICS
 from pbgraph.plans.presets import Preset
 from pbgraph.report.stats import Interval, Yardstick, holm, paired_difference, verdict
+from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
 
@@ -40,8 +41,8 @@ class Comparison:
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     """
 
-    a: str
-    b: str
+    a: Arm
+    b: Arm
     seeds: tuple[int, ...]
     mean: float
     interval: Interval | None
@@ -54,7 +55,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """One arm.
+    """One line of a table.
 
     seeds    finished; missing: never run; failed: seed -> error
     test     seed -> selection metric on test rows, where it is defined
@@ -62,8 +63,7 @@ class Row:
     undefined  task -> runs in which the selection metric was undefined for it
     """
 
-    model: str
-    method: str
+    arm: Arm
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     failed: Mapping[int, str]
@@ -74,11 +74,6 @@ class Row:
     epochs: float | None
     seconds: float | None
     undefined: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def arm(self) -> str:
-        """ "model/method"."""
-        return f"{self.model}/{self.method}"
 
 
 @dataclass(frozen=True)
@@ -104,15 +99,15 @@ class Table:
     others: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """ "model/method" of every row."""
+    def arms(self) -> tuple[Arm, ...]:
+        """Of every row."""
         return tuple(row.arm for row in self.rows)
 
 
 def rows_and_seeds(
     preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
-) -> tuple[list[str], list[int]]:
-    """The arms, "model/method", and seeds that a table of one preset's records should have.
+) -> tuple[list[Arm], list[int]]:
+    """The arms and seeds that a table of one preset's records should have.
 
     preset  what was declared, or None if that is not known
     seeds   that are asked for; else the preset's, or where none of these was run, those that were
@@ -121,30 +116,30 @@ def rows_and_seeds(
     run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
-    arms = ["/".join(arm) for arm in preset.arms] if preset and set(declared).intersection(seeds) else []
+    arms = preset.arms if preset and set(declared).intersection(seeds) else ()
     others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
     return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
 
 
-def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequence[int]) -> Table:
+def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
     """The table of these arms and seeds.
 
     records  of one task; those of other arms or seeds are left out
-    arms     "model/method" of every row, in order
+    arms     of every row, in order
     seeds    declared before running; each arm should have them all
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
     wanted_arms, wanted_seeds = set(arms), set(seeds)
     mine = [one for one in records if one.spec.arm in wanted_arms and one.spec.seed in wanted_seeds]
-    by_arm: dict[str, list[RunRecord]] = {arm: [] for arm in arms}
+    by_arm: dict[Arm, list[RunRecord]] = {arm: [] for arm in arms}
     for record in mine:
         by_arm[record.spec.arm].append(record)
     finished = [record for record in mine if record.status == "finished"]
     if not finished:
         there = choices((record.spec for record in records if record.status == "finished"), "arm")
         raise UsageError(
-            f"no finished run of {', '.join(arms) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
+            f"no finished run of {', '.join(map(str, arms)) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
             f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
@@ -200,7 +195,7 @@ def _software(origin: Provenance) -> str:
     return ", ".join([*versions, origin.device])
 
 
-def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int]) -> Comparison:
+def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
     records  of one protocol, whose yardstick judges the difference
@@ -223,18 +218,18 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
     complete = len(shared) == len(seeds)
     words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
     if complete:
-        words = verdict(found.interval, found.p, n=found.n, a=a, b=b, by=yardstick_of(finished))
+        words = verdict(found.interval, found.p, n=found.n, a=str(a), b=str(b), by=yardstick_of(finished))
     return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words, fixed)
 
 
-def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str, str]]:
+def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """What the table compares: every arm with its model's plain one, and what is paired with a control, with that."""
-    scored: dict[str, set[int]] = {}
+    scored: dict[Arm, set[int]] = {}
     for record in finished:
         if _test(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     by_key = {record.key: record for record in finished}
-    plain = [(arm, f"{arm.split('/')[0]}/{PLAIN}") for arm in arms]
+    plain = [(arm, Arm(arm.model, PLAIN)) for arm in arms]
     paired = {
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
@@ -253,11 +248,11 @@ def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[C
 def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
     words = one.verdict
     if one.complete:
-        words = verdict(one.interval, p_holm, n=len(one.seeds), a=one.a, b=one.b, by=yardstick)
+        words = verdict(one.interval, p_holm, n=len(one.seeds), a=str(one.a), b=str(one.b), by=yardstick)
     return replace(one, p_holm=p_holm, verdict=words)
 
 
-def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
+def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
     finished = _by_seed(record for record in records if record.status == "finished")
     failed = {
         record.spec.seed: record.error or ""
@@ -268,10 +263,8 @@ def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     tests = [record.scores["test"] for record in done]
     selects = metrics[0]
     undefined = [name for score in tests for name in score.undefined(selects)]
-    model, method = arm.split("/")
     return Row(
-        model=model,
-        method=method,
+        arm=arm,
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},

@@ -151,7 +151,7 @@ def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
     run = f"rerun of {record.key}, {record.spec.arm}, seed {record.spec.seed}"
     wrong = tuple(f"{run}: {line} ({rule})" for line in lines)
     again = "" if new.status == "failed" else new.digest()
-    return Rerun(record.key, record.spec.arm, record.spec.seed, rule, record.digest(), again, scores, wrong)
+    return Rerun(record.key, str(record.spec.arm), record.spec.seed, rule, record.digest(), again, scores, wrong)
 
 
 def one_platform(mine: Provenance, theirs: Provenance) -> tuple[bool, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_records import arms
 from pbgraph.execution.runner import Folders, run
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
@@ -23,7 +24,7 @@ SMALL = {
     "trimnet": {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8},
     "random-forest": {"trees": 20},
 }
-ARMS = ("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/perforated")
+ARMS = arms("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/perforated")
 
 
 @pytest.fixture(scope="module")
