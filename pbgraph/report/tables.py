@@ -13,14 +13,22 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS
 from pbgraph.plans.presets import Preset
-from pbgraph.report.stats import Interval, Yardstick, holm, paired_difference, verdict
+from pbgraph.report.stats import (
+    Difference,
+    EquivalenceMargin,
+    Interval,
+    Outcome,
+    Verdict,
+    holm,
+    paired_difference,
+    verdict,
+)
 from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
-
-PLAIN = "backprop"  # the method of the plain model
 
 
 @dataclass(frozen=True)
@@ -35,22 +43,29 @@ class Statistic:
 class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
+    declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test
     p_holm    adjusted for all comparisons of the table; the interval is not
-    complete  whether these are all the declared seeds; if not, there is no verdict
+    margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     """
 
     a: Arm
     b: Arm
     seeds: tuple[int, ...]
+    declared: int
     mean: float
     interval: Interval | None
     p: float | None
     p_holm: float | None
-    complete: bool
-    verdict: str
+    margin: EquivalenceMargin
+    verdict: Verdict
     one_split: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all the declared seeds are there."""
+        return len(self.seeds) == self.declared
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ class Table:
     """Rows in the order of the plan, and comparisons.
 
     metrics   what is shown: the selection metric, then the others that all runs were scored by
-    yardstick by which differences of the selection metric are judged
+    margin    by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
@@ -92,7 +107,7 @@ class Table:
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
     metrics: tuple[str, ...]
-    yardstick: Yardstick
+    margin: EquivalenceMargin
     commits: Mapping[str, int]
     software: Mapping[str, int]
     numerics: Mapping[str, int]
@@ -143,14 +158,14 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequ
             f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
-    origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
+    origins, margin, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(_row(arm, by_arm[arm], seeds, metrics=metrics) for arm in arms),
-        comparisons=adjusted(compared, yardstick),
+        comparisons=adjusted(compared, margin),
         metrics=metrics,
-        yardstick=yardstick,
+        margin=margin,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
         others=_counted(one for record in finished for one in _others(record)),
@@ -158,7 +173,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequ
     )
 
 
-def yardstick_of(finished: Sequence[RunRecord]) -> Yardstick:
+def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
     """By which differences between these runs are judged: what their selection metric declares as relevant.
 
     Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
@@ -166,10 +181,11 @@ def yardstick_of(finished: Sequence[RunRecord]) -> Yardstick:
     """
     metric = METRICS.get(finished[0].spec.metric)
     if not metric.in_target_units:
-        return Yardstick(metric.relevant, metric.larger_is_better)
+        return EquivalenceMargin(metric.relevant, metric.larger_is_better)
     tests = [record.scores["test"] for record in _by_seed(finished).values()]
     deviations = [task.sd for test in tests for task in test.tasks.values() if task.sd is not None]
-    return Yardstick(float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}"), metric.larger_is_better)
+    relevant = float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}")
+    return EquivalenceMargin(relevant, metric.larger_is_better)
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -198,7 +214,7 @@ def _software(origin: Provenance) -> str:
 def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
-    records  of one protocol, whose yardstick judges the difference
+    records  of one protocol, by whose margin the difference is judged
     Raises UsageError if they share no finished seed.
     """
     finished = [record for record in records if record.status == "finished"]
@@ -215,11 +231,20 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
     found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
-    complete = len(shared) == len(seeds)
-    words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
-    if complete:
-        words = verdict(found.interval, found.p, n=found.n, a=str(a), b=str(b), by=yardstick_of(finished))
-    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words, fixed)
+    one = Comparison(
+        a,
+        b,
+        seeds=tuple(shared),
+        declared=len(seeds),
+        mean=found.mean,
+        interval=found.interval,
+        p=found.p,
+        p_holm=None,
+        margin=margin_of(finished),
+        verdict=Verdict(Outcome.INCOMPLETE),
+        one_split=fixed,
+    )
+    return _judged(one, found.p, one.margin)
 
 
 def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
@@ -238,18 +263,18 @@ def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
-def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:
-    """The comparisons with Holm's correction over all of them, and verdicts by the corrected p-values."""
+def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
+    """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values."""
     tested = [one for one in comparisons if one.p is not None]
     p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
-    return tuple(_with_p(one, p_holm.get(id(one)), yardstick) for one in comparisons)
+    return tuple(_judged(one, p_holm.get(id(one)), margin) for one in comparisons)
 
 
-def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
-    words = one.verdict
-    if one.complete:
-        words = verdict(one.interval, p_holm, n=len(one.seeds), a=str(one.a), b=str(one.b), by=yardstick)
-    return replace(one, p_holm=p_holm, verdict=words)
+def _judged(one: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
+    """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
+    found = Difference(len(one.seeds), one.mean, one.interval, one.p)
+    said = verdict(found, p_holm, by=margin) if one.complete else one.verdict
+    return replace(one, p_holm=p_holm, margin=margin, verdict=said)
 
 
 def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:

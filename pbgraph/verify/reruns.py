@@ -37,7 +37,7 @@ from pbgraph.files.writing import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.plans.plan import Plan
 from pbgraph.report.stats import standard_error
-from pbgraph.report.tables import yardstick_of
+from pbgraph.report.tables import margin_of
 from pbgraph.results.described import keep, own_names, own_task
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
@@ -256,4 +256,4 @@ def _tolerances(results: ResultsFolder, record: RunRecord) -> dict[str, float]:
 
 def _relevant(record: RunRecord, metric: Metric) -> float:
     spec = replace(record.spec, metric=metric.name)
-    return yardstick_of([replace(record, spec=spec)]).relevant
+    return margin_of([replace(record, spec=spec)]).relevant

@@ -64,7 +64,7 @@ def test_the_epoch_with_the_smallest_error_is_selected(records):
 def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(records, folders):
     table = make_table(list(records.values()), arms=ARMS, seeds=(68,))
     assert "## esol: test RMSE (smaller is better)" in to_markdown(table)
-    assert table.yardstick.relevant == pytest.approx(0.1, abs=0.02)
+    assert table.margin.relevant == pytest.approx(0.1, abs=0.02)
     a, b = records["random-forest/fit"], records["gin/backprop"]
     predicted = paired_predictions(ResultsFolder(folders.results), a, b)
     assert rmse(predicted.y[:, 0], predicted.a[:, 0]) == pytest.approx(a.scores["test"].metrics["rmse"])

@@ -12,11 +12,12 @@ from made_records import PROVENANCE, arms, make_failure, make_record, make_regre
 from pbgraph.cli.commands import FORMATS
 from pbgraph.errors import UsageError
 from pbgraph.metrics import TaskScore
-from pbgraph.report.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
+from pbgraph.report.formats import comparison_lines, markdown, to_csv, to_json, to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.latex import to_latex
-from pbgraph.report.stats import Yardstick
+from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.tables import compare, make_table
+from pbgraph.report.wording import answers, verdict_words
 from pbgraph.results.arms import Arm
 
 SEEDS = (1, 2, 3)
@@ -86,7 +87,9 @@ def test_missing_and_failed_runs_have_their_place():
     made = table(records)
     assert made.rows[1].failed == {2: "the training loss became nan"}
     assert made.rows[2].missing == (3,)
-    assert [one.verdict for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + ["incomplete: 1 of 3 seeds"]
+    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + [
+        "incomplete: 1 of 3 seeds"
+    ]
     text = to_markdown(made)
     assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
     assert "missing: trimnet/continued seeds 3" in text
@@ -220,7 +223,7 @@ def test_one_seed_gives_no_answer():
 
 def test_a_difference_that_does_not_vary_gives_no_answer():
     made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
-    assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
+    assert verdict_words(made.comparisons[0]) == "no variation between seeds: no interval, no verdict"
     assert made.comparisons[0].mean == pytest.approx(0.1)
     assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
     assert "p after Holm for 2 comparisons" in to_markdown(made)
@@ -276,9 +279,9 @@ def errors(perforated=(0.70, 0.72, 0.715)):
 
 def test_of_errors_the_smaller_is_better():
     made = table(errors())
-    assert made.yardstick == Yardstick(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
+    assert made.margin == EquivalenceMargin(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
     assert made.comparisons[0].mean == pytest.approx(-0.20166667)
-    assert made.comparisons[0].verdict == "trimnet/perforated is better, by more than 0.1"
+    assert verdict_words(made.comparisons[0]) == "trimnet/perforated is better, by more than 0.1"
     assert answers(made) == ["**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued."]
     worse = table(errors(perforated=(1.1, 1.13, 1.115)))
     assert "dendrites made it worse" in answers(worse)[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.presets import DEFAULT, PRESETS, Preset, study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import Arm, parse_arm
@@ -36,7 +37,7 @@ def table(args: argparse.Namespace) -> int:
     records, made = _table(args)
     show(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
-        model = next((arm for arm in made.arms if arm.method == "perforated"), made.arms[0]).model
+        model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
         draw_learning_curves(
             [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
         )
