@@ -80,7 +80,7 @@ def trained(folder: Path) -> dict[str, Path]:
     ]
     for spec in specs:
         runner.run(spec, runner.Folders(results.root, save_models=True))
-    return {spec.arm: results.model_path(spec) for spec in specs}
+    return {str(spec.arm): results.model_path(spec) for spec in specs}
 
 
 def predict(model: Path, table: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pbgraph.history import Epoch, Selection
 from pbgraph.insight import DendriteInsight, Insight, SiteInsight
 from pbgraph.metrics import SplitScore, TaskScore
+from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
@@ -31,14 +32,18 @@ PROVENANCE = Provenance(
 )
 
 
-def make_spec(arm: str, seed: int, *, control_of: str | None = None, **changes) -> RunSpec:
-    model, method = arm.split("/")
+def arms(*names: str) -> tuple[Arm, ...]:
+    return tuple(map(parse_arm, names))
+
+
+def make_spec(arm: Arm | str, seed: int, *, control_of: str | None = None, **changes) -> RunSpec:
+    arm = parse_arm(arm) if isinstance(arm, str) else arm
     spec = RunSpec(
         task="tox21",
         split="random",
         split_seed=seed,
-        model=model,
-        method=method,
+        model=arm.model,
+        method=arm.method,
         seed=seed,
         metric="roc_auc",
         featuriser="graph",
@@ -51,7 +56,9 @@ def make_spec(arm: str, seed: int, *, control_of: str | None = None, **changes) 
     return replace(spec, **changes)
 
 
-def make_record(arm: str, seed: int, test: float | None, *, provenance: Provenance = PROVENANCE, **spec) -> RunRecord:
+def make_record(
+    arm: Arm | str, seed: int, test: float | None, *, provenance: Provenance = PROVENANCE, **spec
+) -> RunRecord:
     """A finished run with this test score; 100 test, 100 validation and 808 training rows."""
     metrics = {"roc_auc": test, "average_precision": None if test is None else test / 2}
     tasks = {} if test is not None else {"A": TaskScore(metrics, labelled=100, positives=0)}
@@ -70,7 +77,7 @@ def make_record(arm: str, seed: int, test: float | None, *, provenance: Provenan
     )
 
 
-def make_regression_record(arm: str, seed: int, test: float, **spec) -> RunRecord:
+def make_regression_record(arm: Arm | str, seed: int, test: float, **spec) -> RunRecord:
     """A finished run with this test RMSE on targets with standard deviation 2."""
     record = make_record(arm, seed, 0.5, metric="rmse", task="esol", **spec)
     metrics = {"mae": 0.8 * test, "r2": 1 - test**2 / 4, "rmse": test}
@@ -79,7 +86,7 @@ def make_regression_record(arm: str, seed: int, test: float, **spec) -> RunRecor
     return replace(record, scores={"test": score, "valid": score}, metrics=versions)
 
 
-def make_failure(arm: str, seed: int, error: str) -> RunRecord:
+def make_failure(arm: Arm | str, seed: int, error: str) -> RunRecord:
     provenance = replace(PROVENANCE, split_sha256=f"split {seed}")
     return RunRecord(make_spec(arm, seed), "failed", provenance, error=error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pbgraph.methods import roles
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
@@ -13,7 +14,7 @@ def fit(task: FitTask) -> Fitted:
 
 
 BACKPROP = Method(
-    name="backprop",
+    name=roles.PLAIN,
     version=1,
     settings=TrainSettings,
     fit=fit,

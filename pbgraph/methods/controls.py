@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pbgraph.history import Epoch
+from pbgraph.methods import roles
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
@@ -42,5 +43,5 @@ CONTINUED = Method(
     fit=fit_continued,
     refuses=refuses_estimators,
     source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )

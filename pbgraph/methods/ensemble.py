@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.history import Selection
+from pbgraph.methods import roles
 from pbgraph.methods.backprop import fit as fit_plain
 from pbgraph.methods.base import FitTask, Fitted, Method, Report
 from pbgraph.methods.training import TrainSettings, averaged, build_model, parameter_count, refuses_estimators
@@ -79,5 +80,5 @@ ENSEMBLE = Method(
     fit=fit,
     refuses=refuses_estimators,
     source="control: an average of plain models with the parameters of the paired perforated run in all",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )

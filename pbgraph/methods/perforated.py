@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
 from pbgraph.history import Selection
+from pbgraph.methods import roles
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
@@ -174,7 +175,7 @@ def _scheduler(task: FitTask, optimizer: torch.optim.Optimizer, phase: str, dend
 
 
 PERFORATED = Method(
-    name="perforated",
+    name=roles.PERFORATED,
     version=2,
     settings=PerforatedSettings,
     fit=fit,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+from pbgraph.methods import roles
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.perforated import PerforatedSettings, fit_growing
 from pbgraph.methods.training import refuses_estimators
@@ -43,7 +44,7 @@ GD_DENDRITES = Method(
     fit=fit_gd_dendrites,
     refuses=refuses_estimators,
     source="control: dendrites trained by gradient descent",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )
 
 RANDOM_DENDRITES = Method(
@@ -53,7 +54,7 @@ RANDOM_DENDRITES = Method(
     fit=fit_random_dendrites,
     refuses=refuses_estimators,
     source="control: dendrites frozen at their random initial weights",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )
 
 UNPERFORATED = Method(
@@ -63,5 +64,5 @@ UNPERFORATED = Method(
     fit=fit_unperforated,
     refuses=refuses_estimators,
     source="control: errors flow through dendrites",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.methods import roles
 from pbgraph.methods.base import FitTask, Fitted, Method
 from pbgraph.methods.controls import cycle_lengths
 from pbgraph.methods.plain import train_in_cycles
@@ -123,7 +124,7 @@ WIDENED = Method(
     fit=fit_widened,
     refuses=refuses_estimators,
     source="control: the plain model with the parameters of the paired perforated run",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )
 
 WIDENED_CONTINUED = Method(
@@ -133,5 +134,5 @@ WIDENED_CONTINUED = Method(
     fit=fit_widened_continued,
     refuses=refuses_estimators,
     source="control: parameters, epochs and learning-rate restarts of the paired perforated run",
-    control_of="perforated",
+    control_of=roles.PERFORATED,
 )

@@ -21,10 +21,10 @@ from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
 from pbgraph.plans.presets import ANY, Overrides, Preset, preset, study
 from pbgraph.registry import Registry
+from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
-Arm = tuple[str, str]
 ALL = "all"
 
 
@@ -32,7 +32,7 @@ ALL = "all"
 class Refused:
     """A model and method that do not go together, and why."""
 
-    arm: str
+    arm: Arm
     reason: str
 
 
@@ -58,8 +58,8 @@ class Plan:
     part: str = ""
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """ "model/method" of every row, in order."""
+    def arms(self) -> tuple[Arm, ...]:
+        """Of every row, in order."""
         return tuple(dict.fromkeys(spec.arm for spec in self.specs))
 
     @property
@@ -117,9 +117,9 @@ def plan(
         splitter.needed(seed)
     specs: dict[tuple[Arm, int], RunSpec] = {}
     for arm in arms:
-        pair, of_arm = METHODS.get(arm[1]).control_of, _spec(dataset, chosen, split, arm)
+        pair, of_arm = _pair_of(arm), _spec(dataset, chosen, split, arm)
         for seed in unique:
-            control_of = specs[(arm[0], pair), seed].key if pair else None
+            control_of = specs[pair, seed].key if pair else None
             split_seed = seed if splitter.seeded else None
             specs[arm, seed] = replace(of_arm, seed=seed, split_seed=split_seed, control_of=control_of)
     made, name = tuple(specs.values()), f"preset {chosen.name}"
@@ -129,17 +129,17 @@ def plan(
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
     models, methods = _checked(MODELS, models), _checked(METHODS, methods)
     if models is not None and methods is not None:
-        return list(dict.fromkeys(product(models, methods)))
+        return [Arm(*names) for names in dict.fromkeys(product(models, methods))]
     if models is not None:
-        return _named(chosen, 0, models)
+        return _of_models(chosen.arms, models)
     if methods is not None:
-        return _named(chosen, 1, methods)
+        return _of_methods(chosen.arms, methods)
     return list(chosen.arms)
 
 
 def _controls(arms: Sequence[Arm]) -> list[Arm]:
     found = list(METHODS.working())
-    return [(model, one.name) for model, method in arms for one in found if one.control_of == method]
+    return [Arm(arm.model, one.name) for arm in arms for one in found if one.control_of == arm.method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
@@ -156,15 +156,22 @@ def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[s
     return names
 
 
-def _named(chosen: Preset, side: int, names: Sequence[str]) -> list[Arm]:
-    """The preset's arms whose model (side 0) or method (side 1) is in `names`; see `plan`."""
-    arms = [arm for arm in chosen.arms if arm[side] in names]
-    known = {arm[side] for arm in arms}
-    others = dict.fromkeys(arm[1 - side] for arm in chosen.arms)
-    new = [name for name in dict.fromkeys(names) if name not in known]
-    if side == 1:
-        return arms + [(model, name) for name in new for model in others]
-    return arms + [(name, method) for name in new for method in _methods_for(name, list(others))]
+def _of_models(declared: Sequence[Arm], models: Sequence[str]) -> list[Arm]:
+    """The declared arms with these models, and the models that have none with all the methods that can train them."""
+    arms, methods = [arm for arm in declared if arm.model in models], _distinct(arm.method for arm in declared)
+    new = _distinct(name for name in models if all(arm.model != name for arm in arms))
+    return arms + [Arm(model, method) for model in new for method in _methods_for(model, methods)]
+
+
+def _of_methods(declared: Sequence[Arm], methods: Sequence[str]) -> list[Arm]:
+    """The declared arms with these methods, and the methods that have none with all the models."""
+    arms, models = [arm for arm in declared if arm.method in methods], _distinct(arm.model for arm in declared)
+    new = _distinct(name for name in methods if all(arm.method != name for arm in arms))
+    return arms + [Arm(model, method) for method in new for model in models]
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
@@ -184,32 +191,38 @@ def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refuse
     refused = []
     for arm in asked:
         chain = _with_pairs(arm)
-        reasons = [reason for link in chain if (reason := _why_not(*link, kind))]
+        reasons = [reason for link in chain if (reason := _why_not(link, kind))]
         if reasons:
-            refused.append(Refused("/".join(arm), reasons[0]))
+            refused.append(Refused(arm, reasons[0]))
         else:
             arms.update(dict.fromkeys(chain))
     return list(arms), refused
 
 
-def _why_not(model: str, method: str, kind: Kind) -> str | None:
-    found = MODELS.get(model)
+def _why_not(arm: Arm, kind: Kind) -> str | None:
+    found = MODELS.get(arm.model)
     reason = found.refuses(kind) or found.unavailable() if isinstance(found, Estimator) else None
     missing = [str(path) for path in found.files.values() if not path.is_file()]
     absent = f"it is built from {', '.join(missing)}, which is not there" if missing else None
-    return METHODS.get(method).refuses(found) or reason or absent
+    return METHODS.get(arm.method).refuses(found) or reason or absent
 
 
 def _with_pairs(arm: Arm) -> list[Arm]:
     """The arm after those it needs: its pair, and its pair's pair."""
-    pair = METHODS.get(arm[1]).control_of
-    return [*(_with_pairs((arm[0], pair)) if pair else ()), arm]
+    pair = _pair_of(arm)
+    return [*(_with_pairs(pair) if pair else ()), arm]
+
+
+def _pair_of(arm: Arm) -> Arm | None:
+    """The arm that a control is paired with."""
+    pair = METHODS.get(arm.method).control_of
+    return Arm(arm.model, pair) if pair else None
 
 
 def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm) -> RunSpec:
     """What all runs of an arm share: a spec without seeds and pair."""
     splitter = SPLITS.get(split)
-    model, method = MODELS.get(arm[0]), METHODS.get(arm[1])
+    model, method = MODELS.get(arm.model), METHODS.get(arm.method)
     featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
     parts: dict[str, Any] = {
         "task": dataset,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.errors import unknown_name
 from pbgraph.files.hashing import Scalar
+from pbgraph.results.arms import Arm
 
 if TYPE_CHECKING:
     from pbgraph.metrics import Kind
@@ -25,26 +26,26 @@ class Preset:
     """A declared plan.
 
     summary  what it is for, in one line
-    arms     (model, method) in the order of the table's rows
+    arms     in the order of the table's rows
     seeds    of the split (where it takes one) and of initialisation; declared before running
     featurisers  model -> featuriser, where it is not the model's own
     models   model -> overrides of its config
     training model, or ANY for every other one -> overrides of the settings of every method that trains it
     methods  method -> overrides of its settings, stronger than `training`
     losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one
-    seconds  "model/method" -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
+    seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     """
 
     name: str
     summary: str
-    arms: tuple[tuple[str, str], ...]
+    arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     featurisers: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, Overrides] = field(default_factory=dict)
     training: Mapping[str, Overrides] = field(default_factory=dict)
     methods: Mapping[str, Overrides] = field(default_factory=dict)
     losses: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[Arm, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def preset(name: str) -> Preset:
 def study(name: str) -> Study:
     """The study called `name`; raises UsageError with the nearest name if there is none.
 
-    >>> study("compression").presets[0].arms[0]
-    ('trimnet', 'backprop')
+    >>> [str(arm) for arm in study("compression").presets[0].arms][:2]
+    ['trimnet/backprop', 'trimnet/perforated']
     """
     if name not in STUDIES:
         raise unknown_name("study", name, STUDIES)
@@ -81,11 +82,11 @@ def study(name: str) -> Study:
 SMOKE = Preset(
     name="smoke",
     summary="does it work? a few epochs of TrimNet with and without a dendrite, one seed",
-    arms=(("trimnet", "backprop"), ("trimnet", "perforated")),
+    arms=(Arm("trimnet", "backprop"), Arm("trimnet", "perforated")),
     seeds=(68,),
     training={ANY: {"epochs": 2, "patience": 2}},
     methods={"perforated": {"max_dendrites": 1, "max_tries": 1, "cycle_epochs": 2, "dendrite_epochs": 2}},
-    seconds={"trimnet/backprop": 5, "trimnet/perforated": 20},
+    seconds={Arm("trimnet", "backprop"): 5, Arm("trimnet", "perforated"): 20},
 )
 
 RECIPE: Overrides = {  # found on validation rows of seeds 0-2 alone; see benchmarks/recipes.md
@@ -110,11 +111,11 @@ DEFAULT = Preset(
     name="default",
     summary="the question in half an hour: baselines, TrimNet, dendrites and the control, three paired seeds",
     arms=(
-        ("random-forest", "fit"),
-        ("gin", "backprop"),
-        ("trimnet", "backprop"),
-        ("trimnet", "perforated"),
-        ("trimnet", "continued"),
+        Arm("random-forest", "fit"),
+        Arm("gin", "backprop"),
+        Arm("trimnet", "backprop"),
+        Arm("trimnet", "perforated"),
+        Arm("trimnet", "continued"),
     ),
     seeds=(68, 69, 70),
     models={"gin": {"readout": "mean"}, "trimnet": {"depth": 2, "logits_per_task": 1}},
@@ -125,11 +126,11 @@ DEFAULT = Preset(
     },
     methods={"perforated": GROWTH},
     seconds={
-        "random-forest/fit": 75,
-        "gin/backprop": 65,
-        "trimnet/backprop": 90,
-        "trimnet/perforated": 450,
-        "trimnet/continued": 285,
+        Arm("random-forest", "fit"): 75,
+        Arm("gin", "backprop"): 65,
+        Arm("trimnet", "backprop"): 90,
+        Arm("trimnet", "perforated"): 450,
+        Arm("trimnet", "continued"): 285,
     },
 )
 
@@ -142,11 +143,11 @@ PAPER = Preset(
     training={"trimnet": {"epochs": 200, "patience": 100}},
     losses={"classification": {"trimnet": "class-weighted"}},
     seconds={
-        "random-forest/fit": 75,
-        "gin/backprop": 165,
-        "trimnet/backprop": 345,
-        "trimnet/perforated": 2200,
-        "trimnet/continued": 1400,
+        Arm("random-forest", "fit"): 75,
+        Arm("gin", "backprop"): 165,
+        Arm("trimnet", "backprop"): 345,
+        Arm("trimnet", "perforated"): 2200,
+        Arm("trimnet", "continued"): 1400,
     },
 )
 
@@ -166,7 +167,7 @@ def _compression(size: str) -> Preset:
     return Preset(
         name=f"compression-{size}",
         summary=f"TrimNet of about {size} parameters with up to five dendrites, and its controls of the same size",
-        arms=tuple(("trimnet", method) for method in ("backprop", "perforated", "widened", "widened-continued")),
+        arms=tuple(Arm("trimnet", method) for method in ("backprop", "perforated", "widened", "widened-continued")),
         seeds=(68, 69, 70),
         models={"trimnet": {"logits_per_task": 1, **SIZES[size]}},
         training={"trimnet": {**RECIPE, "learning_rate": RATES[size], "epochs": 40, "patience": 40}},

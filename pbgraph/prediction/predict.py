@@ -17,6 +17,7 @@ from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.prediction.molecule_files import Chunk
 from pbgraph.prediction.saved import SavedModel, model_folders, read_facts, read_state
+from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import arm_identity, choices, differences, twins
 from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 
@@ -97,11 +98,11 @@ class Predictor:
 
 
 def load_predictor(
-    folder: Path, arm: str | None = None, *, preset: str | None = None, split: str | None = None
+    folder: Path, arm: Arm | None = None, *, preset: str | None = None, split: str | None = None
 ) -> Predictor:
     """The model in `folder`, or all models of one arm in the folders in it, which must differ in their seed alone.
 
-    arm, preset, split  of the models, where there are several: arm is "model/method"
+    arm, preset, split  of the models, where there are several
     Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
     model is damaged or was made by another version of its architecture or features.
     """
@@ -141,7 +142,7 @@ def _function(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Callab
 
 
 def _check_one_kind(
-    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], asked: Mapping[str, str]
+    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], asked: Mapping[str, object]
 ) -> None:
     """Raises UsageError, saying what there is, unless the chosen models have one arm, preset and split."""
     kinds = {(facts.spec.arm, facts.spec.preset, facts.spec.split) for facts in chosen}

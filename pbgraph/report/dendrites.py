@@ -59,7 +59,7 @@ def _largest(values: Sequence[float]) -> str:
 
 def to_json(spec: RunSpec, found: Insight) -> str:
     """Everything, neuron by neuron."""
-    run = {"task": spec.task, "arm": spec.arm, "seed": spec.seed, "key": spec.key}
+    run = {"task": spec.task, "arm": str(spec.arm), "seed": spec.seed, "key": spec.key}
     content = {**run, **msgspec.to_builtins(found)}
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
 

@@ -9,13 +9,14 @@ from typing import Any
 from pbgraph.errors import UsageError
 from pbgraph.files.writing import replaced_file
 from pbgraph.history import Epoch
+from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.metrics import label_of
-from pbgraph.report.tables import yardstick_of
+from pbgraph.report.tables import margin_of
 from pbgraph.results.records import RunRecord
 
 COLOURS = {
-    "backprop": "#444444",
-    "perforated": "#c8102e",
+    PLAIN: "#444444",
+    PERFORATED: "#c8102e",
     "continued": "#1f6fb2",
     "widened": "#2a9d4a",
     "widened-continued": "#8a5fbf",
@@ -81,10 +82,10 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
     """Ends of the score axis: `SPAN` on the worse side of the best score, a tenth of that on the other."""
-    yardstick = yardstick_of(records)
-    span = SPAN * yardstick.relevant
+    margin = margin_of(records)
+    span = SPAN * margin.relevant
     scores = [line.valid for record in records for line in record.history if line.valid is not None]
-    if yardstick.larger_is_better:
+    if margin.larger_is_better:
         return max(scores) - span, max(scores) + 0.1 * span
     return min(scores) - 0.1 * span, min(scores) + span
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import msgspec
 
 from pbgraph.humanize import duration, figure, ranges
+from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.report.stats import Interval
-from pbgraph.report.tables import PLAIN, Comparison, Row, Statistic, Table
+from pbgraph.report.tables import Comparison, Row, Statistic, Table
+from pbgraph.report.wording import answers, how_compared, verdict_words
 from pbgraph.terminal import no_formula, visible_cell
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
-DENDRITES = "perforated"  # the method whose arms are answered for in words
 COMPARED = ("A", "B", "A - B", "95 % interval", "p", "verdict")
 
 
@@ -45,7 +46,7 @@ class Texts:
 
 def texts(table: Table) -> Texts:
     """A table as text."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
     return Texts(
@@ -53,7 +54,7 @@ def texts(table: Table) -> Texts:
         protocol=_protocol(table),
         header=_columns(table),
         rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
-        note=how_compared(table.comparisons, table.yardstick.relevant),
+        note=how_compared(table.comparisons, table.margin.relevant),
         comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
         answers=tuple(answers(table)),
         notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
@@ -61,7 +62,7 @@ def texts(table: Table) -> Texts:
 
 
 def scales(table: Table) -> dict[str, float]:
-    """The magnitude of every metric's scores in a table, see `words.figure`."""
+    """The magnitude of every metric's scores in a table, see `pbgraph.humanize.figure`."""
     means = {name: [row.metrics[name] for row in table.rows] for name in table.metrics}
     return {name: scale_of(name, [one.mean for one in found if one is not None]) for name, found in means.items()}
 
@@ -95,7 +96,7 @@ def to_csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
     writer.writeheader()
-    against_plain = {one.a: one for one in table.comparisons if one.b.endswith(f"/{PLAIN}")}
+    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
     writer.writerows(
         {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
         for row in table.rows
@@ -120,8 +121,39 @@ def _csv_columns(table: Table) -> tuple[str, ...]:
 
 def to_json(table: Table) -> str:
     """Everything the table holds."""
-    content = {"protocol_id": table.protocol.id, **msgspec.to_builtins(table, str_keys=True)}
+    content = {
+        "protocol_id": table.protocol.id,
+        "protocol": table.protocol,
+        "rows": [_row_content(row) for row in table.rows],
+        "comparisons": [_comparison_content(one) for one in table.comparisons],
+        "metrics": table.metrics,
+        "yardstick": table.margin,
+        "commits": table.commits,
+        "software": table.software,
+        "numerics": table.numerics,
+        "others": table.others,
+    }
     return json_text(content)
+
+
+def _row_content(row: Row) -> dict[str, object]:
+    content = msgspec.to_builtins(row, str_keys=True)
+    return {**content.pop("arm"), **content}
+
+
+def _comparison_content(one: Comparison) -> dict[str, object]:
+    return {
+        "a": str(one.a),
+        "b": str(one.b),
+        "seeds": one.seeds,
+        "mean": one.mean,
+        "interval": one.interval,
+        "p": one.p,
+        "p_holm": one.p_holm,
+        "complete": one.complete,
+        "verdict": verdict_words(one),
+        "one_split": one.one_split,
+    }
 
 
 def json_text(content: object) -> str:
@@ -130,40 +162,6 @@ def json_text(content: object) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return re.sub(r"[^\n]", lambda one: one[0] if one[0].isprintable() else json.dumps(one[0])[1:-1], text)
-
-
-def answers(table: Table) -> list[str]:
-    """Does it help? One sentence per arm with dendrites, from its comparisons alone.
-
-    A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
-    """
-    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.endswith(f"/{DENDRITES}"))
-    return [_answer(arm, table) for arm in arms]
-
-
-def _answer(arm: str, table: Table) -> str:
-    model = arm.split("/")[0]
-    mine = [one for one in table.comparisons if one.a == arm]
-    if any(row.missing or row.failed for row in table.rows if row.model == model):
-        return f"**{model}**: runs are missing, so there is no answer yet."
-    if any(len(one.seeds) == 1 for one in mine):
-        return f"**{model}**: one seed gives no answer."
-    if any(one.interval is None for one in mine):
-        return f"**{model}**: a difference that is the same for all seeds gives no answer."
-    better = [one.b for one in mine if one.verdict.startswith(f"{arm} is better")]
-    worse = [one.b for one in mine if one.verdict.startswith(f"{one.b} is better")]
-    rest = [one.b for one in mine if one.b not in better]
-    if worse:
-        return f"**{model}**: dendrites made it worse than {_listed(worse)}."
-    if not better:
-        return f"**{model}**: no gain from dendrites was shown against {_listed(rest)}."
-    if all(one.b.endswith(f"/{PLAIN}") for one in mine):
-        return f"**{model}**: better than {_listed(better)}, but no control was run, so there is no answer yet."
-    if rest:
-        return (
-            f"**{model}**: better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
-        )
-    return f"**{model}**: dendrites made it better than {_listed(better)}."
 
 
 def comparison_lines(
@@ -179,11 +177,16 @@ def comparison_lines(
         f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval, scale),
         f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
         f"p                          {_p(one.p)}",
-        f"verdict                    {one.verdict}",
+        f"verdict                    {verdict_words(one)}",
     ]
     if one.one_split:
         lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
-    return markdown(("seed", one.a, one.b, "difference"), seeds, right=range(4)) + "\n\n" + "\n".join(lines) + "\n"
+    return (
+        markdown(("seed", str(one.a), str(one.b), "difference"), seeds, right=range(4))
+        + "\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
@@ -219,7 +222,7 @@ def _protocol(table: Table) -> str:
 
 def direction(table: Table) -> str:
     """What a heading adds where smaller is better."""
-    return "" if table.yardstick.larger_is_better else " (smaller is better)"
+    return "" if table.margin.larger_is_better else " (smaller is better)"
 
 
 def _cells(
@@ -227,8 +230,8 @@ def _cells(
 ) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
-        row.model,
-        row.method,
+        row.arm.model,
+        row.arm.method,
         count,
         *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
@@ -238,23 +241,9 @@ def _cells(
     )
 
 
-def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
-    """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
-    count, how = sum(one.p is not None for one in comparisons), "corrected resampled t (Nadeau & Bengio 2003)"
-    if not count:
-        return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
-    if any(one.one_split for one in comparisons):
-        how = "t over initialisations on one split, which says nothing about other molecules"
-    return (
-        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
-        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
-        'after Holm as well, "equivalent" the interval alone.'
-    )
-
-
 def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
     mean = figure(one.mean, scale, sign="+")
-    return one.a, one.b, mean, _interval(one.interval, scale), _p(one.p_holm), one.verdict
+    return str(one.a), str(one.b), mean, _interval(one.interval, scale), _p(one.p_holm), verdict_words(one)
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -317,8 +306,8 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
         "task": one.task,
         "split": one.split,
         "preset": one.preset,
-        "model": row.model,
-        "method": row.method,
+        "model": row.arm.model,
+        "method": row.arm.method,
         "seeds": len(row.seeds),
         "missing": len(row.missing),
         "failed": len(row.failed),
@@ -333,7 +322,11 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
     if difference is not None:
         interval = difference.interval
         line |= {"difference": difference.mean, "p": difference.p, "p_holm": difference.p_holm}
-        line |= {"low": interval and interval.low, "high": interval and interval.high, "verdict": difference.verdict}
+        line |= {
+            "low": interval and interval.low,
+            "high": interval and interval.high,
+            "verdict": verdict_words(difference),
+        }
     return line
 
 
@@ -358,7 +351,3 @@ def _p(p: float | None) -> str:
     if p is None:
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

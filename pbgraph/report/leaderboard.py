@@ -94,7 +94,7 @@ def ranks(table: Table) -> list[str]:
     means = [None if found is None else found.mean for found in (row.metrics[table.metrics[0]] for row in table.rows)]
     if any(row.missing or row.failed for row in table.rows) or None in means:
         return ["-"] * len(table.rows)
-    sign = 1 if table.yardstick.larger_is_better else -1
+    sign = table.margin.sign
     return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
 
 

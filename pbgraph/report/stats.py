@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,36 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class EquivalenceMargin:
     """How a difference of a metric is judged: the smallest that matters in practice, and which sign is a gain."""
 
     relevant: float
     larger_is_better: bool
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 where smaller is better: what differences are multiplied by so that a gain is positive."""
+        return 1 if self.larger_is_better else -1
+
+
+class Outcome(Enum):
+    """What a mean of paired differences a - b allows to say of a, in the metric's own direction."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"  # the whole interval is within the margin
+    NOT_DISTINGUISHABLE = "not distinguishable"
+    NO_VARIATION = "no variation"  # all seeds differ by the same
+    ONE_SEED = "one seed"
+    INCOMPLETE = "incomplete"  # declared seeds are missing
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """relevant: of better and worse, whether the whole interval is beyond the margin."""
+
+    outcome: Outcome
+    relevant: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,21 +124,24 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
 
 
-def verdict(interval: Interval | None, p: float | None, *, n: int, a: str, b: str, by: Yardstick) -> str:
-    """What the interval of a mean of n differences a - b and the adjusted p-value allow to say, in words.
+def verdict(difference: Difference, p: float | None, *, by: EquivalenceMargin) -> Verdict:
+    """What the interval of a mean difference a - b and the adjusted p-value allow to say.
 
-    >>> verdict(Interval(-0.004, 0.006), 0.8, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True))
-    'equivalent: the difference is below 0.01'
+    >>> found = Difference(n=3, mean=0.001, interval=Interval(-0.004, 0.006), p=0.8)
+    >>> verdict(found, 0.8, by=EquivalenceMargin(0.01, larger_is_better=True)).outcome
+    <Outcome.EQUIVALENT: 'equivalent'>
     """
+    interval = difference.interval
     if interval is None or p is None:
-        return "one seed: no interval, no verdict" if n == 1 else "no variation between seeds: no interval, no verdict"
-    if interval.low > -by.relevant and interval.high < by.relevant:
-        return f"equivalent: the difference is below {by.relevant}"
-    if p >= 1 - CONFIDENCE or interval.low <= 0 <= interval.high:
-        return "not distinguishable"
-    larger, gain = (a, interval.low) if interval.low > 0 else (b, -interval.high)
-    better = larger if by.larger_is_better else (b if larger == a else a)
-    return f"{better} is better, by more than {by.relevant}" if gain > by.relevant else f"{better} is better"
+        return Verdict(Outcome.ONE_SEED if difference.n == 1 else Outcome.NO_VARIATION)
+    least, most = sorted((by.sign * interval.low, by.sign * interval.high))
+    if least > -by.relevant and most < by.relevant:
+        return Verdict(Outcome.EQUIVALENT)
+    if p >= 1 - CONFIDENCE or least <= 0 <= most:
+        return Verdict(Outcome.NOT_DISTINGUISHABLE)
+    if least > 0:
+        return Verdict(Outcome.BETTER, least > by.relevant)
+    return Verdict(Outcome.WORSE, -most > by.relevant)
 
 
 def hierarchical_bootstrap(

@@ -21,7 +21,6 @@ from pbgraph.report.formats import (
     COMPARED,
     bullets,
     direction,
-    how_compared,
     json_text,
     markdown,
     texts,
@@ -30,6 +29,8 @@ from pbgraph.report.formats import (
 )
 from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Table, adjusted, make_table, rows_and_seeds
+from pbgraph.report.wording import how_compared
+from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
 
@@ -45,7 +46,7 @@ class StudyTable:
 
     @property
     def first(self) -> Table:
-        """One of them, for what all have in common: task, metric, yardstick."""
+        """One of them, for what all have in common: task, metric, margin."""
         return next(iter(self.tables.values()))
 
 
@@ -67,11 +68,11 @@ def study_table(
     records: Sequence[RunRecord],
     *,
     seeds: Sequence[int] | None = None,
-    arms: Mapping[str, Sequence[str]] | None = None,
+    arms: Mapping[str, Sequence[Arm]] | None = None,
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
-    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: preset -> "model/method"
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
     Raises UsageError if no preset has a finished run among these.
     """
     made = {}
@@ -92,8 +93,8 @@ def study_table(
 
 def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
     every = [(name, one) for name, table in tables.items() for one in table.comparisons]
-    yardstick = next(iter(tables.values())).yardstick
-    corrected = zip(every, adjusted([one for _, one in every], yardstick), strict=True)
+    margin = next(iter(tables.values())).margin
+    corrected = zip(every, adjusted([one for _, one in every], margin), strict=True)
     by_name = {name: [one for _, one in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])}
     return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
 
@@ -114,7 +115,7 @@ def to_markdown(made: StudyTable) -> str:
     if comparisons:
         parts += [
             how_compared(
-                [one for table in made.tables.values() for one in table.comparisons], made.first.yardstick.relevant
+                [one for table in made.tables.values() for one in table.comparisons], made.first.margin.relevant
             ),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
             bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
@@ -146,7 +147,7 @@ def points(made: StudyTable) -> list[Point]:
                 scores = tuple(row.test.values())
                 mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
                 low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
-                found.append(Point(name, row.method, row.parameters, scores, mean.mean, low, high))
+                found.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
     return found
 
 
@@ -168,7 +169,7 @@ def draw_frontier(made: StudyTable, path: Path) -> None:
     """
     every = points(made)
     figure, axis = agg().subplots(figsize=(8.0, 4.6), layout="constrained")
-    best = frontier(every, larger_is_better=made.first.yardstick.larger_is_better)
+    best = frontier(every, larger_is_better=made.first.margin.larger_is_better)
     axis.step(
         [one.parameters for one in best],
         [one.mean for one in best],

@@ -13,13 +13,22 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS
 from pbgraph.plans.presets import Preset
-from pbgraph.report.stats import Interval, Yardstick, holm, paired_difference, verdict
+from pbgraph.report.stats import (
+    Difference,
+    EquivalenceMargin,
+    Interval,
+    Outcome,
+    Verdict,
+    holm,
+    paired_difference,
+    verdict,
+)
+from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
-
-PLAIN = "backprop"  # the method of the plain model
 
 
 @dataclass(frozen=True)
@@ -34,27 +43,34 @@ class Statistic:
 class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
+    declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test
     p_holm    adjusted for all comparisons of the table; the interval is not
-    complete  whether these are all the declared seeds; if not, there is no verdict
+    margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     """
 
-    a: str
-    b: str
+    a: Arm
+    b: Arm
     seeds: tuple[int, ...]
+    declared: int
     mean: float
     interval: Interval | None
     p: float | None
     p_holm: float | None
-    complete: bool
-    verdict: str
+    margin: EquivalenceMargin
+    verdict: Verdict
     one_split: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all the declared seeds are there."""
+        return len(self.seeds) == self.declared
 
 
 @dataclass(frozen=True)
 class Row:
-    """One arm.
+    """One line of a table.
 
     seeds    finished; missing: never run; failed: seed -> error
     test     seed -> selection metric on test rows, where it is defined
@@ -62,8 +78,7 @@ class Row:
     undefined  task -> runs in which the selection metric was undefined for it
     """
 
-    model: str
-    method: str
+    arm: Arm
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     failed: Mapping[int, str]
@@ -75,18 +90,13 @@ class Row:
     seconds: float | None
     undefined: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def arm(self) -> str:
-        """ "model/method"."""
-        return f"{self.model}/{self.method}"
-
 
 @dataclass(frozen=True)
 class Table:
     """Rows in the order of the plan, and comparisons.
 
     metrics   what is shown: the selection metric, then the others that all runs were scored by
-    yardstick by which differences of the selection metric are judged
+    margin    by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
@@ -97,22 +107,22 @@ class Table:
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
     metrics: tuple[str, ...]
-    yardstick: Yardstick
+    margin: EquivalenceMargin
     commits: Mapping[str, int]
     software: Mapping[str, int]
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """ "model/method" of every row."""
+    def arms(self) -> tuple[Arm, ...]:
+        """Of every row."""
         return tuple(row.arm for row in self.rows)
 
 
 def rows_and_seeds(
     preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
-) -> tuple[list[str], list[int]]:
-    """The arms, "model/method", and seeds that a table of one preset's records should have.
+) -> tuple[list[Arm], list[int]]:
+    """The arms and seeds that a table of one preset's records should have.
 
     preset  what was declared, or None if that is not known
     seeds   that are asked for; else the preset's, or where none of these was run, those that were
@@ -121,41 +131,41 @@ def rows_and_seeds(
     run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
-    arms = ["/".join(arm) for arm in preset.arms] if preset and set(declared).intersection(seeds) else []
+    arms = preset.arms if preset and set(declared).intersection(seeds) else ()
     others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
     return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
 
 
-def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequence[int]) -> Table:
+def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
     """The table of these arms and seeds.
 
     records  of one task; those of other arms or seeds are left out
-    arms     "model/method" of every row, in order
+    arms     of every row, in order
     seeds    declared before running; each arm should have them all
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
     wanted_arms, wanted_seeds = set(arms), set(seeds)
     mine = [one for one in records if one.spec.arm in wanted_arms and one.spec.seed in wanted_seeds]
-    by_arm: dict[str, list[RunRecord]] = {arm: [] for arm in arms}
+    by_arm: dict[Arm, list[RunRecord]] = {arm: [] for arm in arms}
     for record in mine:
         by_arm[record.spec.arm].append(record)
     finished = [record for record in mine if record.status == "finished"]
     if not finished:
         there = choices((record.spec for record in records if record.status == "finished"), "arm")
         raise UsageError(
-            f"no finished run of {', '.join(arms) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
+            f"no finished run of {', '.join(map(str, arms)) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
             f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
-    origins, yardstick, metrics = [record.provenance for record in finished], yardstick_of(finished), _metrics(finished)
+    origins, margin, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(_row(arm, by_arm[arm], seeds, metrics=metrics) for arm in arms),
-        comparisons=adjusted(compared, yardstick),
+        comparisons=adjusted(compared, margin),
         metrics=metrics,
-        yardstick=yardstick,
+        margin=margin,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
         others=_counted(one for record in finished for one in _others(record)),
@@ -163,7 +173,7 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[str], seeds: Sequ
     )
 
 
-def yardstick_of(finished: Sequence[RunRecord]) -> Yardstick:
+def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
     """By which differences between these runs are judged: what their selection metric declares as relevant.
 
     Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
@@ -171,10 +181,11 @@ def yardstick_of(finished: Sequence[RunRecord]) -> Yardstick:
     """
     metric = METRICS.get(finished[0].spec.metric)
     if not metric.in_target_units:
-        return Yardstick(metric.relevant, metric.larger_is_better)
+        return EquivalenceMargin(metric.relevant, metric.larger_is_better)
     tests = [record.scores["test"] for record in _by_seed(finished).values()]
     deviations = [task.sd for test in tests for task in test.tasks.values() if task.sd is not None]
-    return Yardstick(float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}"), metric.larger_is_better)
+    relevant = float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}")
+    return EquivalenceMargin(relevant, metric.larger_is_better)
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -200,10 +211,10 @@ def _software(origin: Provenance) -> str:
     return ", ".join([*versions, origin.device])
 
 
-def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int]) -> Comparison:
+def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
-    records  of one protocol, whose yardstick judges the difference
+    records  of one protocol, by whose margin the difference is judged
     Raises UsageError if they share no finished seed.
     """
     finished = [record for record in records if record.status == "finished"]
@@ -220,21 +231,30 @@ def compare(records: Iterable[RunRecord], a: str, b: str, *, seeds: Sequence[int
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
     found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
-    complete = len(shared) == len(seeds)
-    words = f"incomplete: {len(shared)} of {len(seeds)} seeds"
-    if complete:
-        words = verdict(found.interval, found.p, n=found.n, a=a, b=b, by=yardstick_of(finished))
-    return Comparison(a, b, tuple(shared), found.mean, found.interval, found.p, found.p, complete, words, fixed)
+    one = Comparison(
+        a,
+        b,
+        seeds=tuple(shared),
+        declared=len(seeds),
+        mean=found.mean,
+        interval=found.interval,
+        p=found.p,
+        p_holm=None,
+        margin=margin_of(finished),
+        verdict=Verdict(Outcome.INCOMPLETE),
+        one_split=fixed,
+    )
+    return _judged(one, found.p, one.margin)
 
 
-def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str, str]]:
+def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """What the table compares: every arm with its model's plain one, and what is paired with a control, with that."""
-    scored: dict[str, set[int]] = {}
+    scored: dict[Arm, set[int]] = {}
     for record in finished:
         if _test(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     by_key = {record.key: record for record in finished}
-    plain = [(arm, f"{arm.split('/')[0]}/{PLAIN}") for arm in arms]
+    plain = [(arm, Arm(arm.model, PLAIN)) for arm in arms]
     paired = {
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
@@ -243,21 +263,21 @@ def _pairs(finished: Sequence[RunRecord], arms: Sequence[str]) -> list[tuple[str
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
-def adjusted(comparisons: Sequence[Comparison], yardstick: Yardstick) -> tuple[Comparison, ...]:
-    """The comparisons with Holm's correction over all of them, and verdicts by the corrected p-values."""
+def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
+    """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values."""
     tested = [one for one in comparisons if one.p is not None]
     p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
-    return tuple(_with_p(one, p_holm.get(id(one)), yardstick) for one in comparisons)
+    return tuple(_judged(one, p_holm.get(id(one)), margin) for one in comparisons)
 
 
-def _with_p(one: Comparison, p_holm: float | None, yardstick: Yardstick) -> Comparison:
-    words = one.verdict
-    if one.complete:
-        words = verdict(one.interval, p_holm, n=len(one.seeds), a=one.a, b=one.b, by=yardstick)
-    return replace(one, p_holm=p_holm, verdict=words)
+def _judged(one: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
+    """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
+    found = Difference(len(one.seeds), one.mean, one.interval, one.p)
+    said = verdict(found, p_holm, by=margin) if one.complete else one.verdict
+    return replace(one, p_holm=p_holm, margin=margin, verdict=said)
 
 
-def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
+def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
     finished = _by_seed(record for record in records if record.status == "finished")
     failed = {
         record.spec.seed: record.error or ""
@@ -268,10 +288,8 @@ def _row(arm: str, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     tests = [record.scores["test"] for record in done]
     selects = metrics[0]
     undefined = [name for score in tests for name in score.undefined(selects)]
-    model, method = arm.split("/")
     return Row(
-        model=model,
-        method=method,
+        arm=arm,
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},

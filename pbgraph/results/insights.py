@@ -15,6 +15,7 @@ from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import new_file
 from pbgraph.humanize import ranges
 from pbgraph.insight import Insight
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import check_no_twins
 from pbgraph.results.records import RunRecord
@@ -43,7 +44,7 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None, *, command: str) -> RunRecord:
+def finished_run(records: Sequence[RunRecord], arm: Arm, seed: int | None, *, command: str) -> RunRecord:
     """The finished run of an arm with this seed; None: with its lowest. The records are of one task, preset and split.
 
     command  that runs the task, to be named where a run is not there
@@ -52,7 +53,7 @@ def finished_run(records: Sequence[RunRecord], arm: str, seed: int | None, *, co
     """
     of_arm = [record for record in records if record.spec.arm == arm]
     if not of_arm:
-        raise unknown_name("arm", arm, {record.spec.arm for record in records})
+        raise unknown_name("arm", str(arm), {str(record.spec.arm) for record in records})
     check_no_twins(record for record in of_arm if record.status == "finished")
     mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda one: one.status == "finished")}
     finished = sorted(seed for seed, record in mine.items() if record.status == "finished")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pbgraph.errors import UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.humanize import ranges
+from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunRecord, RunSpec
 
 K = TypeVar("K")
@@ -93,7 +94,7 @@ def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 def twins(specs: Iterable[RunSpec]) -> str:
     """In words, two different runs of one arm and seed: their pairs differ. "" if there are none."""
-    first: dict[tuple[str, int], RunSpec] = {}
+    first: dict[tuple[Arm, int], RunSpec] = {}
     for spec in specs:
         other = first.setdefault((spec.arm, spec.seed), spec)
         if other.key != spec.key:

@@ -11,6 +11,7 @@ from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.history import Epoch, Selection
 from pbgraph.metrics import SplitScore
 from pbgraph.molecules import Rejected
+from pbgraph.results.arms import Arm
 
 SCHEMA = 2
 
@@ -49,9 +50,9 @@ class RunSpec:
         return sha256(canonical_json(self))[:16]
 
     @property
-    def arm(self) -> str:
-        """ "model/method", the name of the row it belongs to."""
-        return f"{self.model}/{self.method}"
+    def arm(self) -> Arm:
+        """The row it belongs to."""
+        return Arm(self.model, self.method)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pbgraph.execution.checkouts import git
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.prediction.saved import FACTS, read_facts
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder, formatted, read_record
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.protocol import arm_identity, differences
@@ -196,16 +197,16 @@ def _unpaired(finished: Iterable[RunRecord]) -> Iterator[str]:
 def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
     """Different runs of one arm and seed: no table can hold both."""
 
-    def row(record: RunRecord) -> tuple[str, ...]:
+    def row(record: RunRecord) -> tuple[str, str, str, Arm, int]:
         spec = record.spec
-        return spec.task, spec.split, spec.preset, spec.arm, f"{spec.seed:020}"
+        return spec.task, spec.split, spec.preset, spec.arm, spec.seed
 
     for (task, split, preset, arm, seed), same in groupby(sorted(finished, key=row), key=row):
         first, *others = same
         for other in others:
             facts = [{**arm_identity(one.spec), "pair": one.spec.control_of} for one in (first, other)]
             yield (
-                f"records {first.key} and {other.key} are both {arm}, seed {int(seed)}, of {task}, split {split}, "
+                f"records {first.key} and {other.key} are both {arm}, seed {seed}, of {task}, split {split}, "
                 f"preset {preset}, and differ in {differences(*facts) or 'the seed of their split'}; move one away"
             )
 

@@ -11,6 +11,7 @@ import msgspec
 from pbgraph.errors import PbgraphError
 from pbgraph.humanize import ranges
 from pbgraph.plans.plan import plan
+from pbgraph.results.arms import Arm
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
@@ -29,12 +30,12 @@ def check_plans(
     wrong: list[str] = []
     unchecked: list[str] = []
 
-    def arm(record: RunRecord) -> tuple[str, str, str, str]:
+    def row(record: RunRecord) -> tuple[str, str, str, Arm]:
         return record.spec.task, record.spec.preset, record.spec.split, record.spec.arm
 
-    for (task, preset, split, name), same in groupby(sorted(records, key=arm), key=arm):
+    for (task, preset, split, arm), same in groupby(sorted(records, key=row), key=row):
         mine = list(same)
-        where = f"{name} of {task}, preset {preset}, split {split}"
+        where = f"{arm} of {task}, preset {preset}, split {split}"
         try:
             specs = _todays(results, mine)
         except PbgraphError as error:  # of a component, preset or library that is not here

@@ -37,7 +37,7 @@ from pbgraph.files.writing import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.plans.plan import Plan
 from pbgraph.report.stats import standard_error
-from pbgraph.report.tables import yardstick_of
+from pbgraph.report.tables import margin_of
 from pbgraph.results.described import keep, own_names, own_task
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
@@ -152,7 +152,7 @@ def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
     run = f"rerun of {record.key}, {record.spec.arm}, seed {record.spec.seed}"
     wrong = tuple(f"{run}: {line} ({rule})" for line in lines)
     again = "" if new.status == "failed" else new.digest()
-    return Rerun(record.key, record.spec.arm, record.spec.seed, rule, record.digest(), again, scores, wrong)
+    return Rerun(record.key, str(record.spec.arm), record.spec.seed, rule, record.digest(), again, scores, wrong)
 
 
 def one_platform(mine: Provenance, theirs: Provenance) -> tuple[bool, str]:
@@ -257,4 +257,4 @@ def _tolerances(results: ResultsFolder, record: RunRecord) -> dict[str, float]:
 
 def _relevant(record: RunRecord, metric: Metric) -> float:
     spec = replace(record.spec, metric=metric.name)
-    return yardstick_of([replace(record, spec=spec)]).relevant
+    return margin_of([replace(record, spec=spec)]).relevant

@@ -49,7 +49,7 @@ def results(folder: Path) -> ResultsFolder:
 def test_the_records_are_like_any_others_and_are_not_made_twice(trained, capsys):
     (name,) = own_names(results(trained))
     records = results(trained).records(name)
-    assert {record.spec.arm for record in records} == {"gin/backprop", "gin/perforated"}
+    assert {str(record.spec.arm) for record in records} == {"gin/backprop", "gin/perforated"}
     assert {record.spec.task for record in records} == {name}
     assert {(record.provenance.rows, record.provenance.data_sha256) for record in records} == {
         (120, own_task(name, results(trained)).sha256)

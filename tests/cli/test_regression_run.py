@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_records import arms
 from pbgraph.execution.runner import Folders, run
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
@@ -25,7 +26,7 @@ SMALL = {
     "trimnet": {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8},
     "random-forest": {"trees": 20},
 }
-ARMS = ("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/perforated")
+ARMS = arms("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/perforated")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_the_epoch_with_the_smallest_error_is_selected(records):
 def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(records, folders):
     table = make_table(list(records.values()), arms=ARMS, seeds=(68,))
     assert "## esol: test RMSE (smaller is better)" in to_markdown(table)
-    assert table.yardstick.relevant == pytest.approx(0.1, abs=0.02)
+    assert table.margin.relevant == pytest.approx(0.1, abs=0.02)
     a, b = records["random-forest/fit"], records["gin/backprop"]
     predicted = paired_predictions(ResultsFolder(folders.results), a, b)
     assert rmse(predicted.y[:, 0], predicted.a[:, 0]) == pytest.approx(a.scores["test"].metrics["rmse"])

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from made_records import PROVENANCE, make_record
+from made_records import PROVENANCE, arms, make_record
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution import runner
 from pbgraph.execution.origins import (
@@ -35,9 +35,10 @@ from pbgraph.plans.plan import plan
 from pbgraph.report.formats import to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.tables import make_table
+from pbgraph.results.arms import Arm
 from pbgraph.results.records import Source
 
-ARM = "sum-net/backprop"
+ARM, OTHER = arms("sum-net/backprop", "gin/backprop")
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_libraries_are_those_declared_and_those_imported_during_the_run():
     assert library_versions({"not-installed-at-all"}, LIBRARIES) == {}
 
 
-def made(seed: int, digest: str, *, arm: str = ARM, component: str = "model"):
+def made(seed: int, digest: str, *, arm: Arm = ARM, component: str = "model"):
     source = Source("nets", "1.0", digest, note="" if digest else "unreadable")
     own = dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), ("pbgraph",))
     sources = {"nets": source, "pbgraph": Source("pbgraph", "0", f"{seed}")}
@@ -199,8 +200,8 @@ def test_runs_of_one_arm_with_other_code_do_not_share_a_table(component):
 
 
 def test_code_of_other_packages_is_named_in_every_table():
-    records = [made(68, "a" * 64), made(69, "a" * 64), made(68, "b" * 64, arm="gin/backprop", component="task")]
-    table = make_table(records, arms=[ARM, "gin/backprop"], seeds=[68, 69])
+    records = [made(68, "a" * 64), made(69, "a" * 64), made(68, "b" * 64, arm=OTHER, component="task")]
+    table = make_table(records, arms=[ARM, OTHER], seeds=[68, 69])
     line = "code of other packages: nets 1.0, files aaaaaaaaaaaa (2 runs); nets 1.0, files bbbbbbbbbbbb (1 run)"
     assert f"- {line}\n" in to_markdown(table)
     assert line in to_html(table)
@@ -246,6 +247,6 @@ def test_a_model_without_its_file_cannot_be_planned(weighted):
     weighted.unlink()
     with pytest.raises(UsageError, match=r"built from .*weights\.safetensors, which is not there"):
         plan("tox21", models=["gin"])
-    assert plan("tox21", models=["gin", "trimnet"], methods=["backprop"]).refused[0].arm == "gin/backprop"
+    assert plan("tox21", models=["gin", "trimnet"], methods=["backprop"]).refused[0].arm == OTHER
     with pytest.raises(DataError, match="cannot be read"):
         file_versions(MODELS.get("gin"))

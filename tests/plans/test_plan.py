@@ -10,17 +10,22 @@ from pbgraph.models.base import MODELS
 from pbgraph.plans import plan as planning
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import PRESETS, STUDIES, Preset, preset, study
+from pbgraph.results.arms import Arm
 from pbgraph.splits import SPLITS
 
 
+def shown(made):
+    return list(map(str, made.arms))
+
+
 def arms(*arguments, **options):
-    return list(plan("tox21", *arguments, **options).arms)
+    return shown(plan("tox21", *arguments, **options))
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     made = plan("tox21", name)
-    assert [tuple(arm.split("/")) for arm in made.arms] == list(preset(name).arms)
+    assert made.arms == preset(name).arms
     assert len(made.specs) == len(preset(name).arms) * len(preset(name).seeds)
     assert len({spec.key for spec in made.specs}) == len(made.specs)
     for spec in made.specs:
@@ -33,7 +38,7 @@ def test_presets_are_the_declared_ones():
     assert preset("smoke").seeds == (68,)
     assert preset("default").seeds == (68, 69, 70)
     assert preset("paper").seeds == tuple(range(68, 118))
-    assert {method for _, method in preset("smoke").arms} == {"backprop", "perforated"}
+    assert {arm.method for arm in preset("smoke").arms} == {"backprop", "perforated"}
 
 
 def test_a_plan_is_the_same_each_time():
@@ -71,34 +76,34 @@ def test_arms_are_chosen_by_either_name_or_both():
 
 def test_all_is_every_registered_name():
     made = plan("tox21", "smoke", models=["gin"], methods=["all"])
-    assert {arm.split("/")[1] for arm in made.arms} == set(METHODS.names()) - {"fit"}
-    assert [refused.arm for refused in made.refused] == ["gin/fit"]
+    assert {arm.method for arm in made.arms} == set(METHODS.names()) - {"fit"}
+    assert [str(refused.arm) for refused in made.refused] == ["gin/fit"]
     everything = plan("tox21", "smoke", models=["all"])
     listed = [*everything.arms, *(refused.arm for refused in everything.refused)]
-    assert {arm.split("/")[0] for arm in listed} == set(MODELS.names())
-    assert {refused.arm for refused in everything.refused} <= {"ridge/fit", "xgboost/fit"}
+    assert {arm.model for arm in listed} == set(MODELS.names())
+    assert {str(refused.arm) for refused in everything.refused} <= {"ridge/fit", "xgboost/fit"}
 
 
 def test_a_model_that_the_preset_lacks_is_combined_with_its_methods():
     made = plan("tox21", "smoke", models=["gin", "random-forest"])
-    assert made.arms == ("gin/backprop", "gin/perforated", "random-forest/fit")
+    assert shown(made) == ["gin/backprop", "gin/perforated", "random-forest/fit"]
     assert not made.refused
 
 
 def test_a_model_whose_package_is_not_installed_is_reported_with_what_to_do(monkeypatch):
     monkeypatch.setattr("pbgraph.models.base.find_spec", lambda name: None)
     made = plan("tox21", "smoke", models=["gin", "xgboost"])
-    assert made.arms == ("gin/backprop", "gin/perforated")
+    assert shown(made) == ["gin/backprop", "gin/perforated"]
     (refused,) = made.refused
-    assert refused.arm == "xgboost/fit"
+    assert str(refused.arm) == "xgboost/fit"
     assert "pip install -e '.[boost]'" in refused.reason
 
 
 def test_what_cannot_be_combined_is_reported_with_the_reason():
     made = plan("tox21", models=["random-forest", "gin"], methods=["backprop"])
-    assert made.arms == ("gin/backprop",)
+    assert shown(made) == ["gin/backprop"]
     (refused,) = made.refused
-    assert refused.arm == "random-forest/backprop"
+    assert str(refused.arm) == "random-forest/backprop"
     assert "fit" in refused.reason
     with pytest.raises(UsageError, match=r"nothing to run: random-forest/backprop: .*'fit'"):
         plan("tox21", models=["random-forest"], methods=["backprop"])
@@ -141,7 +146,7 @@ def _fields(model):
 
 
 def test_an_override_of_a_field_that_is_not_there_is_an_error(monkeypatch):
-    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"epochz": 3}})
+    wrong = Preset("wrong", "", (Arm("gin", "backprop"),), (1,), training={"gin": {"epochz": 3}})
     monkeypatch.setitem(PRESETS, "wrong", wrong)
     with pytest.raises(PbgraphError, match="settings of method 'backprop': no field epochz; it has epochs"):
         plan("tox21", "wrong")
@@ -169,7 +174,7 @@ def test_a_control_that_grows_has_the_settings_of_its_pair():
 def test_controls_of_every_planned_method_are_added_with_their_pair():
     made = plan("tox21", "smoke", models=["trimnet"], controls=True)
     controls = {name for name in METHODS if METHODS.get(name).control_of == "perforated"}
-    assert {arm.split("/")[1] for arm in made.arms} == {"backprop", "perforated"} | controls
+    assert {arm.method for arm in made.arms} == {"backprop", "perforated"} | controls
     perforated = next(spec.key for spec in made.specs if spec.method == "perforated")
     assert {spec.control_of for spec in made.specs if spec.method in controls} == {perforated}
     assert arms("smoke", models=["random-forest"], controls=True) == ["random-forest/fit"]
@@ -194,7 +199,7 @@ def test_the_loss_follows_the_kind_of_the_tasks():
 
 
 def test_a_preset_with_a_loss_for_other_tasks_is_refused(monkeypatch):
-    wrong = Preset("wrong", "", (("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
+    wrong = Preset("wrong", "", (Arm("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
     monkeypatch.setattr(planning, "preset", lambda _: wrong)
     with pytest.raises(UsageError, match="'class-weighted' is for classification, and these are regression tasks"):
         plan("esol", "wrong")

@@ -30,6 +30,7 @@ from pbgraph.prediction import molecule_files
 from pbgraph.prediction.molecule_files import read_chunks
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.prediction.saved import read_model, write_model
+from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
 
@@ -71,7 +72,7 @@ def records(results: ResultsFolder):
 
 
 def model_of(results: ResultsFolder, arm: str) -> Path:
-    return next(results.model_path(record.spec) for record in records(results) if record.spec.arm == arm)
+    return next(results.model_path(record.spec) for record in records(results) if record.spec.arm == parse_arm(arm))
 
 
 @pytest.mark.parametrize("which", ["classes", "values"])
@@ -84,16 +85,18 @@ def test_every_arm_predicts_what_its_run_did(which, request):
         made = predictor([names[name] for name in table["mol_id"]])
         column = [predictor.targets.index(task) for task in table["task"]]
         score = np.array(table["score"])
-        if which == "classes" and record.spec.arm in ("gin/backprop", "gin/perforated"):
+        if which == "classes" and str(record.spec.arm) in ("gin/backprop", "gin/perforated"):
             score = expit(score)  # a run ranks by logits
-        np.testing.assert_allclose(made.mean[np.arange(len(column)), column], score, atol=1e-6, err_msg=record.spec.arm)
+        np.testing.assert_allclose(
+            made.mean[np.arange(len(column)), column], score, atol=1e-6, err_msg=str(record.spec.arm)
+        )
         assert made.sd is None
         assert set(made.errors) == {""}
     assert len(records(results)) == 4
 
 
 def test_a_saved_network_has_its_dendrites(classes):
-    grown = [record for record in records(classes) if record.spec.arm == "gin/perforated"]
+    grown = [record for record in records(classes) if record.spec.arm == Arm("gin", "perforated")]
     facts, state = read_model(classes.model_path(grown[0].spec))
     assert facts.spec == grown[0].spec
     assert (facts.targets, facts.kind, facts.smiles_column) == (("toxic", "even"), "classification", "SMILES")
@@ -113,7 +116,7 @@ def test_models_of_several_seeds_are_averaged(values):
     there = "There are: arm gin/backprop, preset smoke, split random, seeds 1-2; arm ridge/fit, .* Choose with --arm"
     with pytest.raises(UsageError, match=there):
         load_predictor(folder)
-    both = load_predictor(folder, "gin/backprop")(SMILES)
+    both = load_predictor(folder, Arm("gin", "backprop"))(SMILES)
     singly = [load_predictor(values.model_path(r.spec))(SMILES).mean for r in records(values) if r.spec.model == "gin"]
     np.testing.assert_allclose(both.mean, np.mean(singly, axis=0))
     np.testing.assert_allclose(both.sd, np.std(singly, axis=0, ddof=1))
@@ -152,7 +155,9 @@ def test_models_that_differ_in_more_than_their_seed_are_not_averaged(values, tmp
     ],
 )
 def test_models_of_one_name_must_be_alike_but_for_their_seed(change, words, values, tmp_path):
-    model = values.model_path(next(r.spec for r in records(values) if (r.spec.arm, r.spec.seed) == ("gin/backprop", 1)))
+    model = values.model_path(
+        next(r.spec for r in records(values) if (r.spec.arm, r.spec.seed) == (Arm("gin", "backprop"), 1))
+    )
     shutil.copytree(model, tmp_path / "0")
     copied(model, tmp_path, **change)
     with pytest.raises(UsageError, match=f"{words}.*Name the folder of one model"):

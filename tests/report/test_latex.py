@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_records import make_failure, make_record
+from made_records import arms, make_failure, make_record
 from pbgraph.report.latex import escaped, to_latex
 from pbgraph.report.tables import Table, make_table
 
-ARMS = ["trimnet/backprop", "trimnet/perforated", "my_net/100%&#$"]
+ARMS = arms("trimnet/backprop", "trimnet/perforated", "my_net/100%&#$")
 DOCUMENT = r"\documentclass{article}\usepackage{booktabs}\begin{document}%s\end{document}"
 
 

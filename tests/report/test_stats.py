@@ -18,7 +18,17 @@ from pbgraph.metrics import (
     weighted_average_precision,
     weighted_roc_auc,
 )
-from pbgraph.report.stats import Interval, Yardstick, hierarchical_bootstrap, holm, paired_difference, verdict
+from pbgraph.report.stats import (
+    Difference,
+    EquivalenceMargin,
+    Interval,
+    Outcome,
+    Verdict,
+    hierarchical_bootstrap,
+    holm,
+    paired_difference,
+    verdict,
+)
 from pbgraph.results.predictions import Predicted
 
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)
@@ -73,37 +83,50 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
     assert holm([]) == []
 
 
+def judged(interval, p, *, n=3, larger_is_better=True) -> Verdict:
+    by = EquivalenceMargin(0.01, larger_is_better=larger_is_better)
+    return verdict(Difference(n, 0.0, interval, p), p, by=by)
+
+
 @pytest.mark.parametrize(
-    ("interval", "p", "words"),
+    ("interval", "p", "expected"),
     [
-        (Interval(0.011, 0.02), 0.001, "A is better, by more than 0.01"),
-        (Interval(0.002, 0.02), 0.001, "A is better"),
-        (Interval(-0.02, -0.002), 0.001, "B is better"),
-        (Interval(-0.03, -0.02), 0.001, "B is better, by more than 0.01"),
-        (Interval(0.002, 0.02), 0.08, "not distinguishable"),
-        (Interval(-0.002, 0.02), 0.3, "not distinguishable"),
-        (Interval(-0.002, 0.003), 0.3, "equivalent: the difference is below 0.01"),
+        (Interval(0.011, 0.02), 0.001, Verdict(Outcome.BETTER, relevant=True)),
+        (Interval(0.002, 0.02), 0.001, Verdict(Outcome.BETTER)),
+        (Interval(-0.02, -0.002), 0.001, Verdict(Outcome.WORSE)),
+        (Interval(-0.03, -0.02), 0.001, Verdict(Outcome.WORSE, relevant=True)),
+        (Interval(0.002, 0.02), 0.08, Verdict(Outcome.NOT_DISTINGUISHABLE)),
+        (Interval(-0.002, 0.02), 0.3, Verdict(Outcome.NOT_DISTINGUISHABLE)),
+        (Interval(-0.002, 0.003), 0.3, Verdict(Outcome.EQUIVALENT)),
+        (Interval(0.0, 0.0), 1.0, Verdict(Outcome.EQUIVALENT)),
     ],
 )
-def test_verdicts(interval, p, words):
-    assert verdict(interval, p, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) == words
+def test_verdicts(interval, p, expected):
+    assert judged(interval, p) == expected
 
 
 def test_the_verdict_says_why_there_is_no_interval():
-    words = [verdict(None, None, n=n, a="A", b="B", by=Yardstick(0.01, larger_is_better=True)) for n in (1, 3)]
-    assert words == ["one seed: no interval, no verdict", "no variation between seeds: no interval, no verdict"]
+    found = [judged(None, None, n=n).outcome for n in (1, 3)]
+    assert found == [Outcome.ONE_SEED, Outcome.NO_VARIATION]
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1))
+def test_a_gain_of_a_score_is_a_loss_of_an_error(one, other, p):
+    interval = Interval(*sorted((one, other)))
+    turned = Interval(-interval.high, -interval.low)
+    assert judged(interval, p) == judged(turned, p, larger_is_better=False)
 
 
 @pytest.mark.parametrize(
-    ("interval", "words"),
+    ("interval", "expected"),
     [
-        (Interval(0.011, 0.02), "B is better, by more than 0.01"),
-        (Interval(-0.02, -0.002), "A is better"),
-        (Interval(-0.002, 0.003), "equivalent: the difference is below 0.01"),
+        (Interval(0.011, 0.02), Verdict(Outcome.WORSE, relevant=True)),
+        (Interval(-0.02, -0.002), Verdict(Outcome.BETTER)),
+        (Interval(-0.002, 0.003), Verdict(Outcome.EQUIVALENT)),
     ],
 )
-def test_verdicts_where_smaller_is_better(interval, words):
-    assert verdict(interval, 0.001, n=3, a="A", b="B", by=Yardstick(0.01, larger_is_better=False)) == words
+def test_verdicts_where_smaller_is_better(interval, expected):
+    assert judged(interval, 0.001, larger_is_better=False) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from made_records import make_record
+from made_records import arms, make_record
 from pbgraph.errors import UsageError
 from pbgraph.plans.presets import Preset, Study
 from pbgraph.report.studies import (
@@ -25,7 +25,7 @@ from pbgraph.report.studies import (
 
 pytestmark = pytest.mark.lengthy
 
-ARMS = (("trimnet", "backprop"), ("trimnet", "perforated"), ("trimnet", "widened"))
+ARMS = arms("trimnet/backprop", "trimnet/perforated", "trimnet/widened")
 STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}
 JITTER = {"backprop": 0.001, "perforated": 0.0011, "widened": 0.00105}
@@ -37,11 +37,11 @@ def records(presets=("small", "large")):
     for preset in presets:
         for seed in (1, 2, 3):
             by_method = {}
-            for (model, method), score, size in zip(ARMS, SCORES[preset], PARAMETERS[preset], strict=True):
-                pair = by_method["perforated"].key if method == "widened" else None
-                jitter = JITTER[method] * seed
-                record = make_record(f"{model}/{method}", seed, score + jitter, preset=preset, control_of=pair)
-                by_method[method] = replace(record, cost=replace(record.cost, parameters=size))
+            for arm, score, size in zip(ARMS, SCORES[preset], PARAMETERS[preset], strict=True):
+                pair = by_method["perforated"].key if arm.method == "widened" else None
+                jitter = JITTER[arm.method] * seed
+                record = make_record(arm, seed, score + jitter, preset=preset, control_of=pair)
+                by_method[arm.method] = replace(record, cost=replace(record.cost, parameters=size))
             found += by_method.values()
     return found
 
@@ -67,9 +67,9 @@ def test_a_preset_without_a_run_is_left_out_and_a_study_without_one_is_an_error(
 
 
 def test_other_rows_can_be_asked_for():
-    arms = {"small": ["trimnet/backprop", "trimnet/widened"], "large": ["gin/backprop"]}
-    made = study_table(STUDY, records(), arms=arms)
-    assert {name: table.arms for name, table in made.tables.items()} == {"small": tuple(arms["small"])}
+    rows = {"small": arms("trimnet/backprop", "trimnet/widened"), "large": arms("gin/backprop")}
+    made = study_table(STUDY, records(), arms=rows)
+    assert {name: table.arms for name, table in made.tables.items()} == {"small": rows["small"]}
     with pytest.raises(
         UsageError, match="Finished here: preset large, arm trimnet/backprop, seeds 1-3; preset large, "
     ):
@@ -91,7 +91,9 @@ def test_a_missing_seed_is_named_with_its_preset():
 def test_programs_get_a_line_for_every_preset_and_arm():
     made = study_table(STUDY, records())
     lines = list(csv.DictReader(io.StringIO(study_csv(made))))
-    assert [(line["preset"], line["method"]) for line in lines] == [(p, m) for p in SCORES for _, m in ARMS]
+    assert [(line["preset"], line["method"]) for line in lines] == [
+        (p, m) for p in SCORES for m in (arm.method for arm in ARMS)
+    ]
     assert list(json.loads(study_json(made))["presets"]) == ["small", "large"]
 
 

@@ -8,19 +8,22 @@ from pkgutil import resolve_name
 
 import pytest
 
-from made_records import PROVENANCE, make_failure, make_record, make_regression_record
+from made_records import PROVENANCE, arms, make_failure, make_record, make_regression_record
 from pbgraph.cli.commands import FORMATS
 from pbgraph.errors import UsageError
 from pbgraph.metrics import TaskScore
-from pbgraph.report.formats import answers, comparison_lines, markdown, to_csv, to_json, to_markdown
+from pbgraph.report.formats import comparison_lines, markdown, to_csv, to_json, to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.latex import to_latex
-from pbgraph.report.stats import Yardstick
+from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.tables import compare, make_table
+from pbgraph.report.wording import answers, verdict_words
+from pbgraph.results.arms import Arm
 from pbgraph.results.record_checks import VERSIONS
 
 SEEDS = (1, 2, 3)
-ARMS = ("trimnet/backprop", "trimnet/perforated", "trimnet/continued")
+ARMS = arms("trimnet/backprop", "trimnet/perforated", "trimnet/continued")
+GIN = Arm("gin", "backprop")
 PLAIN = (0.80, 0.82, 0.84)
 
 
@@ -39,14 +42,14 @@ def table(records, arms=ARMS, seeds=SEEDS):
 
 def test_a_row_is_the_mean_over_seeds():
     row = table(grid()).rows[0]
-    assert (row.model, row.method, row.seeds, row.missing, row.failed) == ("trimnet", "backprop", SEEDS, (), {})
+    assert (row.arm, row.seeds, row.missing, row.failed) == (Arm("trimnet", "backprop"), SEEDS, (), {})
     assert (row.metrics["roc_auc"].mean, row.metrics["roc_auc"].sd) == pytest.approx((0.82, 0.02))
     assert row.metrics["average_precision"].mean == pytest.approx(0.41)
     assert (row.parameters, row.epochs, row.seconds) == pytest.approx((1002, 20, 60))
 
 
 def test_arms_are_compared_with_the_plain_one_and_with_their_controls():
-    pairs = [(one.a, one.b) for one in table(grid()).comparisons]
+    pairs = [(str(one.a), str(one.b)) for one in table(grid()).comparisons]
     assert pairs == [
         ("trimnet/perforated", "trimnet/backprop"),
         ("trimnet/continued", "trimnet/backprop"),
@@ -85,7 +88,9 @@ def test_missing_and_failed_runs_have_their_place():
     made = table(records)
     assert made.rows[1].failed == {2: "the training loss became nan"}
     assert made.rows[2].missing == (3,)
-    assert [one.verdict for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + ["incomplete: 1 of 3 seeds"]
+    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + [
+        "incomplete: 1 of 3 seeds"
+    ]
     text = to_markdown(made)
     assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
     assert "missing: trimnet/continued seeds 3" in text
@@ -94,16 +99,16 @@ def test_missing_and_failed_runs_have_their_place():
 
 
 def test_an_arm_without_any_run_is_shown_as_missing():
-    made = table(grid(), (*ARMS, "gin/backprop"))
+    made = table(grid(), (*ARMS, GIN))
     assert (made.rows[3].metrics["roc_auc"], made.rows[3].missing) == (None, SEEDS)
     assert "missing: gin/backprop seeds 1-3" in to_markdown(made)
 
 
 def test_an_undefined_task_is_named():
     records = [*grid(), make_record("gin/backprop", 1, None)]
-    assert table(records, (*ARMS, "gin/backprop")).rows[3].undefined == {"A": 1}
+    assert table(records, (*ARMS, GIN)).rows[3].undefined == {"A": 1}
     assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 runs" in to_markdown(
-        table(records, (*ARMS, "gin/backprop"))
+        table(records, (*ARMS, GIN))
     )
 
 
@@ -112,7 +117,7 @@ def test_many_undefined_tasks_are_counted_in_one_line():
     records = [make_record("gin/backprop", seed, 0.8) for seed in (1, 2)]
     for record, count in zip(records, (600, 17), strict=True):
         record.scores["test"].tasks.update({f"task {i}": nothing for i in range(count)})
-    text = to_markdown(table(records, ["gin/backprop"], seeds=(1, 2)))
+    text = to_markdown(table(records, [GIN], seeds=(1, 2)))
     assert "one class only, left out of the mean: gin/backprop, 600 tasks in 1 to 2 of 2 runs" in text
     assert "task 5" not in text
 
@@ -157,7 +162,7 @@ def test_two_runs_of_one_arm_and_seed_are_no_row():
 def test_another_featuriser_per_model_is_no_mixture():
     ours = replace(PROVENANCE, featuriser="ecfp4 v1")
     forest = [make_record("random-forest/fit", seed, 0.79, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
-    made = table([*grid(), *forest], (*ARMS, "random-forest/fit"))
+    made = table([*grid(), *forest], (*ARMS, Arm("random-forest", "fit")))
     assert made.protocol.features == {"ecfp4 v1": ("random-forest",), "graph v1": ("trimnet",)}
 
 
@@ -174,7 +179,7 @@ def test_the_protocol_id_depends_on_the_protocol_alone():
 def test_compare_refuses_arms_without_a_common_seed():
     records = [make_record("trimnet/backprop", 1, 0.8), make_record("gin/backprop", 2, 0.8)]
     with pytest.raises(UsageError, match=r"share no finished seed among 1-2 \(finished seeds of trimnet/backprop: 1; "):
-        compare(records, "trimnet/backprop", "gin/backprop", seeds=(1, 2))
+        compare(records, ARMS[0], GIN, seeds=(1, 2))
 
 
 CLEAR = (0.90, 0.921, 0.939)
@@ -228,7 +233,7 @@ def test_one_seed_gives_no_answer():
 
 def test_a_difference_that_does_not_vary_gives_no_answer():
     made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
-    assert made.comparisons[0].verdict == "no variation between seeds: no interval, no verdict"
+    assert verdict_words(made.comparisons[0]) == "no variation between seeds: no interval, no verdict"
     assert made.comparisons[0].mean == pytest.approx(0.1)
     assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
     assert "p after Holm for 2 comparisons" in to_markdown(made)
@@ -284,9 +289,9 @@ def errors(perforated=(0.70, 0.72, 0.715)):
 
 def test_of_errors_the_smaller_is_better():
     made = table(errors())
-    assert made.yardstick == Yardstick(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
+    assert made.margin == EquivalenceMargin(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
     assert made.comparisons[0].mean == pytest.approx(-0.20166667)
-    assert made.comparisons[0].verdict == "trimnet/perforated is better, by more than 0.1"
+    assert verdict_words(made.comparisons[0]) == "trimnet/perforated is better, by more than 0.1"
     assert answers(made) == ["**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued."]
     worse = table(errors(perforated=(1.1, 1.13, 1.115)))
     assert "dendrites made it worse" in answers(worse)[0]
@@ -344,7 +349,7 @@ def test_overlap_is_that_of_all_folds_together():
 
 def test_what_a_record_says_is_text_in_every_format():
     hostile = replace(PROVENANCE, commit="<script>=1", packages={"torch": "[a](http://b)\x1b[31m"})
-    made = make_table([make_record("gin/backprop", 1, 0.8, provenance=hostile)], arms=["gin/backprop"], seeds=[1])
+    made = make_table([make_record("gin/backprop", 1, 0.8, provenance=hostile)], arms=[GIN], seeds=[1])
     for text in (to_markdown(made), to_html(made), to_latex(made), to_json(made), to_csv(made)):
         assert "\x1b" not in text
     assert "&lt;script>" in to_markdown(made)
@@ -354,5 +359,5 @@ def test_what_a_record_says_is_text_in_every_format():
 
 
 def test_no_cell_of_a_csv_is_a_formula():
-    made = make_table([make_record("=1+1/backprop", 1, 0.8)], arms=["=1+1/backprop"], seeds=[1])
+    made = make_table([make_record("=1+1/backprop", 1, 0.8)], arms=arms("=1+1/backprop"), seeds=[1])
     assert ",'=1+1,backprop," in to_csv(made)

@@ -10,6 +10,7 @@ from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import preset, study
 from pbgraph.report.studies import study_table
 from pbgraph.report.tables import make_table
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST
 from pbgraph.results.records import RunRecord
@@ -63,7 +64,7 @@ def records() -> list[RunRecord]:
 @pytest.fixture(scope="module")
 def table(records):
     chosen = preset("default")
-    return make_table(records, arms=["/".join(arm) for arm in chosen.arms], seeds=chosen.seeds)
+    return make_table(records, arms=chosen.arms, seeds=chosen.seeds)
 
 
 def test_the_default_preset_is_complete(table):
@@ -91,7 +92,7 @@ def test_the_control_has_the_epochs_and_the_split_of_its_pair(records):
 
 
 def test_plain_trimnet_reaches_what_the_project_asks_of_it(table):
-    (plain,) = [row for row in table.rows if row.arm == "trimnet/backprop"]
+    (plain,) = [row for row in table.rows if row.arm == Arm("trimnet", "backprop")]
     assert plain.metrics["roc_auc"].mean >= 0.84
 
 
@@ -110,6 +111,6 @@ def test_the_compression_study_is_complete_and_is_todays(compression):
 
 def test_widened_controls_have_the_parameters_of_their_pairs(compression):
     for table in compression.tables.values():
-        sizes = {row.method: row.parameters for row in table.rows}
+        sizes = {row.arm.method: row.parameters for row in table.rows}
         for control in ("widened", "widened-continued"):
             assert sizes[control] == pytest.approx(sizes["perforated"], rel=0.01)

@@ -30,6 +30,7 @@ from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.plans.plan import plan
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.prediction.saved import SavedModel, read_model, write_model
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
@@ -245,7 +246,7 @@ def test_of_many_models_only_those_that_were_chosen_are_read(models, tmp_path: P
     for name, (facts, state) in models.items():
         write_model(tmp_path / name, facts, state)
     os.unlink(tmp_path / "random-forest" / "model.safetensors")
-    assert load_predictor(tmp_path, "gin/backprop").models[0].spec.model == "gin"
+    assert load_predictor(tmp_path, Arm("gin", "backprop")).models[0].spec.model == "gin"
 
 
 @pytest.mark.parametrize("model", [name for name in MODELS if isinstance(MODELS.get(name), Architecture)])

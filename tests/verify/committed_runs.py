@@ -16,5 +16,5 @@ def call(*argv: object) -> int:
 
 
 def of(results: ResultsFolder, arm: str, seed: int = 68) -> RunRecord:
-    (found,) = [one for one in results.records("tox21") if (one.spec.arm, one.spec.seed) == (arm, seed)]
+    (found,) = [one for one in results.records("tox21") if (str(one.spec.arm), one.spec.seed) == (arm, seed)]
     return found

@@ -51,7 +51,7 @@ def run_as(monkeypatch, change) -> list[list[str]]:
     rounds = []
 
     def run(work, folders, **_):
-        rounds.append([spec.arm for spec in work.todo])
+        rounds.append([str(spec.arm) for spec in work.todo])
         made = []
         for spec in work.todo:
             if spec.control_of is not None:
@@ -103,7 +103,7 @@ def moved(record: RunRecord, by: float, **origin) -> RunRecord:
 )
 def test_what_is_the_same_and_what_is_not(records, monkeypatch, change, rule, words):
     run_as(monkeypatch, change)
-    (gin,) = [one for one in records if (one.spec.arm, one.spec.seed) == ("gin/backprop", 68)]
+    (gin,) = [one for one in records if (str(one.spec.arm), one.spec.seed) == ("gin/backprop", 68)]
     (one,) = rerun(COMMITTED, [gin])
     assert one.rule.startswith(rule)
     assert one.digest == gin.digest()

@@ -13,6 +13,7 @@ import numpy as np
 from pbgraph.cli.commands.running import do_missing
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.humanize import duration
+from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say
 
@@ -89,7 +90,7 @@ def predict(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
     written_form(args.output)
     started = time.monotonic()
-    predictor = load_predictor(args.model, args.arm, preset=args.preset, split=args.split)
+    predictor = load_predictor(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
     chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
     begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written

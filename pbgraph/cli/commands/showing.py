@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.presets import DEFAULT, PRESETS, Preset, study
 from pbgraph.report.shown import FORMATS
+from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
@@ -35,8 +37,7 @@ def table(args: argparse.Namespace) -> int:
     records, made = _table(args)
     show(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
-        models = [arm.split("/")[0] for arm in made.arms if arm.endswith("/perforated")]
-        model = models[0] if models else made.arms[0].split("/")[0]
+        model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
         draw_learning_curves(
             [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
         )
@@ -83,15 +84,16 @@ def compare(args: argparse.Namespace) -> int:
     from pbgraph.report.formats import comparison_lines, scales
 
     records, preset = _records(args)
-    known = sorted({record.spec.arm for record in records})
-    for arm in (args.a, args.b):
+    arms = (parse_arm(args.a), parse_arm(args.b))
+    known = {record.spec.arm for record in records}
+    for arm in arms:
         if arm not in known:
-            raise unknown_name("arm", arm, known)
-    both = [record for record in records if record.spec.arm in (args.a, args.b)]
+            raise unknown_name("arm", str(arm), map(str, known))
+    both = [record for record in records if record.spec.arm in arms]
     _, seeds = tables.rows_and_seeds(preset, both, flat(args.seeds))
-    made = tables.make_table(records, arms=[args.a, args.b], seeds=seeds)
-    found = tables.compare(records, args.a, args.b, seeds=seeds)
-    a, b = (next(row for row in made.rows if row.arm == arm) for arm in (args.a, args.b))
+    made = tables.make_table(records, arms=arms, seeds=seeds)
+    found = tables.compare(records, *arms, seeds=seeds)
+    a, b = (next(row for row in made.rows if row.arm == arm) for arm in arms)
     scores = {seed: (a.test[seed], b.test[seed]) for seed in found.seeds}
     scale = scales(made)[made.metrics[0]]
     show(comparison_lines(found, scores, _bootstrap(args, records, found), scale=scale), end="")
@@ -125,7 +127,7 @@ def dendrites(args: argparse.Namespace) -> int:
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
-    record = finished_run(_records(args)[0], args.arm, args.seed, command=command_of(args))
+    record = finished_run(_records(args)[0], parse_arm(args.arm), args.seed, command=command_of(args))
     found = read_insight(ResultsFolder(args.results), record)
     show(FORMATS[args.format](record.spec, found), end="")
     if args.figure is not None:
@@ -146,14 +148,13 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
     return records, make_table(records, arms=_of_names(args, arms), seeds=seeds)
 
 
-def _of_names(args: argparse.Namespace, arms: Iterable[str]) -> list[str]:
+def _of_names(args: argparse.Namespace, arms: Iterable[Arm]) -> list[Arm]:
     """The arms that ``--models`` and ``--methods`` leave."""
     return [
         arm
         for arm in arms
-        for model, method in [arm.split("/")]
-        if args.models is None or model in args.models
-        if args.methods is None or method in args.methods
+        if args.models is None or arm.model in args.models
+        if args.methods is None or arm.method in args.methods
     ]
 
 

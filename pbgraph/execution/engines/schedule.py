@@ -10,6 +10,7 @@ from statistics import median
 
 from pbgraph.humanize import duration, ranges
 from pbgraph.plans.plan import Plan
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord, RunSpec
 
@@ -88,7 +89,7 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
     """Key -> expected seconds: the median of finished runs of the same arm and preset, else what the preset expects,
     in proportion to the rows of the data set.
     """
-    measured: dict[tuple[str, str], list[float]] = {}
+    measured: dict[tuple[str, Arm], list[float]] = {}
     for record in records:
         if record.cost is not None:
             measured.setdefault((record.spec.preset, record.spec.arm), []).append(record.cost.seconds)
@@ -117,7 +118,7 @@ def describe(work: Work, jobs: int) -> str:
     plan, todo = work.plan, len(work.todo)
     counts = f"{len(plan.specs)} runs, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
     lines = [f"{plan.task}, {plan.name}, split {plan.split}: {counts}"]
-    rows: dict[tuple[str, str], list[RunSpec]] = {}
+    rows: dict[tuple[str, Arm], list[RunSpec]] = {}
     for spec in plan.specs:
         rows.setdefault((spec.preset, spec.arm), []).append(spec)
     left = Counter((spec.preset, spec.arm) for spec in work.todo)
@@ -133,9 +134,9 @@ def describe(work: Work, jobs: int) -> str:
     return "\n".join(lines)
 
 
-def _describe_row(work: Work, preset: str, arm: str, specs: Sequence[RunSpec], *, todo: int) -> str:
+def _describe_row(work: Work, preset: str, arm: Arm, specs: Sequence[RunSpec], *, todo: int) -> str:
     seeds = ranges([spec.seed for spec in specs])
     seconds = work.seconds.get(specs[0].key)
     each = f", about {duration(seconds)} each" if todo and seconds is not None else ""
-    name = arm if len(work.plan.presets) == 1 else f"{preset} {arm}"
+    name = str(arm) if len(work.plan.presets) == 1 else f"{preset} {arm}"
     return f"  {name:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"

@@ -1,0 +1,9 @@
+"""What built-in methods are to each other. Imports nothing, so that tables are made of records without torch.
+
+A control says itself, by `control_of` of its `Method`, with which method it is paired, and its records name the run.
+"""
+
+from __future__ import annotations
+
+PLAIN = "backprop"  # trains a model as it is: what every arm is compared with
+PERFORATED = "perforated"  # what the benchmark is about: tables answer for it in words, and controls are paired with it

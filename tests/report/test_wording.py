@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pbgraph.methods.base import METHODS
+from pbgraph.methods.roles import PERFORATED, PLAIN
+from pbgraph.report.stats import EquivalenceMargin, Outcome, Verdict
+from pbgraph.report.tables import Comparison
+from pbgraph.report.wording import verdict_words
+from pbgraph.results.arms import Arm
+
+MARGIN = EquivalenceMargin(0.01, larger_is_better=True)
+NOTHING = Verdict(Outcome.INCOMPLETE)
+ONE = Comparison(Arm("gin", "a"), Arm("gin", "b"), (1, 2), 3, 0.0, None, None, None, MARGIN, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (NOTHING, "incomplete: 2 of 3 seeds"),
+        (Verdict(Outcome.ONE_SEED), "one seed: no interval, no verdict"),
+        (Verdict(Outcome.NO_VARIATION), "no variation between seeds: no interval, no verdict"),
+        (Verdict(Outcome.EQUIVALENT), "equivalent: the difference is below 0.01"),
+        (Verdict(Outcome.NOT_DISTINGUISHABLE), "not distinguishable"),
+        (Verdict(Outcome.BETTER), "gin/a is better"),
+        (Verdict(Outcome.BETTER, relevant=True), "gin/a is better, by more than 0.01"),
+        (Verdict(Outcome.WORSE), "gin/b is better"),
+        (Verdict(Outcome.WORSE, relevant=True), "gin/b is better, by more than 0.01"),
+    ],
+)
+def test_every_verdict_has_its_words(verdict, words):
+    assert verdict_words(replace(ONE, verdict=verdict)) == words
+
+
+def test_roles_are_those_of_registered_methods():
+    controls = [METHODS.get(name) for name in METHODS if METHODS.get(name).control_of is not None]
+    assert {one.control_of for one in controls} == {PERFORATED}
+    assert METHODS.get(PERFORATED).control_of is None
+    assert METHODS.get(PLAIN).control_of is None
