@@ -27,11 +27,12 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.hashing import canonical_json
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import PART, new_file, sweep
 from pbgraph.results.record_checks import problem
 from pbgraph.results.records import SCHEMA, RunRecord, RunSpec
+from pbgraph.results.upgrades import oldest, seal_of, upgraded
 
 LARGEST_RECORD = 64 * MEBIBYTE
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Pa
 def record_bytes(record: RunRecord) -> bytes:
     """The content of a record's file, sealed."""
     said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
-    return formatted({**said, "seal": _seal(said)})
+    return formatted({**said, "seal": seal_of(said)})
 
 
 def formatted(said: Any) -> bytes:
@@ -182,25 +183,21 @@ def formatted(said: Any) -> bytes:
     return msgspec.json.format(canonical_json(said), indent=1) + b"\n"
 
 
-def _seal(said: Mapping[str, Any]) -> str:
-    return sha256(canonical_json({name: value for name, value in said.items() if name != "seal"}))
-
-
 def read_record(path: Path) -> RunRecord:
-    """Read and verify one record.
+    """Read and verify one record; one of an earlier schema is brought up to this one, and its file left as it is.
 
-    Raises DataError if the file is not a record of this schema, was edited, does not belong to its name and folder, or
-    is such that no table can be made of it.
+    Raises DataError if the file is not a record of a schema that this version reads, was edited, does not belong to its
+    name and folder, or is such that no table can be made of it.
     """
     remedy = "move it away to have the run done again"
     try:
         content = read_bytes(path, LARGEST_RECORD)
         schema = decoded(content, _Versioned).schema
-        if schema != SCHEMA:
-            raise DataError(f"{path} has record schema {schema}, this version reads {SCHEMA}; {remedy}")
-        record = decoded(content, RunRecord)
+        _check_schema(path, schema, remedy)
+        said = decoded(content, dict[str, Any])
+        record = decoded(content, RunRecord) if schema == SCHEMA else upgraded(said)
         whole = record.written_digest in (None, record.digest())
-        sealed = record.seal is None or record.seal == _seal(msgspec.json.decode(content))
+        sealed = said.get("seal") in (None, seal_of(said))
         named = record.key == path.name.split(".", 1)[0]
     except (UnreadableError, RecursionError, OverflowError) as error:
         raise DataError(f"{path} is not a run record: {error}; {remedy}") from error
@@ -211,3 +208,14 @@ def read_record(path: Path) -> RunRecord:
     if (wrong := problem(record)) is not None:
         raise DataError(f"{path} is not a run record: {wrong}; {remedy}")
     return replace(record, written_digest=None, seal=None)
+
+
+def _check_schema(path: Path, schema: int, remedy: str) -> None:
+    """Raises DataError if this version reads no records of this schema."""
+    if schema > SCHEMA:
+        raise DataError(
+            f"{path} has record schema {schema}, this version reads up to {SCHEMA}: it was made by a newer pbgraph; "
+            "update pbgraph"
+        )
+    if schema < (first := oldest()):
+        raise DataError(f"{path} has record schema {schema}, the oldest that this version reads is {first}; {remedy}")

@@ -140,7 +140,7 @@ def test_edited_spec_is_noticed(tmp_path):
 
 def test_unknown_schema_is_refused(tmp_path):
     path = ResultsFolder(tmp_path).write(replace(RECORD, schema=99))
-    with pytest.raises(DataError, match="schema 99"):
+    with pytest.raises(DataError, match=r"schema 99, .* up to 2: it was made by a newer pbgraph; update"):
         read_record(path)
 
 
@@ -203,5 +203,5 @@ def test_all_that_a_run_saved_of_its_state_is_dropped_and_nothing_of_others(tmp_
 def test_records_of_an_earlier_schema_are_refused_by_its_number(tmp_path):
     path = tmp_path / f"{SPEC.key}.json"
     path.write_text('{"schema": 1, "scores": {"test": {"roc_auc": 0.8}}}')
-    with pytest.raises(DataError, match="record schema 1, this version reads 2; move it away"):
+    with pytest.raises(DataError, match="record schema 1, the oldest that this version reads is 2; move it away"):
         read_record(path)
