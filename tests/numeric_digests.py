@@ -123,7 +123,7 @@ def digests_of_runs() -> dict[str, str]:
     """Of what three runs on those molecules came to, made by workers as any others."""
     from pbgraph import bench
     from pbgraph.files.hashing import canonical_json, sha256
-    from pbgraph.results.described import own_names
+    from pbgraph.results.described import user_table_names
     from pbgraph.results.folder import ResultsFolder
 
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def digests_of_runs() -> dict[str, str]:
         words += ["--preset", "smoke", "--models", "gin", "trimnet", "random-forest", "--jobs", "2"]
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
             assert bench.main([*words, "--results", str(results)]) == 0, said.getvalue()
-        (task,) = own_names(ResultsFolder(results))
+        (task,) = user_table_names(ResultsFolder(results))
         records = {record.spec.arm: record for record in ResultsFolder(results).records(task)}
     return {arm: sha256(canonical_json(numbers(records[arm])))[:12] for arm in RUNS}
 
