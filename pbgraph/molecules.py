@@ -28,7 +28,7 @@ class Molecules:
     rows      (n,) int64, number of each row in the file, from 0, the header not counted
     y         (n, T) float32, 0 or 1, of regression tasks any number; NaN = not measured
     rejected  the rows left out, and why
-    part      n words for split 'predefined', each train, valid or test; None: the data set says none
+    subset    n words for split 'predefined', each train, valid or test; None: the data set says none
     date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
     """
 
@@ -40,7 +40,7 @@ class Molecules:
     rows: np.ndarray
     y: np.ndarray
     rejected: tuple[Rejected, ...]
-    part: tuple[str, ...] | None = None
+    subset: tuple[str, ...] | None = None
     date: tuple[str, ...] | None = None
 
     def __len__(self) -> int:

@@ -57,7 +57,7 @@ def accepted(
         rows=rows,
         y=y[rows].astype(np.float32),
         rejected=tuple(Rejected(row, mol_ids[row], refused[row]) for row in sorted(refused)),
-        part=_at(sheet.columns[split_column], rows) if split_column else None,
+        subset=_at(sheet.columns[split_column], rows) if split_column else None,
         date=_at(sheet.columns[date], rows) if date else None,
     )
 

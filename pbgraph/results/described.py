@@ -12,14 +12,14 @@ import msgspec
 
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.datasets.labels import KINDS
-from pbgraph.datasets.user.table import OwnTask, to_dataset
+from pbgraph.datasets.user.table import UserTable, to_dataset
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import replaced_file
 from pbgraph.results.folder import ResultsFolder
 
 LARGEST = 16 * MEBIBYTE  # of a description
-OWN_NAME = re.compile(r"-[0-9a-f]{8}$")  # what the name of a table of the user's ends in
+USER_TABLE = re.compile(r"-[0-9a-f]{8}$")  # what the name of a table of the user's ends in
 log = logging.getLogger(__name__)
 
 
@@ -32,59 +32,59 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
     if name in DATASETS:
         return DATASETS.get(name)
     if "/" in name or not os.path.lexists(results.task_path(name)):
-        unknown = unknown_name("task", name, [*DATASETS, *own_names(results)])
-        where = f"; {results.task_path(name)} would describe it: see --results" if OWN_NAME.search(name) else ""
+        unknown = unknown_name("task", name, [*DATASETS, *user_table_names(results)])
+        where = f"; {results.task_path(name)} would describe it: see --results" if USER_TABLE.search(name) else ""
         raise UsageError(f"{unknown}{where}")
-    return to_dataset(own_task(name, results))
+    return to_dataset(user_table(name, results))
 
 
-def own_names(results: ResultsFolder) -> list[str]:
+def user_table_names(results: ResultsFolder) -> list[str]:
     """Names of the tasks described in `results`, sorted."""
     return sorted(path.stem for path in results.task_path("any").parent.glob("[!.]*.json"))
 
 
-def own_tasks(results: ResultsFolder) -> Iterator[OwnTask]:
+def user_tables(results: ResultsFolder) -> Iterator[UserTable]:
     """The tasks described in `results` by name; a description that cannot be used costs a warning and nothing else."""
-    for name in own_names(results):
+    for name in user_table_names(results):
         try:
-            task = own_task(name, results)
+            table = user_table(name, results)
         except DataError as error:
             log.warning("left out: %s", error)
         else:
-            yield task
+            yield table
 
 
-def own_task(name: str, results: ResultsFolder) -> OwnTask:
+def user_table(name: str, results: ResultsFolder) -> UserTable:
     """Read a description. Raises DataError if it is none, or was edited or renamed."""
     path = results.task_path(name)
     remedy = "run 'train' again to have it described, or move it away"
     try:
-        task = decoded(read_bytes(path, LARGEST), OwnTask)
-        if task.kind not in KINDS or not task.targets:
-            raise UnreadableError(f"{len(task.targets)} targets of kind {task.kind!r}")
+        table = decoded(read_bytes(path, LARGEST), UserTable)
+        if table.kind not in KINDS or not table.targets:
+            raise UnreadableError(f"{len(table.targets)} targets of kind {table.kind!r}")
     except (UnreadableError, RecursionError) as error:
         raise DataError(f"{path} does not describe a task: {error}; {remedy}") from error
-    if task.name != name:
+    if table.name != name:
         raise DataError(f"{path} was edited or renamed; {remedy}")
-    return replace(task, path=os.path.normpath(path.parent / task.path))
+    return replace(table, path=os.path.normpath(path.parent / table.path))
 
 
-def keep(task: OwnTask, results: ResultsFolder) -> None:
+def keep(table: UserTable, results: ResultsFolder) -> None:
     """Describe a task in `results`, from where worker processes and later commands read it.
 
     The path of the table is kept relative to the description, so that a folder with both can be moved.
     """
-    path = results.task_path(task.name)
+    path = results.task_path(table.name)
     with replaced_file(path) as part:
-        relative = os.path.relpath(os.path.abspath(task.path), os.path.abspath(path.parent))
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(replace(task, path=relative)), indent=1) + b"\n")
+        relative = os.path.relpath(os.path.abspath(table.path), os.path.abspath(path.parent))
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(replace(table, path=relative)), indent=1) + b"\n")
 
 
-def earlier_versions(task: OwnTask, results: ResultsFolder) -> list[str]:
+def earlier_versions(table: UserTable, results: ResultsFolder) -> list[str]:
     """Names of described tasks that read the same columns of the same file when its content was another."""
-    here = os.path.abspath(task.path)
+    here = os.path.abspath(table.path)
     return [
         other.name
-        for other in own_tasks(results)
-        if os.path.abspath(other.path) == here and other.columns == task.columns and other.sha256 != task.sha256
+        for other in user_tables(results)
+        if os.path.abspath(other.path) == here and other.columns == table.columns and other.sha256 != table.sha256
     ]

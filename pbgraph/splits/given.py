@@ -17,15 +17,15 @@ SHOWN = 5  # wrong rows that an error names
 
 
 def predefined(molecules: Molecules, seed: int | None = None) -> Split:
-    """The part that the data set says: ``train``, ``valid`` or ``test`` in `Molecules.part`.
+    """The part that the data set says: ``train``, ``valid`` or ``test`` in `Molecules.subset`.
 
     The three parts are sorted. Raises UsageError if given a seed or if the data set says none; DataError, naming the
     rows, for any other word.
     """
     PREDEFINED.refuse(seed)
-    part = _column(PREDEFINED, molecules.part, "--split-column COL, a column that says train, valid or test")
-    _check(molecules, part, lambda cell: cell in PARTS, "train, valid or test")
-    return PREDEFINED.parts(*([row for row, cell in enumerate(part) if cell == name] for name in PARTS))
+    subset = _column(PREDEFINED, molecules.subset, "--split-column COL, a column that says train, valid or test")
+    _check(molecules, subset, lambda cell: cell in PARTS, "train, valid or test")
+    return PREDEFINED.parts(*([row for row, cell in enumerate(subset) if cell == name] for name in PARTS))
 
 
 def time(molecules: Molecules, seed: int | None = None) -> Split:

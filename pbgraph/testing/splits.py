@@ -40,7 +40,7 @@ def table(order: Sequence[int] | None = None) -> Molecules:
         rows=rows,
         y=y[rows],
         rejected=(),
-        part=tuple(str(part[i]) for i in rows),
+        subset=tuple(str(part[i]) for i in rows),
         date=tuple(str(years[i]) for i in rows),
     )
 
@@ -130,7 +130,7 @@ def check_order(splitter: Splitter) -> None:
 def check_too_few(splitter: Splitter) -> None:
     """Two molecules are refused with a UsageError, since a part would be empty."""
     two = table([0, 100])
-    two = replace(two, part=("train", "test"))
+    two = replace(two, subset=("train", "test"))
     try:
         split = splitter.split(two, seeds(splitter)[0])
     except UsageError:

@@ -38,7 +38,7 @@ from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.plans.plan import Plan
 from pbgraph.report.stats import standard_error
 from pbgraph.report.tables import margin_of
-from pbgraph.results.described import keep, own_names, own_task
+from pbgraph.results.described import keep, user_table, user_table_names
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import Provenance, RunRecord
@@ -116,8 +116,8 @@ def _rounds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
 def _lay_out(results: ResultsFolder, scratch: ResultsFolder, records: Sequence[RunRecord]) -> None:
     """What the runs need: the description of a table of the user's, and records of the runs that controls are of."""
     task = records[0].spec.task
-    if task in own_names(results):
-        keep(own_task(task, results), scratch)
+    if task in user_table_names(results):
+        keep(user_table(task, results), scratch)
     for key in {record.spec.control_of for record in records} - {None}:
         pair = results.finished(task, str(key))
         if pair is None:

@@ -13,7 +13,7 @@ import pytest
 from own_tables import lines, with_cell, with_column, write
 from pbgraph import bench
 from pbgraph.errors import DataError, UsageError
-from pbgraph.results.described import dataset_of, own_names, own_task
+from pbgraph.results.described import dataset_of, user_table, user_table_names
 from pbgraph.results.folder import ResultsFolder
 
 pytestmark = pytest.mark.lengthy
@@ -47,12 +47,12 @@ def results(folder: Path) -> ResultsFolder:
 
 
 def test_the_records_are_like_any_others_and_are_not_made_twice(trained, capsys):
-    (name,) = own_names(results(trained))
+    (name,) = user_table_names(results(trained))
     records = results(trained).records(name)
     assert {str(record.spec.arm) for record in records} == {"gin/backprop", "gin/perforated"}
     assert {record.spec.task for record in records} == {name}
     assert {(record.provenance.rows, record.provenance.data_sha256) for record in records} == {
-        (120, own_task(name, results(trained)).sha256)
+        (120, user_table(name, results(trained)).sha256)
     }
     here = ("--preset", "smoke", "--models", "gin", "--results", trained / "results")
     again = call("train", trained / "my.csv", *COLUMNS, *here)
@@ -63,7 +63,7 @@ def test_the_records_are_like_any_others_and_are_not_made_twice(trained, capsys)
 
 
 def test_every_command_knows_the_task_by_its_name(trained, capsys):
-    (name,) = own_names(results(trained))
+    (name,) = user_table_names(results(trained))
     here = ("--results", trained / "results")
     assert call("table", name, "--preset", "smoke", *here) == 0
     assert f"## {name}" in capsys.readouterr().out
@@ -89,13 +89,13 @@ def test_every_command_knows_the_task_by_its_name(trained, capsys):
 def test_a_folder_with_the_table_can_be_moved(trained, tmp_path):
     moved = tmp_path / "moved"
     subprocess.run(["cp", "-r", str(trained), str(moved)], check=True)
-    (name,) = own_names(results(moved))
-    assert Path(own_task(name, results(moved)).path) == moved / "my.csv"
+    (name,) = user_table_names(results(moved))
+    assert Path(user_table(name, results(moved)).path) == moved / "my.csv"
 
 
 def test_a_description_is_not_to_be_edited(trained, tmp_path):
     subprocess.run(["cp", "-r", str(trained / "results"), str(tmp_path)], check=True)
-    (name,) = own_names(results(tmp_path))
+    (name,) = user_table_names(results(tmp_path))
     path = results(tmp_path).task_path(name)
     path.write_text(path.read_text().replace('"even"', '"odd"'))
     with pytest.raises(DataError, match="was edited or renamed"):
@@ -123,13 +123,13 @@ def test_a_damaged_description_costs_the_other_tables_a_warning(tmp_path, capsys
 
 def test_a_changed_table_is_a_new_task_and_that_is_said(trained, tmp_path, capsys):
     subprocess.run(["cp", "-r", str(trained), str(tmp_path / "copy")], check=True)
-    (old,) = own_names(results(tmp_path / "copy"))
+    (old,) = user_table_names(results(tmp_path / "copy"))
     table = write(tmp_path / "copy", with_cell(1, "toxic", "1"))
     assert train(tmp_path / "copy", "--dry-run", table=table) == 0
     said = capsys.readouterr()
     assert f"my.csv has changed since it was task {old}: this is a new task" in said.err
     assert "1 to do" in said.out
-    assert own_names(results(tmp_path / "copy")) == [old]
+    assert user_table_names(results(tmp_path / "copy")) == [old]
 
 
 def test_nothing_is_written_before_a_run(tmp_path, capsys):
@@ -189,7 +189,7 @@ def test_a_name_that_belongs_to_nothing_is_no_file(tmp_path, capsys):
 
 
 def test_results_on_a_table_of_ones_own_are_verified_and_a_run_comes_out_again_bit_for_bit(trained, tmp_path, capsys):
-    (name,) = own_names(results(trained))
+    (name,) = user_table_names(results(trained))
     assert call("table", name, "--results", results(trained).root) == 0
     (results(trained).root / f"{name}.md").write_text(capsys.readouterr().out)
     receipt = tmp_path / "receipt.json"

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from pbgraph.datasets import sheet as sheets
 from pbgraph.datasets.sheet import read_sheet
 from pbgraph.datasets.text_table import MOST_LINES, header_and_rows
 from pbgraph.errors import DataError
@@ -98,3 +99,28 @@ def test_a_long_cell_in_an_unused_column_is_no_matter():
 def test_a_nul_is_named_by_its_line():
     with pytest.raises(DataError, match=r"my.csv, line 6, has the character U\+0000"):
         read(table((6, "CCCCC,1,\0")))
+
+
+def test_a_table_is_decoded_once_and_warned_of_each_time(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path))
+    content = table((6, 'CCCCC,1,"M5'), (7, 'CO,0,\xe4"')).decode().encode("latin-1")
+    first, said = read(content), [record.getMessage() for record in caplog.records]
+    monkeypatch.setattr(sheets, "_decoded", lambda *_: pytest.fail("decoded again"))
+    caplog.clear()
+    again = read(content)
+    assert (again.columns, again.places, again.sha256) == (first.columns, first.places, first.sha256)
+    assert [record.getMessage() for record in caplog.records] == said
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("change", ["content", "columns", "order", "file", "spaces", "version"])
+def test_what_its_cells_depend_on_is_in_the_key(change, monkeypatch, tmp_path):
+    monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path))
+    read_sheet("my.csv", table(), ["smiles", "toxic"])
+    monkeypatch.setattr(sheets, "_decoded", lambda *_: pytest.fail("decoded again"))
+    read_sheet("my.csv", table(), ["smiles", "toxic"])
+    monkeypatch.setattr(sheets, "VERSION", sheets.VERSION + (change == "version"))
+    content = table((2, "C,0,M1")) if change == "content" else table()
+    wanted = {"columns": ["smiles"], "order": ["toxic", "smiles"]}.get(change, ["smiles", "toxic"])
+    with pytest.raises(pytest.fail.Exception, match="decoded again"):
+        read_sheet("your.csv" if change == "file" else "my.csv", content, wanted, spaces=change == "spaces")

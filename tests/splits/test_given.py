@@ -16,7 +16,7 @@ YEARS = tuple(str(2000 + i) for i in range(10))
 
 
 def test_predefined_parts_are_the_columns() -> None:
-    split = PREDEFINED.split(molecules(TEN, part=("test", "valid", *["train"] * 7, "valid")), None)
+    split = PREDEFINED.split(molecules(TEN, subset=("test", "valid", *["train"] * 7, "valid")), None)
     assert [part.tolist() for part in (split.train, split.valid, split.test)] == [[*range(2, 9)], [1, 9], [0]]
 
 
@@ -73,7 +73,7 @@ def test_where_no_row_is_a_date_none_is_the_example(end: str) -> None:
 def test_other_words_are_named_with_their_rows() -> None:
     part = ("train",) * 3 + ("training", "", "Test") + ("dev",) * 4
     with pytest.raises(DataError) as error:
-        PREDEFINED.split(molecules(TEN, part=part), None)
+        PREDEFINED.split(molecules(TEN, subset=part), None)
     said = str(error.value)
     assert "expected train, valid or test, but row 3 (M3): 'training'; row 4 (M4): ''; row 5 (M5): 'Test'" in said
     assert "and 2 rows more" in said

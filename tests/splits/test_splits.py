@@ -27,7 +27,7 @@ def test_every_split_partitions_and_keeps_its_groups_whatever_the_order(smiles: 
     splitter, n = SPLITS.get(name), len(smiles)
     table = molecules(
         smiles,
-        part=tuple(data.draw(st.lists(st.sampled_from(("train", "valid", "test")), min_size=n, max_size=n))),
+        subset=tuple(data.draw(st.lists(st.sampled_from(("train", "valid", "test")), min_size=n, max_size=n))),
         date=tuple(data.draw(st.lists(st.sampled_from(YEARS), min_size=n, max_size=n))),
     )
     try:
@@ -96,7 +96,7 @@ def test_splits_of_tox21_do_not_change_unnoticed(tox21: Molecules) -> None:
 @pytest.mark.parametrize("splitter", [SPLITS.get(name) for name in SPLITS], ids=lambda splitter: splitter.name)
 def test_seeds_are_for_seeded_splits_alone(splitter: Splitter) -> None:
     n = len(SMILES)
-    table = molecules(SMILES, part=("train", "valid", "test") * (n // 3), date=tuple(map(str, range(1000, 1000 + n))))
+    table = molecules(SMILES, subset=("train", "valid", "test") * (n // 3), date=tuple(map(str, range(1000, 1000 + n))))
     words = "needs a seed" if splitter.seeded else "is deterministic and takes no seed, but got 24"
     with pytest.raises(UsageError, match=f"'{splitter.name}' {words}"):
         splitter.split(table, None if splitter.seeded else 24)

@@ -94,11 +94,11 @@ def data(args: argparse.Namespace) -> int:
     """List the data sets and where they are; fetch one; or count what is in it."""
     from pbgraph.datasets.base import DATASETS
     from pbgraph.datasets.user.table import to_dataset
-    from pbgraph.results.described import dataset_of, own_tasks
+    from pbgraph.results.described import dataset_of, user_tables
 
     results = ResultsFolder(args.results)
     if args.action == "ls":
-        own = map(to_dataset, own_tasks(results))
+        own = map(to_dataset, user_tables(results))
         listed = [*DATASETS.working(), *own] if args.task is None else [dataset_of(args.task, results)]
         for dataset in listed:
             _print_dataset(dataset, args)

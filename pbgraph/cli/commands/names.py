@@ -54,11 +54,11 @@ def dataset_of_task(args: argparse.Namespace) -> Dataset:
 
 def command_of(args: argparse.Namespace) -> str:
     """The command that runs the task that the arguments name, without its options."""
-    from pbgraph.results.described import own_task
+    from pbgraph.results.described import user_table
 
     if is_task(args.task):
         return shlex.join(("python", "-m", "pbgraph.bench", args.task))
-    return own_task(args.task, ResultsFolder(args.results)).command
+    return user_table(args.task, ResultsFolder(args.results)).command
 
 
 def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:

@@ -32,27 +32,27 @@ def train(args: argparse.Namespace) -> int:
     from pbgraph.datasets.user.table import describe, to_dataset
     from pbgraph.results.described import earlier_versions, keep
 
-    task = describe(
+    table = describe(
         args.file,
         smiles=args.smiles,
         targets=args.targets,
         kind=args.kind,
         id=args.id,
-        part=args.split_column,
+        split_column=args.split_column,
         date=args.time_column,
         missing=args.missing,
     )
-    dataset, results = to_dataset(task), ResultsFolder(args.results)
-    for name in earlier_versions(task, results):
-        log.warning("%s has changed since it was task %s: this is a new task; those records stay", task.path, name)
+    dataset, results = to_dataset(table), ResultsFolder(args.results)
+    for name in earlier_versions(table, results):
+        log.warning("%s has changed since it was task %s: this is a new task; those records stay", table.path, name)
     molecules = load(dataset)
-    usable = f"{len(molecules)} of {task.rows} rows can be used"
-    say(f"{task.file}: task {task.name}, {task.kind} of {', '.join(task.targets)}; {usable}")
+    usable = f"{len(molecules)} of {table.rows} rows can be used"
+    say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 
     def make_ready(plan: Plan) -> None:
         check_splits(dataset, molecules, plan)
         results.check_writable()
-        keep(task, results)
+        keep(table, results)
 
     return do_missing(args, dataset, make_ready)
 

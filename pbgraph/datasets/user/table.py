@@ -36,7 +36,7 @@ METRICS = {"classification": "roc_auc", "regression": "rmse"}
 
 
 @dataclass(frozen=True)
-class OwnTask:
+class UserTable:
     """What is read of a table.
 
     path     of the file, as given; alone of all fields it does not enter the name
@@ -118,10 +118,10 @@ def describe(
     targets: Sequence[str],
     kind: str | None = None,
     id: str | None = None,
-    part: str | None = None,
+    split_column: str | None = None,
     date: str | None = None,
     missing: Sequence[str] = (),
-) -> OwnTask:
+) -> UserTable:
     """The task that the table at `path` holds; without a kind, it is found from the labels.
 
     missing  cells of targets that mean not measured, beside the usual ones
@@ -138,125 +138,126 @@ def describe(
         raise UsageError(
             f"{path} is a pipe or a device, which can be read once; every run reads the table again: save it as a file"
         )
-    id, part, date = (None if name is None else spaced(name) for name in (id, part, date))
-    task = OwnTask(
+    id, split_column, date = (None if name is None else spaced(name) for name in (id, split_column, date))
+    table = UserTable(
         str(path),
         "",
         spaced(smiles),
         tuple(map(spaced, targets)),
         kind or "",
         id=id,
-        part=part,
+        part=split_column,
         date=date,
         missing=tuple(sorted(set(missing))),
     )
-    twice = [name for name, count in Counter(task.columns).items() if count > 1]
+    twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
         raise UsageError(
             f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts and dates are columns of their own"
         )
-    sheet = read_sheet(task.file, read_content(path), task.columns)
+    sheet = read_sheet(table.file, read_content(path), table.columns)
     return replace(
-        task, sha256=sheet.sha256, kind=kind or kind_of(sheet, task.targets, task.missing), rows=len(sheet.places)
+        table, sha256=sheet.sha256, kind=kind or kind_of(sheet, table.targets, table.missing), rows=len(sheet.places)
     )
 
 
-def to_dataset(task: OwnTask) -> Dataset:
+def to_dataset(table: UserTable) -> Dataset:
     """The table as a data set like any other."""
     return Dataset(
-        name=task.name,
-        version=task.version,
-        file=task.file,
-        sha256=task.sha256,
+        name=table.name,
+        version=table.version,
+        file=table.file,
+        sha256=table.sha256,
         urls=(),
-        rows=task.rows,
-        tasks=task.targets,
-        smiles_column=task.smiles,
-        id_column=task.id,
-        metric=METRICS[task.kind],
-        split="predefined" if task.part else "time" if task.date else "random",
+        rows=table.rows,
+        tasks=table.targets,
+        smiles_column=table.smiles,
+        id_column=table.id,
+        metric=METRICS[table.kind],
+        split="predefined" if table.part else "time" if table.date else "random",
         licence="the user's own",
         defects={},
-        source=f"{task.path}, columns {', '.join(task.columns)}, {task.kind}",
-        load=partial(_load, task),
+        source=f"{table.path}, columns {', '.join(table.columns)}, {table.kind}",
+        load=partial(_load, table),
     )
 
 
-def _load(task: OwnTask, folder: Path | None) -> Molecules:
+def _load(table: UserTable, folder: Path | None) -> Molecules:
     """Find the file in `folder` or where it was, and read it. Raises DataError if it is gone or has changed."""
-    if task.version != VERSION:
+    if table.version != VERSION:
         raise DataError(
-            f"task {task.name} was described by version {task.version} of the rules for tables, and this is version "
-            f"{VERSION}; describe it anew with '{task.command}'"
+            f"task {table.name} was described by version {table.version} of the rules for tables, and this is version "
+            f"{VERSION}; describe it anew with '{table.command}'"
         )
-    places = [*([folder / task.file] if folder else []), Path(task.path)]
+    places = [*([folder / table.file] if folder else []), Path(table.path)]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise DataError(
-            f"the table of task {task.name} is not at {task.path} any more; put it back, or make it a task where it is "
-            f"now: '{replace(task, path='PATH').command}'; 'data audit' also takes --data DIR, the folder that holds it"
+            f"the table of task {table.name} is not at {table.path} any more; put it back, or make it a task where it "
+            f"is now: '{replace(table, path='PATH').command}'; 'data audit' also takes --data DIR, the folder that "
+            "holds it"
         )
-    sheet = read_sheet(task.file, read_content(path), task.columns)
-    if sheet.sha256 != task.sha256:
+    sheet = read_sheet(table.file, read_content(path), table.columns)
+    if sheet.sha256 != table.sha256:
         raise DataError(
-            f"{path} has changed since task {task.name} was described: sha256 of its content is {sheet.sha256}, "
-            f"expected {task.sha256}; restore it, or run 'train' again, which makes a new task of it"
+            f"{path} has changed since task {table.name} was described: sha256 of its content is {sheet.sha256}, "
+            f"expected {table.sha256}; restore it, or run 'train' again, which makes a new task of it"
         )
-    return molecules_of(task, sheet)
+    return molecules_of(table, sheet)
 
 
-def molecules_of(task: OwnTask, sheet: Sheet) -> Molecules:
+def molecules_of(table: UserTable, sheet: Sheet) -> Molecules:
     """The molecules of a table. Rows whose structure cannot be used are left out and named.
 
     Raises DataError if labels are not of the task's kind, a target has none or one class alone, ids are blank or
     repeated, or no structure can be used.
     """
-    mol_ids = names_of(sheet, task.id, "correct them, or leave --id out") if task.id else sheet.places
-    y = labels(sheet, task.targets, task.kind, task.missing)
-    smiles = sheet.columns[task.smiles]
-    structures = within_limits(task.name, smiles)
+    mol_ids = names_of(sheet, table.id, "correct them, or leave --id out") if table.id else sheet.places
+    y = labels(sheet, table.targets, table.kind, table.missing)
+    smiles = sheet.columns[table.smiles]
+    structures = within_limits(table.name, smiles)
     refused = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
     molecules = accepted(
-        task.name,
+        table.name,
         sheet,
         refused,
-        smiles=task.smiles,
+        smiles=table.smiles,
         mol_ids=mol_ids,
-        targets=task.targets,
+        targets=table.targets,
         y=y,
-        split_column=task.part,
-        date=task.date,
+        split_column=table.part,
+        date=table.date,
     )
-    _check_some(task, smiles, refused, len(molecules))
-    _check_labels(task, molecules.y)
-    _warn_of_repeats(task, sheet, [structures[row][1] for row in molecules.rows], molecules)
+    _check_some(table, smiles, refused, len(molecules))
+    _check_labels(table, molecules.y)
+    _warn_of_repeats(table, sheet, [structures[row][1] for row in molecules.rows], molecules)
     return molecules
 
 
-def _check_some(task: OwnTask, smiles: Sequence[str], refused: dict[int, str], usable: int) -> None:
+def _check_some(table: UserTable, smiles: Sequence[str], refused: dict[int, str], usable: int) -> None:
     if not usable:
         raise DataError(
-            f"{task.file}: none of the {len(smiles)} cells of column {task.smiles!r} is a SMILES that can be used; the "
-            f"first is {shortened(smiles[0])!r} ({refused[0]}). Is it the right column?"
+            f"{table.file}: none of the {len(smiles)} cells of column {table.smiles!r} is a SMILES that can be used; "
+            f"the first is {shortened(smiles[0])!r} ({refused[0]}). Is it the right column?"
         )
 
 
-def _check_labels(task: OwnTask, y: np.ndarray) -> None:
-    for name, column in zip(task.targets, y.T, strict=True):
+def _check_labels(table: UserTable, y: np.ndarray) -> None:
+    for name, column in zip(table.targets, y.T, strict=True):
         values = np.unique(column[~np.isnan(column)])
         if not len(values):
             raise DataError(
-                f"{task.file}: column {name!r} has no label in any usable row; name another column, or leave it out"
+                f"{table.file}: column {name!r} has no label in any usable row; name another column, or leave it out"
             )
         if len(values) == 1:
-            needs = "both classes" if task.kind == "classification" else "different values"
+            needs = "both classes" if table.kind == "classification" else "different values"
             raise DataError(
-                f"{task.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; there "
-                f"is nothing to learn without {needs}: add molecules, name another column, or leave it out"
+                f"{table.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; "
+                f"there is nothing to learn without {needs}: add molecules, name another column, or leave it out"
             )
 
 
-def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], molecules: Molecules) -> None:
+def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], molecules: Molecules) -> None:
     """Say how many molecules occur repeatedly, which of them contradict themselves, and what becomes of them."""
     groups: dict[str, list[int]] = {}
     for position, structure in enumerate(structures):
@@ -264,8 +265,8 @@ def _warn_of_repeats(task: OwnTask, sheet: Sheet, structures: Sequence[str], mol
     repeated = [group for group in groups.values() if len(group) > 1]
     if not repeated:
         return
-    words = f"{task.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
-    for name, column in zip(task.targets, molecules.y.T, strict=True):
+    words = f"{table.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
+    for name, column in zip(table.targets, molecules.y.T, strict=True):
         clashes = [group for group in repeated if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
         if clashes:
             places = ["/".join(sheet.places[molecules.rows[position]] for position in group[:4]) for group in clashes]

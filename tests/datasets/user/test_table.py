@@ -32,17 +32,17 @@ def molecules(path, **changes):
 
 
 def test_a_table_is_read_as_it_stands(tmp_path):
-    read = molecules(write(tmp_path), id="name", part="even", targets=["toxic"], date="logP")
+    read = molecules(write(tmp_path), id="name", split_column="even", targets=["toxic"], date="logP")
     table = np.array(lines()[1:])
     assert len(read) == 120
     assert read.smiles == tuple(table[:, 0])
     assert read.mol_ids == tuple(table[:, 3])
     assert read.y[:, 0].tolist() == [float(cell) for cell in table[:, 1]]
-    assert (read.part, read.date) == (tuple(table[:, 2]), tuple(table[:, 4]))
+    assert (read.subset, read.date) == (tuple(table[:, 2]), tuple(table[:, 4]))
     both = molecules(write(tmp_path))
     assert np.isnan(both.y[:, 1]).sum() == 18
     assert both.mol_ids[0] == "line 2"
-    assert (both.part, both.date) == (None, None)
+    assert (both.subset, both.date) == (None, None)
 
 
 def test_the_name_tells_contents_columns_and_kinds_apart(tmp_path):
