@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
 from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.origins import Origins, code_of, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
-from pbgraph.features.base import FEATURISERS
+from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.stored import featurised
 from pbgraph.files.locks import exclusive
 from pbgraph.methods.base import METHODS, FitTask, Fitted, PairedRun, Report
@@ -56,7 +55,7 @@ class Prepared:
     """Data of one run: molecules, featurised store and split."""
 
     molecules: Molecules
-    store: Any
+    store: Store
     split: Split
 
 
@@ -129,7 +128,7 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
     data, metric = prepare(spec, folders), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
-        fitted = _fitted(spec.method, _fit_task(spec, data, folders, device, report))
+        fitted = _fitted(spec.method, _fit_task(spec, data, folders, device, report), metric)
         predictions = {
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
@@ -148,25 +147,25 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
         spec=spec,
         status="finished",
         provenance=_provenance(spec, data, device, origins, earlier),
-        selection=replace(fitted.selection, score=_in_own_direction(metric, fitted.selection.score)),
+        selection=fitted.selection,
         scores=scores,
         metrics={one.name: one.version for one in metrics},
         cost=_cost(fitted, time.monotonic() - started),
-        history=tuple(replace(line, valid=_in_own_direction(metric, line.valid)) for line in fitted.history),
+        history=fitted.history,
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
         details=details,
     )
 
 
-def _fitted(method: str, task: FitTask) -> Fitted:
+def _fitted(method: str, task: FitTask, metric: Metric) -> Fitted:
     """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
 
     A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
     """
     fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
     try:
-        return fit(task)
+        return fit_in_own_direction(fit, task, metric)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
     except (PbgraphError, OSError):
@@ -177,7 +176,7 @@ def _fitted(method: str, task: FitTask) -> Fitted:
         log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
         for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
             path.unlink()
-    return fit(task)
+    return fit_in_own_direction(fit, task, metric)
 
 
 def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:
@@ -191,7 +190,7 @@ def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[st
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
+def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Store]:
     dataset = dataset_of(task, ResultsFolder(folders.results))
     molecules = load(dataset, folder=folders.data, offline=folders.offline)
     code = code_of("featuriser", featuriser)
@@ -216,12 +215,12 @@ def _fit_task(
         train=_on(data.store.select(data.split.train), device),
         valid=_on(data.store.select(data.split.valid), device),
         seed=spec.seed,
-        metric=_to_be_maximised(metric),
+        metric=partial(mean_over_tasks, metric),
         kind=metric.kind,
         device=device,
         paired=_paired(spec, folders),
         checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
-        report=lambda news: report(replace(news, best=_in_own_direction(metric, news.best))),
+        report=report,
     )
 
 
@@ -235,19 +234,28 @@ def _check_files(spec: RunSpec, model: Model) -> None:
             )
 
 
-def _to_be_maximised(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float | None]:
-    """(y, scores) -> mean over tasks, its sign turned if smaller is better."""
+def fit_in_own_direction(fit: Callable[[FitTask], Fitted], task: FitTask, metric: Metric) -> Fitted:
+    """Fit by a method, which maximises, a task whose metric and reports are in the metric's own direction.
 
-    def score(y: np.ndarray, scores: np.ndarray) -> float | None:
-        mean = mean_over_tasks(metric, y, scores)
-        return mean if mean is None or metric.larger_is_better else -mean
+    The only place where signs of scores are turned, there and back.
+    """
+    if metric.larger_is_better:
+        return fit(task)
+    turned = replace(
+        task,
+        metric=lambda y, scores: _negative(task.metric(y, scores)),
+        report=lambda news: task.report(replace(news, best=_negative(news.best))),
+    )
+    fitted = fit(turned)
+    return replace(
+        fitted,
+        selection=replace(fitted.selection, score=_negative(fitted.selection.score)),
+        history=tuple(replace(line, valid=_negative(line.valid)) for line in fitted.history),
+    )
 
-    return score
 
-
-def _in_own_direction(metric: Metric, score: float | None) -> float | None:
-    """A score that was to be maximised as the metric itself has it."""
-    return score if score is None or metric.larger_is_better else -score
+def _negative(score: float | None) -> float | None:
+    return None if score is None else -score
 
 
 def _paired(spec: RunSpec, folders: Folders) -> PairedRun | None:
@@ -282,7 +290,7 @@ def _provenance(
     )
 
 
-def _on(store: Any, device: str) -> Any:
+def _on(store: Store, device: str) -> Store:
     return store if device == "cpu" else store.to(device)
 
 

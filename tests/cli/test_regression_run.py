@@ -15,6 +15,7 @@ from pbgraph.plans.plan import plan
 from pbgraph.report.formats import to_markdown
 from pbgraph.report.stats import hierarchical_bootstrap
 from pbgraph.report.tables import make_table
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import paired_predictions
 from pbgraph.results.records import RunRecord
@@ -33,7 +34,7 @@ def folders(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 
 @pytest.fixture(scope="module")
-def records(folders: Folders) -> dict[str, RunRecord]:
+def records(folders: Folders) -> dict[Arm, RunRecord]:
     planned = plan("esol", "smoke", models=list(SMALL)).specs
     specs = [replace(spec, model_config={**spec.model_config, **SMALL[spec.model]}) for spec in planned]
     return {spec.arm: run(spec, folders) for spec in specs if spec.arm in ARMS}
@@ -49,7 +50,7 @@ def test_every_run_is_scored_in_the_units_of_the_targets(records):
         assert 0 < record.selection.score < 4
         assert (task.labelled, task.positives) == (114, None)
         assert task.sd == pytest.approx(2.1, abs=0.3)
-    assert records["random-forest/fit"].scores["test"].metrics["r2"] > 0.3
+    assert records[ARMS[0]].scores["test"].metrics["r2"] > 0.3
 
 
 def test_the_epoch_with_the_smallest_error_is_selected(records):
@@ -65,7 +66,7 @@ def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(recor
     table = make_table(list(records.values()), arms=ARMS, seeds=(68,))
     assert "## esol: test RMSE (smaller is better)" in to_markdown(table)
     assert table.margin.relevant == pytest.approx(0.1, abs=0.02)
-    a, b = records["random-forest/fit"], records["gin/backprop"]
+    a, b = records[ARMS[0]], records[ARMS[1]]
     predicted = paired_predictions(ResultsFolder(folders.results), a, b)
     assert rmse(predicted.y[:, 0], predicted.a[:, 0]) == pytest.approx(a.scores["test"].metrics["rmse"])
     interval = hierarchical_bootstrap([predicted], METRICS.get("rmse"), resamples=200)
