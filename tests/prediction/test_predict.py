@@ -46,10 +46,10 @@ def trained(folder: Path, targets: list[str], arms: dict[str, list[str]], seeds:
     results = ResultsFolder(folder / "results")
     task = describe(write(folder), smiles="SMILES", targets=targets, id="name")
     keep(task, results)
-    folders = runner.Folders(results.root, save_models=True)
+    options = runner.RunOptions(results.root, save_models=True)
     for model, methods in arms.items():
         made = plan(to_dataset(task), "smoke", models=[model], methods=methods, seeds=seeds)
-        assert {runner.run(spec, folders).status for spec in made.specs} == {"finished"}
+        assert {runner.run(spec, options).status for spec in made.specs} == {"finished"}
     return results
 
 

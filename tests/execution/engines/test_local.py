@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_runner import PROVENANCE, Folders, Heard, make_spec, make_work
+from fake_runner import PROVENANCE, Heard, RunOptions, make_spec, make_work
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.execution.engines import local
 from pbgraph.results.folder import ResultsFolder
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 def run_all(work, folder, *, jobs=2, heard=None):
     return local.run_all(
-        work, Folders(folder), jobs=jobs, device="cpu", progress=heard or Heard(), runner="fake_runner"
+        work, RunOptions(folder), jobs=jobs, device="cpu", progress=heard or Heard(), runner="fake_runner"
     )
 
 
@@ -131,13 +131,13 @@ def test_warnings_of_workers_reach_the_log_of_their_parent(tmp_path, caplog):
 PROGRAM = """
 import sys
 from pathlib import Path
-from fake_runner import Folders, Heard, make_spec, make_work
+from fake_runner import RunOptions, Heard, make_spec, make_work
 from pbgraph.execution.engines import local
 from pbgraph.errors import Interrupted
 local.STOP_SECONDS = 1.0
 work = make_work(*(make_spec(do, seed=seed) for seed, do in enumerate(sys.argv[2:])))
 try:
-    local.run_all(work, Folders(Path(sys.argv[1])), jobs=2, device="cpu", progress=Heard(), runner="fake_runner")
+    local.run_all(work, RunOptions(Path(sys.argv[1])), jobs=2, device="cpu", progress=Heard(), runner="fake_runner")
 except Interrupted as error:
     print(error)
     sys.exit(error.exit_code)
