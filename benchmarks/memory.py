@@ -20,13 +20,13 @@ import sys, tempfile
 from dataclasses import replace
 from pathlib import Path
 from pbgraph.plans.plan import plan
-from pbgraph.execution.runner import Folders, run
+from pbgraph.execution.runner import RunOptions, run
 import torch
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:
     for spec in (*plan("tox21", models=["random-forest"], seeds=[68]).specs, *plan("tox21", "smoke").specs):
         short = {name: 1 for name in ("epochs", "cycle_epochs", "dendrite_epochs") if name in spec.settings}
-        record = run(replace(spec, settings={**spec.settings, **short}), Folders(Path(folder)))
+        record = run(replace(spec, settings={**spec.settings, **short}), RunOptions(Path(folder)))
         assert record.status == "finished", record.error
         print(record.cost.peak_memory_bytes)
 """

@@ -79,7 +79,7 @@ def trained(folder: Path) -> dict[str, Path]:
         for spec in plan(to_dataset(task), "smoke", models=[model], methods=methods).specs
     ]
     for spec in specs:
-        runner.run(spec, runner.Folders(results.root, save_models=True))
+        runner.run(spec, runner.RunOptions(results.root, save_models=True))
     return {str(spec.arm): results.model_path(spec) for spec in specs}
 
 

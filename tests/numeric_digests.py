@@ -222,7 +222,7 @@ def of_method(method: Method) -> Entry:
 def of_runs() -> dict[str, Entry]:
     """Of what some runs on the 120 molecules came to, data, split and scores included; nothing is left of them."""
     from pbgraph.datasets.user.table import describe, to_dataset
-    from pbgraph.execution.runner import Folders, run
+    from pbgraph.execution.runner import RunOptions, run
     from pbgraph.models.base import MODELS
     from pbgraph.plans.plan import plan
     from pbgraph.results.described import keep
@@ -236,7 +236,7 @@ def of_runs() -> dict[str, Entry]:
         arms = (arm.split("/") for arm in RUNS)
         specs = [plan(to_dataset(task), "smoke", models=[model], methods=[method]).specs[-1] for model, method in arms]
         for spec in specs:
-            record = run(spec, Folders(results))
+            record = run(spec, RunOptions(results))
             of = {f"{what} {getattr(spec, what)}": spec.versions[what] for what in ("method", "split", "metric")}
             of |= features(MODELS.get(spec.model)) | {"settings": sha_of(spec.model_config, spec.settings, spec.seed)}
             digest = sha_of(record.selection, record.scores, record.history)

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, code_of, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
-from pbgraph.features.base import FEATURISERS
+from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.stored import featurised
 from pbgraph.files.locks import exclusive
 from pbgraph.methods.base import METHODS, FitTask, Fitted, PairedRun, Report
@@ -39,9 +38,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Where results go, where data are looked for first (None: the usual places), and whether to stay offline.
+class RunOptions:
+    """What a run takes beside its spec, and does not depend on: none of it is in the key.
 
+    results      where records go
+    data         where data are looked for first; None: the usual places
+    offline      whether to fetch nothing
     save_models  whether to keep trained models beside their records
     """
 
@@ -56,12 +58,12 @@ class Prepared:
     """Data of one run: molecules, featurised store and split."""
 
     molecules: Molecules
-    store: Any
+    store: Store
     split: Split
 
 
 def run(
-    spec: RunSpec, folders: Folders, *, device: str = "cpu", report: Callable[[Report], None] = lambda _: None
+    spec: RunSpec, options: RunOptions, *, device: str = "cpu", report: Callable[[Report], None] = lambda _: None
 ) -> RunRecord:
     """Do one run, or take it up where it was left, and write its record.
 
@@ -69,49 +71,50 @@ def run(
     What goes wrong inside the run becomes a failed record. Raises Interrupted, with the state saved, if
     `report` does; DataError if the data cannot be had; OSError if the record cannot be written.
     """
-    results = ResultsFolder(folders.results)
+    results = ResultsFolder(options.results)
     with _exclusive(results.lock_path(spec), report):
         found = results.finished(spec.task, spec.key)
         if found is not None:
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
         try:
-            record = _train_and_score(spec, folders, device, report)
+            record = _train_and_score(spec, options, device, report)
         except (Interrupted, DataError, UsageError, OSError):
             raise
         except Exception as error:
             log.error(
                 "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
             )
-            record = _failure(spec, folders, device, f"{type(error).__name__}: {error}")
+            record = _failure(spec, options, device, f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)
     return record
 
 
-def failed(spec: RunSpec, folders: Folders, error: str) -> RunRecord:
+def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu") -> RunRecord:
     """Write and return the record of a run that could not report its own failure; another process may have done it.
 
     The record says nothing of the data, which are not loaded: what killed a worker would then kill its parent.
     """
-    results = ResultsFolder(folders.results)
+    results = ResultsFolder(options.results)
     with _exclusive(results.lock_path(spec), lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            record = RunRecord(spec, "failed", _provenance(spec, None, "cpu", _origins(spec, folders)), error=error)
+            origin = _provenance(spec, None, _device_of(spec, device), _origins(spec, options))
+            record = RunRecord(spec, "failed", origin, error=error)
             results.write(record)
     return record
 
 
-def _failure(spec: RunSpec, folders: Folders, device: str, error: str) -> RunRecord:
+def _failure(spec: RunSpec, options: RunOptions, device: str, error: str) -> RunRecord:
     """A failed record; where even the data cannot be prepared, it says nothing of them."""
     try:
         device = _device_of(spec, device)
-        data = prepare(spec, folders)
+        data = prepare(spec, options)
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
         data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, folders)), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, options)), error=error)
 
 
 @contextmanager
@@ -122,27 +125,27 @@ def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
         yield
 
 
-def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Callable[[Report], None]) -> RunRecord:
+def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
     started, earlier = time.monotonic(), imported()
-    origins = _origins(spec, folders)  # what the modules of this process are, before anyone can edit or commit
+    origins = _origins(spec, options)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
     device = _device_of(spec, device)
     deterministic(device)
-    data, metric = prepare(spec, folders), METRICS.get(spec.metric)
+    data, metric = prepare(spec, options), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
-        fitted = _fitted(spec.method, _fit_task(spec, data, folders, device, report))
+        fitted = _fitted(spec.method, _fit_task(spec, data, options, device, report), metric)
         predictions = {
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
-    if folders.save_models:
-        _save_model(spec, folders, fitted, data.molecules.tasks)
+    if options.save_models:
+        _save_model(spec, options, fitted, data.molecules.tasks)
     tasks = data.molecules.tasks
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
     }
-    results = ResultsFolder(folders.results)
+    results = ResultsFolder(options.results)
     path, details = results.predictions_path(spec), fitted.details
     if fitted.dendrites is not None:
         details = {**details, DIGEST: write_insight(results.dendrites_path(spec), fitted.dendrites)}
@@ -150,25 +153,25 @@ def _train_and_score(spec: RunSpec, folders: Folders, device: str, report: Calla
         spec=spec,
         status="finished",
         provenance=_provenance(spec, data, device, origins, earlier),
-        selection=replace(fitted.selection, score=_in_own_direction(metric, fitted.selection.score)),
+        selection=fitted.selection,
         scores=scores,
         metrics={one.name: one.version for one in metrics},
         cost=_cost(fitted, time.monotonic() - started),
-        history=tuple(replace(line, valid=_in_own_direction(metric, line.valid)) for line in fitted.history),
+        history=fitted.history,
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
         details=details,
     )
 
 
-def _fitted(method: str, task: FitTask) -> Fitted:
+def _fitted(method: str, task: FitTask, metric: Metric) -> Fitted:
     """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
 
     A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
     """
     fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
     try:
-        return fit(task)
+        return fit_in_own_direction(fit, task, metric)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
     except (PbgraphError, OSError):
@@ -179,35 +182,35 @@ def _fitted(method: str, task: FitTask) -> Fitted:
         log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
         for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
             path.unlink()
-    return fit(task)
+    return fit_in_own_direction(fit, task, metric)
 
 
-def _save_model(spec: RunSpec, folders: Folders, fitted: Fitted, tasks: tuple[str, ...]) -> None:
+def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple[str, ...]) -> None:
     if fitted.state is None:
         log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
         return
-    results = ResultsFolder(folders.results)
+    results = ResultsFolder(options.results)
     dataset, commit = dataset_of(spec.task, results), source_tree()[0]
     facts = SavedModel(spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
     write_model(results.model_path(spec), facts, fitted.state())
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(task: str, featuriser: str, folders: Folders) -> tuple[Molecules, Any]:
-    dataset = dataset_of(task, ResultsFolder(folders.results))
-    molecules = load(dataset, folder=folders.data, offline=folders.offline)
+def _loaded(task: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+    dataset = dataset_of(task, ResultsFolder(options.results))
+    molecules = load(dataset, folder=options.data, offline=options.offline)
     code = code_of("featuriser", featuriser)
     return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
 
 
-def prepare(spec: RunSpec, folders: Folders) -> Prepared:
+def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, folders)
+    molecules, store = _loaded(spec.task, spec.featuriser, options)
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
 def _fit_task(
-    spec: RunSpec, data: Prepared, folders: Folders, device: str, report: Callable[[Report], None]
+    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
 ) -> FitTask:
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
     _check_files(spec, model)
@@ -218,12 +221,12 @@ def _fit_task(
         train=_on(data.store.select(data.split.train), device),
         valid=_on(data.store.select(data.split.valid), device),
         seed=spec.seed,
-        metric=_to_be_maximised(metric),
+        metric=partial(mean_over_tasks, metric),
         kind=metric.kind,
         device=device,
-        paired=_paired(spec, folders),
-        checkpoint=ResultsFolder(folders.results).checkpoint_path(spec),
-        report=lambda news: report(replace(news, best=_in_own_direction(metric, news.best))),
+        paired=_paired(spec, options),
+        checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
+        report=report,
     )
 
 
@@ -237,36 +240,45 @@ def _check_files(spec: RunSpec, model: Model) -> None:
             )
 
 
-def _to_be_maximised(metric: Metric) -> Callable[[np.ndarray, np.ndarray], float | None]:
-    """(y, scores) -> mean over tasks, its sign turned if smaller is better."""
+def fit_in_own_direction(fit: Callable[[FitTask], Fitted], task: FitTask, metric: Metric) -> Fitted:
+    """Fit by a method, which maximises, a task whose metric and reports are in the metric's own direction.
 
-    def score(y: np.ndarray, scores: np.ndarray) -> float | None:
-        mean = mean_over_tasks(metric, y, scores)
-        return mean if mean is None or metric.larger_is_better else -mean
+    The only place where signs of scores are turned, there and back.
+    """
+    if metric.larger_is_better:
+        return fit(task)
+    turned = replace(
+        task,
+        metric=lambda y, scores: _negative(task.metric(y, scores)),
+        report=lambda news: task.report(replace(news, best=_negative(news.best))),
+    )
+    fitted = fit(turned)
+    return replace(
+        fitted,
+        selection=replace(fitted.selection, score=_negative(fitted.selection.score)),
+        history=tuple(replace(line, valid=_negative(line.valid)) for line in fitted.history),
+    )
 
-    return score
+
+def _negative(score: float | None) -> float | None:
+    return None if score is None else -score
 
 
-def _in_own_direction(metric: Metric, score: float | None) -> float | None:
-    """A score that was to be maximised as the metric itself has it."""
-    return score if score is None or metric.larger_is_better else -score
-
-
-def _paired(spec: RunSpec, folders: Folders) -> PairedRun | None:
+def _paired(spec: RunSpec, options: RunOptions) -> PairedRun | None:
     """The run that a control is matched to, without its scores: a training method sees no test score."""
     if spec.control_of is None:
         return None
-    record = ResultsFolder(folders.results).finished(spec.task, spec.control_of)
+    record = ResultsFolder(options.results).finished(spec.task, spec.control_of)
     if record is None or record.cost is None:
         raise PbgraphError(
-            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {folders.results}"
+            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {options.results}"
         )
     return PairedRun(record.cost.parameters, record.history, record.details)
 
 
-def _origins(spec: RunSpec, folders: Folders) -> Origins:
+def _origins(spec: RunSpec, options: RunOptions) -> Origins:
     source_tree()
-    dataset = dataset_of(spec.task, ResultsFolder(folders.results))
+    dataset = dataset_of(spec.task, ResultsFolder(options.results))
     return origins_of(spec, {"task": dataset}, [metric.name for metric in metrics_of(dataset.kind)])
 
 
@@ -289,7 +301,7 @@ def _device_of(spec: RunSpec, device: str) -> str:
     return "cpu" if isinstance(MODELS.get(spec.model), Estimator) else device
 
 
-def _on(store: Any, device: str) -> Any:
+def _on(store: Store, device: str) -> Store:
     return store if device == "cpu" else store.to(device)
 
 

@@ -30,7 +30,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.progress import shown
 from pbgraph.execution.engines.schedule import Work
-from pbgraph.execution.runner import Folders
+from pbgraph.execution.runner import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.files.writing import new_file
@@ -88,11 +88,11 @@ def rerun(
     compared: dict[str, Rerun] = {}
     for mine in _rounds(records):
         with tempfile.TemporaryDirectory(prefix="pbgraph-rerun-") as scratch:
-            folders = Folders(Path(scratch), data=data, offline=offline)
-            _lay_out(results, ResultsFolder(folders.results), mine)
-            made = {record.key: record for record in _run(mine, folders)}
+            options = RunOptions(Path(scratch), data=data, offline=offline)
+            _lay_out(results, ResultsFolder(options.results), mine)
+            made = {record.key: record for record in _run(mine, options)}
             for record in mine:
-                compared[record.key] = _compared(results, record, ResultsFolder(folders.results), made[record.key])
+                compared[record.key] = _compared(results, record, ResultsFolder(options.results), made[record.key])
     return [compared[record.key] for record in records]
 
 
@@ -126,14 +126,14 @@ def _lay_out(results: ResultsFolder, scratch: ResultsFolder, records: Sequence[R
             part.write_bytes(content_of(results.record_path(pair.spec)))
 
 
-def _run(records: Sequence[RunRecord], folders: Folders) -> list[RunRecord]:
+def _run(records: Sequence[RunRecord], options: RunOptions) -> list[RunRecord]:
     specs = tuple(record.spec for record in records)
     seconds = {record.key: record.cost.seconds for record in records if record.cost}
     plan = Plan(specs[0].task, "rerun", (), specs[0].split, specs)
     work = Work(plan, specs, finished={}, failed={}, seconds=seconds)
     jobs = min(cores(), len(specs))
     with shown(work, jobs) as progress:
-        return run_all(work, folders, jobs=jobs, device="cpu", progress=progress)
+        return run_all(work, options, jobs=jobs, device="cpu", progress=progress)
 
 
 def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Rerun:

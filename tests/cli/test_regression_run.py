@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from made_records import arms
-from pbgraph.execution.runner import Folders, run
+from pbgraph.execution.runner import RunOptions, run
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
 from pbgraph.report.formats import to_markdown
 from pbgraph.report.stats import hierarchical_bootstrap
 from pbgraph.report.tables import make_table
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import paired_predictions
 from pbgraph.results.records import RunRecord
@@ -30,15 +31,15 @@ ARMS = arms("random-forest/fit", "gin/backprop", "trimnet/backprop", "trimnet/pe
 
 
 @pytest.fixture(scope="module")
-def folders(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    return Folders(tmp_path_factory.mktemp("results"), data=shared / "data", offline=True)
+def options(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> RunOptions:
+    return RunOptions(tmp_path_factory.mktemp("results"), data=shared / "data", offline=True)
 
 
 @pytest.fixture(scope="module")
-def records(folders: Folders) -> dict[str, RunRecord]:
+def records(options: RunOptions) -> dict[Arm, RunRecord]:
     planned = plan("esol", "smoke", models=list(SMALL)).specs
     specs = [replace(spec, model_config={**spec.model_config, **SMALL[spec.model]}) for spec in planned]
-    return {spec.arm: run(spec, folders) for spec in specs if spec.arm in ARMS}
+    return {spec.arm: run(spec, options) for spec in specs if spec.arm in ARMS}
 
 
 def test_every_run_is_scored_in_the_units_of_the_targets(records):
@@ -51,7 +52,7 @@ def test_every_run_is_scored_in_the_units_of_the_targets(records):
         assert 0 < record.selection.score < 4
         assert (task.labelled, task.positives) == (114, None)
         assert task.sd == pytest.approx(2.1, abs=0.3)
-    assert records["random-forest/fit"].scores["test"].metrics["r2"] > 0.3
+    assert records[ARMS[0]].scores["test"].metrics["r2"] > 0.3
 
 
 def test_the_epoch_with_the_smallest_error_is_selected(records):
@@ -63,12 +64,12 @@ def test_the_epoch_with_the_smallest_error_is_selected(records):
         assert record.spec.settings["loss"] == "squared-error"
 
 
-def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(records, folders):
+def test_the_table_compares_them_and_the_bootstrap_reads_their_predictions(records, options):
     table = make_table(list(records.values()), arms=ARMS, seeds=(68,))
     assert "## esol: test RMSE (smaller is better)" in to_markdown(table)
     assert table.margin.relevant == pytest.approx(0.1, abs=0.02)
-    a, b = records["random-forest/fit"], records["gin/backprop"]
-    predicted = paired_predictions(ResultsFolder(folders.results), a, b)
+    a, b = records[ARMS[0]], records[ARMS[1]]
+    predicted = paired_predictions(ResultsFolder(options.results), a, b)
     assert rmse(predicted.y[:, 0], predicted.a[:, 0]) == pytest.approx(a.scores["test"].metrics["rmse"])
     interval = hierarchical_bootstrap([predicted], METRICS.get("rmse"), resamples=200)
     assert interval.low < a.scores["test"].metrics["rmse"] - b.scores["test"].metrics["rmse"] < interval.high

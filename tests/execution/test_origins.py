@@ -26,7 +26,7 @@ from pbgraph.execution.origins import (
     package_of,
     source_of,
 )
-from pbgraph.execution.runner import Folders
+from pbgraph.execution.runner import RunOptions
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.stored import featurised
 from pbgraph.models.base import MODELS, file_versions
@@ -240,7 +240,7 @@ def test_a_run_whose_file_has_changed_since_it_was_planned_is_not_done(weighted,
     spec = plan("tox21", "smoke", models=["gin"]).specs[0]
     weighted.write_bytes(b"second")
     with pytest.raises(DataError, match="model file weights of model 'gin' has changed"):
-        runner.run(spec, Folders(tmp_path / "results", data=shared / "data", offline=True))
+        runner.run(spec, RunOptions(tmp_path / "results", data=shared / "data", offline=True))
 
 
 def test_a_model_without_its_file_cannot_be_planned(weighted):

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from pbgraph.methods import session
 from pbgraph.plans.plan import plan
-from pbgraph.execution.runner import Folders, run
+from pbgraph.execution.runner import RunOptions, run
 
 results, method, kills, save_every, processes = sys.argv[1:]
 session.REPORT_EVERY, session.SAVE_EVERY = 0.0, float(save_every)
@@ -59,7 +59,7 @@ specs = plan("toy", "smoke", methods=[method]).specs
 config = {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8}
 for spec in specs:
     spec = replace(spec, model_config={**spec.model_config, **config}, settings={**spec.settings, "batch_size": 16})
-    print(run(spec, Folders(Path(results)), report=report).digest())
+    print(run(spec, RunOptions(Path(results)), report=report).digest())
 print(json.dumps(reports), file=sys.stderr)
 """
 WAITING = "waiting for another process"

@@ -35,7 +35,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.local import run_all
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import describe, survey
-    from pbgraph.execution.runner import Folders
+    from pbgraph.execution.runner import RunOptions
     from pbgraph.structures.parallel import cores
 
     plan, results = _plan(args, dataset), ResultsFolder(args.results)
@@ -53,9 +53,9 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     if args.save_models:
         _warn_of_unsaved(work.finished.values(), results)
     if work.todo:
-        folders = Folders(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
+        options = RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
-            run_all(work, folders, jobs=jobs, device=device, progress=progress)
+            run_all(work, options, jobs=jobs, device=device, progress=progress)
     return max(_show(plan, results, args.study and study(args.study)), 1 if work.blocked else 0)
 
 

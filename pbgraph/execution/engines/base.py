@@ -14,7 +14,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
-    from pbgraph.execution.runner import Folders
+    from pbgraph.execution.runner import RunOptions
     from pbgraph.methods.base import Report
 
 
@@ -23,7 +23,7 @@ class Setup:
     """The first message to a worker. runner: the module whose `run` it calls."""
 
     runner: str
-    folders: Folders
+    options: RunOptions
     device: str
 
 

@@ -40,7 +40,7 @@ from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from pbgraph.execution.engines.schedule import Work
-    from pbgraph.execution.runner import Folders
+    from pbgraph.execution.runner import RunOptions
 
 ATTEMPTS = 2
 TICK = 0.25  # seconds between two looks at the signals
@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 
 def run_all(
     work: Work,
-    folders: Folders,
+    options: RunOptions,
     *,
     jobs: int,
     device: str,
@@ -70,7 +70,7 @@ def run_all(
     Raises Interrupted after Ctrl-C or SIGTERM, with all runs in progress saved; PbgraphError if a worker
     could not get its data or write its record. No worker outlives the call.
     """
-    foreman = _Foreman(work, Setup(runner, folders, device), jobs, progress)
+    foreman = _Foreman(work, Setup(runner, options, device), jobs, progress)
     with _signals_counted() as signals:
         try:
             while not signals and foreman.advance():
@@ -246,7 +246,8 @@ class _Foreman:
             self._close(None, self._fail(spec, error))
 
     def _fail(self, spec: RunSpec, error: str) -> RunRecord:
-        record: RunRecord = import_module(self.setup.runner).failed(spec, self.setup.folders, error)
+        runner = import_module(self.setup.runner)
+        record: RunRecord = runner.failed(spec, self.setup.options, error, device=self.setup.device)
         return record
 
     def _close(self, number: int | None, record: RunRecord) -> None:

@@ -75,7 +75,7 @@ def _outcome(runner: Any, spec: RunSpec, setup: Setup, report: _Reporter) -> Mes
     if report.stop.is_set():
         return Stopped()
     try:
-        return Done(runner.run(spec, setup.folders, device=setup.device, report=report))
+        return Done(runner.run(spec, setup.options, device=setup.device, report=report))
     except Interrupted:
         return Stopped()
     except PbgraphError as error:

@@ -36,7 +36,7 @@ PROVENANCE = Provenance(
 
 
 @dataclass(frozen=True)
-class Folders:
+class RunOptions:
     results: Path
 
 
@@ -87,8 +87,8 @@ def make_work(*todo: RunSpec, failed: tuple[RunRecord, ...] = ()) -> SimpleNames
     return SimpleNamespace(plan=SimpleNamespace(specs=todo), todo=todo, finished={}, failed=failures, seconds=seconds)
 
 
-def run(spec, folders, *, device="cpu", report):
-    sign = folders.results / f"{spec.key}.tries"
+def run(spec, options, *, device="cpu", report):
+    sign = options.results / f"{spec.key}.tries"
     with open(sign, "a") as file:
         file.write(f"{os.getpid()}\n")
     tries = len(sign.read_text().split())
@@ -99,7 +99,7 @@ def run(spec, folders, *, device="cpu", report):
         case "crash":
             raise RuntimeError("harness bug 42")
         case "fail":
-            return failed(spec, folders, "ValueError: diverged")
+            return failed(spec, options, "ValueError: diverged")
         case "warn":
             logging.getLogger("somewhere").warning("8 rows rejected")
         case "no data":
@@ -107,12 +107,12 @@ def run(spec, folders, *, device="cpu", report):
         case "full disk":
             raise OSError(28, "No space left on device")
         case "endless":
-            _until_stopped(folders.results / f"{spec.key}.saved", report)
+            _until_stopped(options.results / f"{spec.key}.saved", report)
         case "deaf":
-            (folders.results / f"{spec.key}.deaf").touch()
+            (options.results / f"{spec.key}.deaf").touch()
             time.sleep(60)
     record = make_record(spec, pid=os.getpid(), tries=tries, threads=os.environ.get("OMP_NUM_THREADS"), device=device)
-    ResultsFolder(folders.results).write(record)
+    ResultsFolder(options.results).write(record)
     return record
 
 
@@ -126,9 +126,9 @@ def _until_stopped(saved, report):
         time.sleep(0.01)
 
 
-def failed(spec, folders, error):
+def failed(spec, options, error, *, device):
     record = RunRecord(spec, "failed", PROVENANCE, error=error)
-    ResultsFolder(folders.results).write(record)
+    ResultsFolder(options.results).write(record)
     return record
 
 

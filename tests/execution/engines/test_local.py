@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_runner import PROVENANCE, Folders, Heard, make_spec, make_work
+from fake_runner import PROVENANCE, Heard, RunOptions, make_spec, make_work
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.execution import numerics
 from pbgraph.execution.engines import local
@@ -34,7 +34,7 @@ def _light_workers(monkeypatch):
 
 def run_all(work, folder, *, jobs=2, heard=None):
     return local.run_all(
-        work, Folders(folder), jobs=jobs, device="cpu", progress=heard or Heard(), runner="fake_runner"
+        work, RunOptions(folder), jobs=jobs, device="cpu", progress=heard or Heard(), runner="fake_runner"
     )
 
 
@@ -143,7 +143,7 @@ def test_warnings_of_workers_reach_the_log_of_their_parent(tmp_path, caplog):
 PROGRAM = """
 import sys
 from pathlib import Path
-from fake_runner import Folders, Heard, make_spec, make_work
+from fake_runner import RunOptions, Heard, make_spec, make_work
 from pbgraph.execution import numerics
 from pbgraph.execution.engines import local
 from pbgraph.errors import Interrupted
@@ -151,7 +151,7 @@ local.STOP_SECONDS = 1.0
 numerics._has_avx2 = lambda: False
 work = make_work(*(make_spec(do, seed=seed) for seed, do in enumerate(sys.argv[2:])))
 try:
-    local.run_all(work, Folders(Path(sys.argv[1])), jobs=2, device="cpu", progress=Heard(), runner="fake_runner")
+    local.run_all(work, RunOptions(Path(sys.argv[1])), jobs=2, device="cpu", progress=Heard(), runner="fake_runner")
 except Interrupted as error:
     print(error)
     sys.exit(error.exit_code)
