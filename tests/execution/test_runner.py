@@ -15,6 +15,7 @@ from isolated import Isolated
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.execution import runner
 from pbgraph.files.hashing import sha256
+from pbgraph.metrics import ROC_AUC
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import read_insight
 from pbgraph.results.records import RunRecord
@@ -151,5 +152,5 @@ def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch
 
     monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
     with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
-        runner._fitted("wider", SimpleNamespace(checkpoint=None))
+        runner._fitted("wider", SimpleNamespace(checkpoint=None), ROC_AUC)
     assert not isinstance(caught.value, UsageError)  # which would end the whole plan

@@ -110,7 +110,7 @@ def test_an_ensemble_averages_plain_models_with_the_pairs_parameters(perforated,
     assert fitted.history[:4] == plain.history
     assert fitted.history[4].train_loss != plain.history[0].train_loss
     assert fitted.details["member_scores"][0] == plain.selection.score
-    one = ENSEMBLE.fit(task(settings, replace(pair, cost=replace(pair.cost, parameters=plain.parameters))))
+    one = ENSEMBLE.fit(task(settings, replace(pair, parameters=plain.parameters)))
     np.testing.assert_array_equal(one.predict(store), expit(plain.predict(store)))
 
 

@@ -105,7 +105,7 @@ def test_a_saved_network_has_its_dendrites(classes):
 
 
 def test_an_estimator_is_recorded_as_computed_on_the_cpu_whatever_the_networks_compute_on(classes, tmp_path):
-    (spec,) = [record.spec for record in records(classes) if record.spec.arm == "random-forest/fit"]
+    (spec,) = [record.spec for record in records(classes) if record.spec.arm == Arm("random-forest", "fit")]
     shutil.copytree(classes.root / "tasks", tmp_path / "tasks")
     record = runner.run(spec, runner.RunOptions(tmp_path, data=classes.root.parent), device="cuda")
     assert (record.status, record.provenance.device) == ("finished", "cpu")

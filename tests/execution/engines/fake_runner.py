@@ -126,7 +126,7 @@ def _until_stopped(saved, report):
         time.sleep(0.01)
 
 
-def failed(spec, options, error, *, device):
+def failed(spec, options, error, *, device="cpu"):
     record = RunRecord(spec, "failed", PROVENANCE, error=error)
     ResultsFolder(options.results).write(record)
     return record
