@@ -118,6 +118,8 @@ def read_sheet(file: str, content: bytes, wanted: Sequence[str], *, spaces: bool
     Raises UsageError for a column that the file lacks, with the nearest name; DataError if the file is no table, if it
     has no rows or more than MAX_ROWS, or if a wanted name occurs twice in its header.
     """
+    if any(map(_is_no_text, wanted)):
+        _decoded(file, content, wanted, spaces)  # says that there is no such column
     digest = sha256(content)
     columns = canonical_json(wanted).decode()
     key: dict[str, Scalar] = {"version": VERSION, "sha256": digest, "file": file, "columns": columns, "spaces": spaces}
@@ -126,6 +128,11 @@ def read_sheet(file: str, content: bytes, wanted: Sequence[str], *, spaces: bool
     for warning in warnings:
         log.warning("%s", warning)
     return Sheet(file, digest, dict(zip(wanted, cells, strict=True)), places)
+
+
+def _is_no_text(name: str) -> bool:
+    """Whether no table can have this name: what a command line in another encoding leaves of a letter."""
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _decoded(file: str, content: bytes, wanted: Sequence[str], spaces: bool) -> Decoded:

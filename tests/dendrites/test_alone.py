@@ -49,6 +49,7 @@ def run(code):
     assert made.returncode == 0, made.stderr
 
 
+@pytest.mark.lengthy
 def test_importing_it_loads_the_ground_alone():
     run(
         f"""
@@ -62,6 +63,7 @@ assert "numba" not in sys.modules and "matplotlib" not in sys.modules
     )
 
 
+@pytest.mark.lengthy
 def test_it_works_without_fast_kernels():
     run(
         """

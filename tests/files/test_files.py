@@ -101,6 +101,7 @@ with replaced_file(Path(sys.argv[1])) as part, new_folder(Path(sys.argv[2])):
 """
 
 
+@pytest.mark.lengthy
 def test_what_a_killed_writer_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
     path, folder = tmp_path / "file", tmp_path / "folder"
     subprocess.run([sys.executable, "-c", LEFT, str(path), str(folder)], check=False, timeout=600)

@@ -18,7 +18,7 @@ from pbgraph.prediction.predict import load_predictor
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.lengthy]
 
 DEVICE = "cuda"
 ROOT = Path(__file__).parents[2]

@@ -26,6 +26,7 @@ from pbgraph.files.state_file import load_state, save_state
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.training import TrainSettings
+from pbgraph.metrics import ROC_AUC
 from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.plans.plan import plan
 from pbgraph.prediction.predict import load_predictor
@@ -299,7 +300,7 @@ def test_no_checkpoint_ends_a_run(tier: range, tmp_path: Path) -> None:
         except (TypeError, RecursionError):
             continue
         try:
-            runner._fitted("backprop", task)
+            runner._fitted("backprop", task, ROC_AUC)
         except PbgraphError:
             continue  # a loss that is not finite: the run says so
 

@@ -33,7 +33,7 @@ def reordered(table: Molecules, order: Sequence[int]) -> Molecules:
     """The same molecules in another order."""
     taken = {
         name: tuple(values[i] for i in order)
-        for name in ("mol_ids", "smiles", "part", "date")
+        for name in ("mol_ids", "smiles", "subset", "date")
         if (values := getattr(table, name)) is not None
     }
     return replace(table, rows=table.rows[np.array(order)], **taken)
