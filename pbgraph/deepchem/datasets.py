@@ -25,7 +25,7 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.source import decompressed, download, download_folder, keep, search_path
-from pbgraph.deepchem.package import deepchem_version, quiet
+from pbgraph.deepchem import deepchem_version, quiet
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files.cache import cached
 from pbgraph.files.hashing import Scalar, sha256

@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from pbgraph.deepchem.package import deepchem_version, quiet, to_deepchem
+from pbgraph.deepchem import deepchem_version, quiet, to_deepchem
 from pbgraph.errors import unknown_name
 from pbgraph.files.cache import cached
 from pbgraph.files.hashing import sha256

@@ -9,11 +9,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from pbgraph import bench
+from pbgraph import bench, deepchem
 from pbgraph.datasets.base import DATASETS
 from pbgraph.datasets.load import load
-from pbgraph.deepchem import package as deepchem
-from pbgraph.deepchem.package import to_deepchem
+from pbgraph.deepchem import to_deepchem
 from pbgraph.errors import DataError, UsageError
 from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS

@@ -1,1 +1,1 @@
-"""Where and when runs are done: worker processes on this machine, and parts of a plan for many."""
+"""Where and when runs are done: worker processes on this machine."""

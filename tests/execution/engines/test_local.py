@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 def _light_workers(monkeypatch):
     """Workers that need no torch: it takes them a second to import, and a fake runner computes nothing.
 
-    What real ones find in their environment is looked at in `tests/test_numerics.py`.
+    What real ones find in their environment is looked at in `tests/execution/test_numerics.py`.
     """
     monkeypatch.setattr(numerics, "_has_avx2", lambda: False)
 
