@@ -37,6 +37,7 @@ TOP_TO_BOTTOM = (
     "molecules",
     "history",
     "files",
+    "fields",
     "streams",
     "terminal",
     "humanize",
