@@ -1,0 +1,81 @@
+"""Options that several commands share: which runs are meant, how they are done, and in which folders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pbgraph.cli.values import jobs, one_of, seeds
+from pbgraph.plans.presets import PRESETS, STUDIES
+from pbgraph.plans.shard import parse_shard
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which runs, and how they are done."""
+    add = parser.add_argument
+    add_preset_or_study_arguments(parser)
+    add_selection_arguments(parser)
+    add_arm_arguments(parser)
+    add("--controls", action="store_true", help="every control of the planned methods as well")
+    add("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
+    add("--engine", type=one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
+    add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
+    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Split, folder and seeds of the runs that are meant."""
+    add_split_arguments(parser)
+    parser.add_argument(
+        "--seeds", nargs="+", metavar="N", type=seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
+    )
+
+
+def add_preset_or_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--preset`` or ``--study``, of which one excludes the other."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add_preset_argument(add)
+    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
+    add("--study", type=one_of("study", STUDIES), help=f"instead of a preset: {studies}")
+
+
+def add_preset_argument(add: Callable[..., Any]) -> None:
+    """``--preset`` alone; `add` is the method of a parser or of a group."""
+    add("--preset", type=one_of("preset", PRESETS), help=_presets())
+
+
+def _presets() -> str:
+    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
+    shown = (f"{name}: {one.summary}" for name, one in PRESETS.items() if name not in of_studies)
+    return "; ".join(shown) + "; or a part of a study (default: default)"
+
+
+def add_split_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--split``, and the folder of the records."""
+    parser.add_argument("--split", metavar="NAME", help="instead of the task's usual split; see 'ls splits'")
+    add_results_argument(parser)
+
+
+def add_results_argument(parser: argparse.ArgumentParser) -> None:
+    """``--results``, the folder of the records."""
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
+    )
+
+
+def add_arm_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--models`` and ``--methods``."""
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models, or all; see 'ls models'")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="only these training methods, or all; see 'ls methods'"
+    )
+
+
+def add_data_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where data come from."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing")

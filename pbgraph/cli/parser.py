@@ -1,0 +1,56 @@
+"""argparse as pbgraph needs it: errors of one line, and values that look like options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from pbgraph.errors import UsageError
+
+VALUE_OPTIONS = (
+    "--smiles",
+    "--targets",
+    "--missing",
+    "--id",
+    "--split-column",
+    "--time-column",
+)  # whose values may be -x
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong as the rest of pbgraph does: in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a UsageError."""
+        if without := re.match(r"argument (--[a-z-]+)\S*: expected .*argument", message):
+            message += f"; a value that begins with dashes is written {without[1]}=VALUE"
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def with_dashed_values(argv: Sequence[str]) -> list[str]:
+    """The words of ``train`` with a value such as -logS joined to its option, as argparse needs it.
+
+    A value is what follows an option of columns or labels, begins with one dash, and is no option itself.
+    """
+    words: list[str] = []
+    option, several = "", False
+    for word in argv:
+        if word == "--" or word.startswith("--") or word == "-h":
+            option, several = (word, word in ("--targets", "--missing")) if word in VALUE_OPTIONS else ("", False)
+            words.append(word)
+        elif option and word.startswith("-") and len(word) > 1:
+            if words[-1] == option:
+                words.pop()
+            words.append(f"{option}={word}")
+            option = option if several else ""
+        else:
+            if option and words[-1].startswith(f"{option}="):
+                words.append(option)
+            words.append(word)
+            option = option if several else ""
+    return words

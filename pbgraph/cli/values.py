@@ -1,0 +1,68 @@
+"""How one word of the command line is read: seeds, numbers, names, files. What is no such word is a UsageError."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.humanize import whole
+
+MOST_SEEDS = 10_000
+
+
+def seeds(text: str) -> list[int]:
+    """One word of ``--seeds``: numbers and ranges, joined by commas."""
+    return [number for part in text.split(",") for number in _range(part)]
+
+
+def seed(text: str) -> int:
+    """The word of ``--seed``: one number."""
+    if len(found := seeds(text)) != 1:
+        raise UsageError(f"--seed {text}: expected one number")
+    return found[0]
+
+
+def _range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    start, stop = whole(first), whole(last) if dash else whole(first)
+    if start is None or stop is None:
+        raise UsageError(f"seed {text!r:.200} is neither a number nor a range such as 68-72")
+    if stop < start:
+        raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
+    if stop >= 2**63 or stop - start >= MOST_SEEDS:
+        raise UsageError(f"seeds {text}: expected numbers below 2^63, and {MOST_SEEDS} of them at the most")
+    return range(start, stop + 1)
+
+
+def jobs(text: str) -> int:
+    """The word of ``--jobs``: a number of worker processes."""
+    if not (number := whole(text)):
+        raise UsageError(f"--jobs {text:.200}: expected the number of worker processes, at least 1")
+    return number
+
+
+def reruns(text: str) -> int:
+    """The word of ``--rerun``: a number of runs."""
+    if (number := whole(text)) is None:
+        raise UsageError(f"--rerun {text:.200}: expected how many runs are to be done again")
+    return number
+
+
+def file_to_write(text: str) -> Path:
+    """The name of a file, which is no folder."""
+    if os.path.isdir(text or "."):
+        raise UsageError(f"{text or '.'} is a folder; name the file to be written")
+    return Path(text)
+
+
+def one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
+    """A reader of names that takes those of `known`, and says which is nearest to any other."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+        return name
+
+    return check
