@@ -26,7 +26,7 @@ from pbgraph.report.stats import (
     paired_difference,
     verdict,
 )
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, in_row_order
 from pbgraph.results.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
 
@@ -72,6 +72,7 @@ class Comparison:
 class Row:
     """One line of a table.
 
+    label    the model, and of a variant what was set otherwise, or what its plan calls it
     seeds    finished; missing: never run; failed: seed -> error
     test     seed -> selection metric on test rows, where it is defined
     metrics  of the test rows, in the order of the table; valid: the selection metric of the validation rows
@@ -79,6 +80,7 @@ class Row:
     """
 
     arm: Arm
+    label: str
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     failed: Mapping[int, str]
@@ -132,16 +134,23 @@ def rows_and_seeds(
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
     arms = preset.arms if preset and set(declared).intersection(seeds) else ()
-    others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
-    return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
+    run_arms = {record.spec.arm for record in records if record.spec.seed in seeds}
+    return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 
 
-def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
+def make_table(
+    records: Sequence[RunRecord],
+    *,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    labels: Mapping[Arm, str] | None = None,
+) -> Table:
     """The table of these arms and seeds.
 
     records  of one task; those of other arms or seeds are left out
     arms     of every row, in order
     seeds    declared before running; each arm should have them all
+    labels   of rows that are not to be called after their model and what was set otherwise
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -162,7 +171,10 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequ
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
-        rows=tuple(_row(arm, by_arm[arm], seeds, metrics=metrics) for arm in arms),
+        rows=tuple(
+            replace(_row(arm, by_arm[arm], seeds, metrics=metrics), label=(labels or {}).get(arm, arm.row))
+            for arm in arms
+        ),
         comparisons=adjusted(compared, margin),
         metrics=metrics,
         margin=margin,
@@ -248,19 +260,43 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
 
 
 def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """What the table compares: every arm with its model's plain one, and what is paired with a control, with that."""
+    """What the table compares.
+
+    Every arm with its model's plain one, a variant with the one that shares most of what was set otherwise; what is
+    paired with a control, with that; and every variant with the preset's recipe, or where that was not run, plain
+    variants with the first of them.
+    """
     scored: dict[Arm, set[int]] = {}
     for record in finished:
         if _test(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     by_key = {record.key: record for record in finished}
-    plain = [(arm, Arm(arm.model, PLAIN)) for arm in arms]
+    plain = [(arm, other) for arm in arms if (other := plain_of(arm, arms))]
     paired = {
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls])
+    wanted = dict.fromkeys([*plain, *controls, *_variants(arms)])
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
+
+
+def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
+    """The plain arm of its model that has no change that this one has not, and most of those; None if there is none.
+
+    >>> wide = Arm("gin", PLAIN, (("hidden", "64"),))
+    >>> plain_of(Arm("gin", "perforated", (("hidden", "64"), ("pool", "4"))), [Arm("gin", PLAIN), wide]) == wide
+    True
+    """
+    mine = set(arm.changes)
+    able = [one for one in arms if (one.model, one.method) == (arm.model, PLAIN) and mine.issuperset(one.changes)]
+    return max(able, key=lambda one: len(one.changes), default=None)
+
+
+def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    first: dict[Arm, Arm] = {}
+    for arm in sorted(arms, key=lambda one: bool(one.changes)):
+        first.setdefault(arm.plain, arm)
+    return [(arm, first[arm.plain]) for arm in arms if arm.method == PLAIN or not first[arm.plain].changes]
 
 
 def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
@@ -290,6 +326,7 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     undefined = [name for score in tests for name in score.undefined(selects)]
     return Row(
         arm=arm,
+        label=arm.row,
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
