@@ -14,6 +14,7 @@ from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.registry import Registry
+from pbgraph.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Method:
     fit       FitTask -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
+    space     field of the settings -> the range in which `tune` searches it
     """
 
     name: str
@@ -116,6 +118,7 @@ class Method:
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None
+    space: Space = field(default_factory=dict)
 
 
 METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)

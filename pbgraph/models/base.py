@@ -15,6 +15,7 @@ from torch import nn
 from pbgraph.errors import DataError, UsageError, not_installed
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
+from pbgraph.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Architecture:
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
+    space           field of the config -> the range in which `tune` searches it
     """
 
     name: str
@@ -52,6 +54,7 @@ class Architecture:
     featuriser: str = "graph"
     fine_width: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Estimator:
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
                 pbgraph's own dependencies; "" for nothing
-    files       as of an `Architecture`
+    files, space  as of an `Architecture`
     """
 
     name: str
@@ -82,6 +85,7 @@ class Estimator:
     regress: Fit | None = None
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""

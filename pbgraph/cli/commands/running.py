@@ -35,7 +35,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.local import run_all
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import describe, survey
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.structures.parallel import cores
 
     plan, results = _plan(args, dataset), ResultsFolder(args.results)

@@ -14,7 +14,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.methods.base import Report
 
 

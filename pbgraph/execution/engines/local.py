@@ -40,7 +40,7 @@ from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from pbgraph.execution.engines.schedule import Work
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
 
 ATTEMPTS = 2
 TICK = 0.25  # seconds between two looks at the signals
