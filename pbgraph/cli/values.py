@@ -10,6 +10,7 @@ from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import whole
 
 MOST_SEEDS = 10_000
+MOST_TRIALS = 10_000
 
 
 def seeds(text: str) -> list[int]:
@@ -40,6 +41,13 @@ def jobs(text: str) -> int:
     """The word of ``--jobs``: a number of worker processes."""
     if not (number := whole(text)):
         raise UsageError(f"--jobs {text:.200}: expected the number of worker processes, at least 1")
+    return number
+
+
+def trials(text: str) -> int:
+    """The word of ``--trials``: a number of settings to be tried."""
+    if not (number := whole(text)) or number > MOST_TRIALS:
+        raise UsageError(f"--trials {text:.200}: expected how many settings are to be tried, from 1 to {MOST_TRIALS}")
     return number
 
 

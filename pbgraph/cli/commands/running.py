@@ -40,7 +40,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
 
     plan, results = _plan(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
-    device = _device(args.device)
+    device = device_named(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
     if args.dry_run:
         show(describe(work, jobs))
@@ -91,7 +91,8 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """What ``--device`` stands for here. Raises UsageError for a GPU that is not there."""
     import torch
 
     available = torch.cuda.is_available()

@@ -87,6 +87,26 @@ class Progress(Protocol):
         """A line for the user."""
 
 
+class Source(Protocol):
+    """Where an engine gets its runs from."""
+
+    @property
+    def waiting(self) -> object:
+        """Truthy as long as there are, or may be, runs that were not taken yet."""
+
+    def take(self) -> RunSpec | None:
+        """The next run that may start now, or None."""
+
+    def put_back(self, spec: RunSpec) -> None:
+        """A run that was taken is to be started again."""
+
+    def close(self, record: RunRecord) -> None:
+        """A run is finished or failed."""
+
+    def take_doomed(self) -> tuple[RunSpec, str] | None:
+        """A run that can never start, and the name of the failed run it is paired with."""
+
+
 class Schedule:
     """The runs that are still to be started.
 
