@@ -19,7 +19,9 @@ from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
-from pbgraph.plans.presets import ANY, Overrides, Preset, preset, study
+from pbgraph.plans.declaration import ANY, Overrides, Preset
+from pbgraph.plans.presets import preset
+from pbgraph.plans.studies import study
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec

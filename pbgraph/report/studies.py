@@ -15,7 +15,7 @@ import msgspec
 
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
-from pbgraph.plans.presets import Study
+from pbgraph.plans.declaration import Study
 from pbgraph.report.comparisons import adjusted
 from pbgraph.report.figures import COLOURS, agg, save_figure
 from pbgraph.report.formats import (

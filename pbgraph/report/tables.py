@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import Preset
+from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm

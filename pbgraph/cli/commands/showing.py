@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.methods.roles import PERFORATED
-from pbgraph.plans.presets import DEFAULT, PRESETS, Preset, study
+from pbgraph.plans.declaration import Preset
+from pbgraph.plans.presets import DEFAULT, PRESETS
+from pbgraph.plans.studies import study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
