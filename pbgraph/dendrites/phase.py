@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from pbgraph.dendrites.candidates import SiteCandidates
 from pbgraph.dendrites.errors import SiteError, unreached_sites
 from pbgraph.dendrites.example import Example, Probe
+from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call
 from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.dendrites.statistics import PhaseStatistics
 from pbgraph.dendrites.step import Step
