@@ -197,7 +197,7 @@ def of_estimator(model: Estimator) -> Entry:
     from pbgraph.features.base import FEATURISERS
 
     predicted, whole = [], FEATURISERS.get(model.featuriser).featurise(*molecules())
-    for fit, columns in ((model.fit, slice(1, 3)), (model.regress, slice(4, 5))):
+    for fit, columns in ((model.fit_classifier, slice(1, 3)), (model.fit_regressor, slice(4, 5))):
         if fit is not None:
             store = replace(whole, y=molecules(columns)[1])
             some = store.select(np.arange(80))

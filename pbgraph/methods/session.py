@@ -27,7 +27,7 @@ from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
-LAYOUT = 3  # of the saved state; raise it when an older one can no longer be taken over
+FORMAT_VERSION = 3  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Session:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "layout": LAYOUT,
+            "layout": FORMAT_VERSION,
             "file": self.task.checkpoint.name if self.task.checkpoint else "",
             "epoch": self.epoch,
             "step": self.step,
@@ -180,7 +180,7 @@ class Session:
 
     def _take_over(self, state: dict[str, Any], file: Path) -> None:
         """Go on from a saved state. Raises one of many errors if it is of something else."""
-        if state.get("layout") != LAYOUT:
+        if state.get("layout") != FORMAT_VERSION:
             raise ValueError(f"{file} was saved by another version of pbgraph")
         if state["file"] != file.name:
             raise ValueError(f"{file} was saved as {state['file']!r}, for another run")

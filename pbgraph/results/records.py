@@ -13,7 +13,7 @@ from pbgraph.metrics import SplitScore
 from pbgraph.molecules import Rejected
 from pbgraph.results.arms import Arm
 
-SCHEMA = 2
+FORMAT_VERSION = 2  # of records, where it is the field `schema`
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class RunRecord:
     predictions: str | None = None
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: int = FORMAT_VERSION
     written_digest: str | None = None
     seal: str | None = None
 

@@ -173,7 +173,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[SavedMod
             }
         else:
             small = {"trees": 10} if hasattr(config, "trees") else {}
-            fitted = model.fit(store.x, y, replace(config, **small), 1)
+            fitted = model.fit_classifier(store.x, y, replace(config, **small), 1)
             state = {"form": "estimator", "estimator": fitted.state()}
         write_model(folder / spec.model, SavedModel(spec, ("a", "b"), "classification", "smiles", {}, ""), state)
         made[spec.model] = read_model(folder / spec.model)
