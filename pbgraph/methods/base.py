@@ -46,7 +46,7 @@ class PairedRun:
 
 
 @dataclass(frozen=True)
-class FitTask:
+class FitJob:
     """All that a training method may know: training and validation rows, never test rows.
 
     train, valid     stores of featurised molecules, see pbgraph.features.base
@@ -79,7 +79,7 @@ class Fitted:
     """A trained model, chosen by validation score, ready to be scored once on the test rows.
 
     predict     store -> scores (n, T) float: of classification on any monotone scale, of regression in the units of y
-    selection, history  with validation scores as FitTask.metric gives them
+    selection, history  with validation scores as FitJob.metric gives them
     parameters  number of trained and frozen values the predictor uses
     state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
     details     what the method wants to keep in the record, JSON types only
@@ -104,7 +104,7 @@ class Method:
     """A way of training.
 
     settings  frozen dataclass; its defaults are stated in its docstring
-    fit       FitTask -> Fitted; owns its loop
+    fit       FitJob -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
     """
@@ -112,7 +112,7 @@ class Method:
     name: str
     version: int
     settings: type
-    fit: Callable[[FitTask], Fitted]
+    fit: Callable[[FitJob], Fitted]
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None
