@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from pbgraph.history import Epoch, Selection
+from pbgraph.history import Epoch, Phase, Selection
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
@@ -20,11 +20,11 @@ from pbgraph.registry import Registry
 class Report:
     """Where a run is: sent at most a few times per second to whoever shows it.
 
-    phase      "neuron", "dendrite" or "fit"
+    phase      of training a network; or "fit", of a model that fits itself; or that the run is being done elsewhere
     fraction   share of the run's largest possible length that is done, in [0, 1]
     """
 
-    phase: str
+    phase: Phase | Literal["fit", "waiting for another process"]
     epoch: int
     best: float | None
     dendrites: int

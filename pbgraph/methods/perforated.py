@@ -26,7 +26,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
-from pbgraph.history import Selection
+from pbgraph.history import Phase, Selection
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.restore import network_saver
@@ -167,7 +167,7 @@ def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
     )
 
 
-def _scheduler(job: FitJob, optimizer: torch.optim.Optimizer, phase: str, dendrites: int) -> LambdaLR:
+def _scheduler(job: FitJob, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LambdaLR:
     """Neuron phases follow the settings' schedule; candidates are trained at a constant rate."""
     epochs = job.settings.cycle_epochs if dendrites else job.settings.epochs
     factor = rate_factor(job.settings, steps_per_epoch(job), epochs)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pbgraph.dendrites.copies import copied
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphBatch
-from pbgraph.history import Epoch
+from pbgraph.history import Epoch, Phase
 from pbgraph.methods.base import FitJob, Report
 from pbgraph.methods.training import steps_per_epoch
 from pbgraph.streams import generator, seed_of
@@ -91,7 +91,7 @@ class Session:
         parts: dict[str, Stateful],
         *,
         longest: int,
-        status: Callable[[], tuple[str, float | None, int]],
+        status: Callable[[], tuple[Phase, float | None, int]],
     ) -> None:
         self.job, self.parts, self.longest, self.status = job, parts, longest, status
         self.epoch = self.step = 0

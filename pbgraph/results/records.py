@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.history import Epoch, Selection
@@ -14,6 +14,8 @@ from pbgraph.molecules import Rejected
 from pbgraph.results.arms import Arm
 
 FORMAT_VERSION = 2  # of records, where it is the field `schema`
+
+Status = Literal["finished", "failed"]
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The outcome of one run. status is "finished" or "failed"; a failed run has an error and no scores.
+    """The outcome of one run; a failed run has an error and no scores.
 
     scores       "valid" and "test" -> SplitScore
     metrics      name -> version of what they were scored by
@@ -177,7 +179,7 @@ class RunRecord:
     """
 
     spec: RunSpec
-    status: str
+    status: Status
     provenance: Provenance
     error: str | None = None
     selection: Selection | None = None

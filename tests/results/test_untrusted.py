@@ -32,7 +32,7 @@ from pbgraph.plans.plan import plan
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.prediction.saved import SavedModel, read_model, write_model
 from pbgraph.results.arms import Arm
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.folder import ResultsFolder, read_record
 from pbgraph.results.records import RunRecord
 
 pytestmark = pytest.mark.lengthy
@@ -117,6 +117,19 @@ def test_what_is_no_record_is_named_and_the_rest_is_shown(kind: str, results: Re
         assert "trimnet" in said.out
         assert ("0123456789abcdef" in said.err) == (kind != "mac"), said.err
     assert "published.csv is no CSV" in said.err
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("status", "done"), ("phase", "axon"), ("status", "\x1b[31m" + 9999 * "x")]
+)
+def test_a_status_or_phase_that_there_is_not_makes_no_record(part: str, value: str, results: ResultsFolder) -> None:
+    path = results.record_path(next(iter(results.records("tox21"))).spec)
+    said = json.loads(path.read_text())
+    (said if part == "status" else said["history"][0])[part] = value
+    path.write_text(json.dumps(said))
+    with pytest.raises(DataError, match=r"is not a run record: Invalid enum value '.*; move it away") as refused:
+        read_record(path)
+    assert len(str(refused.value)) < len(str(path)) + 400
 
 
 @pytest.mark.parametrize("content", [b'task,"model\n', b"\xe9", b"", b"[" * 100])
