@@ -120,6 +120,7 @@ def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind", nargs="?", type=one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
     )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one of that kind, with its settings and all it says")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -129,6 +130,12 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        metavar="MODEL/METHOD",
+        help="only these, variants too, e.g. trimnet/backprop:hidden=64 trimnet/backprop",
+    )
     formats = ", ".join(commands.FORMATS)
     parser.add_argument(
         "--format", type=one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"

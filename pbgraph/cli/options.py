@@ -19,6 +19,14 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SCOPE.FIELD=VALUE",
+        help="settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'",
+    )
     add("--controls", action="store_true", help="every control of the planned methods as well")
     add("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
     add("--engine", type=one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")

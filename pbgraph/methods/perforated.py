@@ -58,6 +58,7 @@ class PerforatedSettings(TrainSettings):
     max_tries          dendrites tried in a row without a better network before growth stops
     dendrite_epochs    longest dendrite phase
     dendrite_patience  it ends after so many epochs in which no site's score rose by `threshold`, relative
+    threshold          relative rise of a site's score that counts
     priming_batches    batches that only start the running means
     activation         g of the dendrites: "tanh", "sigmoid" or "relu"
     objective          "normalised" or "raw" covariance

@@ -7,20 +7,19 @@ same specs with the same keys, so their results can be merged by copying files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
-from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.features.base import FEATURISERS
-from pbgraph.files.hashing import Scalar
-from pbgraph.methods.base import METHODS, Method
-from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
-from pbgraph.metrics import METRICS, Kind
-from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
-from pbgraph.plans.declaration import ANY, Overrides, Preset
+from pbgraph.errors import UsageError
+from pbgraph.methods.base import METHODS
+from pbgraph.metrics import Kind
+from pbgraph.models.base import MODELS, Estimator
+from pbgraph.plans.declaration import Preset
 from pbgraph.plans.presets import preset
+from pbgraph.plans.resolve import Asked, spec_of
+from pbgraph.plans.settings import Assignment, check_all_used
 from pbgraph.plans.studies import study
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
@@ -94,6 +93,7 @@ def plan(
     seeds: Sequence[int] | None = None,
     split: str | None = None,
     controls: bool = False,
+    settings: Sequence[Assignment] = (),
 ) -> Plan:
     """The runs of `preset_name` on `task`, a registered name or a data set; narrowed or widened by the other arguments.
 
@@ -102,30 +102,41 @@ def plan(
     seeds            instead of the preset's
     split            instead of the data set's usual one
     controls         every registered control of the arms as well
+    settings         what is set otherwise than in the preset, in every arm that takes it
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
-    valid one, for a seed that the split does not take, and if no arm is left.
+    valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
     """
     chosen = preset(preset_name)
     dataset = DATASETS.get(task) if isinstance(task, str) else task
+    arms = _arms(chosen, models, methods)
+    asked = [Asked(arm.model, arm.method, tuple(settings)) for arm in ([*arms, *_controls(arms)] if controls else arms)]
+    return plan_rows(dataset, chosen, asked, seeds=seeds, split=split)
+
+
+def plan_rows(
+    dataset: Dataset, preset: Preset, rows: Sequence[Asked], *, seeds: Sequence[int] | None, split: str | None
+) -> Plan:
+    """The runs of these rows, each of them once, with the recipe of a preset; seeds and split as for `plan`."""
     split = dataset.split if split is None else split
     splitter = SPLITS.get(split)
-    asked = _arms(chosen, models, methods)
-    arms, refused = _supported([*asked, *_controls(asked)] if controls else asked, dataset.kind)
-    if not arms:
+    asked, refused = _supported(rows, dataset.kind)
+    if not asked:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
-    unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
+    models, methods = [MODELS.get(row.model) for row in asked], [METHODS.get(row.method) for row in asked]
+    check_all_used([one for row in rows for one in row.settings], models, methods)
+    unique = dict.fromkeys(preset.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
         splitter.needed(seed)
-    specs: dict[tuple[Arm, int], RunSpec] = {}
-    for arm in arms:
-        pair, of_arm = _pair_of(arm), _spec(dataset, chosen, split, arm)
+    specs: dict[tuple[Asked, int], RunSpec] = {}
+    for row in asked:
+        of_row = spec_of(dataset, preset, split, row)
         for seed in unique:
-            control_of = specs[pair, seed].key if pair else None
+            control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
-            specs[arm, seed] = replace(of_arm, seed=seed, split_seed=split_seed, control_of=control_of)
-    made, name = tuple(specs.values()), f"preset {chosen.name}"
-    return Plan(dataset.name, name, (chosen,), split, made, tuple(refused), dataset.rows)
+            specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
+    made = tuple({spec.key: spec for spec in specs.values()}.values())
+    return Plan(dataset.name, f"preset {preset.name}", (preset,), split, made, tuple(refused), dataset.rows)
 
 
 def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
@@ -187,105 +198,28 @@ def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
     ]
 
 
-def _supported(asked: Iterable[Arm], kind: Kind) -> tuple[list[Arm], list[Refused]]:
-    """The arms that can be run, each control after the arm it is paired with, and the others with reasons."""
-    arms: dict[Arm, None] = {}
-    refused = []
-    for arm in asked:
-        chain = _with_pairs(arm)
+def _supported(rows: Iterable[Asked], kind: Kind) -> tuple[list[Asked], list[Refused]]:
+    """The rows that can be run, each control after the one it is paired with, and the others with reasons."""
+    able: dict[Asked, None] = {}
+    refused: dict[Refused, None] = {}
+    for row in rows:
+        chain = _with_pairs(row)
         reasons = [reason for link in chain if (reason := _why_not(link, kind))]
         if reasons:
-            refused.append(Refused(arm, reasons[0]))
+            refused[Refused(Arm(row.model, row.method), reasons[0])] = None
         else:
-            arms.update(dict.fromkeys(chain))
-    return list(arms), refused
+            able.update(dict.fromkeys(chain))
+    return list(able), list(refused)
 
 
-def _why_not(arm: Arm, kind: Kind) -> str | None:
-    found = MODELS.get(arm.model)
-    reason = found.refuses(kind) or found.unavailable() if isinstance(found, Estimator) else None
-    missing = [str(path) for path in found.files.values() if not path.is_file()]
+def _why_not(row: Asked, kind: Kind) -> str | None:
+    model = MODELS.get(row.model)
+    reason = model.refuses(kind) or model.unavailable() if isinstance(model, Estimator) else None
+    missing = [str(path) for path in model.files.values() if not path.is_file()]
     absent = f"it is built from {', '.join(missing)}, which is not there" if missing else None
-    return METHODS.get(arm.method).refuses(found) or reason or absent
+    return METHODS.get(row.method).refuses(model) or reason or absent
 
 
-def _with_pairs(arm: Arm) -> list[Arm]:
-    """The arm after those it needs: its pair, and its pair's pair."""
-    pair = _pair_of(arm)
-    return [*(_with_pairs(pair) if pair else ()), arm]
-
-
-def _pair_of(arm: Arm) -> Arm | None:
-    """The arm that a control is paired with."""
-    pair = METHODS.get(arm.method).control_of
-    return Arm(arm.model, pair) if pair else None
-
-
-def _spec(dataset: Dataset, chosen: Preset, split: str, arm: Arm) -> RunSpec:
-    """What all runs of an arm share: a spec without seeds and pair."""
-    splitter = SPLITS.get(split)
-    model, method = MODELS.get(arm.model), METHODS.get(arm.method)
-    featuriser = FEATURISERS.get(chosen.featurisers.get(model.name, model.featuriser))
-    parts: dict[str, Any] = {
-        "task": dataset,
-        "split": splitter,
-        "featuriser": featuriser,
-        "model": model,
-        "method": method,
-        "metric": METRICS.get(dataset.metric),
-    }
-    settings = {
-        **_loss(chosen, model, method, kind=dataset.kind),
-        **_training_overrides(chosen, model),
-        **_method_overrides(chosen, method),
-    }
-    resolved = _resolved(f"settings of method {method.name!r}", method.settings, settings)
-    if issubclass(method.settings, TrainSettings):
-        check_loss(str(resolved["loss"]), dataset.kind)
-    return RunSpec(
-        task=dataset.name,
-        split=split,
-        split_seed=None,
-        model=model.name,
-        method=method.name,
-        seed=0,
-        metric=dataset.metric,
-        featuriser=featuriser.name,
-        preset=chosen.name,
-        model_config=_resolved(f"config of model {model.name!r}", model.config, chosen.models.get(model.name, {})),
-        settings=resolved,
-        versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
-    )
-
-
-def _loss(chosen: Preset, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
-    """The preset's loss for this model and kind of task, or the kind's usual one; {} if the method has no choice."""
-    if not issubclass(method.settings, TrainSettings):
-        return {}
-    return {"loss": chosen.losses.get(kind, {}).get(model.name, USUAL_LOSS[kind])}
-
-
-def _training_overrides(chosen: Preset, model: Model) -> Overrides:
-    """The preset's for this model, or those for any; an estimator, which fits itself, takes none of the latter."""
-    others = chosen.training.get(ANY, {}) if isinstance(model, Architecture) else {}
-    return chosen.training.get(model.name, others)
-
-
-def _method_overrides(chosen: Preset, method: Method) -> dict[str, Scalar]:
-    """The preset's for this method; a control with settings of the same kind as its pair's shares those of the pair."""
-    pair = METHODS.get(method.control_of) if method.control_of else None
-    shared = chosen.methods.get(pair.name, {}) if pair is not None and pair.settings is method.settings else {}
-    return {**shared, **chosen.methods.get(method.name, {})}
-
-
-def _resolved(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
-    """Every field of the dataclass `type_`, with defaults filled in."""
-    names = [field.name for field in fields(type_)]
-    if unknown := set(overrides) - set(names):
-        raise PbgraphError(f"{what}: no field {', '.join(sorted(unknown))}; it has {', '.join(names) or 'none'}")
-    value: Any = type_(**overrides)
-    resolved = {name: getattr(value, name) for name in names}
-    for name, setting in resolved.items():
-        if not isinstance(setting, Scalar):
-            raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")
-    return resolved
+def _with_pairs(row: Asked) -> list[Asked]:
+    """The row after those it needs: its pair, and its pair's pair."""
+    return [*(_with_pairs(row.pair) if row.pair else ()), row]

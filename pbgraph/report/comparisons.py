@@ -109,19 +109,43 @@ def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
 
 
 def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """What the table compares: every arm with its model's plain one, and what is paired with a control, with that."""
+    """What the table compares.
+
+    Every arm with its model's plain one, a variant with the one that shares most of what was set otherwise; what is
+    paired with a control, with that; and every variant with the preset's recipe, or where that was not run, plain
+    variants with the first of them.
+    """
     scored: dict[Arm, set[int]] = {}
     for record in finished:
         if test_score(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     by_key = {record.key: record for record in finished}
-    plain = [(arm, Arm(arm.model, PLAIN)) for arm in arms]
+    plain = [(arm, other) for arm in arms if (other := plain_of(arm, arms))]
     paired = {
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls])
+    wanted = dict.fromkeys([*plain, *controls, *_variants(arms)])
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
+
+
+def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
+    """The plain arm of its model that has no change that this one has not, and most of those; None if there is none.
+
+    >>> wide = Arm("gin", PLAIN, (("hidden", "64"),))
+    >>> plain_of(Arm("gin", "perforated", (("hidden", "64"), ("pool", "4"))), [Arm("gin", PLAIN), wide]) == wide
+    True
+    """
+    mine = set(arm.changes)
+    able = [one for one in arms if (one.model, one.method) == (arm.model, PLAIN) and mine.issuperset(one.changes)]
+    return max(able, key=lambda one: len(one.changes), default=None)
+
+
+def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    first: dict[Arm, Arm] = {}
+    for arm in sorted(arms, key=lambda one: bool(one.changes)):
+        first.setdefault(arm.plain, arm)
+    return [(arm, first[arm.plain]) for arm in arms if arm.method == PLAIN or not first[arm.plain].changes]
 
 
 def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:

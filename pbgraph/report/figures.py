@@ -30,7 +30,7 @@ SPAN = 10.0  # of the score axis, in relevant differences from the best score: t
 def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Sequence[int]) -> None:
     """Validation scores over epochs, a panel for each of the first seeds: phases shaded, arrivals of dendrites marked.
 
-    records  of one model, finished; the shading is that of its perforated run
+    records  of the arms to be drawn; the shading is that of perforated runs
     path     its suffix says which format: .png, .svg or .pdf
     A ring marks the epoch whose network was selected. Scores worse than the best by more than `SPAN` are cut off.
     Raises UsageError if no run has a history, or for a suffix that matplotlib does not know.
@@ -40,12 +40,13 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     shown = [seed for seed in seeds if any(record.spec.seed == seed for record in drawn)][:PANELS]
     if not shown:
         raise UsageError("no finished run with a history of epochs: there is no learning curve to draw")
+    models = list(dict.fromkeys(record.spec.model for record in drawn))
     figure, axes = pyplot.subplots(
         1, len(shown), figsize=(max(4.2 * len(shown), 7.0), 3.4), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, seed in zip(axes[0], shown, strict=True):
-        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed])
-        axis.set_title(f"{drawn[0].spec.model}, seed {seed}", fontsize=10)
+        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed], several=len(models) > 1)
+        axis.set_title(f"{', '.join(models)}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
     axes[0][0].set_ylabel(f"validation {label_of(drawn[0].spec.metric)}")
     axes[0][0].set_ylim(*axis_limits(drawn))
@@ -90,12 +91,14 @@ def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
     return min(scores) - 0.1 * span, min(scores) + span
 
 
-def _draw_panel(axis: Any, records: Sequence[RunRecord]) -> None:
+def _draw_panel(axis: Any, records: Sequence[RunRecord], *, several: bool) -> None:
+    """The curves of one seed; several: whether there are other models beside, so that a curve has to name its own."""
     for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
         scores = [line.valid for line in record.history]
-        (line,) = axis.plot(
-            range(len(scores)), scores, color=COLOURS.get(record.spec.method), linewidth=1.2, label=record.spec.method
-        )
+        arm = record.spec.arm
+        name = " · ".join(filter(None, (f"{arm.model}/{arm.method}" if several else arm.method, arm.variant)))
+        own = None if several or arm.changes else COLOURS.get(arm.method)
+        (line,) = axis.plot(range(len(scores)), scores, color=own, linewidth=1.2, label=name)
         colour = line.get_color()
         if record.selection is not None and record.selection.score is not None:
             axis.plot(

@@ -113,7 +113,7 @@ def _columns(table: Table) -> tuple[str, ...]:
 def _csv_columns(table: Table) -> tuple[str, ...]:
     metrics = [column for name in table.metrics for column in (name, f"{name}_sd")]
     return (
-        *("protocol", "task", "split", "preset", "model", "method", "seeds", "missing", "failed"),
+        *("protocol", "task", "split", "preset", "model", "method", "variant", "seeds", "missing", "failed"),
         *(*metrics, f"valid_{table.metrics[0]}"),
         *("parameters", "epochs", "seconds"),
         *("difference", "low", "high", "p", "p_holm", "verdict"),
@@ -139,7 +139,7 @@ def to_json(table: Table) -> str:
 
 def _row_content(row: Row) -> dict[str, object]:
     content = msgspec.to_builtins(row, str_keys=True)
-    return {**content.pop("arm"), **content}
+    return {**content.pop("arm"), "changes": dict(row.arm.changes), **content}
 
 
 def _comparison_content(one: Comparison) -> dict[str, object]:
@@ -231,7 +231,7 @@ def _cells(
 ) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
-        row.arm.model,
+        row.label,
         row.arm.method,
         count,
         *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
@@ -309,6 +309,7 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
         "preset": one.preset,
         "model": row.arm.model,
         "method": row.arm.method,
+        "variant": row.arm.variant,
         "seeds": len(row.seeds),
         "missing": len(row.missing),
         "failed": len(row.failed),

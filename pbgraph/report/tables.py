@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
@@ -16,7 +16,7 @@ from pbgraph.humanize import ranges
 from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, in_row_order
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
 
@@ -33,6 +33,7 @@ class Statistic:
 class Row:
     """One line of a table.
 
+    label    the model, and of a variant what was set otherwise, or what its plan calls it
     seeds    finished; missing: never run; failed: seed -> error
     test     seed -> selection metric on test rows, where it is defined
     metrics  of the test rows, in the order of the table; valid: the selection metric of the validation rows
@@ -40,6 +41,7 @@ class Row:
     """
 
     arm: Arm
+    label: str
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     failed: Mapping[int, str]
@@ -93,16 +95,23 @@ def rows_and_seeds(
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
     arms = preset.arms if preset and set(declared).intersection(seeds) else ()
-    others = sorted({record.spec.arm for record in records if record.spec.seed in seeds})
-    return list(dict.fromkeys([*arms, *others])), list(dict.fromkeys(seeds))
+    run_arms = {record.spec.arm for record in records if record.spec.seed in seeds}
+    return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 
 
-def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
+def make_table(
+    records: Sequence[RunRecord],
+    *,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    labels: Mapping[Arm, str] | None = None,
+) -> Table:
     """The table of these arms and seeds.
 
     records  of one task; those of other arms or seeds are left out
     arms     of every row, in order
     seeds    declared before running; each arm should have them all
+    labels   of rows that are not to be called after their model and what was set otherwise
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -123,7 +132,10 @@ def make_table(records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequ
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
-        rows=tuple(_row(arm, by_arm[arm], seeds, metrics=metrics) for arm in arms),
+        rows=tuple(
+            replace(_row(arm, by_arm[arm], seeds, metrics=metrics), label=(labels or {}).get(arm, arm.row))
+            for arm in arms
+        ),
         comparisons=adjusted(compared, margin),
         metrics=metrics,
         margin=margin,
@@ -170,6 +182,7 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     undefined = [name for score in tests for name in score.undefined(selects)]
     return Row(
         arm=arm,
+        label=arm.row,
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},

@@ -50,12 +50,15 @@ def answers(table: Table) -> list[str]:
 
     A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
     """
-    arms = dict.fromkeys(one.a for one in table.comparisons if one.a.method == PERFORATED)
-    return [f"**{arm.model}**: {_answer(arm, table)}" for arm in arms]
+    arms = dict.fromkeys(
+        one.a for one in table.comparisons if one.a.method == PERFORATED and one.b.plain != one.a.plain
+    )
+    labels = {row.arm: row.label for row in table.rows}
+    return [f"**{labels[arm]}**: {_answer(arm, table)}" for arm in arms]
 
 
 def _answer(arm: Arm, table: Table) -> str:
-    mine = [one for one in table.comparisons if one.a == arm]
+    mine = [one for one in table.comparisons if one.a == arm and one.b.plain != arm.plain]
     if any(row.missing or row.failed for row in table.rows if row.arm.model == arm.model):
         return "runs are missing, so there is no answer yet."
     if any(len(one.seeds) == 1 for one in mine):

@@ -175,6 +175,7 @@ def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Pa
 def record_bytes(record: RunRecord) -> bytes:
     """The content of a record's file, sealed."""
     said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
+    said["spec"] = record.spec.said
     return formatted({**said, "seal": seal_of(said)})
 
 

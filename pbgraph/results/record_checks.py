@@ -37,6 +37,14 @@ def _problems(record: Any) -> Iterator[str]:
     spec = record.spec
     yield from filter(None, (name_problem(what, getattr(spec, what)) for what in NAMES))
     yield from (f"its spec has no version of the {what}" for what in VERSIONS if what not in spec.versions)
+    yield from filter(None, (name_problem("a setting", name) for name in spec.changes))
+    yield from filter(
+        None,
+        (
+            name_problem("a setting's value", str(value)[:LONGEST_NAME].replace("/", "") or "''")
+            for value in spec.changes.values()
+        ),
+    )
     yield from _outside("seed", [spec.seed, spec.split_seed], 0, LARGEST_SEED)
     yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, MOST)
     yield from _outside("rows", [record.provenance.rows], 0, MOST)

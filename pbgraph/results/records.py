@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import msgspec
+
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.history import Epoch, Selection
 from pbgraph.metrics import SplitScore
 from pbgraph.molecules import Rejected
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, as_changes
 
 FORMAT_VERSION = 2  # of records, where it is the field `schema`
 
@@ -30,6 +32,8 @@ class RunSpec:
     versions      of "task", "split", "featuriser", "model", "method", "metric"; and the SHA-256 of every file that the
                   model is built from, under "model file NAME"
     control_of    key of the run a control is paired with
+    changes       settings that differ from the preset's recipe, those of the run a control is paired with among them as
+                  "METHOD.FIELD"; what has none is the recipe itself
     """
 
     task: str
@@ -45,16 +49,25 @@ class RunSpec:
     settings: Mapping[str, Scalar]
     versions: Mapping[str, int | str]
     control_of: str | None = None
+    changes: Mapping[str, Scalar] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON."""
-        return sha256(canonical_json(self))[:16]
+        return sha256(canonical_json(self.said))[:16]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """All fields as JSON has them; `changes` are left out where there are none, as they are of older records."""
+        facts: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.changes:
+            del facts["changes"]
+        return facts
 
     @property
     def arm(self) -> Arm:
         """The row it belongs to."""
-        return Arm(self.model, self.method)
+        return Arm(self.model, self.method, as_changes(self.changes))
 
 
 @dataclass(frozen=True)
@@ -205,7 +218,7 @@ class RunRecord:
         return sha256(
             canonical_json(
                 (
-                    self.spec,
+                    self.spec.said,
                     self.status,
                     self.selection,
                     self.scores,

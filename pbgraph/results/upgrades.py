@@ -63,7 +63,7 @@ def upgraded(said: Said) -> RunRecord:
         record = msgspec.convert(said, RunRecord)
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise UnreadableError(f"of schema {schema}, it cannot be upgraded ({type(error).__name__}: {error})") from error
-    if canonical_json(record.spec) != canonical_json(spec):
+    if canonical_json(record.spec.said) != canonical_json(spec):
         raise UnreadableError(f"its spec is not one of schema {FORMAT_VERSION}, so that its key is another")
     return record
 

@@ -11,6 +11,7 @@ import msgspec
 from pbgraph.errors import PbgraphError
 from pbgraph.humanize import ranges
 from pbgraph.plans.plan import plan
+from pbgraph.plans.resolve import assignments_of
 from pbgraph.results.arms import Arm
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
@@ -71,6 +72,7 @@ def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, R
         methods=[spec.method],
         seeds=[record.spec.seed for record in records],
         split=spec.split,
+        settings=assignments_of(spec),
     )
     return {one.seed: one for one in made.specs if one.arm == spec.arm}
 

@@ -8,6 +8,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
 from pbgraph.plans import plan as planning
+from pbgraph.plans import resolve as resolving
 from pbgraph.plans.declaration import Preset
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import PRESETS, preset
@@ -161,7 +162,7 @@ def test_resolved_values_are_scalars():
         sizes: tuple[int, ...] = field(default=(1, 2))
 
     with pytest.raises(PbgraphError, match="sizes is a tuple"):
-        planning._resolved("config of model 'x'", Config, {})
+        resolving._filled("config of model 'x'", Config, {})
 
 
 def test_a_control_that_grows_has_the_settings_of_its_pair():

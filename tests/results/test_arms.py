@@ -5,17 +5,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbgraph.errors import UsageError
-from pbgraph.results.arms import Arm, parse_arm
+from pbgraph.results.arms import Arm, as_changes, in_row_order, parse_arm
 
 NAMES = st.text(min_size=1).filter(lambda name: "/" not in name)
+METHODS = NAMES.filter(lambda name: ":" not in name)
+FIELDS = st.text("abcdefg_.", min_size=1)
+VALUES = (
+    st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.none()
+    | st.from_regex("[a-z][a-z+:/-]*", fullmatch=True).filter(lambda text: text not in ("true", "false", "null"))
+)
 
 
-@given(NAMES, NAMES)
-def test_an_arm_is_read_as_it_is_written(model, method):
-    assert parse_arm(str(Arm(model, method))) == Arm(model, method)
+@given(NAMES, METHODS, st.dictionaries(FIELDS, VALUES, max_size=3))
+def test_an_arm_is_read_as_it_is_written(model, method, settings):
+    arm = Arm(model, method, as_changes(settings))
+    assert parse_arm(str(arm)) == arm
+    assert arm.plain == Arm(model, method)
 
 
-@pytest.mark.parametrize("text", ["", "gin", "gin/", "/backprop", "gin/backprop/2", "/"])
+def test_a_number_of_a_variant_is_read_in_any_spelling():
+    assert parse_arm("gin/backprop:learning_rate=1e-3") == parse_arm("gin/backprop:learning_rate=0.0010")
+
+
+def test_variants_follow_what_they_are_variants_of():
+    a, b, wide, deep = (
+        Arm("a", "x"),
+        Arm("b", "x"),
+        Arm("a", "x", (("hidden", "64"),)),
+        Arm("a", "x", (("depth", "5"),)),
+    )
+    other = Arm("c", "x", (("hidden", "1"),))
+    assert in_row_order([b, a], [a, other, wide, deep]) == [b, a, deep, wide, other]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "gin",
+        "gin/",
+        "/backprop",
+        "gin/backprop/2",
+        "/",
+        "gin/backprop:",
+        "gin/backprop:hidden",
+        "gin/backprop:=3",
+        "gin/backprop:a=1,",
+    ],
+)
 def test_what_is_no_arm_is_named(text):
     with pytest.raises(UsageError, match=f"arm '{text}' is not MODEL/METHOD"):
         parse_arm(text)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import textwrap
 from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.cli.commands.names import dataset_of_task, task_names
 from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.fields import Setting, settings_of
 from pbgraph.files.hashing import sha256
 from pbgraph.plans.presets import preset
 from pbgraph.registry import Registry
@@ -32,11 +34,15 @@ KINDS = {
     "metrics": "pbgraph.metrics:METRICS",
     "featurisers": "pbgraph.features.base:FEATURISERS",
 }
+WIDTH = 100  # of what is said of a setting
+FURTHER = ("featuriser", "dendrite_sites", "control_of")  # what else there is to say of one model or method
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
 def ls(args: argparse.Namespace) -> int:
     """List registered names with version and source; one that cannot be imported is shown with the reason."""
+    if args.name is not None:
+        return _ls_one(args)
     kinds = [args.kind] if args.kind else list(KINDS)
     listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
     if args.json:
@@ -51,6 +57,46 @@ def ls(args: argparse.Namespace) -> int:
             show(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
+
+
+def _ls_one(args: argparse.Namespace) -> int:
+    """What is registered under one name: what its module says of it, and its settings."""
+    registry: Registry[Any] = resolve_name(KINDS[args.kind])
+    value = registry.get(args.name)
+    settings = _settings(value)
+    told = {
+        **_entry(args.name, registry.get),
+        "packages": registry.packages(args.name) if args.name in registry.names() else [],
+        **{
+            name: getattr(value, name)
+            for name in ("featuriser", "dendrite_sites", "control_of")
+            if hasattr(value, name)
+        },
+        "settings": {one.name: {"type": one.type, "default": one.default, "meaning": one.meaning} for one in settings},
+    }
+    if args.json:
+        show(json.dumps(told, indent=1))
+        return 0
+    show(f"{args.name} v{told['version']}: {value.source}")
+    for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
+        if told.get(name):
+            show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
+    if settings:
+        show(f"\nsettings, each set by --set {args.name}.FIELD=VALUE (the preset may have other values than these):")
+        for one in settings:
+            said = f"{one.name} ({one.type}, default {_shown(one.default)}): {one.meaning}"
+            show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    return 0
+
+
+def _settings(value: Any) -> list[Setting]:
+    """The fields of a model's config or of a method's settings; of anything else none."""
+    type_ = getattr(value, "config", None) or getattr(value, "settings", None)
+    return settings_of(type_) if isinstance(type_, type) else []
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value) if not isinstance(value, str) else value
 
 
 def _warn_of_slow_operations() -> None:

@@ -77,6 +77,7 @@ def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> N
 
 def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.plans.plan import plan, plan_study
+    from pbgraph.plans.settings import parse_assignment
     from pbgraph.plans.shard import array_shard, part_of
 
     make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
@@ -88,6 +89,7 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
         seeds=flat(args.seeds),
         split=args.split,
         controls=args.controls,
+        settings=[parse_assignment(text) for text in args.set],
     )
     if args.shard is None and args.engine != "shard":
         return chosen

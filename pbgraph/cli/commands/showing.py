@@ -41,9 +41,9 @@ def table(args: argparse.Namespace) -> int:
     show(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
         model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
-        draw_learning_curves(
-            [record for record in records if record.spec.model == model], args.figure, seeds=made.protocol.seeds
-        )
+        drawn = [arm for arm in made.arms if args.arms is not None or arm.model == model]
+        of_arms = [record for record in records if record.spec.arm in drawn]
+        draw_learning_curves(of_arms, args.figure, seeds=made.protocol.seeds)
     return 0
 
 
@@ -144,6 +144,10 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
     from pbgraph.report.tables import make_table, rows_and_seeds
 
     records, preset = _records(args)
+    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (preset.arms if preset else ())}
+    for text in args.arms or ():
+        if str(parse_arm(text)) not in known:
+            raise unknown_name("arm", text, known)
     of_arms = [record for record in records if record.spec.arm in _of_names(args, [record.spec.arm])]
     arms, seeds = rows_and_seeds(preset, of_arms or records, flat(args.seeds))
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
@@ -153,12 +157,14 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
 
 
 def _of_names(args: argparse.Namespace, arms: Iterable[Arm]) -> list[Arm]:
-    """The arms that ``--models`` and ``--methods`` leave."""
+    """The arms that ``--models``, ``--methods`` and ``--arms`` leave."""
+    named = args.arms and [parse_arm(text) for text in args.arms]
     return [
         arm
         for arm in arms
         if args.models is None or arm.model in args.models
         if args.methods is None or arm.method in args.methods
+        if named is None or arm in named
     ]
 
 

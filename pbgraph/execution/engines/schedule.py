@@ -87,7 +87,7 @@ def chain_seconds(specs: Sequence[RunSpec], seconds: Mapping[str, float], *, unk
 
 def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
     """Key -> expected seconds: the median of finished runs of the same arm and preset, else what the preset expects,
-    in proportion to the rows of the data set.
+    in proportion to the rows of the data set; of a variant nobody has timed, what is known of its arm.
     """
     measured: dict[tuple[str, Arm], list[float]] = {}
     for record in records:
@@ -99,7 +99,12 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
     }
     known = expected | {row: median(seconds) for row, seconds in measured.items()}
     rows = {spec.key: (spec.preset, spec.arm) for spec in plan.specs}
-    return {key: known[row] for key, row in rows.items() if row in known}
+    likely = {(preset, arm.plain): seconds for (preset, arm), seconds in known.items()} | known
+    return {
+        key: likely.get((preset, arm), likely.get((preset, arm.plain), 0.0))
+        for key, (preset, arm) in rows.items()
+        if (preset, arm.plain) in likely
+    }
 
 
 def _in_starting_order(todo: Sequence[RunSpec], seconds: Mapping[str, float]) -> tuple[RunSpec, ...]:

@@ -1,0 +1,141 @@
+"""The fields of a dataclass of settings: their names, types, defaults and meanings, and values for them from text.
+
+Hyper-parameters of models and settings of methods are frozen dataclasses, which check ranges themselves; their
+docstrings say in indented lines, "name   meaning", what each field is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.files.hashing import Scalar
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field, as people are told of it.
+
+    type     "int", "float", "bool", "str", or the values there are, as in 'constant' | 'cosine'
+    default  None where it is None, and where there is none
+    meaning  from the docstring; "" if that does not say
+    """
+
+    name: str
+    type: str
+    default: Scalar
+    meaning: str
+
+
+def settings_of(type_: type) -> list[Setting]:
+    """The fields of a dataclass, in its order.
+
+    >>> from dataclasses import make_dataclass
+    >>> settings_of(make_dataclass("Config", [("hidden", int, 64)], namespace={"__doc__": "C.\\n\\n    hidden  width"}))
+    [Setting(name='hidden', type='int', default=64, meaning='width')]
+    """
+    hints, said = get_type_hints(type_), _meanings(type_)
+    return [
+        Setting(
+            one.name,
+            _type_words(hints[one.name]),
+            None if one.default is MISSING else one.default,
+            said.get(one.name, ""),
+        )
+        for one in fields(type_)
+    ]
+
+
+def from_text(type_: type, name: str, text: str, *, called: str) -> Scalar:
+    """The value that a text gives to a field; called: the setting in messages, e.g. "trimnet.hidden".
+
+    Raises UsageError for an unknown field, with the nearest one, and for a text that is no such value.
+    """
+    return _converted(type_, name, None if text.lower() == "none" else text, called=called, strict=False)
+
+
+def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
+    """The value, if it is of the field's type; a whole number will do where a number is asked for. Errors as above."""
+    return _converted(type_, name, value, called=called, strict=True)
+
+
+def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:
+    hints = get_type_hints(type_)
+    names = [one.name for one in fields(type_)]
+    if name not in names:
+        raise unknown_name("setting", called, [f"{called.removesuffix(name)}{one}" for one in names])
+    try:
+        found: Any = msgspec.convert(value, hints[name], strict=strict)
+    except (msgspec.ValidationError, TypeError) as error:
+        shown = "none" if value is None else value
+        raise UsageError(f"{called}={shown!s:.100}: expected {_expected(hints[name])}") from error
+    if isinstance(found, float) and not math.isfinite(found):
+        raise UsageError(f"{called}={value!s:.100}: expected a finite number")
+    return _as_declared(found)
+
+
+def _as_declared(value: Any) -> Scalar:
+    if not isinstance(value, Scalar):
+        raise UsageError(f"a setting is a {type(value).__name__}; expected text, a number, true, false or none")
+    return value
+
+
+def _type_words(hint: Any) -> str:
+    """The type of a field, as it is written.
+
+    >>> _type_words(int | None), _type_words(Literal["a", "b"])
+    ('int | none', "'a' | 'b'")
+    """
+    if hint is type(None):
+        return "none"
+    if get_origin(hint) is Literal:
+        return " | ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(map(_type_words, get_args(hint)))
+    return getattr(hint, "__name__", str(hint))
+
+
+def _expected(hint: Any) -> str:
+    """What a value of this type is, in words."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_expected, get_args(hint)))
+    return KINDS.get(hint, _type_words(hint))
+
+
+def _meanings(type_: type) -> dict[str, str]:
+    """Field -> what the docstrings of the class and those it inherits from say."""
+    found: dict[str, str] = {}
+    for one in reversed(type_.__mro__):
+        found |= dict(_of_docstring(one.__dict__.get("__doc__") or "", {field.name for field in _fields(one)}))
+    return found
+
+
+def _fields(type_: type) -> tuple[Any, ...]:
+    return fields(type_) if hasattr(type_, "__dataclass_fields__") else ()
+
+
+def _of_docstring(text: str, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Name and meaning of each field that has a line "name   meaning"; a line that is indented further continues it."""
+    name, indent, words = "", 0, list[str]()
+    for line in [*text.splitlines(), "end"]:
+        match = re.match(r"( *)(\w+)(?:\s{2,}|\s*$| )(.*)", line)
+        starts = match is not None and match[2] in names and (not name or len(match[1]) <= indent)
+        deeper = len(line) - len(line.lstrip()) > indent and line.strip()
+        if name and (starts or not deeper):
+            yield name, " ".join(words)
+            name, words = "", []
+        if starts and match is not None:
+            name, indent, words = match[2], len(match[1]), [match[3].strip()]
+        elif name:
+            words.append(line.strip())

@@ -1,0 +1,110 @@
+"""What a user sets: one field of a model's config, of gradient training, or of a method's settings, by name.
+
+    trimnet.hidden=64   training.learning_rate=1e-3   perforated.max_dendrites=3
+
+"training" means every method that trains by gradients. A control shares what is set for the method it is paired with,
+as far as it has the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.fields import checked, from_text
+from pbgraph.files.hashing import Scalar
+from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.training import TrainSettings
+from pbgraph.models.base import MODELS, Model
+
+TRAINING = "training"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One field and the value it is set to; scope: a model, a method, or "training"."""
+
+    scope: str
+    name: str
+    value: Scalar
+
+    def __str__(self) -> str:
+        return f"{self.scope}.{self.name}={self.value}"
+
+
+def parse_assignment(text: str) -> Assignment:
+    """Read "SCOPE.FIELD=VALUE". Raises UsageError for unknown names, with the nearest, and for a value of a wrong type.
+
+    >>> parse_assignment("trimnet.hidden=64")
+    Assignment(scope='trimnet', name='hidden', value=64)
+    """
+    place, equals, value = text.partition("=")
+    scope, dot, name = place.rpartition(".")
+    if not equals or not dot or not scope or not name:
+        raise UsageError(f"setting {text!r:.200} is not SCOPE.FIELD=VALUE, as in trimnet.hidden=64")
+    return Assignment(scope, name, _no_comma(from_text(_type_of(scope, name), name, value, called=place), place))
+
+
+def assignment(scope: str, name: str, value: Any) -> Assignment:
+    """The assignment of a value that has a type already, as a plan file's has; errors as above."""
+    called = f"{scope}.{name}"
+    return Assignment(scope, name, _no_comma(checked(_type_of(scope, name), name, value, called=called), called))
+
+
+def config_overrides(assignments: Iterable[Assignment], model: Model) -> dict[str, Scalar]:
+    """What is set of a model's config."""
+    names = _names(model.config)
+    return {one.name: one.value for one in assignments if one.scope == model.name and one.name in names}
+
+
+def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dict[str, Scalar]:
+    """What is set of a method's settings: for all training, then for what it is paired with, then for itself."""
+    names, found = _names(method.settings), dict[str, Scalar]()
+    for scope in _scopes(method):
+        found |= {one.name: one.value for one in assignments if one.scope == scope and one.name in names}
+    return found
+
+
+def check_all_used(assignments: Iterable[Assignment], models: Iterable[Model], methods: Iterable[Method]) -> None:
+    """Raises UsageError for what none of these models and methods takes."""
+    taken = {(model.name, name) for model in models for name in _names(model.config)}
+    taken |= {(scope, name) for method in methods for scope in _scopes(method) for name in _names(method.settings)}
+    for one in assignments:
+        if (one.scope, one.name) not in taken:
+            raise UsageError(f"{one}: no planned arm takes it; plan one with --models or --methods, or leave it out")
+
+
+def _scopes(method: Method) -> tuple[str, ...]:
+    """Whose settings a method's are, the weakest first: a control is trained as what it is paired with."""
+    of_training = (TRAINING,) if issubclass(method.settings, TrainSettings) else ()
+    return (*of_training, *_pairs(method), method.name)
+
+
+def _pairs(method: Method) -> tuple[str, ...]:
+    """What a control is paired with, after what that is paired with itself."""
+    return (*_pairs(METHODS.get(method.control_of)), method.control_of) if method.control_of else ()
+
+
+def _type_of(scope: str, name: str) -> type:
+    """The dataclass that a scope stands for; where a model and a method have one name, the one that has the field."""
+    types = [
+        *([TrainSettings] if scope == TRAINING else []),
+        *([MODELS.get(scope).config] if scope in MODELS else []),
+        *([METHODS.get(scope).settings] if scope in METHODS else []),
+    ]
+    if not types:
+        raise unknown_name("scope of a setting", scope, [TRAINING, *MODELS, *METHODS])
+    return next((one for one in types if name in _names(one)), types[0])
+
+
+def _names(type_: type) -> set[str]:
+    return {one.name for one in fields(type_)}
+
+
+def _no_comma(value: Scalar, called: str) -> Scalar:
+    """The value, unless it would not come back from an arm's name."""
+    if isinstance(value, str) and ("," in value or not value):
+        raise UsageError(f"{called}={value!r:.100}: expected a text without commas, and not an empty one")
+    return value
