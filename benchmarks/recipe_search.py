@@ -178,7 +178,7 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
     from pbgraph.datasets.load import load
     from pbgraph.features.base import FEATURISERS
     from pbgraph.features.stored import featurised
-    from pbgraph.methods.base import METHODS, FitTask
+    from pbgraph.methods.base import METHODS, FitJob
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
     from pbgraph.models.base import MODELS, Estimator
     from pbgraph.splits import RANDOM
@@ -195,7 +195,7 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
         method, settings = METHODS.get("perforated"), {**settings, **GROWTH, **recipe.growth}
     started = time.monotonic()
     fitted = method.fit(
-        FitTask(
+        FitJob(
             model=model,
             config=model.config(**config),
             settings=method.settings(**settings),
