@@ -113,7 +113,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
     ("options", "nearest"),
     [
         ({"task": "tox12"}, "tox21"),
-        ({"preset_name": "defualt"}, "default"),
+        ({"declared": "defualt"}, "default"),
         ({"models": ["trimmnet"]}, "trimnet"),
         ({"models": ["trimnet", "gni"]}, "gin"),
         ({"methods": ["back-prop"]}, "backprop"),
