@@ -32,8 +32,9 @@ from pbgraph.cli.options import (
     add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import file_to_write, one_of, reruns, seed, seeds, trials
+from pbgraph.cli.values import file_to_write, one_of, reruns, seed, trials
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.humanize import parse_seeds
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -202,7 +203,7 @@ def _add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     add("--models", nargs="+", required=True, metavar="NAME", help="whose settings to search; see 'ls models'")
     add("--methods", nargs="+", metavar="NAME", help="how they are trained (default: backprop, or fit)")
     add("--trials", type=trials, default=20, metavar="N", help="settings to be tried for each, in all (default: 20)")
-    add("--seeds", nargs="+", type=seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
+    add("--seeds", nargs="+", type=parse_seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
     add_preset_argument(add)
     add_split_arguments(parser)
     add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")

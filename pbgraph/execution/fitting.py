@@ -16,7 +16,7 @@ from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.stored import featurised
-from pbgraph.methods.base import METHODS, FitTask, Fitted, PairedRun, Report
+from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.molecules import Molecules
@@ -54,8 +54,8 @@ class Prepared:
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(task: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
-    dataset = dataset_of(task, ResultsFolder(options.results))
+def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+    dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
     code = code_of("featuriser", featuriser)
     return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
@@ -67,34 +67,34 @@ def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
-def fit_as_planned(method: str, task: FitTask, metric: Metric) -> Fitted:
+def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
     """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
 
     A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
     """
-    fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
+    fit, resumed = METHODS.get(method).fit, job.checkpoint is not None and job.checkpoint.exists()
     try:
-        return fit_in_own_direction(fit, task, metric)
+        return fit_in_own_direction(fit, job, metric)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
     except (PbgraphError, OSError):
         raise
     except Exception as error:
-        if not resumed or task.checkpoint is None:
+        if not resumed or job.checkpoint is None:
             raise
-        log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
-        for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
+        log.warning("starting again without %s: %s: %s", job.checkpoint, type(error).__name__, error)
+        for path in job.checkpoint.parent.glob(f"{job.checkpoint.stem}*{job.checkpoint.suffix}"):
             path.unlink()
-    return fit_in_own_direction(fit, task, metric)
+    return fit_in_own_direction(fit, job, metric)
 
 
-def fit_task(
+def fit_job(
     spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
-) -> FitTask:
+) -> FitJob:
     """All that the method of a run may know: training and validation rows, on the device, and no test row."""
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
     _check_files(spec, model)
-    return FitTask(
+    return FitJob(
         model=model,
         config=model.config(**spec.model_config),
         settings=method.settings(**spec.settings),
@@ -120,17 +120,17 @@ def _check_files(spec: RunSpec, model: Model) -> None:
             )
 
 
-def fit_in_own_direction(fit: Callable[[FitTask], Fitted], task: FitTask, metric: Metric) -> Fitted:
-    """Fit by a method, which maximises, a task whose metric and reports are in the metric's own direction.
+def fit_in_own_direction(fit: Callable[[FitJob], Fitted], job: FitJob, metric: Metric) -> Fitted:
+    """Fit by a method, which maximises, a job whose metric and reports are in the metric's own direction.
 
     The only place where signs of scores are turned, there and back.
     """
     if metric.larger_is_better:
-        return fit(task)
+        return fit(job)
     turned = replace(
-        task,
-        metric=lambda y, scores: _negative(task.metric(y, scores)),
-        report=lambda news: task.report(replace(news, best=_negative(news.best))),
+        job,
+        metric=lambda y, scores: _negative(job.metric(y, scores)),
+        report=lambda news: job.report(replace(news, best=_negative(news.best))),
     )
     fitted = fit(turned)
     return replace(

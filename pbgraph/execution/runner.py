@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
-from pbgraph.execution.fitting import Prepared, RunOptions, device_of, fit_as_planned, fit_task, on_device, prepare
+from pbgraph.execution.fitting import Prepared, RunOptions, device_of, fit_as_planned, fit_job, on_device, prepare
 from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
@@ -138,7 +138,7 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
     deterministic(device)
     data = prepare(spec, options)
     with seeded(spec.seed, "run"):
-        fitted = fit_as_planned(spec.method, fit_task(spec, data, options, device, report), METRICS.get(spec.metric))
+        fitted = fit_as_planned(spec.method, fit_job(spec, data, options, device, report), METRICS.get(spec.metric))
         yield Trained(fitted, data, device, origins, earlier, started)
 
 

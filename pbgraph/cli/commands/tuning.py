@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import dataset_of_task, flat
 from pbgraph.cli.commands.running import device_named
 from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.plans.presets import DEFAULT, preset
+from pbgraph.plans.presets import USUAL, preset
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say, show
@@ -47,7 +47,7 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     from pbgraph.plans.search.search import search_of
     from pbgraph.plans.settings import check_all_used, parse_assignment
 
-    dataset, chosen = dataset_of_task(args), preset(args.preset or DEFAULT.name)
+    dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
     fixed = [parse_assignment(text) for text in args.set]
     arms = _arms(args.models, args.methods)
     check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], [METHODS.get(arm.method) for arm in arms])

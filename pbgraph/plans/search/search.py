@@ -12,8 +12,9 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model
-from pbgraph.plans.presets import Preset
-from pbgraph.plans.resolve import Asked, spec_of
+from pbgraph.plans.asked import Asked
+from pbgraph.plans.declaration import Preset
+from pbgraph.plans.resolve import spec_of
 from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -69,7 +70,7 @@ class Search:
     @property
     def preset_recipe(self) -> RunSpec:
         """The preset's own, without what is fixed."""
-        return spec_of(self.dataset, self.preset, self.split, Asked(self.arm.model, self.arm.method))
+        return spec_of(self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method))
 
     def spec(self, values: Values, seed: int) -> RunSpec:
         """The run of these values with a seed. Raises UsageError if they do not go together."""
@@ -78,7 +79,7 @@ class Search:
             *(Assignment(self.arm.method, name, value) for name, value in values.settings.items()),
         )
         spec = spec_of(
-            self.dataset, self.preset, self.split, Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen))
+            self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen))
         )
         return replace(spec, seed=seed, split_seed=seed if SPLITS.get(self.split).seeded else None)
 
@@ -111,7 +112,7 @@ def search_of(
         )
     if not config and not settings:
         raise UsageError(f"{arm}: every setting that could be searched is fixed by --set; leave one of them out")
-    recipe = spec_of(dataset, preset, split, Asked(arm.model, arm.method, tuple(fixed)))
+    recipe = spec_of(dataset, preset.recipe, split, Asked(arm.model, arm.method, tuple(fixed)))
     return Search(
         dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
     )
