@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, flat
 from pbgraph.cli.commands.running import device_named
-from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.errors import PbgraphError, UsageError, of_the_system
+from pbgraph.files.writing import check_replaceable
 from pbgraph.plans.presets import USUAL, preset
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
@@ -35,7 +36,7 @@ def tune(args: argparse.Namespace) -> int:
     jobs = args.jobs or (cores() if device == "cpu" else 1)
     ledgers = [Ledger(search, args.results) for search in searches]
     if any(ledger.missing for ledger in ledgers):
-        _check_writable(ResultsFolder(args.results))
+        _check_writable(ResultsFolder(args.results), ledgers)
         make_ready(searches[0].dataset, folder=args.data, offline=args.offline)
         _search(args, ledgers, device=device, jobs=jobs)
     return _show(args, ledgers)
@@ -50,11 +51,12 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
     fixed = [parse_assignment(text) for text in args.set]
     arms = _arms(args.models, args.methods)
-    check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], [METHODS.get(arm.method) for arm in arms])
-    return [
+    searches = [
         search_of(dataset, chosen, arm, seeds=flat(args.seeds) or [], trials=args.trials, split=args.split, fixed=fixed)
         for arm in arms
     ]
+    check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], [METHODS.get(arm.method) for arm in arms])
+    return searches
 
 
 def _arms(models: Sequence[str], methods: Sequence[str] | None) -> list[Arm]:
@@ -70,12 +72,17 @@ def _arms(models: Sequence[str], methods: Sequence[str] | None) -> list[Arm]:
     return [Arm(model, PLAIN if plain.refuses(MODELS.get(model)) is None else "fit") for model in dict.fromkeys(models)]
 
 
-def _check_writable(results: ResultsFolder) -> None:
+def _check_writable(results: ResultsFolder, ledgers: Sequence[Ledger]) -> None:
+    """Raises UsageError now rather than after the first trial."""
     try:
-        results.sweep()
         results.check_writable()
+        for ledger in ledgers:
+            check_replaceable(ledger.path)
     except PbgraphError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(of_the_system(error)) from error
+    results.sweep()
 
 
 def _search(args: argparse.Namespace, ledgers: Sequence[Ledger], *, device: str, jobs: int) -> None:
