@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pbgraph import __version__
@@ -12,6 +12,8 @@ from pbgraph.cli.help_texts import (
     COMMANDS,
     EXAMPLES,
     OUTPUTS,
+    PLANS,
+    PLANS_EXAMPLES,
     PREDICT,
     TRAIN,
     TUNE,
@@ -22,6 +24,7 @@ from pbgraph.cli.help_texts import (
 from pbgraph.cli.options import (
     add_arm_arguments,
     add_data_folder_arguments,
+    add_execution_arguments,
     add_plan_arguments,
     add_preset_argument,
     add_preset_or_study_arguments,
@@ -63,6 +66,10 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
         _add_run_arguments(
             each.add_parser(task, help="run what is missing of a plan on this task, then show the table"), task
         )
+    for name, command in {"run": commands.run, "register": commands.register}.items():
+        _add_plan_file_arguments(
+            each.add_parser(name, help=COMMANDS[name], description=PLANS, epilog=PLANS_EXAMPLES), command
+        )
     _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
     _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
     _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
@@ -83,6 +90,21 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.set_defaults(command=commands.benchmark, task=task)
     add_data_folder_arguments(parser)
     add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+
+
+def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]) -> None:
+    nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds", "split"))
+    parser.set_defaults(command=command, controls=False, set=[], **nothing)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
+    parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
+    add_results_argument(parser)
+    if command is commands.register:
+        parser.set_defaults(engine="local", shard=None)
+        return
+    add_data_folder_arguments(parser)
+    add_execution_arguments(parser)
     parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "run": "run what is missing of a plan file, then show its table",
+    "register": "write down which runs a plan declares, before they are run",
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
@@ -22,6 +24,14 @@ EXAMPLES = """examples:
   python -m pbgraph.bench compare tox21 trimnet/perforated trimnet/backprop
   python -m pbgraph.bench verify results --rerun 2      is all of it true? and do two runs come out again?
   python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
+"""
+PLANS = """PLAN is a TOML file, or the name of a registered plan ('ls plans'): which rows and seeds to run on which
+task, with what set otherwise than in a preset. '--dry-run --write-plan FILE' writes the plan of any command line.
+A plan that is registered before its first run is said to be so under its table; all others are exploratory."""
+PLANS_EXAMPLES = """examples:
+  python -m pbgraph.bench tox21 --set trimnet.hidden=64 --dry-run --write-plan wider.toml
+  python -m pbgraph.bench register wider.toml
+  python -m pbgraph.bench run wider.toml
 """
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import jobs, one_of
+from pbgraph.cli.values import ENGINES, file_to_write, jobs, one_of
 from pbgraph.humanize import parse_seeds
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import presets, studies
@@ -24,10 +24,17 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         parser, "settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'"
     )
     add("--controls", action="store_true", help="every control of the planned methods as well")
+    add_execution_arguments(parser)
+
+
+def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the runs of a plan are done."""
+    add = parser.add_argument
     add_work_arguments(parser)
-    add("--engine", type=one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
+    add("--engine", type=one_of("engine", ENGINES), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
     add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
     add("--retry-failed", action="store_true", help="try runs again that failed earlier")
 
 

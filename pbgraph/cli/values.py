@@ -10,6 +10,10 @@ from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds, whole
 
 MOST_TRIALS = 10_000
+ENGINES = {
+    "local": "worker processes on this machine",
+    "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
+}
 
 
 def seed(text: str) -> int:

@@ -3,6 +3,7 @@
 from pbgraph.cli.commands.listing import DATA_ACTIONS, KINDS, check, data, ls
 from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.own import predict, train
+from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
 from pbgraph.cli.commands.tuning import tune
@@ -23,6 +24,8 @@ __all__ = [
     "leaderboard",
     "ls",
     "predict",
+    "register",
+    "run",
     "table",
     "task_names",
     "train",

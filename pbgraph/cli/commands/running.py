@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
 from pbgraph.errors import UsageError
-from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, study
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import registrations
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -39,10 +42,12 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.fitting import RunOptions
     from pbgraph.structures.parallel import cores
 
-    plan, results = _plan(args, dataset), ResultsFolder(args.results)
+    plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
     device = device_named(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
+    if args.write_plan is not None:
+        _write_plan(plan, args.write_plan)
     if args.dry_run:
         show(describe(work, jobs))
         return 0
@@ -60,7 +65,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
             done = run_all(work, options, jobs=jobs, device=device, progress=progress)
         records |= {record.key: record for record in done}
     planned = [records[spec.key] for spec in plan.specs if spec.key in records]
-    return max(_show(plan, planned, args.study and study(args.study)), 1 if work.blocked else 0)
+    return max(_show(plan, planned, results, _declared(args)), 1 if work.blocked else 0)
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -74,15 +79,35 @@ def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> N
         )
 
 
-def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
+def _write_plan(plan: Plan, path: Path) -> None:
+    from pbgraph.files.writing import replaced_file
+    from pbgraph.plans.plan_text import plan_text
+
+    text = plan_text(plan)
+    with replaced_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+    say(f"written to {path}: 'python -m pbgraph.bench run {shlex.quote(str(path))}' runs it")
+
+
+def _declared(args: argparse.Namespace) -> Preset | Study:
+    """The plan that the arguments name."""
+    named: Preset | Study | None = getattr(args, "declared", None)
+    if named is not None:
+        return named
+    return preset(args.preset or USUAL) if args.study is None else study(args.study)
+
+
+def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
+    """The plan that the arguments ask for, or the part of it."""
     from pbgraph.plans.plan import plan, plan_study
     from pbgraph.plans.settings import parse_assignment
     from pbgraph.plans.shard import array_shard, part_of
 
-    make, name = (plan, args.preset or USUAL) if args.study is None else (plan_study, args.study)
+    declared = _declared(args)
+    make: Callable[..., Plan] = plan_study if isinstance(declared, Study) else plan
     chosen = make(
         dataset,
-        name,
+        declared,
         models=args.models,
         methods=args.methods,
         seeds=flat(args.seeds),
@@ -105,7 +130,7 @@ def device_named(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], study: Study | None) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, declared: Preset | Study) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
@@ -119,12 +144,28 @@ def _show(plan: Plan, records: Sequence[RunRecord], study: Study | None) -> int:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
         say(
-            f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
-            "the table of all parts, given the same --results, --seeds, --models and --methods"
+            f"part {plan.part}: the same command without --shard and --engine shows the table of all parts, once these "
+            "are done"
         )
-    elif len(failed) < len(records) and study is not None:
-        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
-        show(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
+    elif len(failed) < len(records) and isinstance(declared, Study):
+        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
+        made = studies.study_table(
+            declared,
+            records,
+            seeds=plan.seeds,
+            arms=arms,
+            labels=plan.labels,
+            registered=registrations(results),
+        )
+        show(studies.to_markdown(made), end="")
     elif len(failed) < len(records):
-        show(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
+        table = make_table(
+            records,
+            arms=plan.arms,
+            seeds=plan.seeds,
+            labels=plan.labels,
+            margin=plan.margin,
+            registered=registrations(results),
+        )
+        show(to_markdown(table), end="")
     return 1 if failed else 0

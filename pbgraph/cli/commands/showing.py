@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task,
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.declaration import Preset
-from pbgraph.plans.presets import USUAL, preset_or_none, study
+from pbgraph.plans.presets import USUAL, preset, preset_or_none, study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.registered import registrations
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ def _study_table(args: argparse.Namespace) -> int:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _study_records(args), flat(args.seeds)
     arms = {}
-    for preset in chosen.presets:
-        mine = [record for record in records if record.spec.preset == preset.name]
-        arms[preset.name] = _of_names(args, rows_and_seeds(preset, mine, seeds)[0])
-    made = studies.study_table(chosen, records, seeds=seeds, arms=arms)
+    for part in chosen.presets:
+        mine = [record for record in records if record.spec.preset == part.recipe.name]
+        arms[part.name] = _of_names(args, rows_and_seeds(part, mine, seeds)[0])
+    made = studies.study_table(
+        chosen, records, seeds=seeds, arms=arms, registered=registrations(ResultsFolder(args.results))
+    )
     show(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
         studies.draw_frontier(made, args.figure)
@@ -149,10 +152,25 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
             raise unknown_name("arm", text, known)
     of_arms = [record for record in records if record.spec.arm in _of_names(args, [record.spec.arm])]
     arms, seeds = rows_and_seeds(preset, of_arms or records, flat(args.seeds))
+    labels: Mapping[Arm, str] = {}
+    margin = None
+    if preset is not None and args.preset is not None and preset.has_rows_of_its_own:
+        from pbgraph.plans.plan import plan
+
+        declared = plan(dataset_of_task(args), preset, seeds=seeds, split=records[0].spec.split)
+        arms, labels, margin = list(declared.arms), declared.labels, declared.margin
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
     if others:
         log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
-    return records, make_table(records, arms=_of_names(args, arms), seeds=seeds)
+    made = make_table(
+        records,
+        arms=_of_names(args, arms),
+        seeds=seeds,
+        labels=labels,
+        margin=margin,
+        registered=registrations(ResultsFolder(args.results)),
+    )
+    return records, made
 
 
 def _of_names(args: argparse.Namespace, arms: Iterable[Arm]) -> list[Arm]:
@@ -172,15 +190,24 @@ def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
 
     What is not named is as usual; where that has no run, it is what all the runs that are there have in common.
     """
-    presets = None if args.preset is None else [args.preset]
-    mine = _chosen(args, presets, f"preset {args.preset or USUAL}", lambda spec: f"preset {spec.preset}")
-    return mine, preset_or_none(mine[0].spec.preset)
+    declared = _declared(args)
+    name = declared.recipe.name if declared else args.preset
+    presets = None if name is None else [name]
+    mine = _chosen(args, presets, f"preset {name or USUAL}", lambda spec: f"preset {spec.preset}")
+    return mine, declared or preset_or_none(mine[0].spec.preset)
+
+
+def _declared(args: argparse.Namespace) -> Preset | None:
+    """The preset that the arguments name; None if they name none, or one that only records know."""
+    if args.preset is None or args.preset in {r.spec.preset for r in ResultsFolder(args.results).records(args.task)}:
+        return None if args.preset is None else preset_or_none(args.preset)
+    return preset(args.preset)
 
 
 def _study_records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, study and split that the arguments name; the split as for `_records`."""
     what = f"study {args.study}"
-    return _chosen(args, [one.name for one in study(args.study).presets], what, lambda _: what)
+    return _chosen(args, [one.recipe.name for one in study(args.study).presets], what, lambda _: what)
 
 
 def _chosen(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.files.hashing import Scalar
 from pbgraph.files.writing import check_replaceable, replaced_file
 from pbgraph.humanize import ranges
+from pbgraph.plans.plan_text import toml_line
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.search import Search, Values
-from pbgraph.results.tuning import Trial, best_of
+from pbgraph.results.tuning import best_of
 
 
 def check_plan_can_be_written(path: Path, searches: Sequence[Search]) -> None:
@@ -45,18 +45,19 @@ def plan_text(ledgers: Sequence[Ledger]) -> str:
         "preset": search.preset.name,
         "task": search.dataset.name,
         "split": search.split,
+        "seeds": ranges(search.preset.seeds).replace(" ", ""),
     }
-    lines = [
-        "# the best settings by validation score that `python -m pbgraph.bench tune` found",
-        *(f"{name} = {_toml(value)}" for name, value in head.items()),
-        f"seeds = [{', '.join(map(str, search.preset.seeds))}]",
-    ]
+    lines = ["# the best settings by validation score that 'python -m pbgraph.bench tune' found", *_lines(head)]
     for ledger in ledgers:
-        lines += ["", *_arm(ledger)]
+        lines += ["", "[[arms]]", *_lines(_arm(ledger))]
     return "\n".join(lines) + "\n"
 
 
-def _arm(ledger: Ledger) -> list[str]:
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    return [toml_line(name, value) for name, value in values.items()]
+
+
+def _arm(ledger: Ledger) -> dict[str, Any]:
     search, trials = ledger.search, ledger.trials()
     best = best_of(trials, larger_is_better=search.larger_is_better)
     if best is None:
@@ -64,33 +65,16 @@ def _arm(ledger: Ledger) -> list[str]:
     spec, recipe = search.spec(Values(best.config, best.settings), 0), search.preset_recipe
     config = {name: value for name, value in spec.model_config.items() if value != recipe.model_config[name]}
     settings = {name: value for name, value in spec.settings.items() if value != recipe.settings[name]}
-    return [
-        "[[arms]]",
-        f"model = {_toml(search.arm.model)}",
-        f"method = {_toml(search.arm.method)}",
-        f"label = {_toml(f'{search.arm.model} (tuned)')}",
-        f"config = {_table(config)}",
-        f"settings = {_table(settings)}",
-        f"search = {_table(_origin(ledger, trials, best))}",
-    ]
-
-
-def _origin(ledger: Ledger, trials: Sequence[Trial], best: Trial) -> dict[str, Scalar]:
     return {
-        "file": str(ledger.path),
-        "trials": len(trials),
-        "seeds": ranges(best.seeds),
-        "trial": best.number,
+        "model": search.arm.model,
+        "method": search.arm.method,
+        "label": "tuned",
+        **({"config": config} if config else {}),
+        **({"settings": settings} if settings else {}),
+        "search": {
+            "file": str(ledger.path),
+            "trial": best.number,
+            "trials": len(trials),
+            "seeds": ranges(best.seeds).replace(" ", ""),
+        },
     }
-
-
-def _table(values: Mapping[str, Scalar]) -> str:
-    inside = ", ".join(f"{name} = {_toml(value)}" for name, value in values.items())
-    return f"{{ {inside} }}" if inside else "{}"
-
-
-def _toml(value: Scalar) -> str:
-    """A value as TOML writes it, which has no null."""
-    if value is None:
-        raise PbgraphError("a plan file has no word for a setting that is none; write that arm by hand")
-    return json.dumps(value)
