@@ -13,6 +13,7 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
 from pbgraph.spaces import Choice, Real, Whole, check_space
+from pbgraph.testing.base import CheckFailed, require_space
 
 Config = make_dataclass(
     "Config", [("hidden", int, 3), ("readout", Literal["sum", "mean"], "sum"), ("rate", float, 0.1)], frozen=True
@@ -91,3 +92,17 @@ def test_every_model_and_every_method_that_trains_has_a_space():
     trains = [one for one in METHODS.working() if issubclass(one.settings, TrainSettings) and not one.control_of]
     assert {one.name for one in trains} == {"backprop", "perforated"}
     assert all("learning_rate" in one.space for one in trains)
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"rates": Real(0.1, 1.0)}, "did you mean 'rate'"),
+        ({"hidden": Choice("wide")}, "expected a whole number"),
+        ({"trees": Whole(0, 100)}, "sizes of at least 1"),
+    ],
+)
+def test_the_conformance_checks_reject_a_space_that_does_not_fit(space, words):
+    type_ = MODELS.get("random-forest").config if "trees" in space else Config
+    with pytest.raises(CheckFailed, match=words):
+        require_space(space, type_)

@@ -119,7 +119,7 @@ def test_hostile_lines_are_no_trials(tmp_path, line):
 def test_what_is_no_file_is_not_read(tmp_path):
     path = trials_path(tmp_path, "tox21", "gin", "backprop")
     path.mkdir(parents=True)
-    with pytest.raises(UnreadableError, match="(?i)is a directory"):
+    with pytest.raises(UnreadableError, match=r"(?i)is a directory"):
         read_trials(path)
     assert budgets(tmp_path) == []
     assert [line for line in check_trials(ResultsFolder(tmp_path)).wrong if "cannot be read" in line]
