@@ -10,11 +10,8 @@ from pbgraph.results.arms import as_changes
 from pbgraph.results.tuning import Trial, best_of
 
 
-def trials_table(trials: Sequence[Trial], *, larger_is_better: bool, others: int = 0) -> str:
-    """A row for each trial of one search, the best first, and what follows from them in a sentence.
-
-    others  trials that other processes are doing
-    """
+def trials_table(trials: Sequence[Trial], *, larger_is_better: bool) -> str:
+    """A row for each trial of one search, the best first, and what follows from them in a sentence."""
     first = trials[0]
     recipe = next((trial for trial in trials if trial.number == 0), None)
     sign = -1.0 if larger_is_better else 1.0
@@ -25,7 +22,7 @@ def trials_table(trials: Sequence[Trial], *, larger_is_better: bool, others: int
         f"### {first.model}/{first.method} on {first.task}",
         "",
         f"Preset {first.preset}, split {first.split}, {len(trials)} settings tried on the validation rows of seeds "
-        f"{ranges(first.seeds)}." + (f" {others} more are being tried by other processes." if others else ""),
+        f"{ranges(first.seeds)}.",
         "",
         f"| trial | valid {metric} | to the recipe | settings | parameters | seconds |",
         "|---:|---:|---:|---|---:|---:|",

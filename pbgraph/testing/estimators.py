@@ -121,7 +121,7 @@ def estimator_checks(estimator: str | Estimator) -> list[Check[Trial]]:
 
 
 def check_described(trial: Trial) -> None:
-    """It has a name, a version, a source, a kind of task, a registered featuriser, and a config and space as they should be."""
+    """It has a name, a version, a source, a kind of task, a registered featuriser and a config that JSON can hold."""
     require_described(trial.estimator)
     require(bool(trial.kinds), "it has neither fit_classifier nor fit_regressor")
     FEATURISERS.get(trial.estimator.featuriser)

@@ -102,7 +102,9 @@ def outcome(trial: Trial) -> str:
     """What a trial came to, in words."""
     if trial.state == "failed":
         return f"FAILED: {visible_cell(trial.reason)}"
-    return f"{_figure(trial)}" + (f", given up after {len(trial.scores)} seeds" if trial.state == "pruned" else "")
+    return f"{_figure(trial)}" + (
+        f", given up after {len(trial.scores)} of {len(trial.seeds)} seeds" if trial.state == "pruned" else ""
+    )
 
 
 def _figure(trial: Trial) -> str:

@@ -51,8 +51,7 @@ class Ledger:
         name = sha256(canonical_json((search.recipe.key, search.seeds)))[:12]
         self._work = self.path.parent / ".work" / f"{self.path.stem}-{name}"
         self._held: dict[int, Callable[[], None]] = {}
-        self._looked, self._exhausted = -LOOK_EVERY, False
-        self.others = 0  # trials that other processes are doing
+        self._looked, self._exhausted = float("-inf"), False
 
     def trials(self) -> list[Trial]:
         """Those that are over, by number."""
@@ -74,7 +73,6 @@ class Ledger:
                 for trial in running:
                     if trial.number not in self._held and self._take(trial.number):
                         return self._candidate(trial)
-            self.others = len(running) - len(self._held)
             if len(done) + len(running) < self.search.trials:
                 return self._new(study)
         self._looked = time.monotonic()
@@ -95,7 +93,7 @@ class Ledger:
         with self._opened():
             pass  # tells the study what the line says
         self._give_back(trial.number)
-        self._looked = -LOOK_EVERY
+        self._looked = float("-inf")
 
     def close(self) -> None:
         """Leave the trials in progress to whoever comes next."""
