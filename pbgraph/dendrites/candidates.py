@@ -276,7 +276,7 @@ def _finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in module.state_dict().values())
 
 
-def sow(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
+def add_candidates(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
     """Give every site its pool of new candidates, one where there is no dendrite phase to choose among them.
 
     attempt  "<dendrites so far>/<failed tries>", a part of the streams' names

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, pulled
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
 
 
 class JoinedStatistics:
@@ -51,12 +51,12 @@ class JoinedStatistics:
 
     def gradients(self, deltas: Sequence[Tensor], patterns: Sequence[Patterns], *, normalised: bool) -> list[Tensor]:
         """`CandidateStatistics.gradient` of every member, for errors (P, C) and numbers of patterns of each."""
-        constants = torch.stack(self._whole.pull(self._columns(patterns), normalised=normalised))
+        constants = torch.stack(self._whole.gradient_constants(self._columns(patterns), normalised=normalised))
         parts = {
             dtype: torch.split(constants.to(dtype), self._channels, dim=1)
             for dtype in {delta.dtype for delta in deltas}
         }
-        return [pulled(delta, *parts[delta.dtype][number]) for number, delta in enumerate(deltas)]
+        return [activation_gradient(delta, *parts[delta.dtype][number]) for number, delta in enumerate(deltas)]
 
     def _columns(self, patterns: Sequence[Patterns]) -> Patterns:
         """Numbers of patterns by member -> by neuron; a plain number if all have the same."""
