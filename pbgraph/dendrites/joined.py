@@ -24,6 +24,8 @@ class JoinedStatistics:
     def __init__(self, channels: Sequence[int], device: torch.device) -> None:
         self._whole = CandidateStatistics(sum(channels), device)
         self._channels = list(channels)
+        self._repeats = torch.tensor(self._channels, device=device)
+        self._last: tuple[Sequence[Patterns], Tensor] | None = None
         ends = torch.tensor(self._channels).cumsum(0).tolist()
         self.members = [
             self._whole.part(slice(end - width, end)) for end, width in zip(ends, self._channels, strict=True)
@@ -63,7 +65,7 @@ class JoinedStatistics:
         first = patterns[0]
         if all(count == first for count in patterns):
             return first
-        device = self._whole.running.device
-        return torch.tensor(patterns, dtype=torch.float64, device=device).repeat_interleave(
-            torch.tensor(self._channels, device=device)
-        )
+        if self._last is None or self._last[0] != patterns:  # batches are mostly of one size
+            numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
+            self._last = list(patterns), numbers.repeat_interleave(self._repeats)
+        return self._last[1]
