@@ -17,7 +17,7 @@ from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
 from pbgraph.report.comparisons import adjusted
-from pbgraph.report.figures import COLOURS, agg, save_figure
+from pbgraph.report.figures import agg, colours_of, save_figure
 from pbgraph.report.formats import (
     COMPARED,
     bullets,
@@ -181,11 +181,11 @@ def draw_frontier(made: StudyTable, path: Path) -> None:
         label="frontier",
         zorder=0,
     )
-    methods = list(dict.fromkeys(one.method for one in every))
-    for number, method in enumerate(methods):
-        aside = ASIDE ** (number - len(methods) / 2)
+    colours = colours_of(point.method for point in every)
+    for number, (method, colour) in enumerate(colours.items()):
+        aside = ASIDE ** (number - len(colours) / 2)
         mine = [replace(one, parameters=one.parameters * aside) for one in every if one.method == method]
-        _draw_method(axis, mine, COLOURS.get(method, f"C{number}"))
+        _draw_method(axis, mine, colour)
     axis.set_xscale("log")
     axis.set_xlabel("parameters")
     axis.set_ylabel(f"test {label_of(made.first.metrics[0])}{direction(made.first)}")
