@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from pbgraph.errors import DataError, UsageError, not_installed
+from pbgraph.files.hashing import Scalar
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 
@@ -40,6 +41,7 @@ class Architecture:
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
+    recipe          settings of training that it needs, by name, where a preset says nothing else for it
     """
 
     name: str
@@ -52,6 +54,7 @@ class Architecture:
     featuriser: str = "graph"
     fine_width: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    recipe: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

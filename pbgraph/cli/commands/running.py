@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import flat
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import DEFAULT
-from pbgraph.plans.studies import study
+from pbgraph.plans.presets import USUAL, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show
@@ -80,7 +79,7 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.plans.settings import parse_assignment
     from pbgraph.plans.shard import array_shard, part_of
 
-    make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
+    make, name = (plan, args.preset or USUAL) if args.study is None else (plan_study, args.study)
     chosen = make(
         dataset,
         name,
