@@ -56,7 +56,9 @@ def _mean_loss(training: Training, model: Any, count: int) -> float:
     total = 0.0
     for _ in range(count):
         batch = next(training.batches)
-        total += float(train_step(model, training.optimizer, training.loss_fn, batch, training.job.settings))
+        total += float(
+            train_step(model, training.optimizer, training.loss_fn, batch=batch, settings=training.job.settings)
+        )
     return total / count
 
 

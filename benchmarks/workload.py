@@ -109,7 +109,7 @@ class Training:
     def steps(self, count: int = PART) -> None:
         """Train on the next batches."""
         for batch in islice(self.batches, count):
-            train_step(self.model, self.optimizer, self.loss_fn, batch, self.job.settings)
+            train_step(self.model, self.optimizer, self.loss_fn, batch=batch, settings=self.job.settings)
 
     def evaluate(self) -> None:
         """Logits of all validation and test molecules."""

@@ -216,6 +216,7 @@ def train_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     loss_fn: LossFunction,
+    *,
     batch: GraphBatch,
     settings: TrainSettings,
 ) -> Tensor:

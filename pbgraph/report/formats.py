@@ -54,7 +54,9 @@ def texts(table: Table) -> Texts:
         title=_title(table),
         protocol=_protocol(table),
         header=_columns(table),
-        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
+        rows=tuple(
+            _cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric=by_metric) for row in table.rows
+        ),
         note=how_compared(table.comparisons, table.margin.relevant),
         comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
         answers=tuple(answers(table)),
@@ -227,7 +229,7 @@ def direction(table: Table) -> str:
 
 
 def _cells(
-    row: Row, seeds: Sequence[int], difference: Comparison | None, by_metric: Mapping[str, float]
+    row: Row, seeds: Sequence[int], difference: Comparison | None, *, by_metric: Mapping[str, float]
 ) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (

@@ -107,10 +107,10 @@ def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, st
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
         anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
         title = f"{task}, split {split}, preset {preset}"
-        yield anchor, title, _section(anchor, title, list(same), preset)
+        yield anchor, title, _section(anchor, title, list(same), preset=preset)
 
 
-def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str) -> str:
+def _section(anchor: str, title: str, records: Sequence[RunRecord], *, preset: str) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
         table = make_table(records, arms=arms, seeds=seeds)

@@ -173,18 +173,18 @@ def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
     What is not named is as usual; where that has no run, it is what all the runs that are there have in common.
     """
     presets = None if args.preset is None else [args.preset]
-    mine = _chosen(args, presets, f"preset {args.preset or USUAL}", lambda spec: f"preset {spec.preset}")
+    mine = _chosen(args, presets, f"preset {args.preset or USUAL}", name=lambda spec: f"preset {spec.preset}")
     return mine, preset_or_none(mine[0].spec.preset)
 
 
 def _study_records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, study and split that the arguments name; the split as for `_records`."""
     what = f"study {args.study}"
-    return _chosen(args, [one.name for one in study(args.study).presets], what, lambda _: what)
+    return _chosen(args, [one.name for one in study(args.study).presets], what, name=lambda _: what)
 
 
 def _chosen(
-    args: argparse.Namespace, presets: Collection[str] | None, usual: str, name: Callable[[RunSpec], str]
+    args: argparse.Namespace, presets: Collection[str] | None, usual: str, *, name: Callable[[RunSpec], str]
 ) -> list[RunRecord]:
     """The records of the task that have one of these presets, the named split, and one name with it.
 
