@@ -193,7 +193,7 @@ def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
     """Mean over members of probabilities, which are σ of logits (n, T), or of values (n, T)."""
     from scipy.special import expit  # takes a fifth of a second to import
 
-    mean: np.ndarray = np.mean([expit(one) for one in scores] if kind == "classification" else scores, axis=0)
+    mean: np.ndarray = np.mean([expit(member) for member in scores] if kind == "classification" else scores, axis=0)
     return mean
 
 

@@ -91,7 +91,10 @@ def read_published(path: Path) -> list[Published]:
 
 def ranks(table: Table) -> list[str]:
     """The place of every row by the mean of its selection metric, "-" for all unless every declared run is there."""
-    means = [None if found is None else found.mean for found in (row.metrics[table.metrics[0]] for row in table.rows)]
+    means = [
+        None if statistic is None else statistic.mean
+        for statistic in (row.metrics[table.metrics[0]] for row in table.rows)
+    ]
     if any(row.missing or row.failed for row in table.rows) or None in means:
         return ["-"] * len(table.rows)
     sign = table.margin.sign
@@ -122,7 +125,9 @@ def _section(anchor: str, title: str, records: Sequence[RunRecord], *, preset: s
         notes.append("Not ranked: not every declared run of every row is there.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next((one.name for one in studies().values() if preset in [p.name for p in one.presets]), None):
+    if in_study := next(
+        (study.name for study in studies().values() if preset in [p.name for p in study.presets]), None
+    ):
         notes.append(
             f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
             "there can be more cautious."
@@ -132,7 +137,7 @@ def _section(anchor: str, title: str, records: Sequence[RunRecord], *, preset: s
 
 def _literature(published: Sequence[Published]) -> str:
     header = [field.name for field in fields(Published)]
-    rows = [[getattr(one, name) or "-" for name in header] for one in published]
+    rows = [[getattr(value, name) or "-" for name in header] for value in published]
     return "\n".join(
         [
             '<section id="published">',
