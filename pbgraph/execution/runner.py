@@ -78,14 +78,14 @@ def run(
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
         try:
-            record = _train_and_score(spec, options, device, report)
+            record = _train_and_score(spec, options, device, report=report)
         except (Interrupted, DataError, UsageError, OSError):
             raise
         except Exception as error:
             log.error(
                 "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
             )
-            record = _failure(spec, options, device, f"{type(error).__name__}: {error}")
+            record = _failure(spec, options, device, error=f"{type(error).__name__}: {error}")
         results.write(record)
         results.drop_checkpoints(spec)
     return record
@@ -100,13 +100,13 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
     with _exclusive(results.lock_path(spec), lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            origin = _provenance(spec, None, _device_of(spec, device), _origins(spec, options))
+            origin = _provenance(spec, None, _device_of(spec, device), origins=_origins(spec, options))
             record = RunRecord(spec, "failed", origin, error=error)
             results.write(record)
     return record
 
 
-def _failure(spec: RunSpec, options: RunOptions, device: str, error: str) -> RunRecord:
+def _failure(spec: RunSpec, options: RunOptions, device: str, *, error: str) -> RunRecord:
     """A failed record; where even the data cannot be prepared, it says nothing of them."""
     try:
         device = _device_of(spec, device)
@@ -114,7 +114,7 @@ def _failure(spec: RunSpec, options: RunOptions, device: str, error: str) -> Run
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
         data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, options)), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, device, origins=_origins(spec, options)), error=error)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
         yield
 
 
-def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
+def _train_and_score(spec: RunSpec, options: RunOptions, device: str, *, report: Callable[[Report], None]) -> RunRecord:
     started, earlier = time.monotonic(), imported()
     origins = _origins(spec, options)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
@@ -134,16 +134,17 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     data, metric = prepare(spec, options), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
-        fitted = _fitted(spec.method, _fit_job(spec, data, options, device, report), metric)
+        fitted = _fitted(spec.method, _fit_job(spec, data, options, device=device, report=report), metric)
         predictions = {
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
     if options.save_models:
-        _save_model(spec, options, fitted, data.molecules.tasks)
+        _save_model(spec, options, fitted, tasks=data.molecules.tasks)
     tasks = data.molecules.tasks
     scores = {
-        name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
+        name: split_score(data.store.y[index], score, tasks, metrics=metrics)
+        for name, (index, score) in predictions.items()
     }
     results = ResultsFolder(options.results)
     path, details = results.predictions_path(spec), fitted.details
@@ -152,14 +153,14 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     return RunRecord(
         spec=spec,
         status="finished",
-        provenance=_provenance(spec, data, device, origins, earlier),
+        provenance=_provenance(spec, data, device, origins=origins, earlier=earlier),
         selection=fitted.selection,
         scores=scores,
         metrics={one.name: one.version for one in metrics},
         cost=_cost(fitted, time.monotonic() - started),
         history=fitted.history,
         predictions=path.name,
-        predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
+        predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),
         details=details,
     )
 
@@ -185,7 +186,7 @@ def _fitted(method: str, job: FitJob, metric: Metric) -> Fitted:
     return fit_in_own_direction(fit, job, metric)
 
 
-def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple[str, ...]) -> None:
+def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, *, tasks: tuple[str, ...]) -> None:
     if fitted.state is None:
         log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
         return
@@ -210,7 +211,7 @@ def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
 
 
 def _fit_job(
-    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
+    spec: RunSpec, data: Prepared, options: RunOptions, *, device: str, report: Callable[[Report], None]
 ) -> FitJob:
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
     _check_files(spec, model)
@@ -283,7 +284,7 @@ def _origins(spec: RunSpec, options: RunOptions) -> Origins:
 
 
 def _provenance(
-    spec: RunSpec, data: Prepared | None, device: str, origins: Origins, earlier: Iterable[str] = ()
+    spec: RunSpec, data: Prepared | None, device: str, *, origins: Origins, earlier: Iterable[str] = ()
 ) -> Provenance:
     featuriser = FEATURISERS.get(spec.featuriser)
     return provenance(

@@ -193,7 +193,7 @@ def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
     declared = _declared(args)
     name = declared.recipe.name if declared else args.preset
     presets = None if name is None else [name]
-    mine = _chosen(args, presets, f"preset {name or USUAL}", lambda spec: f"preset {spec.preset}")
+    mine = _chosen(args, presets, f"preset {name or USUAL}", name=lambda spec: f"preset {spec.preset}")
     return mine, declared or preset_or_none(mine[0].spec.preset)
 
 
@@ -207,11 +207,11 @@ def _declared(args: argparse.Namespace) -> Preset | None:
 def _study_records(args: argparse.Namespace) -> list[RunRecord]:
     """The records of the task, study and split that the arguments name; the split as for `_records`."""
     what = f"study {args.study}"
-    return _chosen(args, [one.recipe.name for one in study(args.study).presets], what, lambda _: what)
+    return _chosen(args, [one.recipe.name for one in study(args.study).presets], what, name=lambda _: what)
 
 
 def _chosen(
-    args: argparse.Namespace, presets: Collection[str] | None, usual: str, name: Callable[[RunSpec], str]
+    args: argparse.Namespace, presets: Collection[str] | None, usual: str, *, name: Callable[[RunSpec], str]
 ) -> list[RunRecord]:
     """The records of the task that have one of these presets, the named split, and one name with it.
 
