@@ -222,7 +222,8 @@ def of_method(method: Method) -> Entry:
 def of_runs() -> dict[str, Entry]:
     """Of what some runs on the 120 molecules came to, data, split and scores included; nothing is left of them."""
     from pbgraph.datasets.user.table import describe, to_dataset
-    from pbgraph.execution.runner import RunOptions, run
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.execution.runner import run
     from pbgraph.models.base import MODELS
     from pbgraph.plans.plan import plan
     from pbgraph.results.described import keep

@@ -36,6 +36,7 @@ TOP_TO_BOTTOM = (
     "metrics",
     "molecules",
     "history",
+    "spaces",
     "fields",
     "files",
     "streams",

@@ -16,6 +16,8 @@ from pbgraph.cli.help_texts import (
     PLANS_EXAMPLES,
     PREDICT,
     TRAIN,
+    TUNE,
+    TUNE_EXAMPLES,
     VERIFY,
     VERIFY_EXAMPLES,
 )
@@ -28,11 +30,14 @@ from pbgraph.cli.options import (
     add_preset_or_study_arguments,
     add_results_argument,
     add_selection_arguments,
+    add_set_argument,
     add_split_arguments,
+    add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import file_to_write, one_of, reruns, seed
+from pbgraph.cli.values import file_to_write, one_of, reruns, seed, trials
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.humanize import parse_seeds
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -70,6 +75,7 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
     _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
     _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
+    _add_tune_arguments(each.add_parser("tune", help=COMMANDS["tune"], description=TUNE, epilog=TUNE_EXAMPLES))
     _add_verify_arguments(
         each.add_parser("verify", help=COMMANDS["verify"], description=VERIFY, epilog=VERIFY_EXAMPLES)
     )
@@ -209,6 +215,23 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
     )
+
+
+def _add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.tune)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("task", metavar="TASK")
+    add("--models", nargs="+", required=True, metavar="NAME", help="whose settings to search; see 'ls models'")
+    add("--methods", nargs="+", metavar="NAME", help="how they are trained (default: backprop, or fit)")
+    add("--trials", type=trials, default=20, metavar="N", help="settings to be tried for each, in all (default: 20)")
+    add("--seeds", nargs="+", type=parse_seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
+    add_preset_argument(add)
+    add_split_arguments(parser)
+    add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")
+    add_work_arguments(parser)
+    add("--write-plan", type=file_to_write, metavar="FILE", help="write the best settings there as a plan, in TOML")
+    add_data_folder_arguments(parser)
 
 
 def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
+    "tune": "search settings of models by validation score on development seeds",
     "predict": "apply a trained model to molecules",
 }
 EXAMPLES = """examples:
@@ -39,6 +40,15 @@ left out and named in every record.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
+
+TUNE = """Tries settings of each model, and of how it is trained, in the ranges that the model and the method declare;
+the first trial is the preset's own recipe. A trial is judged by the mean score on the validation rows of the seeds; the
+test rows are not read. Seeds from 68 on belong to results and are refused. Trials are lines of
+RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on."""
+TUNE_EXAMPLES = """examples:
+  python -m pbgraph.bench tune tox21 --models gin trimnet --trials 20 --seeds 0-2
+  python -m pbgraph.bench tune tox21 --models gin --set training.epochs=20 --write-plan gin.toml
+"""
 
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.

@@ -20,13 +20,8 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
-    add(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SCOPE.FIELD=VALUE",
-        help="settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'",
+    add_set_argument(
+        parser, "settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'"
     )
     add("--controls", action="store_true", help="every control of the planned methods as well")
     add_execution_arguments(parser)
@@ -35,13 +30,24 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
     add = parser.add_argument
-    add("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
+    add_work_arguments(parser)
     add("--engine", type=one_of("engine", ENGINES), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
-    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
     add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
+    """``--set``."""
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SCOPE.FIELD=VALUE", help=help)
+
+
+def add_work_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--jobs`` and ``--device``."""
+    add = parser.add_argument
+    add("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
+    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:

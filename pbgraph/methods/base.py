@@ -15,6 +15,7 @@ from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.registry import Registry
+from pbgraph.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Method:
     fit       FitJob -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
+    space     field of the settings -> the range in which `tune` searches it
     """
 
     name: str
@@ -117,6 +119,7 @@ class Method:
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None
+    space: Space = field(default_factory=dict)
 
 
 METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)

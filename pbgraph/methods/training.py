@@ -19,6 +19,7 @@ from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 from pbgraph.ops.loss import masked_cross_entropy
+from pbgraph.spaces import Choice, Real, Space
 from pbgraph.streams import seeded
 
 LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
@@ -76,6 +77,15 @@ class TrainSettings:
             raise UsageError(f"setting loss is {self.loss!r}; it must be one of {', '.join(map(repr, LOSSES))}")
         if self.schedule not in ("constant", "cosine"):
             raise UsageError(f"setting schedule is {self.schedule!r}; it must be 'constant' or 'cosine'")
+
+
+TRAIN_SPACE: Space = {  # epochs within what a search can pay for
+    "epochs": Choice(10, 20, 30, 40, 60),
+    "batch_size": Choice(32, 64, 128, 256),
+    "learning_rate": Real(3e-4, 1e-2, log=True),
+    "weight_decay": Real(1e-5, 1e-1, log=True),
+    "schedule": Choice("constant", "cosine"),
+}
 
 
 def refuses_estimators(model: Model) -> str | None:

@@ -30,6 +30,7 @@ from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.recurrent import gru_cell
 from pbgraph.ops.segment import segment_sum, spread
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -179,4 +180,10 @@ ATTENTIVE_FP = Architecture(
     dendrite_sites=("embedding", "convs.*", "grus.*", "readout_conv", "readout_gru", "logits"),
     width="hidden",
     source="doi:10.1021/acs.jmedchem.9b00959; torch_geometric.nn.models.AttentiveFP",
+    space={
+        "hidden": Choice(64, 128, 200),
+        "layers": Whole(1, 3),
+        "steps": Whole(1, 3),
+        "dropout": Real(0.0, 0.5),
+    },
 )

@@ -30,7 +30,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.progress import shown
 from pbgraph.execution.engines.schedule import Work
-from pbgraph.execution.runner import RunOptions
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.files.writing import new_file

@@ -6,6 +6,7 @@ from pbgraph.cli.commands.own import predict, train
 from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
+from pbgraph.cli.commands.tuning import tune
 from pbgraph.cli.commands.verifying import verify
 from pbgraph.report.shown import FORMATS
 
@@ -28,5 +29,6 @@ __all__ = [
     "table",
     "task_names",
     "train",
+    "tune",
     "verify",
 ]

@@ -39,12 +39,12 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.local import run_all
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import describe, survey
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.structures.parallel import cores
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     work = survey(plan, results, retry_failed=args.retry_failed)
-    device = _device(args.device)
+    device = device_named(args.device)
     jobs = args.jobs or (cores() if device == "cpu" else 1)
     if args.write_plan is not None:
         _write_plan(plan, args.write_plan)
@@ -120,7 +120,8 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """What ``--device`` stands for here. Raises UsageError for a GPU that is not there."""
     import torch
 
     available = torch.cuda.is_available()
