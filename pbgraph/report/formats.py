@@ -60,7 +60,13 @@ def texts(table: Table) -> Texts:
         note=how_compared(table.comparisons, table.margin.relevant),
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
         answers=tuple(answers(table)),
-        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
+        notes=(
+            *_missing(table.rows),
+            *_failures(table.rows),
+            *_undefined(table),
+            *_tried(table),
+            *_origins(table),
+        ),
     )
 
 
@@ -139,6 +145,10 @@ def to_json(table: Table) -> str:
         "numerics": table.numerics,
         "others": table.others,
         "declared": table.declared,
+        "settings_tried": {
+            str(arm): [{"trials": one.trials, "seeds": one.seeds} for one in found]
+            for arm, found in table.tried.items()
+        },
     }
     return json_text(content)
 
@@ -281,6 +291,18 @@ def _undefined(table: Table) -> list[str]:
         for row in table.rows
         if row.undefined
     ]
+
+
+def _tried(table: Table) -> list[str]:
+    """How many settings of the arms were tried, arms with equal budgets together; [] where nothing was searched."""
+    if not any(table.tried.values()):
+        return []
+    arms: dict[str, list[str]] = {}
+    for arm, found in table.tried.items():
+        words = " and ".join(f"{one.trials} on seeds {ranges(one.seeds)}" for one in found)
+        arms.setdefault(words or "0", []).append(str(arm))
+    same = "" if len(arms) == 1 else "; the arms were not searched alike"
+    return ["settings tried: " + "; ".join(f"{words} ({', '.join(names)})" for words, names in arms.items()) + same]
 
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:

@@ -27,6 +27,7 @@ from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import Registration, registrations
+from pbgraph.results.tuning import Budget, budgets
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -55,9 +56,9 @@ def leaderboard(results: ResultsFolder) -> str:
         log.warning("left out: %s", error)
         published = []
     parts, links = [], []
-    registered = registrations(results)
+    registered, searched = registrations(results), budgets(results.root)
     for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task), registered):
+        for anchor, title, text in _sections(task, results.records(task), registered=registered, searched=searched):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -104,7 +105,7 @@ def ranks(table: Table) -> list[str]:
 
 
 def _sections(
-    task: str, records: Sequence[RunRecord], registered: Sequence[Registration]
+    task: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
 ) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
@@ -114,21 +115,33 @@ def _sections(
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
         anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
         title = f"{task}, split {split}, preset {preset}"
-        yield anchor, title, _section(anchor, title, list(same), preset=preset, registered=registered)
+        yield (
+            anchor,
+            title,
+            _section(anchor, title, list(same), preset=preset, registered=registered, searched=searched),
+        )
 
 
 def _section(
-    anchor: str, title: str, records: Sequence[RunRecord], *, preset: str, registered: Sequence[Registration]
+    anchor: str,
+    title: str,
+    records: Sequence[RunRecord],
+    *,
+    preset: str,
+    registered: Sequence[Registration],
+    searched: Sequence[Budget],
 ) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, registered=registered)
+        table = make_table(records, arms=arms, seeds=seeds, registered=registered, searched=searched)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
     notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
+    if len({tuple((one.trials, one.seeds) for one in found) for found in table.tried.values()}) > 1:
+        notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
     if in_study := next(

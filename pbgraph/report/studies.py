@@ -35,6 +35,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import Registration
+from pbgraph.results.tuning import Budget
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -73,11 +74,12 @@ def study_table(
     arms: Mapping[str, Sequence[Arm]] | None = None,
     labels: Mapping[Arm, str] | None = None,
     registered: Sequence[Registration] = (),
+    searched: Sequence[Budget] = (),
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
-    labels, registered  as for `make_table`
+    labels, registered, searched  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     tables = {}
@@ -87,7 +89,13 @@ def study_table(
         rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
         if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
             tables[preset.name] = make_table(
-                mine, arms=rows, seeds=shown, labels=labels, margin=preset.margin, registered=registered
+                mine,
+                arms=rows,
+                seeds=shown,
+                labels=labels,
+                margin=preset.margin,
+                registered=registered,
+                searched=searched,
             )
     if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")

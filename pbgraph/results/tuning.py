@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from pbgraph.files.hashing import Scalar, canonical_json
 from pbgraph.files.locks import exclusive
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 
+FOLDER = "tuning"
 LARGEST = 256 * MEBIBYTE
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class Trial:
 
 def trials_path(results: Path, task: str, model: str, method: str) -> Path:
     """Where the trials of an arm are."""
-    return results / "tuning" / task / f"{model}-{method}.jsonl"
+    return results / FOLDER / task / f"{model}-{method}.jsonl"
 
 
 def problem(trial: Trial, path: Path) -> str | None:
@@ -163,3 +165,34 @@ def best_of(trials: Sequence[Trial], *, larger_is_better: bool) -> Trial | None:
     finished = [trial for trial in trials if trial.state == "finished" and trial.mean is not None]
     sign = 1.0 if larger_is_better else -1.0
     return max(finished, key=lambda trial: (sign * (trial.mean or 0.0), -trial.number), default=None)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many settings of an arm were tried, by which recipe and on which split and seeds."""
+
+    task: str
+    model: str
+    method: str
+    preset: str
+    split: str
+    seeds: tuple[int, ...]
+    trials: int
+
+
+def budgets(results: Path) -> list[Budget]:
+    """Of all searches in a results folder; a file that cannot be read costs a warning."""
+    counts: Counter[tuple[str, str, str, str, str, tuple[int, ...]]] = Counter()
+    for path in trials_files(results):
+        try:
+            trials = read_trials(path)
+        except UnreadableError as error:
+            log.warning("left out: %s: %s", path, error)
+            continue
+        counts.update((one.task, one.model, one.method, one.preset, one.split, one.seeds) for one in trials)
+    return [Budget(*what, trials) for what, trials in sorted(counts.items())]
+
+
+def trials_files(results: Path) -> list[Path]:
+    """Every file of trials in a results folder."""
+    return sorted(path for path in (results / FOLDER).glob("*/*.jsonl") if not path.name.startswith("."))

@@ -16,6 +16,7 @@ from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             arms=arms,
             labels=plan.labels,
             registered=registrations(results),
+            searched=budgets(results.root),
         )
         show(studies.to_markdown(made), end="")
     elif len(failed) < len(records):
@@ -166,6 +168,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             labels=plan.labels,
             margin=plan.margin,
             registered=registrations(results),
+            searched=budgets(results.root),
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0

@@ -19,6 +19,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -60,7 +61,12 @@ def _study_table(args: argparse.Namespace) -> int:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
         arms[part.name] = _of_names(args, rows_and_seeds(part, mine, seeds)[0])
     made = studies.study_table(
-        chosen, records, seeds=seeds, arms=arms, registered=registrations(ResultsFolder(args.results))
+        chosen,
+        records,
+        seeds=seeds,
+        arms=arms,
+        registered=registrations(ResultsFolder(args.results)),
+        searched=budgets(args.results),
     )
     show(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
@@ -169,6 +175,7 @@ def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
         labels=labels,
         margin=margin,
         registered=registrations(ResultsFolder(args.results)),
+        searched=budgets(args.results),
     )
     return records, made
 
