@@ -30,6 +30,7 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
+from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
 from pbgraph.splits import SPLITS, Split
 from pbgraph.streams import seeded
@@ -78,7 +79,8 @@ def run(
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
         try:
-            record = _train_and_score(spec, options, device, report)
+            with published(results, spec, report) as tell:
+                record = _train_and_score(spec, options, device, tell)
         except (Interrupted, DataError, UsageError, OSError):
             raise
         except Exception as error:
