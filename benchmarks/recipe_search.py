@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pbgraph.plans.presets import SIZES
+from pbgraph.plans.studies import SIZES
 
 OUT = Path(__file__).with_suffix(".jsonl")
 

@@ -40,6 +40,35 @@ class Metric:
     weighted: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
+class TaskScore:
+    """Scores of one task in one split.
+
+    metrics    name -> value of every metric registered for the task's kind; None where it is undefined
+    labelled   measured rows
+    positives  of classification: rows with label 1
+    sd         of regression: standard deviation of the measured targets; None if there is none
+    """
+
+    metrics: Mapping[str, float | None]
+    labelled: int
+    positives: int | None = None
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split: per task, and of each metric the mean over the tasks where it is defined."""
+
+    size: int
+    metrics: Mapping[str, float | None]
+    tasks: Mapping[str, TaskScore]
+
+    def undefined(self, metric: str) -> tuple[str, ...]:
+        """The tasks that the mean of this metric leaves out."""
+        return tuple(name for name, task in self.tasks.items() if task.metrics.get(metric) is None)
+
+
 def roc_auc(y: np.ndarray, score: np.ndarray) -> float | None:
     """Area under the ROC curve of one task; ties count one half.
 
@@ -271,7 +300,7 @@ def metrics_of(kind: Kind) -> list[Metric]:
 
 
 def scale_of(name: str, values: Iterable[float | None]) -> float:
-    """The magnitude by which scores of a metric are written, see `words.figure`.
+    """The magnitude by which scores of a metric are written, see `pbgraph.humanize.figure`.
 
     Of one in the targets' unit, the smallest score that is not zero; 1 of any other, and of one that is not registered.
     """
@@ -286,32 +315,3 @@ def label_of(name: str) -> str:
         return METRICS.get(name).label or name
     except PbgraphError:
         return name
-
-
-@dataclass(frozen=True)
-class TaskScore:
-    """Scores of one task in one split.
-
-    metrics    name -> value of every metric registered for the task's kind; None where it is undefined
-    labelled   measured rows
-    positives  of classification: rows with label 1
-    sd         of regression: standard deviation of the measured targets; None if there is none
-    """
-
-    metrics: Mapping[str, float | None]
-    labelled: int
-    positives: int | None = None
-    sd: float | None = None
-
-
-@dataclass(frozen=True)
-class SplitScore:
-    """Scores of one split: per task, and of each metric the mean over the tasks where it is defined."""
-
-    size: int
-    metrics: Mapping[str, float | None]
-    tasks: Mapping[str, TaskScore]
-
-    def undefined(self, metric: str) -> tuple[str, ...]:
-        """The tasks that the mean of this metric leaves out."""
-        return tuple(name for name, task in self.tasks.items() if task.metrics.get(metric) is None)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pbgraph.cli.values import jobs, one_of, seeds
-from pbgraph.plans.presets import PRESETS, STUDIES
+from pbgraph.plans.presets import PRESETS
 from pbgraph.plans.shard import parse_shard
+from pbgraph.plans.studies import STUDIES
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,9 +16,11 @@ from pbgraph.errors import UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Estimator
-from pbgraph.plans.presets import Preset, preset, study
+from pbgraph.plans.declaration import Preset
+from pbgraph.plans.presets import preset
 from pbgraph.plans.resolve import Asked, spec_of
 from pbgraph.plans.settings import Assignment, check_all_used
+from pbgraph.plans.studies import study
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec

@@ -18,7 +18,7 @@ from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Model, file_versions
-from pbgraph.plans.presets import ANY, Overrides, Preset
+from pbgraph.plans.declaration import ANY, Overrides, Preset
 from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS

@@ -11,7 +11,7 @@ from pbgraph.files.writing import replaced_file
 from pbgraph.history import Epoch
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.metrics import label_of
-from pbgraph.report.tables import margin_of
+from pbgraph.report.comparisons import margin_of
 from pbgraph.results.records import RunRecord
 
 COLOURS = {

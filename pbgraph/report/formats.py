@@ -14,8 +14,9 @@ import msgspec
 from pbgraph.humanize import duration, figure, ranges
 from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS, label_of, scale_of
+from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import Interval
-from pbgraph.report.tables import Comparison, Row, Statistic, Table
+from pbgraph.report.tables import Row, Statistic, Table
 from pbgraph.report.wording import answers, how_compared, verdict_words
 from pbgraph.terminal import no_formula, visible_cell
 

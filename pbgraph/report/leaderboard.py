@@ -21,7 +21,8 @@ from pathlib import Path
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import PRESETS, STUDIES
+from pbgraph.plans.presets import PRESETS
+from pbgraph.plans.studies import STUDIES
 from pbgraph.report.html import bullets, grid, page, section
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.folder import ResultsFolder

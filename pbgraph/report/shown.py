@@ -17,7 +17,9 @@ from pkgutil import resolve_name
 from typing import Any
 
 from pbgraph.errors import UsageError
-from pbgraph.plans.presets import DEFAULT, PRESETS, STUDIES, Study
+from pbgraph.plans.declaration import Study
+from pbgraph.plans.presets import DEFAULT, PRESETS
+from pbgraph.plans.studies import STUDIES
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord

@@ -15,7 +15,8 @@ import msgspec
 
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
-from pbgraph.plans.presets import Study
+from pbgraph.plans.declaration import Study
+from pbgraph.report.comparisons import adjusted
 from pbgraph.report.figures import COLOURS, agg, save_figure
 from pbgraph.report.formats import (
     COMPARED,
@@ -28,7 +29,7 @@ from pbgraph.report.formats import (
     to_json,
 )
 from pbgraph.report.stats import paired_difference
-from pbgraph.report.tables import Table, adjusted, make_table, rows_and_seeds
+from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices

@@ -1,4 +1,4 @@
-"""Records -> rows -> Markdown, CSV or JSON. Works from records alone; needs neither torch nor the data.
+"""Records -> the rows and comparisons of a table. Works from records alone; needs neither torch nor the data.
 
 A table belongs to one `Protocol`. Every declared seed of every arm has its place: a missing run is named, a failed one
 is a line that says why.
@@ -13,21 +13,11 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import PLAIN
-from pbgraph.metrics import METRICS
-from pbgraph.plans.presets import Preset
-from pbgraph.report.stats import (
-    Difference,
-    EquivalenceMargin,
-    Interval,
-    Outcome,
-    Verdict,
-    holm,
-    paired_difference,
-    verdict,
-)
+from pbgraph.plans.declaration import Preset
+from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
+from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
-from pbgraph.results.protocol import Protocol, check_one_protocol, check_same_split, choices, others_code, protocol_of
+from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
 
 
@@ -37,35 +27,6 @@ class Statistic:
 
     mean: float
     sd: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
-
-    declared  number of seeds that were to be run; without one of them, there is no verdict
-    p         two-sided, of the corrected resampled t test
-    p_holm    adjusted for all comparisons of the table; the interval is not
-    margin    by which the verdict judges
-    one_split whether all runs share one split: interval and p then speak of initialisation alone
-    """
-
-    a: Arm
-    b: Arm
-    seeds: tuple[int, ...]
-    declared: int
-    mean: float
-    interval: Interval | None
-    p: float | None
-    p_holm: float | None
-    margin: EquivalenceMargin
-    verdict: Verdict
-    one_split: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether all the declared seeds are there."""
-        return len(self.seeds) == self.declared
 
 
 @dataclass(frozen=True)
@@ -168,7 +129,7 @@ def make_table(
         )
     check_one_protocol(mine, finished)
     origins, margin, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
-    compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in _pairs(finished, arms)]
+    compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
@@ -183,21 +144,6 @@ def make_table(
         others=_counted(one for record in finished for one in _others(record)),
         numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
     )
-
-
-def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
-    """By which differences between these runs are judged: what their selection metric declares as relevant.
-
-    Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
-    and the product is rounded to two digits. Raises UsageError if the metric is not registered.
-    """
-    metric = METRICS.get(finished[0].spec.metric)
-    if not metric.in_target_units:
-        return EquivalenceMargin(metric.relevant, metric.larger_is_better)
-    tests = [record.scores["test"] for record in _by_seed(finished).values()]
-    deviations = [task.sd for test in tests for task in test.tasks.values() if task.sd is not None]
-    relevant = float(f"{metric.relevant * _or_zero(_mean(deviations)):.2g}")
-    return EquivalenceMargin(relevant, metric.larger_is_better)
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -223,98 +169,8 @@ def _software(origin: Provenance) -> str:
     return ", ".join([*versions, origin.device])
 
 
-def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
-    """The paired difference of two arms; p_holm is p, as of a single comparison.
-
-    records  of one protocol, by whose margin the difference is judged
-    Raises UsageError if they share no finished seed.
-    """
-    finished = [record for record in records if record.status == "finished"]
-    by_arm = {arm: _by_seed(record for record in finished if record.spec.arm == arm) for arm in (a, b)}
-    shared = [s for s in seeds if _test(by_arm[a].get(s)) is not None and _test(by_arm[b].get(s)) is not None]
-    if not shared:
-        there = "; ".join(f"{arm}: {ranges(list(by_seed)) or 'none'}" for arm, by_seed in by_arm.items())
-        raise UsageError(
-            f"{a} and {b} share no finished seed among {ranges(seeds)} (finished seeds of {there}); run both first, or "
-            "name others with --seeds"
-        )
-    check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
-    scores = {arm: [_or_zero(_test(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
-    of_a = [by_arm[a][seed] for seed in shared]
-    fixed = _share_one_split(of_a)
-    found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
-    one = Comparison(
-        a,
-        b,
-        seeds=tuple(shared),
-        declared=len(seeds),
-        mean=found.mean,
-        interval=found.interval,
-        p=found.p,
-        p_holm=None,
-        margin=margin_of(finished),
-        verdict=Verdict(Outcome.INCOMPLETE),
-        one_split=fixed,
-    )
-    return _judged(one, found.p, one.margin)
-
-
-def _pairs(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """What the table compares.
-
-    Every arm with its model's plain one, a variant with the one that shares most of what was set otherwise; what is
-    paired with a control, with that; and every variant with the preset's recipe, or where that was not run, plain
-    variants with the first of them.
-    """
-    scored: dict[Arm, set[int]] = {}
-    for record in finished:
-        if _test(record) is not None:
-            scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
-    by_key = {record.key: record for record in finished}
-    plain = [(arm, other) for arm in arms if (other := plain_of(arm, arms))]
-    paired = {
-        (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
-    }
-    controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls, *_variants(arms)])
-    return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
-
-
-def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
-    """The plain arm of its model that has no change that this one has not, and most of those; None if there is none.
-
-    >>> wide = Arm("gin", PLAIN, (("hidden", "64"),))
-    >>> plain_of(Arm("gin", "perforated", (("hidden", "64"), ("pool", "4"))), [Arm("gin", PLAIN), wide]) == wide
-    True
-    """
-    mine = set(arm.changes)
-    able = [one for one in arms if (one.model, one.method) == (arm.model, PLAIN) and mine.issuperset(one.changes)]
-    return max(able, key=lambda one: len(one.changes), default=None)
-
-
-def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    first: dict[Arm, Arm] = {}
-    for arm in sorted(arms, key=lambda one: bool(one.changes)):
-        first.setdefault(arm.plain, arm)
-    return [(arm, first[arm.plain]) for arm in arms if arm.method == PLAIN or not first[arm.plain].changes]
-
-
-def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
-    """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values."""
-    tested = [one for one in comparisons if one.p is not None]
-    p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
-    return tuple(_judged(one, p_holm.get(id(one)), margin) for one in comparisons)
-
-
-def _judged(one: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
-    """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
-    found = Difference(len(one.seeds), one.mean, one.interval, one.p)
-    said = verdict(found, p_holm, by=margin) if one.complete else one.verdict
-    return replace(one, p_holm=p_holm, margin=margin, verdict=said)
-
-
 def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metrics: Sequence[str]) -> Row:
-    finished = _by_seed(record for record in records if record.status == "finished")
+    finished = by_seed(record for record in records if record.status == "finished")
     failed = {
         record.spec.seed: record.error or ""
         for record in records
@@ -330,7 +186,7 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
-        test={record.spec.seed: score for record in done if (score := _test(record)) is not None},
+        test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
         metrics={name: _statistic([score.metrics.get(name) for score in tests]) for name in metrics},
         valid=_statistic([record.scores["valid"].metrics.get(selects) for record in done]),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
@@ -340,35 +196,8 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     )
 
 
-def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
-    return {record.spec.seed: record for record in records}
-
-
-def _test(record: RunRecord | None) -> float | None:
-    """The selection metric on the test rows; None for a run that is not finished, or where it is undefined."""
-    if record is None or record.status != "finished":
-        return None
-    return record.scores["test"].metrics.get(record.spec.metric)
-
-
-def _share_one_split(records: Sequence[RunRecord]) -> bool:
-    """Whether these runs, of several seeds, have one split and so one training set."""
-    return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
-
-
-def _test_share(records: Sequence[RunRecord]) -> float:
-    """Test rows / training rows (validation not counted) over all these runs."""
-    test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
-    accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)
-    return test / (accepted - test - valid)
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
-
-
-def _or_zero(value: float | None) -> float:
-    return 0.0 if value is None else value
 
 
 def _statistic(values: Sequence[float | None]) -> Statistic | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pbgraph.methods.roles import PERFORATED, PLAIN
+from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import Outcome
-from pbgraph.report.tables import Comparison, Table
+from pbgraph.report.tables import Table
 from pbgraph.results.arms import Arm
 
 

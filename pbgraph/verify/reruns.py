@@ -36,8 +36,8 @@ from pbgraph.files.reading import content_of
 from pbgraph.files.writing import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.plans.plan import Plan
+from pbgraph.report.comparisons import margin_of
 from pbgraph.report.stats import standard_error
-from pbgraph.report.tables import margin_of
 from pbgraph.results.described import keep, user_table, user_table_names
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences

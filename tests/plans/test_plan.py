@@ -9,8 +9,10 @@ from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
 from pbgraph.plans import plan as planning
 from pbgraph.plans import resolve as resolving
+from pbgraph.plans.declaration import Preset
 from pbgraph.plans.plan import plan, plan_study
-from pbgraph.plans.presets import PRESETS, STUDIES, Preset, preset, study
+from pbgraph.plans.presets import PRESETS, preset
+from pbgraph.plans.studies import STUDIES, study
 from pbgraph.results.arms import Arm
 from pbgraph.splits import SPLITS
 

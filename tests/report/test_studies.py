@@ -11,7 +11,7 @@ import pytest
 
 from made_records import arms, make_record
 from pbgraph.errors import UsageError
-from pbgraph.plans.presets import Preset, Study
+from pbgraph.plans.declaration import Preset, Study
 from pbgraph.report.studies import (
     Point,
     draw_frontier,

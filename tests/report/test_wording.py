@@ -6,8 +6,8 @@ import pytest
 
 from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import PERFORATED, PLAIN
+from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import EquivalenceMargin, Outcome, Verdict
-from pbgraph.report.tables import Comparison
 from pbgraph.report.wording import verdict_words
 from pbgraph.results.arms import Arm
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
 from pbgraph.errors import UsageError
-from pbgraph.plans.presets import DEFAULT, Study, study
+from pbgraph.plans.declaration import Study
+from pbgraph.plans.presets import DEFAULT
+from pbgraph.plans.studies import study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show

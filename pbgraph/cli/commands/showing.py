@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.methods.roles import PERFORATED
-from pbgraph.plans.presets import DEFAULT, PRESETS, Preset, study
+from pbgraph.plans.declaration import Preset
+from pbgraph.plans.presets import DEFAULT, PRESETS
+from pbgraph.plans.studies import study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
@@ -20,8 +22,9 @@ from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
+    from pbgraph.report.comparisons import Comparison
     from pbgraph.report.stats import Interval
-    from pbgraph.report.tables import Comparison, Table
+    from pbgraph.report.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +83,9 @@ def leaderboard(args: argparse.Namespace) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
-    from pbgraph.report import tables
+    from pbgraph.report import comparisons
     from pbgraph.report.formats import comparison_lines, scales
+    from pbgraph.report.tables import make_table, rows_and_seeds
 
     records, preset = _records(args)
     arms = (parse_arm(args.a), parse_arm(args.b))
@@ -90,13 +94,13 @@ def compare(args: argparse.Namespace) -> int:
         if arm not in known:
             raise unknown_name("arm", str(arm), map(str, known))
     both = [record for record in records if record.spec.arm in arms]
-    _, seeds = tables.rows_and_seeds(preset, both, flat(args.seeds))
-    made = tables.make_table(records, arms=arms, seeds=seeds)
-    found = tables.compare(records, *arms, seeds=seeds)
-    a, b = (next(row for row in made.rows if row.arm == arm) for arm in arms)
-    scores = {seed: (a.test[seed], b.test[seed]) for seed in found.seeds}
-    scale = scales(made)[made.metrics[0]]
-    show(comparison_lines(found, scores, _bootstrap(args, records, found), scale=scale), end="")
+    _, seeds = rows_and_seeds(preset, both, flat(args.seeds))
+    shown = make_table(records, arms=arms, seeds=seeds)
+    difference = comparisons.compare(records, *arms, seeds=seeds)
+    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in arms)
+    scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
+    scale = scales(shown)[shown.metrics[0]]
+    show(comparison_lines(difference, scores, _bootstrap(args, records, difference), scale=scale), end="")
     return 0
 
 
