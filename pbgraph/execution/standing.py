@@ -66,9 +66,7 @@ class Standing:
     seconds_left: float
 
 
-def standing(
-    task: str, plan: Plan | None, results: ResultsFolder, *, jobs: int, now: float | None = None
-) -> Standing:
+def standing(task: str, plan: Plan | None, results: ResultsFolder, *, jobs: int, now: float | None = None) -> Standing:
     """How the runs of a task stand in a results folder, whoever does them.
 
     plan  what is asked for; None: what there is
@@ -84,7 +82,7 @@ def standing(
     running = {
         key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
         for key, news in said.items()
-        if key not in finished and (news is not None and news.task == task or key in planned or key in records)
+        if key not in finished and ((news is not None and news.task == task) or key in planned or key in records)
     }
     others = {key: _of_record(record, planned=key in planned) for key, record in records.items()}
     todo = {key: _waiting(results, spec, work) for key, spec in planned.items() if work and key not in others}

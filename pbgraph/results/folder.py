@@ -133,6 +133,22 @@ class ResultsFolder:
         """The tasks that there are records of, sorted."""
         return sorted(folder.name for folder in _folders(self.root / "records") if _record_files(folder))
 
+    def runs(self) -> list[tuple[str, str]]:
+        """(task, key) of all runs that there is a file of a record of, whatever is in it; sorted."""
+        folders = _folders(self.root / "records")
+        return [(folder.name, key) for folder in folders for key in sorted(_record_files(folder))]
+
+    def record_files(self, task: str, key: str) -> list[Path]:
+        """The files of a run's record: what is finished, and its failures."""
+        return sorted(_record_files(self.root / "records" / task).get(key, {}).values())
+
+    def record(self, task: str, key: str) -> RunRecord:
+        """The finished record of a run, or else its last failure. Raises DataError if none can be read."""
+        files = _record_files(self.root / "records" / task).get(key)
+        if not files:
+            raise DataError(f"{self.root} holds no record {key} of {task}; name one that 'runs {task}' lists")
+        return read_record(_outcome_of(files))
+
     def finished(self, task: str, key: str) -> RunRecord | None:
         """The finished record with this key, or None. Raises DataError if there is something else in its place."""
         path = self.root / "records" / task / f"{key}.json"
@@ -158,7 +174,7 @@ class ResultsFolder:
     def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
         for _, files in sorted(runs.items()):
             try:
-                yield read_record(files[0] if 0 in files else files[max(files)])
+                yield read_record(_outcome_of(files))
             except DataError as error:
                 log.warning("left out: %s", error)
 
@@ -189,11 +205,21 @@ def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Pa
     return found
 
 
+def _outcome_of(files: Mapping[int, Path]) -> Path:
+    """Of a run's files, that of the finished record, or else of its last failure."""
+    return files[0] if 0 in files else files[max(files)]
+
+
 def record_bytes(record: RunRecord) -> bytes:
     """The content of a record's file, sealed."""
-    said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
-    said["spec"] = record.spec.said
+    said = said_by(replace(record, written_digest=record.digest()))
     return formatted({**said, "seal": seal_of(said)})
+
+
+def said_by(record: RunRecord) -> dict[str, Any]:
+    """All that a record says, as JSON has it."""
+    said: dict[str, Any] = msgspec.to_builtins(record)
+    return {**said, "spec": record.spec.said}
 
 
 def formatted(said: Any) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,8 @@ def published(
         yield tell
     finally:
         if not results.saved_state(spec.key):
-            results.progress_path(spec.key).unlink(missing_ok=True)
+            with suppress(OSError):  # where it could not be written, it is not there
+                results.progress_path(spec.key).unlink()
 
 
 def _write(results: ResultsFolder, key: str, said: RunProgress) -> None:

@@ -5,6 +5,7 @@ from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.own import predict, train
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
+from pbgraph.cli.commands.steering import export, rm, runs, show_run, status
 from pbgraph.cli.commands.verifying import verify
 from pbgraph.report.shown import FORMATS
 
@@ -18,10 +19,15 @@ __all__ = [
     "compare",
     "data",
     "dendrites",
+    "export",
     "is_task",
     "leaderboard",
     "ls",
     "predict",
+    "rm",
+    "runs",
+    "show_run",
+    "status",
     "table",
     "task_names",
     "train",

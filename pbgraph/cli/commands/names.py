@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import unknown_name
@@ -37,12 +37,16 @@ def is_task(name: str) -> bool:
     return name in Registry[Any]("task", "pbgraph.datasets", object)
 
 
-def check_known(kind: str, names: Sequence[str]) -> None:
-    """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
+def check_known(kind: str, names: Iterable[str], others: Collection[str] = ()) -> None:
+    """Raises UsageError with the nearest valid name for one that is not registered; imports no model.
+
+    kind    "models", "methods", "splits", ...
+    others  names that will do as well, such as those that records have
+    """
     known = Registry[Any](kind, f"pbgraph.{kind}", object)
     for name in names:
-        if name not in known:
-            raise unknown_name(kind.removesuffix("s"), name, known)
+        if name not in known and name not in others:
+            raise unknown_name(kind.removesuffix("s"), name, {*known, *others})
 
 
 def dataset_of_task(args: argparse.Namespace) -> Dataset:

@@ -73,12 +73,21 @@ def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> N
 
 
 def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
-    from pbgraph.plans.plan import plan, plan_study
-    from pbgraph.plans.settings import parse_assignment
     from pbgraph.plans.shard import array_shard, part_of
 
+    chosen = plan_of(args, dataset)
+    if args.shard is None and args.engine != "shard":
+        return chosen
+    return part_of(chosen, args.shard or array_shard())
+
+
+def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
+    """The plan that the arguments name, in one part."""
+    from pbgraph.plans.plan import plan, plan_study
+    from pbgraph.plans.settings import parse_assignment
+
     make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
-    chosen = make(
+    return make(
         dataset,
         name,
         models=args.models,
@@ -88,9 +97,6 @@ def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
         controls=args.controls,
         settings=[parse_assignment(text) for text in args.set],
     )
-    if args.shard is None and args.engine != "shard":
-        return chosen
-    return part_of(chosen, args.shard or array_shard())
 
 
 def _device(name: str) -> str:
