@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from workload import EPOCH, PART, Training, endless_batches, fit_task, stores, timing  # isort: skip
+from workload import EPOCH, PART, Training, endless_batches, fit_job, stores, timing  # isort: skip
 from timing import Result, in_turn, row_of
 
 from pbgraph.dendrites import Growth, GrowthSettings, perforate
@@ -26,12 +26,12 @@ class Perforated:
     """Our training of a perforated network, a few batches at a time."""
 
     def __init__(self, architecture: Architecture, pool: int, config: Any = None, *, device: str = "cpu") -> None:
-        task = fit_task(architecture, TrainSettings(), config, device=device)
-        model = perforate(build_model(task), sites=architecture.dendrite_sites)
+        job = fit_job(architecture, TrainSettings(), config, device=device)
+        model = perforate(build_model(job), sites=architecture.dendrite_sites)
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
-        self.growth = Growth(model, make_optimizer(task.settings), settings=settings)
-        self.loss_fn = make_loss(task)
-        self.batches: Iterator[GraphBatch] = endless_batches(task.train)
+        self.growth = Growth(model, make_optimizer(job.settings), settings=settings)
+        self.loss_fn = make_loss(job)
+        self.batches: Iterator[GraphBatch] = endless_batches(job.train)
 
     def steps(self, count: int = PART) -> None:
         """Train on the next batches."""

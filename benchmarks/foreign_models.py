@@ -22,7 +22,12 @@ from pbgraph.dendrites import SiteError, TrainingError, perforate, sites_of
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.testing import PERFORATION_CHECKS, CheckFailed, perforation_checks
 
-SOURCES = {"torch": "foreign_torch", "torch_geometric": "foreign_pyg", "transformers": "foreign_transformers"}
+SOURCES = {
+    "torch": "foreign_torch",
+    "torch_geometric": "foreign_pyg",
+    "transformers": "foreign_transformers",
+    "timm": "foreign_timm",
+}
 START, END = "<!-- table of benchmarks/foreign_models.py -->", "<!-- end of the table -->"
 
 

@@ -35,7 +35,7 @@ def _number(value: Scalar) -> int:
 
 def epochs() -> Mapping[str, int]:
     """Kind of epoch -> how many a seed of the preset has."""
-    chosen = preset("default")
+    chosen = preset("default").recipe
     growth = chosen.methods["perforated"]
     dendrites, neurons = _number(growth["dendrite_epochs"]), _number(growth["cycle_epochs"])
     gin, trimnet = (_number(chosen.training[model]["epochs"]) for model in ("gin", "trimnet"))
@@ -52,7 +52,7 @@ def epochs() -> Mapping[str, int]:
 
 def networks() -> Mapping[str, Callable[[int], None]]:
     """Kind of epoch -> a function that trains on so many batches."""
-    models = preset("default").models
+    models = preset("default").recipe.models
     config = TrimNetConfig(**models["trimnet"])  # type: ignore[arg-type]
     perforated = {
         name: Perforated(TRIMNET, 1, config).grown(phase, dendrites).steps

@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pbgraph.plans.studies import SIZES
+from pbgraph.plans.presets import preset
 
 OUT = Path(__file__).with_suffix(".jsonl")
 
@@ -79,12 +79,12 @@ TWO = {"max_dendrites": 2, "cycle_epochs": 15, "dendrite_epochs": 6}
 
 def tiny(**growth: Any) -> Recipe:
     """A TrimNet of 1,252 parameters, where dendrites have something to do, with two of them."""
-    return Recipe(SIZES["1k"], SHORT | {"learning_rate": 2e-2}, TWO | growth)
+    return Recipe(preset("compression-1k").recipe.models["trimnet"], SHORT | {"learning_rate": 2e-2}, TWO | growth)
 
 
 def plain(size: str, rate: float) -> Recipe:
     """A TrimNet of the compression study, without dendrites."""
-    return Recipe(SIZES[size], LONG | {"learning_rate": rate})
+    return Recipe(preset(f"compression-{size}").recipe.models["trimnet"], LONG | {"learning_rate": rate})
 
 
 def estimator(model: str, config: Mapping[str, Any], featuriser: str = "ecfp4-descriptors") -> Recipe:
@@ -178,7 +178,7 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
     from pbgraph.datasets.load import load
     from pbgraph.features.base import FEATURISERS
     from pbgraph.features.stored import featurised
-    from pbgraph.methods.base import METHODS, FitTask
+    from pbgraph.methods.base import METHODS, FitJob
     from pbgraph.metrics import ROC_AUC, mean_over_tasks
     from pbgraph.models.base import MODELS, Estimator
     from pbgraph.splits import RANDOM
@@ -195,7 +195,7 @@ def one_run(name: str, seed: int) -> dict[str, Any]:
         method, settings = METHODS.get("perforated"), {**settings, **GROWTH, **recipe.growth}
     started = time.monotonic()
     fitted = method.fit(
-        FitTask(
+        FitJob(
             model=model,
             config=model.config(**config),
             settings=method.settings(**settings),

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workload import BATCH, Training, endless_batches, fit_task, molecules, stores, timing  # isort: skip
+from workload import BATCH, Training, endless_batches, fit_job, molecules, stores, timing  # isort: skip
 import numpy as np
 import torch
 
@@ -84,12 +84,12 @@ def steps(training: Training) -> Callable[[], object]:
 def step_of(tasks: int, channels: int) -> Callable[[], object]:
     """Training steps of a TrimNet of another size; labels are repeated where there are more tasks than in Tox21."""
     train = stores()[0]
-    task = fit_task(TRIMNET, TrainSettings())
+    job = fit_job(TRIMNET, TrainSettings())
     y = np.tile(train.y, (1, tasks // train.y.shape[1] + 1))[:, :tasks]
     model = TRIMNET.build(Dims(train.node_dim, train.edge_dim, tasks), TRIMNET.config(hidden=channels))
-    optimizer = make_optimizer(task.settings)(model.parameters())
+    optimizer = make_optimizer(job.settings)(model.parameters())
     store = type(train)(**{**vars(train), "y": y})
-    return steps(Training(task, model, optimizer, make_loss(task), endless_batches(store)))
+    return steps(Training(job, model, optimizer, make_loss(job), endless_batches(store)))
 
 
 def with_dendrites(n: int) -> Callable[[], object]:

@@ -19,7 +19,7 @@ from pbgraph.features.base import Featuriser
 from pbgraph.features.graphs import TRIMNET_PAPER
 from pbgraph.features.stored import featurised
 from pbgraph.graph import GraphBatch, GraphStore
-from pbgraph.methods.base import FitTask
+from pbgraph.methods.base import FitJob
 from pbgraph.methods.training import (
     LossFunction,
     TrainSettings,
@@ -33,7 +33,7 @@ from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models.base import Architecture
 from pbgraph.splits import RANDOM
 
-__all__ = ["BATCH", "EPOCH", "PART", "Training", "fit_task", "molecules", "stores", "timing"]
+__all__ = ["BATCH", "EPOCH", "PART", "Training", "fit_job", "molecules", "stores", "timing"]
 
 BATCH = 128
 EPOCH = 49  # batches of 6,258 training molecules
@@ -58,17 +58,17 @@ def stores(featuriser: Featuriser = TRIMNET_PAPER) -> tuple[GraphStore, GraphSto
     return train, valid, test
 
 
-def fit_task(
+def fit_job(
     architecture: Architecture,
     settings: Any,
     config: Any = None,
     *,
     featuriser: Featuriser = TRIMNET_PAPER,
     device: str = "cpu",
-) -> FitTask:
+) -> FitJob:
     """What a training method is handed; without a config, the paper's."""
     train, valid, _ = (store.to(device) for store in stores(featuriser))
-    return FitTask(
+    return FitJob(
         model=architecture,
         config=architecture.config() if config is None else config,
         settings=settings,
@@ -84,7 +84,7 @@ def fit_task(
 class Training:
     """Our training of a plain network, as `pbgraph.methods` does it, a few batches at a time."""
 
-    task: FitTask
+    job: FitJob
     model: nn.Module
     optimizer: torch.optim.Optimizer
     loss_fn: LossFunction
@@ -100,20 +100,20 @@ class Training:
         device: str = "cpu",
     ) -> Training:
         """At the initial weights."""
-        task = fit_task(architecture, TrainSettings(), config, featuriser=featuriser, device=device)
-        model = build_model(task)
-        optimizer = make_optimizer(task.settings)(model.parameters())
-        return cls(task, model, optimizer, make_loss(task), endless_batches(task.train))
+        job = fit_job(architecture, TrainSettings(), config, featuriser=featuriser, device=device)
+        model = build_model(job)
+        optimizer = make_optimizer(job.settings)(model.parameters())
+        return cls(job, model, optimizer, make_loss(job), endless_batches(job.train))
 
     def steps(self, count: int = PART) -> None:
         """Train on the next batches."""
         for batch in islice(self.batches, count):
-            train_step(self.model, self.optimizer, self.loss_fn, batch, self.task.settings)
+            train_step(self.model, self.optimizer, self.loss_fn, batch, self.job.settings)
 
     def evaluate(self) -> None:
         """Logits of all validation and test molecules."""
         for store in stores()[1:]:
-            predict(self.model, store.to(self.task.device))
+            predict(self.model, store.to(self.job.device))
 
 
 def endless_batches(store: GraphStore) -> Iterator[GraphBatch]:

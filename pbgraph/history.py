@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Phase = Literal["neuron", "dendrite"]  # which weights are trained
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One line of a run's history.
 
-    phase       "neuron" or "dendrite"
     train_loss  mean over batches; valid the selection metric, in its own unit and direction
     dendrites   accepted dendrites per site in the network that was scored
     score       mean normalised candidate score over sites, in the dendrite phase
     """
 
     epoch: int
-    phase: str
+    phase: Phase
     dendrites: int
     train_loss: float | None
     valid: float | None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pbgraph.errors import UsageError
+
+MOST_SEEDS = 10_000
 MOST_DIGITS = 100  # of a number that somebody gives
 DECIMALS = 4  # of numbers from a tenth to a thousand
 
@@ -22,6 +25,27 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Numbers and ranges, joined by commas, as `ranges` writes them. Raises UsageError for anything else.
+
+    >>> parse_seeds("68-70, 100")
+    [68, 69, 70, 100]
+    """
+    return [number for part in text.split(",") for number in _range(part.strip())]
+
+
+def _range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    start, stop = whole(first), whole(last) if dash else whole(first)
+    if start is None or stop is None:
+        raise UsageError(f"seed {text!r:.200} is neither a number nor a range such as 68-72")
+    if stop < start:
+        raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
+    if stop >= 2**63 or stop - start >= MOST_SEEDS:
+        raise UsageError(f"seeds {text}: expected numbers below 2^63, and {MOST_SEEDS} of them at the most")
+    return range(start, stop + 1)
 
 
 def whole(text: str) -> int | None:

@@ -1,7 +1,7 @@
 """What the dendrites of a finished run learnt, as data: one JSON file beside its record, read without torch.
 
 For neuron i of a site, over all rows p (every index but the neuron's, of every call) of the validation molecules, with
-the reported network in evaluation mode, so that y' = y + Σ_k w_k a_k (`pbgraph.dendrites.sites`) and c_k = w_k a_k:
+the reported network in evaluation mode, so that y' = y + Σ_k w_k a_k (`pbgraph.dendrites.forward`) and c_k = w_k a_k:
 
     variance share    Var_p(c_k) / Var_p(y')
     covariance share  Cov_p(c_k, y') / Var_p(y')

@@ -168,12 +168,12 @@ def entry(digest: str, of: Mapping[str, object], model: Model) -> Entry:
 def of_network(model: Architecture) -> Entry:
     """Of weights after three steps of AdamW on batches of 60 molecules, dropout included."""
     from pbgraph.features.base import FEATURISERS
-    from pbgraph.methods.base import FitTask
+    from pbgraph.methods.base import FitJob
     from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer, train_step
     from pbgraph.streams import seeded
 
     store = FEATURISERS.get(model.featuriser).featurise(*molecules())
-    task = FitTask(
+    job = FitJob(
         model=model,
         config=model.config(),
         settings=TrainSettings(),
@@ -183,13 +183,13 @@ def of_network(model: Architecture) -> Entry:
         metric=lambda y, score: 0.0,
     )
     with seeded(0, "run"):
-        network = build_model(task).train()
-        optimizer, loss = make_optimizer(task.settings)(network.parameters()), make_loss(task)
+        network = build_model(job).train()
+        optimizer, loss = make_optimizer(job.settings)(network.parameters()), make_loss(job)
         for step in range(STEPS):
             order = np.roll(np.arange(120), 37 * step)
-            train_step(network, optimizer, loss, store.batch(order[:60]), task.settings)
+            train_step(network, optimizer, loss, store.batch(order[:60]), job.settings)
         digest = sha(*(value.detach().numpy() for value in network.state_dict().values()))
-    return entry(digest, features(model) | {"settings": sha_of(task.config, task.settings)}, model)
+    return entry(digest, features(model) | {"settings": sha_of(job.config, job.settings)}, model)
 
 
 def of_estimator(model: Estimator) -> Entry:
@@ -197,7 +197,7 @@ def of_estimator(model: Estimator) -> Entry:
     from pbgraph.features.base import FEATURISERS
 
     predicted, whole = [], FEATURISERS.get(model.featuriser).featurise(*molecules())
-    for fit, columns in ((model.fit, slice(1, 3)), (model.regress, slice(4, 5))):
+    for fit, columns in ((model.fit_classifier, slice(1, 3)), (model.fit_regressor, slice(4, 5))):
         if fit is not None:
             store = replace(whole, y=molecules(columns)[1])
             some = store.select(np.arange(80))
@@ -208,15 +208,15 @@ def of_estimator(model: Estimator) -> Entry:
 def of_method(method: Method) -> Entry:
     """Of what it makes of the small network, or forest, that its conformance checks train for a few epochs."""
     from pbgraph.methods.base import METHODS
-    from pbgraph.testing.methods import task_of
+    from pbgraph.testing.methods import job_of
 
-    task = task_of(method)
-    fitted = method.fit(task)
+    job = job_of(method)
+    fitted = method.fit(job)
     said = sha_of(fitted.selection, fitted.history, fitted.epochs, fitted.parameters, fitted.details)
     both = [method] if method.control_of is None else [method, METHODS.get(method.control_of)]
     of = {f"method {one.name}": one.version for one in both}
-    of["settings"] = sha_of(task.config, *(task_of(one).settings for one in both))
-    return entry(sha(fitted.predict(task.valid), np.frombuffer(said.encode(), np.uint8)), of, task.model)
+    of["settings"] = sha_of(job.config, *(job_of(one).settings for one in both))
+    return entry(sha(fitted.predict(job.valid), np.frombuffer(said.encode(), np.uint8)), of, job.model)
 
 
 def of_runs() -> dict[str, Entry]:

@@ -45,10 +45,8 @@ def test_what_readme_quotes_of_the_results_is_what_the_command_prints(command, m
 
 def test_the_names_of_readme_are_registered():
     from pbgraph.methods.base import METHODS
-    from pbgraph.plans.presets import PRESETS
-    from pbgraph.plans.studies import STUDIES
+    from pbgraph.plans.presets import PLANS
 
     named = set(re.findall(r"`([a-z-]+)`", README))
     assert set(METHODS.names()) - {"fit", "backprop"} <= named
-    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
-    assert all(name in README for name in {*PRESETS, *STUDIES} - of_studies)
+    assert all(name in README for name in PLANS)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import jobs, one_of, seeds
-from pbgraph.plans.presets import PRESETS
+from pbgraph.cli.values import jobs, one_of
+from pbgraph.humanize import parse_seeds
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import presets, studies
 from pbgraph.plans.shard import parse_shard
-from pbgraph.plans.studies import STUDIES
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     """Which of the runs that there are."""
     parser.add_argument("--preset", metavar="NAME", help="only those of this preset")
     parser.add_argument("--split", metavar="NAME", help="only those of this split")
-    parser.add_argument("--seeds", nargs="+", metavar="N", type=seeds, help="only these, e.g. 68-72 or 68,70")
+    parser.add_argument("--seeds", nargs="+", metavar="N", type=parse_seeds, help="only these, e.g. 68-72 or 68,70")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models")
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these training methods")
     add_arms_argument(parser)
@@ -71,7 +72,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     """Split, folder and seeds of the runs that are meant."""
     add_split_arguments(parser)
     parser.add_argument(
-        "--seeds", nargs="+", metavar="N", type=seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
+        "--seeds", nargs="+", metavar="N", type=parse_seeds, help="e.g. 68-72 or 68,70, instead of the preset's"
     )
 
 
@@ -79,19 +80,16 @@ def add_preset_or_study_arguments(parser: argparse.ArgumentParser) -> None:
     """``--preset`` or ``--study``, of which one excludes the other."""
     add = parser.add_mutually_exclusive_group().add_argument
     add_preset_argument(add)
-    studies = "; ".join(f"{name}: {one.summary}" for name, one in STUDIES.items())
-    add("--study", type=one_of("study", STUDIES), help=f"instead of a preset: {studies}")
+    add("--study", metavar="NAME", help=f"instead of a preset: {_summaries(studies())}")
 
 
 def add_preset_argument(add: Callable[..., Any]) -> None:
     """``--preset`` alone; `add` is the method of a parser or of a group."""
-    add("--preset", type=one_of("preset", PRESETS), help=_presets())
+    add("--preset", metavar="NAME", help=f"{_summaries(presets())}; or a part of a study (default: default)")
 
 
-def _presets() -> str:
-    of_studies = {one.name for study in STUDIES.values() for one in study.presets}
-    shown = (f"{name}: {one.summary}" for name, one in PRESETS.items() if name not in of_studies)
-    return "; ".join(shown) + "; or a part of a study (default: default)"
+def _summaries(plans: Mapping[str, Preset | Study]) -> str:
+    return "; ".join(f"{name}: {one.summary}" if one.summary else name for name, one in plans.items())
 
 
 def add_split_arguments(parser: argparse.ArgumentParser) -> None:

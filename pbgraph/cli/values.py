@@ -7,33 +7,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pbgraph.errors import UsageError, unknown_name
-from pbgraph.humanize import whole
-
-MOST_SEEDS = 10_000
-
-
-def seeds(text: str) -> list[int]:
-    """One word of ``--seeds``: numbers and ranges, joined by commas."""
-    return [number for part in text.split(",") for number in _range(part)]
+from pbgraph.humanize import parse_seeds, whole
 
 
 def seed(text: str) -> int:
     """The word of ``--seed``: one number."""
-    if len(found := seeds(text)) != 1:
+    if len(found := parse_seeds(text)) != 1:
         raise UsageError(f"--seed {text}: expected one number")
     return found[0]
-
-
-def _range(text: str) -> range:
-    first, dash, last = text.partition("-")
-    start, stop = whole(first), whole(last) if dash else whole(first)
-    if start is None or stop is None:
-        raise UsageError(f"seed {text!r:.200} is neither a number nor a range such as 68-72")
-    if stop < start:
-        raise UsageError(f"seeds {text} run backwards; did you mean {stop}-{start}?")
-    if stop >= 2**63 or stop - start >= MOST_SEEDS:
-        raise UsageError(f"seeds {text}: expected numbers below 2^63, and {MOST_SEEDS} of them at the most")
-    return range(start, stop + 1)
 
 
 def jobs(text: str) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from pbgraph.datasets.sheet import Sheet, shown
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.metrics import Kind
 from pbgraph.structures.smiles import character, shortened
 
@@ -31,6 +31,14 @@ EXPECTED = {
     "classification": "0/1, false/true, no/yes, inactive/active or blank",
     "regression": "numbers or blank; a qualified value such as '>10' is not a number",
 }
+
+
+def kind_named(name: str) -> Kind:
+    """The kind called `name`; raises UsageError with the nearest name if there is none."""
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise unknown_name("kind", name, KINDS)
 
 
 def kind_of(sheet: Sheet, targets: Sequence[str], missing: Collection[str] = ()) -> Kind:
@@ -95,7 +103,7 @@ def class_of(cell: str, missing: Collection[str] = ()) -> float | None:
     return value if math.isnan(value) or value in (0.0, 1.0) else None
 
 
-def labels(sheet: Sheet, targets: Sequence[str], kind: str, missing: Collection[str] = ()) -> np.ndarray:
+def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection[str] = ()) -> np.ndarray:
     """(n, T) float32, NaN = not measured.
 
     Raises DataError, naming the rows, for cells that are not of this kind; or if single precision, in which models are
@@ -112,7 +120,7 @@ def labels(sheet: Sheet, targets: Sequence[str], kind: str, missing: Collection[
 
 
 def fitting_labels(
-    sheet: Sheet, targets: Sequence[str], kind: str, missing: Collection[str] = ()
+    sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection[str] = ()
 ) -> tuple[np.ndarray, dict[str, list[int]]]:
     """(n, T) float64, NaN = not measured or not of this kind; and target -> rows whose cells are not of this kind."""
     y = np.empty((len(sheet.places), len(targets)))
@@ -139,7 +147,7 @@ def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, single: np.ndarr
         )
 
 
-def _does_not_fit(sheet: Sheet, name: str, kind: str, rows: Sequence[int]) -> DataError:
+def _does_not_fit(sheet: Sheet, name: str, kind: Kind, rows: Sequence[int]) -> DataError:
     cells = [sheet.columns[name][row] for row in rows]
     listed = shown([f"{sheet.places[row]} ({shortened(cell)!r})" for row, cell in zip(rows, cells, strict=True)])
     return DataError(
@@ -148,7 +156,7 @@ def _does_not_fit(sheet: Sheet, name: str, kind: str, rows: Sequence[int]) -> Da
     )
 
 
-def _known(cells: Sequence[str], kind: str, missing: Collection[str]) -> Mapping[str, float | None]:
+def _known(cells: Sequence[str], kind: Kind, missing: Collection[str]) -> Mapping[str, float | None]:
     """What each cell of a column says."""
     numbers = {cell: number(cell, missing) for cell in set(cells)}
     if kind == "regression":

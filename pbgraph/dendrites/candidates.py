@@ -13,11 +13,12 @@ from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import neurons_last, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call, Site
+from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from operator import is_
 from typing import Any, Literal
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from pbgraph.dendrites.deputy import part_of
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.hooks import drop_hooks
+from pbgraph.dendrites.proxy import part_of
 
 MakeModule = Callable[[nn.Module], nn.Module]
 
@@ -136,7 +137,7 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(value)
     if isinstance(value, (tuple, list)):
         items = [mapped(item, change) for item in value]
-        if all(new is old for new, old in zip(items, value, strict=True)):
+        if all(map(is_, items, value)):
             return value
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -171,7 +172,11 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 def detached(value: Any) -> Any:
     """`value` with every tensor in it cut from the graph; copies no data."""
-    return mapped(value, lambda tensor: tensor.detach() if tensor.requires_grad else tensor)
+    return mapped(value, _cut)
+
+
+def _cut(tensor: Tensor) -> Tensor:
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 def copied(state: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
+from pbgraph.dendrites.copies import MakeModule, Reset, detached, fresh_copy, module_of
 from pbgraph.dendrites.outputs import opened
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -17,6 +17,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
 }
+Arguments = tuple[Sequence[Any], dict[str, Any]]
 Errors = Literal["perforated", "through"]
 
 
@@ -71,8 +72,7 @@ class Dendrite(nn.Module):
         """(activations a_1 .. a_{k-1}, inputs of the site) -> (a_k, all that M_k returned)."""
         output = self.module(*inputs, **named)
         z = opened(output)
-        for u, a in zip(self.cascade, earlier, strict=True):
-            z = add_scaled(z, u, a, self.axis)
+        z = with_scaled(z, self.cascade, earlier, self.axis)
         return ACTIVATIONS[self.activation](z), output
 
     def accept(self, *, trainable: bool = False) -> Dendrite:
@@ -89,14 +89,45 @@ class Dendrite(nn.Module):
         return self
 
 
+def activated(
+    dendrites: Iterable[nn.Module], arguments: Iterable[Arguments], *, apart: bool
+) -> tuple[list[Tensor], list[Any]]:
+    """(a_1 .. a_K, what the module of each dendrite returned), each called with arguments of its own.
+
+    apart  whether no error flows from a dendrite to those before it
+    """
+    activations: list[Tensor] = []
+    returned = []
+    for dendrite, (inputs, named) in zip(dendrites, arguments, strict=True):
+        a, output = dendrite(detached(activations) if apart else activations, inputs, named)
+        activations.append(a)
+        returned.append(output)
+    return activations, returned
+
+
+def with_scaled(y: Tensor, weights: nn.ParameterList, activations: Sequence[Tensor], axis: int) -> Tensor:
+    """Y + Σ_k weight_k ⊙ a_k."""
+    if not activations and not len(weights):
+        return y
+    own: Iterable[Tensor] = weights._parameters.values()  # type: ignore[assignment]
+    if len(weights._parameters) != len(weights):  # as where somebody keeps tensors in the place of parameters
+        own = weights
+    for weight, a in zip(own, activations, strict=True):
+        y = add_scaled(y, weight, a, axis)
+    return y
+
+
 def add_scaled(y: Tensor, weight: Tensor, a: Tensor, axis: int) -> Tensor:
     """Y + weight ⊙ a, with weight (C,) along `axis` of y and a; the type of y is kept, as autocast requires."""
     if y.is_nested and y.layout == torch.strided:  # torch's encoders nest sequences of unequal length
         pairs = zip(y.unbind(), a.unbind(), strict=True)
-        return torch.nested.as_nested_tensor([add_scaled(one, weight, own, axis) for one, own in pairs])
+        return torch.nested.as_nested_tensor([add_scaled(item, weight, own, axis) for item, own in pairs])
     if axis != -1:
         weight = weight.reshape(-1, *[1] * (-axis - 1))
-    return torch.addcmul(y, weight.to(y.dtype), a.to(y.dtype))
+    dtype = y.dtype
+    if weight.dtype != dtype:
+        weight = weight.to(dtype)
+    return torch.addcmul(y, weight, a if a.dtype == dtype else a.to(dtype))
 
 
 def zeros(module: nn.Module, channels: int) -> Tensor:

@@ -26,9 +26,9 @@ from typing import Any
 
 from torch import nn
 
-from pbgraph.dendrites.deputy import Deputy, part_of
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis
+from pbgraph.dendrites.proxy import ModuleProxy, part_of
 from pbgraph.dendrites.sites import PerforatedSite
 
 _LAYERS = (
@@ -73,7 +73,7 @@ class SiteReport:
         )
 
 
-class LayerNormed(Deputy):
+class LayerNormed(ModuleProxy):
     """norm(layer(...)): one site of what were two modules or more."""
 
     def __init__(self, layer: nn.Module, norms: Sequence[nn.Module]) -> None:

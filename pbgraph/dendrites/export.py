@@ -13,11 +13,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copy_of
-from pbgraph.dendrites.dendrite import add_scaled
-from pbgraph.dendrites.deputy import Deputy
+from pbgraph.dendrites.dendrite import activated, with_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import opened, replaced
 from pbgraph.dendrites.perforation import REPORT, exchange, refuse_no_module, sites_of
+from pbgraph.dendrites.proxy import ModuleProxy
 from pbgraph.dendrites.recurrence import Known, Recurrence, remember
 from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.stacked import stacked_site
@@ -25,8 +25,8 @@ from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.files.state_file import load_state, save_state
 
 
-class Dendritic(Deputy):
-    """A layer with dendrites: y' = M(x) + Σ_k w_k ⊙ a_k, see `pbgraph.dendrites.sites`.
+class Dendritic(ModuleProxy):
+    """A layer with dendrites: y' = M(x) + Σ_k w_k ⊙ a_k, see `pbgraph.dendrites.forward`.
 
     A recurrent one's dendrites carry states of their own, see `pbgraph.dendrites.recurrence`.
     """
@@ -41,15 +41,18 @@ class Dendritic(Deputy):
         if self.__recurrence is not None:
             return self.__recurrent(self.__recurrence, inputs, named)
         output = self._modules["parent"](*inputs, **named)  # type: ignore[misc]
-        return replaced(output, self.__output(output, [(inputs, named)] * len(self.__dendrites))[0])
+        dendrites = self.__dendrites
+        activations, _ = activated(dendrites, [(inputs, named)] * len(dendrites), apart=False)
+        return replaced(output, self.__sum(output, activations))
 
     @property
     def __dendrites(self) -> nn.ModuleList:
         return self._modules["dendrites"]  # type: ignore[return-value]
 
-    @property
-    def __weights(self) -> nn.ParameterList:
-        return self._modules["w"]  # type: ignore[return-value]
+    def __sum(self, output: Any, activations: list[Tensor]) -> Tensor:
+        """y'."""
+        w: nn.ParameterList = self._modules["w"]  # type: ignore[assignment]
+        return with_scaled(opened(output), w, activations, self.__axis)
 
     def __recurrent(self, recurrence: Recurrence, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
         """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
@@ -58,25 +61,14 @@ class Dendritic(Deputy):
         given, words = place(inputs, named, known.parent_state())
         output = self._modules["parent"](*given, **words)  # type: ignore[misc]
         starts = [known.state_of(own, cut=False, step=None) for own in self.__dendrites]
-        y, made = self.__output(output, [place(inputs, named, start) for start in starts])
-        result = replaced(output, y)
+        activations, returned = activated(
+            self.__dendrites, [place(inputs, named, start) for start in starts], apart=False
+        )
+        result = replaced(output, self.__sum(output, activations))
         parent = opened(output) if recurrence.cell else None
-        states = zip(self.__dendrites, map(following, made), strict=True)
+        states = zip(self.__dendrites, map(following, returned), strict=True)
         remember(self, following(result), parent, states)
         return result
-
-    def __output(self, output: Any, arguments: Sequence[tuple[Any, Any]]) -> tuple[Tensor, list[Any]]:
-        """(y', what each dendrite's module returned)."""
-        answers: list[Tensor] = []
-        returned = []
-        for dendrite, (inputs, named) in zip(self.__dendrites, arguments, strict=True):
-            a, made = dendrite(answers, inputs, named)
-            answers.append(a)
-            returned.append(made)
-        y: Tensor = opened(output)
-        for w, a in zip(self.__weights, answers, strict=True):
-            y = add_scaled(y, w, a, self.__axis)
-        return y, returned
 
     def __prepare_scriptable__(self) -> nn.Module:
         raise SiteError(
@@ -97,11 +89,11 @@ def export(model: nn.Module, *, stacked: bool = False) -> nn.Module:
     if isinstance(model, PerforatedSite):
         raise SiteError("the model itself is a site: export the model that holds it")
     refuse_no_module(model)
-    made = copy_of(model)
-    for site in sites_of(made).values():
-        exchange(made, site.module, (stacked_site(site) if stacked else None) or _plain(site))
-    made.__dict__.pop(REPORT, None)
-    return made
+    exported = copy_of(model)
+    for site in sites_of(exported).values():
+        exchange(exported, site.module, (stacked_site(site) if stacked else None) or _plain(site))
+    exported.__dict__.pop(REPORT, None)
+    return exported
 
 
 def _plain(site: Site) -> nn.Module:

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.loop import GrowthOptimizer
 from pbgraph.dendrites.phase import DendritePhase, filled
-from pbgraph.dendrites.sites import Call, Site
+from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.step import Step
 from pbgraph.dendrites.training import Training
 

@@ -71,7 +71,10 @@ class Moments:
 
 def products(off: Tensor) -> Tensor:
     """(2, C) -> (3, C): a·a, δ·δ and a·δ."""
-    return torch.stack([off[0] * off[0], off[1] * off[1], off[0] * off[1]])
+    out = off.new_empty(3, *off.shape[1:])
+    torch.mul(off, off, out=out[:2])
+    torch.mul(off[0], off[1], out=out[2])
+    return out
 
 
 class CandidateStatistics:

@@ -12,13 +12,13 @@ from torch.nn.parameter import is_lazy
 
 from pbgraph.dendrites.comparison import Comparison
 from pbgraph.dendrites.copies import MakeModule, Reset, fresh_copy, module_of
-from pbgraph.dendrites.deputy import part_of, refuse_shadowed
 from pbgraph.dendrites.discovery import Findings, LayerNormed, SiteReport, describe, discover, no_site
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.example import Example
 from pbgraph.dendrites.grouping import Trace, trace
 from pbgraph.dendrites.hooks import pass_hooks
 from pbgraph.dendrites.outputs import neuron_axis, same_output
+from pbgraph.dendrites.proxy import part_of, refuse_shadowed
 from pbgraph.dendrites.selection import Dendrites, Wanted, check_patterns, maker_of, matching_names, selected
 from pbgraph.dendrites.sites import PerforatedSite, Site, site_at
 from pbgraph.errors import UsageError

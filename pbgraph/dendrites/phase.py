@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from pbgraph.dendrites.candidates import SiteCandidates
 from pbgraph.dendrites.errors import SiteError, unreached_sites
 from pbgraph.dendrites.example import Example, Probe
+from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import Call
 from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.dendrites.statistics import PhaseStatistics
 from pbgraph.dendrites.step import Step
@@ -51,7 +51,8 @@ class DendritePhase:
         }
         self.unreached: list[str] = []
         self._candidates = [pool.site.candidates for pool in self.pools.values()]
-        own_modules = frozenset(module for own in self._candidates for module in own.modules())
+        self._candidate_modules = list(dict.fromkeys(module for own in self._candidates for module in own.modules()))
+        own_modules = frozenset(self._candidate_modules)
         self.network = [module for module in model.modules() if module not in own_modules]
         self._mode = TrainingMode(model, still=self.network)
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
@@ -231,7 +232,8 @@ class DendritePhase:
 
     def candidate_buffers(self) -> list[tuple[Tensor, Tensor]]:
         """Every buffer of a candidate, and a copy of it."""
-        return [(buffer, buffer.clone()) for own in self._candidates for buffer in own.buffers()]
+        buffers = (buffer for module in self._candidate_modules for buffer in module._buffers.values())
+        return [(buffer, buffer.clone()) for buffer in buffers if buffer is not None]
 
     def _forget_replays(self) -> None:
         """Candidates that were called again for a checkpoint take notice of the batch once."""

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from pbgraph.dendrites.copies import MakeModule
-from pbgraph.dendrites.deputy import part_of
 from pbgraph.dendrites.discovery import holds
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.proxy import part_of
 from pbgraph.dendrites.sites import PerforatedSite
 
 Dendrites = MakeModule | Mapping[str, MakeModule] | None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import eq, is_
 from types import TracebackType
 from typing import Any
 
@@ -25,21 +26,63 @@ _TORCHS = frozenset(vars(nn.Module()))
 
 @dataclass(eq=False)
 class _Kept:
-    """A tensor of a module: where it is, the version of its content that was copied, and the copy."""
+    """A tensor of a module: the version of its content that was copied, and the copy."""
 
-    place: dict[str, Any]
-    name: str
     tensor: Tensor
     version: int
     value: Tensor
 
+    @classmethod
+    def of(cls, tensor: Tensor) -> _Kept:
+        return cls(tensor, tensor._version, tensor.detach().clone())
+
     def put_back(self) -> None:
-        self.place[self.name] = self.tensor
         if self.tensor.shape != self.value.shape:
             self.tensor.data = self.value.clone()
         elif self.tensor.device.type != "cpu" or not torch.equal(self.tensor, self.value):
             self.tensor.copy_(self.value)  # to compare would make another device wait
         self.version = self.tensor._version
+
+
+class _Place:
+    """One of the dictionaries in which a module keeps what it has, and what was in it.
+
+    A step seldom changes any, so it is first looked at as a whole: the same names with the very same values.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, Any] = {}
+        self._kept: dict[str, _Kept] = {}
+
+    def look(self, place: dict[str, Any]) -> None:
+        """Keep what is there."""
+        if not _same(place, self._before):
+            known, self._before = self._kept, dict(place)
+            self._kept = {
+                name: known[name] if name in known and known[name].tensor is value else _Kept.of(value)
+                for name, value in place.items()
+                if isinstance(value, Tensor) and not value.is_inference()
+            }
+        for name, kept in self._kept.items():
+            if kept.version != kept.tensor._version:  # changed by somebody since
+                self._kept[name] = _Kept.of(kept.tensor)
+
+    def put_tensors_back(self, place: dict[str, Any]) -> None:
+        """Let its tensors be what they were, in content too."""
+        for name, kept in self._kept.items():
+            place[name] = kept.tensor
+            kept.put_back()
+
+    def put_attributes_back(self, place: dict[str, Any]) -> None:
+        """Let a module's attributes be what they were; what torch keeps there itself is left alone."""
+        before = self._before
+        if _same(place, before):
+            return
+        for name in [name for name in place if name not in before]:
+            del place[name]
+        for name, value in before.items():
+            if name not in _TORCHS and (name not in place or place[name] is not value):
+                place[name] = value
 
 
 class Standing:
@@ -49,44 +92,29 @@ class Standing:
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._modules = list(modules)
-        self._kept: dict[tuple[int, str], _Kept] = {}
-        self._plain: list[tuple[nn.Module, dict[str, Any]]] = []
+        self._modules = [(module, _Place(), _Place(), _Place()) for module in modules]
 
     def __enter__(self) -> Standing:
-        before, self._kept = self._kept, {}
-        for module in self._modules:
-            for place in (module._parameters, module._buffers, module.__dict__):
-                for name, tensor in place.items():
-                    if isinstance(tensor, Tensor) and not tensor.is_inference():
-                        key = (id(place), name)
-                        self._kept[key] = _still(before.get(key), place, name, tensor)
-        self._plain = [(module, dict(module.__dict__)) for module in self._modules]
+        for module, parameters, buffers, attributes in self._modules:
+            parameters.look(module._parameters)
+            buffers.look(module._buffers)
+            attributes.look(module.__dict__)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with torch.no_grad():
-            for kept in self._kept.values():
-                kept.put_back()
-        for module, before in self._plain:
-            _put_back(module.__dict__, before)
+            for module, parameters, buffers, attributes in self._modules:
+                parameters.put_tensors_back(module._parameters)
+                buffers.put_tensors_back(module._buffers)
+                attributes.put_tensors_back(module.__dict__)
+        for module, _, _, attributes in self._modules:
+            attributes.put_attributes_back(module.__dict__)
 
 
-def _still(kept: _Kept | None, place: dict[str, Any], name: str, tensor: Tensor) -> _Kept:
-    if kept is not None and kept.tensor is tensor and kept.version == tensor._version:
-        return kept
-    return _Kept(place, name, tensor, tensor._version, tensor.detach().clone())
-
-
-def _put_back(place: dict[str, Any], before: Mapping[str, Any]) -> None:
-    """Let a module's attributes be what they were; what torch keeps there itself is left alone."""
-    for name in [name for name in place if name not in before]:
-        del place[name]
-    for name, value in before.items():
-        if name not in _TORCHS and (name not in place or place[name] is not value):
-            place[name] = value
+def _same(place: dict[str, Any], before: dict[str, Any]) -> bool:
+    return len(place) == len(before) and all(map(is_, place.values(), before.values())) and all(map(eq, place, before))
 
 
 def kept_inputs(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:

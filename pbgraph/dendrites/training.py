@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -206,7 +207,7 @@ class Training:
                 f"the loss at step {self.steps} of a {self.phase} phase is {kind}; compute a real one from what the "
                 "model returns, with gradients on (no detach(), no_grad(), inference_mode())"
             )
-        if not (self._scaling.tolerant or torch.isfinite(loss)):
+        if not (self._scaling.tolerant or math.isfinite(loss.item())):
             advice = "lower the learning rate or set clip_norm" if self.phase == "neuron" else "look at this batch"
             raise TrainingError(f"the loss is {loss.item()} at step {self.steps} of a {self.phase} phase; {advice}")
         return loss

@@ -21,7 +21,7 @@ from pbgraph.execution.provenance import package_versions, provenance, source_tr
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.stored import featurised
 from pbgraph.files.locks import exclusive
-from pbgraph.methods.base import METHODS, FitTask, Fitted, PairedRun, Report
+from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.molecules import Molecules
@@ -136,7 +136,7 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     data, metric = prepare(spec, options), METRICS.get(spec.metric)
     metrics = metrics_of(metric.kind)
     with seeded(spec.seed, "run"):
-        fitted = _fitted(spec.method, _fit_task(spec, data, options, device, report), metric)
+        fitted = _fitted(spec.method, _fit_job(spec, data, options, device, report), metric)
         predictions = {
             name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
@@ -166,25 +166,25 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     )
 
 
-def _fitted(method: str, task: FitTask, metric: Metric) -> Fitted:
+def _fitted(method: str, job: FitJob, metric: Metric) -> Fitted:
     """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
 
     A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
     """
-    fit, resumed = METHODS.get(method).fit, task.checkpoint is not None and task.checkpoint.exists()
+    fit, resumed = METHODS.get(method).fit, job.checkpoint is not None and job.checkpoint.exists()
     try:
-        return fit_in_own_direction(fit, task, metric)
+        return fit_in_own_direction(fit, job, metric)
     except UsageError as error:
         raise PbgraphError(str(error)) from error
     except (PbgraphError, OSError):
         raise
     except Exception as error:
-        if not resumed or task.checkpoint is None:
+        if not resumed or job.checkpoint is None:
             raise
-        log.warning("starting again without %s: %s: %s", task.checkpoint, type(error).__name__, error)
-        for path in task.checkpoint.parent.glob(f"{task.checkpoint.stem}*{task.checkpoint.suffix}"):
+        log.warning("starting again without %s: %s: %s", job.checkpoint, type(error).__name__, error)
+        for path in job.checkpoint.parent.glob(f"{job.checkpoint.stem}*{job.checkpoint.suffix}"):
             path.unlink()
-    return fit_in_own_direction(fit, task, metric)
+    return fit_in_own_direction(fit, job, metric)
 
 
 def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple[str, ...]) -> None:
@@ -198,8 +198,8 @@ def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(task: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
-    dataset = dataset_of(task, ResultsFolder(options.results))
+def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+    dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
     code = code_of("featuriser", featuriser)
     return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
@@ -211,12 +211,12 @@ def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
-def _fit_task(
+def _fit_job(
     spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
-) -> FitTask:
+) -> FitJob:
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
     _check_files(spec, model)
-    return FitTask(
+    return FitJob(
         model=model,
         config=model.config(**spec.model_config),
         settings=method.settings(**spec.settings),
@@ -242,17 +242,17 @@ def _check_files(spec: RunSpec, model: Model) -> None:
             )
 
 
-def fit_in_own_direction(fit: Callable[[FitTask], Fitted], task: FitTask, metric: Metric) -> Fitted:
-    """Fit by a method, which maximises, a task whose metric and reports are in the metric's own direction.
+def fit_in_own_direction(fit: Callable[[FitJob], Fitted], job: FitJob, metric: Metric) -> Fitted:
+    """Fit by a method, which maximises, a job whose metric and reports are in the metric's own direction.
 
     The only place where signs of scores are turned, there and back.
     """
     if metric.larger_is_better:
-        return fit(task)
+        return fit(job)
     turned = replace(
-        task,
-        metric=lambda y, scores: _negative(task.metric(y, scores)),
-        report=lambda news: task.report(replace(news, best=_negative(news.best))),
+        job,
+        metric=lambda y, scores: _negative(job.metric(y, scores)),
+        report=lambda news: job.report(replace(news, best=_negative(news.best))),
     )
     fitted = fit(turned)
     return replace(

@@ -20,7 +20,7 @@ from pbgraph.files.writing import replaced_file
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the files; raise it when their layout changes
+FORMAT_VERSION = 1  # of the files; raise it when their layout changes
 
 
 def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> bytes:
@@ -29,7 +29,7 @@ def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> b
     name  what it is, e.g. "tox21-graph"; part of the key and of the file name
     A cache that cannot be read or written costs a warning, not the result.
     """
-    identity = canonical_json({**key, "name": name, "format": FORMAT})
+    identity = canonical_json({**key, "name": name, "format": FORMAT_VERSION})
     path = cache_folder() / f"{name}-{sha256(identity)[:16]}.cache"
     content = _read(path, identity)
     if content is None:

@@ -75,7 +75,7 @@ def decoded(content: bytes, type_: type[T]) -> T:
     except RecursionError as error:
         raise UnreadableError("it nests too deeply") from error
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(f"{error!s:.300}") from error  # it may quote a value of any length
 
 
 def _too_large(size: int, most: int) -> str:

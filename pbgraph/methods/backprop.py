@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pbgraph.methods import roles
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
 
 
-def fit(task: FitTask) -> Fitted:
+def fit(job: FitJob) -> Fitted:
     """Train until `patience` epochs bring no new best validation score, or `epochs` are over; keep the best epoch."""
-    return train_in_cycles(task, lengths=[task.settings.epochs], patience=task.settings.patience)
+    return train_in_cycles(job, lengths=[job.settings.epochs], patience=job.settings.patience)
 
 
 BACKPROP = Method(

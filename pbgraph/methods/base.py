@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from pbgraph.history import Epoch, Selection
+from pbgraph.history import Epoch, Phase, Selection
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
@@ -20,11 +20,11 @@ from pbgraph.registry import Registry
 class Report:
     """Where a run is: sent at most a few times per second to whoever shows it.
 
-    phase      "neuron", "dendrite" or "fit"
+    phase      of training a network; or "fit", of a model that fits itself; or that the run is being done elsewhere
     fraction   share of the run's largest possible length that is done, in [0, 1]
     """
 
-    phase: str
+    phase: Phase | Literal["fit", "waiting for another process"]
     epoch: int
     best: float | None
     dendrites: int
@@ -46,7 +46,7 @@ class PairedRun:
 
 
 @dataclass(frozen=True)
-class FitTask:
+class FitJob:
     """All that a training method may know: training and validation rows, never test rows.
 
     train, valid     stores of featurised molecules, see pbgraph.features.base
@@ -79,7 +79,7 @@ class Fitted:
     """A trained model, chosen by validation score, ready to be scored once on the test rows.
 
     predict     store -> scores (n, T) float: of classification on any monotone scale, of regression in the units of y
-    selection, history  with validation scores as FitTask.metric gives them
+    selection, history  with validation scores as FitJob.metric gives them
     parameters  number of trained and frozen values the predictor uses
     state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
     details     what the method wants to keep in the record, JSON types only
@@ -104,7 +104,7 @@ class Method:
     """A way of training.
 
     settings  frozen dataclass; its defaults are stated in its docstring
-    fit       FitTask -> Fitted; owns its loop
+    fit       FitJob -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
     """
@@ -112,7 +112,7 @@ class Method:
     name: str
     version: int
     settings: type
-    fit: Callable[[FitTask], Fitted]
+    fit: Callable[[FitJob], Fitted]
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None

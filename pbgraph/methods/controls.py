@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from pbgraph.history import Epoch
 from pbgraph.methods import roles
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
 
@@ -26,14 +26,14 @@ def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
     return [end - start for start, end in pairwise(bounds)]
 
 
-def fit_continued(task: FitTask) -> Fitted:
+def fit_continued(job: FitJob) -> Fitted:
     """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted.
 
     The schedule spans each cycle as it was, so the control anneals fully even where the paired run's neuron phase was
     cut short by its patience: the comparison then favours the control.
     """
-    assert task.paired is not None
-    return train_in_cycles(task, lengths=cycle_lengths(task.paired.history), patience=None)
+    assert job.paired is not None
+    return train_in_cycles(job, lengths=cycle_lengths(job.paired.history), patience=None)
 
 
 CONTINUED = Method(

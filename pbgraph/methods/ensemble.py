@@ -16,7 +16,7 @@ import numpy as np
 from pbgraph.history import Selection
 from pbgraph.methods import roles
 from pbgraph.methods.backprop import fit as fit_plain
-from pbgraph.methods.base import FitTask, Fitted, Method, Report
+from pbgraph.methods.base import FitJob, Fitted, Method, Report
 from pbgraph.methods.training import TrainSettings, averaged, build_model, parameter_count, refuses_estimators
 from pbgraph.methods.widened import paired_parameters
 from pbgraph.streams import seed_of
@@ -24,19 +24,19 @@ from pbgraph.streams import seed_of
 RULE = "every member: best validation score over all epochs"
 
 
-def members(task: FitTask) -> int:
+def members(job: FitJob) -> int:
     """K, at least 1."""
-    return max(1, round(paired_parameters(task) / parameter_count(build_model(task))))
+    return max(1, round(paired_parameters(job) / parameter_count(build_model(job))))
 
 
-def fit(task: FitTask) -> Fitted:
+def fit(job: FitJob) -> Fitted:
     """Train the members one after the other; a member that was interrupted goes on where it was."""
-    count = members(task)
-    tasks = [_member(task, number, count) for number in range(count)]
-    fitted = [fit_plain(each) for each in tasks]
+    count = members(job)
+    jobs = [_member(job, number, count) for number in range(count)]
+    fitted = [fit_plain(each) for each in jobs]
 
     def predict(store: Any) -> np.ndarray:
-        return averaged([each.predict(store) for each in fitted], task.kind)
+        return averaged([each.predict(store) for each in fitted], job.kind)
 
     starts = np.cumsum([0, *(each.epochs for each in fitted)]).tolist()
     history = [
@@ -48,7 +48,7 @@ def fit(task: FitTask) -> Fitted:
         predict=predict,
         parameters=sum(each.parameters for each in fitted),
         epochs=starts[-1],
-        selection=Selection(RULE, fitted[0].selection.epoch, task.metric(task.valid.y, predict(task.valid))),
+        selection=Selection(RULE, fitted[0].selection.epoch, job.metric(job.valid.y, predict(job.valid))),
         history=tuple(history),
         state=lambda: {"form": "ensemble", "members": [each.state() for each in fitted if each.state is not None]},
         details={"members": count, "member_scores": [each.selection.score for each in fitted]},
@@ -57,14 +57,14 @@ def fit(task: FitTask) -> Fitted:
     )
 
 
-def _member(task: FitTask, number: int, count: int) -> FitTask:
+def _member(job: FitJob, number: int, count: int) -> FitJob:
     def report(news: Report) -> None:
-        task.report(replace(news, fraction=(number + news.fraction) / count))
+        job.report(replace(news, fraction=(number + news.fraction) / count))
 
     return replace(
-        task,
-        seed=seed_of(task.seed, f"ensemble/{number}") if number else task.seed,
-        checkpoint=_own_checkpoint(task.checkpoint, number),
+        job,
+        seed=seed_of(job.seed, f"ensemble/{number}") if number else job.seed,
+        checkpoint=_own_checkpoint(job.checkpoint, number),
         report=report,
     )
 

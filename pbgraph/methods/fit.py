@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pbgraph.history import Selection
-from pbgraph.methods.base import FitTask, Fitted, Method, Report
+from pbgraph.methods.base import FitJob, Fitted, Method, Report
 from pbgraph.models.base import Architecture, Estimator, FittedEstimator, Model
 
 
@@ -16,19 +16,17 @@ class FitSettings:
     """An estimator's settings are all in its own config."""
 
 
-def fit(task: FitTask) -> Fitted:
+def fit(job: FitJob) -> Fitted:
     """Fit on the training rows; there is nothing to select, so the validation rows are only scored."""
-    assert isinstance(task.model, Estimator)
-    task.report(Report("fit", 0, None, 0, 0.0))
-    fitted = task.model.fitter(task.kind)(task.train.x, task.train.y, task.config, task.seed)
+    assert isinstance(job.model, Estimator)
+    job.report(Report("fit", 0, None, 0, 0.0))
+    fitted = job.model.fitter(job.kind)(job.train.x, job.train.y, job.config, job.seed)
     return Fitted(
         predict=lambda store: fitted.predict(store.x),
         state=_saver(fitted),
         parameters=fitted.parameters,
         epochs=1,
-        selection=Selection(
-            "fitted once; nothing to select", 0, task.metric(task.valid.y, fitted.predict(task.valid.x))
-        ),
+        selection=Selection("fitted once; nothing to select", 0, job.metric(job.valid.y, fitted.predict(job.valid.x))),
     )
 
 

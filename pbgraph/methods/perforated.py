@@ -26,9 +26,9 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
-from pbgraph.history import Selection
+from pbgraph.history import Phase, Selection
 from pbgraph.methods import roles
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
@@ -107,25 +107,25 @@ def longest_run(settings: PerforatedSettings) -> int:
     return settings.epochs + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
 
 
-def fit(task: FitTask) -> Fitted:
+def fit(job: FitJob) -> Fitted:
     """Train, grow, train; keep the best network of the whole run by validation score."""
-    return fit_growing(task)
+    return fit_growing(job)
 
 
-def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
+def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     """As `fit`; errors: whether they flow "through" dendrites, as in a control, or not."""
-    assert isinstance(task.model, Architecture)
-    settings: PerforatedSettings = task.settings
-    loss_fn = make_loss(task)
+    assert isinstance(job.model, Architecture)
+    settings: PerforatedSettings = job.settings
+    loss_fn = make_loss(job)
     growth = Growth(
-        perforate(build_model(task), sites=task.model.dendrite_sites),
+        perforate(build_model(job), sites=job.model.dendrite_sites),
         make_optimizer(settings),
         settings=growth_settings(settings).changed({"errors": errors}),
-        seed=task.seed,
-        make_scheduler=partial(_scheduler, task),
+        seed=job.seed,
+        make_scheduler=partial(_scheduler, job),
     )
     session = Session(
-        task,
+        job,
         {"growth": growth},
         longest=longest_run(settings),
         status=lambda: (growth.phase, growth.best_score, growth.dendrites),
@@ -133,29 +133,29 @@ def fit_growing(task: FitTask, *, errors: Errors = "perforated") -> Fitted:
     while not growth.finished:
         for batch in session.batches():
             session.add_loss(growth.step(loss_fn, batch))
-        _end_epoch(task, growth, session)
+        _end_epoch(job, growth, session)
     growth.restore_best()
     return Fitted(
-        predict=make_predictor(growth.model, task),
-        state=network_saver(growth.model, task),
+        predict=make_predictor(growth.model, job),
+        state=network_saver(growth.model, job),
         parameters=parameter_count(growth.model),
         epochs=session.epoch,
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
-        dendrites=growth.insight(evaluation_batches(task.valid)),
+        dendrites=growth.insight(evaluation_batches(job.valid)),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
 
 
-def _end_epoch(task: FitTask, growth: Growth, session: Session) -> None:
+def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
     """Score the network, let growth decide what comes next, and write the epoch's line of history.
 
     A dendrite phase does not change the network, so its score is the one the phase began with.
     """
     phase, dendrites, rate = growth.phase, growth.dendrites, growth.learning_rate
-    score = validation_score(growth.model, task) if phase == "neuron" else growth.best_score
+    score = validation_score(growth.model, job) if phase == "neuron" else growth.best_score
     status = growth.epoch_end(score)
     site_scores = status.site_scores.values()
     session.end_epoch(
@@ -168,10 +168,10 @@ def _end_epoch(task: FitTask, growth: Growth, session: Session) -> None:
     )
 
 
-def _scheduler(task: FitTask, optimizer: torch.optim.Optimizer, phase: str, dendrites: int) -> LambdaLR:
+def _scheduler(job: FitJob, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LambdaLR:
     """Neuron phases follow the settings' schedule; candidates are trained at a constant rate."""
-    epochs = task.settings.cycle_epochs if dendrites else task.settings.epochs
-    factor = rate_factor(task.settings, steps_per_epoch(task), epochs)
+    epochs = job.settings.cycle_epochs if dendrites else job.settings.epochs
+    factor = rate_factor(job.settings, steps_per_epoch(job), epochs)
     return LambdaLR(optimizer, factor if phase == "neuron" else lambda _: 1.0)
 
 

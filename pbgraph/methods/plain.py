@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from pbgraph.history import Selection
-from pbgraph.methods.base import FitTask, Fitted
+from pbgraph.methods.base import FitJob, Fitted
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Best, Session
 from pbgraph.methods.training import (
@@ -26,7 +26,7 @@ from pbgraph.methods.training import (
 RULE = "best validation score over all epochs"
 
 
-def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | None) -> Fitted:
+def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None) -> Fitted:
     """Train the plain model for cycles of the given lengths and keep the epoch with the best validation score.
 
     lengths   epochs of each cycle. The learning-rate schedule spans the cycle; in the first it spans
@@ -36,12 +36,12 @@ def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | No
     A new cycle starts from the best weights so far with a fresh optimiser, as a perforated run does when it
     switches phase.
     """
-    settings: TrainSettings = task.settings
-    model, best, loss_fn = build_model(task), Best(), make_loss(task)
+    settings: TrainSettings = job.settings
+    model, best, loss_fn = build_model(job), Best(), make_loss(job)
     optimizer = make_optimizer(settings)(model.parameters())
     starts = [0, *accumulate(lengths)]
     session = Session(
-        task,
+        job,
         {"model": model, "optimizer": optimizer, "best": best},
         longest=starts[-1],
         status=lambda: ("neuron", best.score, 0),
@@ -51,17 +51,17 @@ def train_in_cycles(task: FitTask, *, lengths: Sequence[int], patience: int | No
         if cycle > 0 and (session.epoch, session.step) == (starts[cycle], 0):
             best.restore(model)
             optimizer.state.clear()
-        factor = rate_factor(settings, steps_per_epoch(task), lengths[cycle] if cycle else settings.epochs)
+        factor = rate_factor(settings, steps_per_epoch(job), lengths[cycle] if cycle else settings.epochs)
         for batch in session.batches():
-            set_rate(optimizer, settings.learning_rate * factor(session.steps - starts[cycle] * steps_per_epoch(task)))
+            set_rate(optimizer, settings.learning_rate * factor(session.steps - starts[cycle] * steps_per_epoch(job)))
             session.add_loss(train_step(model, optimizer, loss_fn, batch, settings))
-        score = validation_score(model, task)
+        score = validation_score(model, job)
         best.offer(model, score, session.epoch)
         session.end_epoch(phase="neuron", dendrites=0, valid=score, learning_rate=optimizer.param_groups[0]["lr"])
     best.restore(model)
     return Fitted(
-        predict=make_predictor(model, task),
-        state=network_saver(model, task),
+        predict=make_predictor(model, job),
+        state=network_saver(model, job),
         parameters=parameter_count(model),
         epochs=session.epoch,
         selection=Selection(RULE, best.epoch, best.score),

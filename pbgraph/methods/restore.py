@@ -24,7 +24,7 @@ from pbgraph.dendrites import perforate
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.errors import DataError
-from pbgraph.methods.base import FitTask
+from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale
 from pbgraph.methods.training import averaged, predict
 from pbgraph.metrics import Kind
@@ -34,26 +34,26 @@ Predict = Callable[[Any], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
 
 
-def network_saver(model: nn.Module, task: FitTask) -> Callable[[], dict[str, Any]]:
+def network_saver(model: nn.Module, job: FitJob) -> Callable[[], dict[str, Any]]:
     """() -> the state of a network, perforated or not, as it is then."""
 
     def state() -> dict[str, Any]:
         perforated = bool(sites_of(model))
         return {
             "form": "perforated" if perforated else "network",
-            "dims": [task.train.node_dim, task.train.edge_dim, task.train.y.shape[1]],
-            "config": asdict(task.config),
-            "scale": _scale_state(task),
+            "dims": [job.train.node_dim, job.train.edge_dim, job.train.y.shape[1]],
+            "config": asdict(job.config),
+            "scale": _scale_state(job),
             "network": network_state(model, candidates=False) if perforated else dict(model.state_dict()),
         }
 
     return state
 
 
-def _scale_state(task: FitTask) -> Any:
-    if task.kind == "classification":
+def _scale_state(job: FitJob) -> Any:
+    if job.kind == "classification":
         return None
-    return {name: torch.from_numpy(values) for name, values in vars(TargetScale.of(task.train.y)).items()}
+    return {name: torch.from_numpy(values) for name, values in vars(TargetScale.of(job.train.y)).items()}
 
 
 def restored(state: Any, model: Model, kind: Kind) -> Predict:

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from pbgraph.dendrites.copies import copied
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphBatch
-from pbgraph.history import Epoch
-from pbgraph.methods.base import FitTask, Report
+from pbgraph.history import Epoch, Phase
+from pbgraph.methods.base import FitJob, Report
 from pbgraph.methods.training import steps_per_epoch
 from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
-LAYOUT = 3  # of the saved state; raise it when an older one can no longer be taken over
+FORMAT_VERSION = 3  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Best:
 class Session:
     """Hands out epochs and batches, remembers where it is, saves and resumes.
 
-    task     what is trained; its checkpoint file is read here if it exists
+    job      what is trained; its checkpoint file is read here if it exists
     parts    name -> object with state_dict and load_state_dict
     longest  largest number of epochs the run can take, for the time estimate
     status   () -> (phase, best validation score, dendrites per site) for progress reports
@@ -87,13 +87,13 @@ class Session:
 
     def __init__(
         self,
-        task: FitTask,
+        job: FitJob,
         parts: dict[str, Stateful],
         *,
         longest: int,
-        status: Callable[[], tuple[str, float | None, int]],
+        status: Callable[[], tuple[Phase, float | None, int]],
     ) -> None:
-        self.task, self.parts, self.longest, self.status = task, parts, longest, status
+        self.job, self.parts, self.longest, self.status = job, parts, longest, status
         self.epoch = self.step = 0
         self.history: list[Epoch] = []
         self.earlier_seconds, self.sittings = 0.0, 1
@@ -105,14 +105,14 @@ class Session:
     @property
     def steps(self) -> int:
         """Training steps done since the start of the run."""
-        return self.epoch * steps_per_epoch(self.task) + self.step
+        return self.epoch * steps_per_epoch(self.job) + self.step
 
     def batches(self) -> Iterator[GraphBatch]:
         """The rest of this epoch's shuffled training batches; after each, the run may be saved."""
-        size, train = int(self.task.settings.batch_size), self.task.train
-        order = torch.randperm(len(train), generator=generator(self.task.seed, f"shuffle/{self.epoch}")).numpy()
-        while self.step < steps_per_epoch(self.task):
-            torch.manual_seed(seed_of(self.task.seed, f"dropout/{self.epoch}/{self.step}"))
+        size, train = int(self.job.settings.batch_size), self.job.train
+        order = torch.randperm(len(train), generator=generator(self.job.seed, f"shuffle/{self.epoch}")).numpy()
+        while self.step < steps_per_epoch(self.job):
+            torch.manual_seed(seed_of(self.job.seed, f"dropout/{self.epoch}/{self.step}"))
             yield train.batch(np.ascontiguousarray(order[self.step * size : (self.step + 1) * size]))
             self.step += 1
             self._tick()
@@ -133,8 +133,8 @@ class Session:
     def save(self) -> None:
         """Write the checkpoint now."""
         self._saved = time.monotonic()
-        if self.task.checkpoint is not None:
-            save_state(self._state(), self.task.checkpoint)
+        if self.job.checkpoint is not None:
+            save_state(self._state(), self.job.checkpoint)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -146,17 +146,17 @@ class Session:
 
     def _report(self) -> None:
         phase, best, dendrites = self.status()
-        fraction = min(self.steps / max(self.longest * steps_per_epoch(self.task), 1), 1.0)
+        fraction = min(self.steps / max(self.longest * steps_per_epoch(self.job), 1), 1.0)
         try:
-            self.task.report(Report(phase, self.epoch, best, dendrites, fraction))
+            self.job.report(Report(phase, self.epoch, best, dendrites, fraction))
         except BaseException:
             self.save()
             raise
 
     def _state(self) -> dict[str, Any]:
         return {
-            "layout": LAYOUT,
-            "file": self.task.checkpoint.name if self.task.checkpoint else "",
+            "layout": FORMAT_VERSION,
+            "file": self.job.checkpoint.name if self.job.checkpoint else "",
             "epoch": self.epoch,
             "step": self.step,
             "loss": self._loss,
@@ -167,7 +167,7 @@ class Session:
         }
 
     def _resume(self) -> None:
-        file = self.task.checkpoint
+        file = self.job.checkpoint
         if file is None or not os.path.lexists(file):
             return
         before = {name: copied(part.state_dict()) for name, part in self.parts.items()}
@@ -180,12 +180,12 @@ class Session:
 
     def _take_over(self, state: dict[str, Any], file: Path) -> None:
         """Go on from a saved state. Raises one of many errors if it is of something else."""
-        if state.get("layout") != LAYOUT:
+        if state.get("layout") != FORMAT_VERSION:
             raise ValueError(f"{file} was saved by another version of pbgraph")
         if state["file"] != file.name:
             raise ValueError(f"{file} was saved as {state['file']!r}, for another run")
         history = [Epoch(*line) for line in state["history"]]
-        if not 0 <= state["step"] <= steps_per_epoch(self.task) or state["epoch"] != len(history):
+        if not 0 <= state["step"] <= steps_per_epoch(self.job) or state["epoch"] != len(history):
             raise ValueError(f"{file} is at no step that a run comes to")
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])

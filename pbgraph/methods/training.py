@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.graph import GraphBatch, GraphStore
-from pbgraph.methods.base import FitTask
+from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
@@ -82,12 +82,12 @@ def refuses_estimators(model: Model) -> str | None:
     return "it fits itself; use method 'fit'" if isinstance(model, Estimator) else None
 
 
-def build_model(task: FitTask) -> nn.Module:
+def build_model(job: FitJob) -> nn.Module:
     """The network at its initial weights, the same for every arm with the same seed."""
-    assert isinstance(task.model, Architecture)
-    dims = Dims(node=task.train.node_dim, edge=task.train.edge_dim, tasks=task.train.y.shape[1])
-    with seeded(task.seed, "init"):
-        return task.model.build(dims, task.config).to(task.device)
+    assert isinstance(job.model, Architecture)
+    dims = Dims(node=job.train.node_dim, edge=job.train.edge_dim, tasks=job.train.y.shape[1])
+    with seeded(job.seed, "init"):
+        return job.model.build(dims, job.config).to(job.device)
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -113,18 +113,18 @@ def check_loss(loss: str, kind: Kind) -> None:
         raise UsageError(f"loss {loss!r} is for {LOSSES[loss]}, and these are {kind} tasks; set loss to {fitting}")
 
 
-def make_loss(task: FitTask) -> LossFunction:
+def make_loss(job: FitJob) -> LossFunction:
     """(model, batch) -> the scalar that is minimised; weights and scales come from training rows alone.
 
     Raises UsageError if the setting `loss` does not fit the kind of the tasks.
     """
-    check_loss(task.settings.loss, task.kind)
-    if task.kind == "regression":
-        scale = TargetScale.of(task.train.y)
+    check_loss(job.settings.loss, job.kind)
+    if job.kind == "regression":
+        scale = TargetScale.of(job.train.y)
         return lambda model, batch: masked_squared_error(model(batch), scale.standardised(batch.y))
     weights = None
-    if task.settings.loss == "class-weighted":
-        weights = torch.from_numpy(class_weights(task.train.y)).to(task.device)
+    if job.settings.loss == "class-weighted":
+        weights = torch.from_numpy(class_weights(job.train.y)).to(job.device)
     return lambda model, batch: masked_cross_entropy(model(batch), batch.y, weights)
 
 
@@ -151,9 +151,9 @@ def rate_factor(settings: TrainSettings, steps_per_epoch: int, epochs: int) -> C
     return factor
 
 
-def steps_per_epoch(task: FitTask) -> int:
+def steps_per_epoch(job: FitJob) -> int:
     """Batches of one pass over the training rows; the last may be smaller."""
-    return -(-len(task.train) // int(task.settings.batch_size))
+    return -(-len(job.train) // int(job.settings.batch_size))
 
 
 def evaluation_batches(store: GraphStore) -> Iterator[GraphBatch]:
@@ -172,11 +172,11 @@ def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
 
 
-def make_predictor(model: nn.Module, task: FitTask) -> Callable[[GraphStore], np.ndarray]:
+def make_predictor(model: nn.Module, job: FitJob) -> Callable[[GraphStore], np.ndarray]:
     """Store -> scores (n, T) float32 by the model as it is when called: logits, or values in the targets' units."""
-    if task.kind == "classification":
+    if job.kind == "classification":
         return lambda store: predict(model, store)
-    scale = TargetScale.of(task.train.y)
+    scale = TargetScale.of(job.train.y)
     return lambda store: scale.restored(predict(model, store))
 
 
@@ -188,16 +188,16 @@ def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
     return mean
 
 
-def validation_score(model: nn.Module, task: FitTask) -> float:
+def validation_score(model: nn.Module, job: FitJob) -> float:
     """The selection metric on the validation rows; larger is better.
 
     Raises PbgraphError if no task can be scored there, since nothing could then be selected.
     """
-    score = task.metric(task.valid.y, make_predictor(model, task)(task.valid))
+    score = job.metric(job.valid.y, make_predictor(model, job)(job.valid))
     if score is None:
-        lack = "has both classes" if task.kind == "classification" else "has targets enough to be scored"
+        lack = "has both classes" if job.kind == "classification" else "has targets enough to be scored"
         raise PbgraphError(
-            f"none of the {task.valid.y.shape[1]} tasks {lack} among the {len(task.valid)} validation rows; "
+            f"none of the {job.valid.y.shape[1]} tasks {lack} among the {len(job.valid)} validation rows; "
             "choose another split or seed"
         )
     return score

@@ -15,26 +15,26 @@ import sys
 from dataclasses import replace
 
 from pbgraph.methods import roles
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.perforated import PerforatedSettings, fit_growing
 from pbgraph.methods.training import refuses_estimators
 
 
-def fit_gd_dendrites(task: FitTask) -> Fitted:
+def fit_gd_dendrites(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but let ordinary gradients train the dendrites."""
-    settings = replace(task.settings, dendrite_epochs=0, dendrites_trainable=True, initial_w=0.0)
-    return fit_growing(replace(task, settings=settings), errors="through")
+    settings = replace(job.settings, dendrite_epochs=0, dendrites_trainable=True, initial_w=0.0)
+    return fit_growing(replace(job, settings=settings), errors="through")
 
 
-def fit_random_dendrites(task: FitTask) -> Fitted:
+def fit_random_dendrites(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but never train a dendrite."""
-    settings = replace(task.settings, dendrite_epochs=1, priming_batches=sys.maxsize)
-    return fit_growing(replace(task, settings=settings))
+    settings = replace(job.settings, dendrite_epochs=1, priming_batches=sys.maxsize)
+    return fit_growing(replace(job, settings=settings))
 
 
-def fit_unperforated(task: FitTask) -> Fitted:
+def fit_unperforated(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but let errors flow through dendrites."""
-    return fit_growing(task, errors="through")
+    return fit_growing(job, errors="through")
 
 
 GD_DENDRITES = Method(

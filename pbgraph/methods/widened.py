@@ -13,7 +13,7 @@ from functools import partial
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods import roles
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.controls import cycle_lengths
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
@@ -41,60 +41,60 @@ class Bracket:
         return " and ".join(f"{self.field} {value} with {count}" for value, count in (self.below, self.above))
 
 
-def fit_widened(task: FitTask) -> Fitted:
+def fit_widened(job: FitJob) -> Fitted:
     """Train the widened model as `backprop` trains the plain one."""
-    wide = widened(task)
+    wide = widened(job)
     return _noted(wide, train_in_cycles(wide, lengths=[wide.settings.epochs], patience=wide.settings.patience))
 
 
-def fit_widened_continued(task: FitTask) -> Fitted:
+def fit_widened_continued(job: FitJob) -> Fitted:
     """Train the widened model for the epochs and with the restarts of the paired perforated run."""
-    assert task.paired is not None
-    wide = widened(task)
-    return _noted(wide, train_in_cycles(wide, lengths=cycle_lengths(task.paired.history), patience=None))
+    assert job.paired is not None
+    wide = widened(job)
+    return _noted(wide, train_in_cycles(wide, lengths=cycle_lengths(job.paired.history), patience=None))
 
 
-def widened(task: FitTask) -> FitTask:
-    """The task with a config whose width matches the paired run's parameters.
+def widened(job: FitJob) -> FitJob:
+    """The job with a config whose width matches the paired run's parameters.
 
     Raises PbgraphError with the two nearest widths if none is within the tolerance.
     """
-    target, brackets = paired_parameters(task), []
-    for field in _fields(task):
-        found = bracket(partial(_parameters, task, field), target, field)
+    target, brackets = paired_parameters(job), []
+    for field in _fields(job):
+        found = bracket(partial(_parameters, job, field), target, field)
         if found.match is not None:
-            return _at(task, field, found.match)
+            return _at(job, field, found.match)
         brackets.append(found)
-        task = _at(task, field, found.below[0])
+        job = _at(job, field, found.below[0])
     raise PbgraphError(
-        f"no width of {task.model.name} gives {target} parameters within {TOLERANCE:.0%}; the nearest are "
+        f"no width of {job.model.name} gives {target} parameters within {TOLERANCE:.0%}; the nearest are "
         + ", then ".join(map(str, brackets))
     )
 
 
-def _fields(task: FitTask) -> list[str]:
-    assert isinstance(task.model, Architecture)
-    return [field for field in (task.model.width, task.model.fine_width) if field is not None]
+def _fields(job: FitJob) -> list[str]:
+    assert isinstance(job.model, Architecture)
+    return [field for field in (job.model.width, job.model.fine_width) if field is not None]
 
 
-def _at(task: FitTask, field: str, value: int) -> FitTask:
-    return replace(task, config=replace(task.config, **{field: value}))
+def _at(job: FitJob, field: str, value: int) -> FitJob:
+    return replace(job, config=replace(job.config, **{field: value}))
 
 
-def _parameters(task: FitTask, field: str, value: int) -> int:
+def _parameters(job: FitJob, field: str, value: int) -> int:
     """Parameters with this value of the field; 0 where the model refuses one below its own, as too small."""
     try:
-        return parameter_count(build_model(_at(task, field, value)))
+        return parameter_count(build_model(_at(job, field, value)))
     except UsageError:
-        if value < getattr(task.config, field):
+        if value < getattr(job.config, field):
             return 0
         raise
 
 
-def paired_parameters(task: FitTask) -> int:
+def paired_parameters(job: FitJob) -> int:
     """Parameters of the network that the paired run ended with."""
-    assert task.paired is not None
-    return task.paired.parameters
+    assert job.paired is not None
+    return job.paired.parameters
 
 
 def bracket(count: Callable[[int], int], target: int, field: str) -> Bracket:
@@ -112,9 +112,9 @@ def bracket(count: Callable[[int], int], target: int, field: str) -> Bracket:
     return Bracket(field, (low, count(low)), (high, count(high)), target)
 
 
-def _noted(task: FitTask, fitted: Fitted) -> Fitted:
-    width = {field: getattr(task.config, field) for field in _fields(task)}
-    return replace(fitted, details={**fitted.details, "width": width, "matched_parameters": paired_parameters(task)})
+def _noted(job: FitJob, fitted: Fitted) -> Fitted:
+    width = {field: getattr(job.config, field) for field in _fields(job)}
+    return replace(fitted, details={**fitted.details, "width": width, "matched_parameters": paired_parameters(job)})
 
 
 WIDENED = Method(

@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from pbgraph.errors import DataError, UsageError, not_installed
+from pbgraph.files.hashing import Scalar
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 
@@ -40,6 +41,7 @@ class Architecture:
     source          DOI, and the reference commit if there is one
     featuriser      registered featuriser that makes its graphs
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
+    recipe          settings of training that it needs, by name, where a preset says nothing else for it
     """
 
     name: str
@@ -52,6 +54,7 @@ class Architecture:
     featuriser: str = "graph"
     fine_width: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    recipe: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ class Estimator:
     A blank label teaches nothing. A task whose measured rows hold one class or value alone gets that as the score of
     every row, and a task without any measured row some constant; `pbgraph.models.per_task` sees to that.
 
-    fit         of classification: (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured,
-                config, seed) -> predict, which maps x (m, D) to scores (m, T) float in [0, 1]; None if it cannot
-    regress     of regression: the same, but predict gives values in the units of y; None if it cannot
+    fit_classifier  (x (n, D) as its featuriser makes it, y (n, T) float32 with NaN = not measured, config, seed) ->
+                predict, which maps x (m, D) to scores (m, T) float in [0, 1]; None if it cannot classify
+    fit_regressor  the same, but predict gives values in the units of y; None if it cannot do regression
     parameters  what the fitted predictor counts as its parameters, e.g. the nodes of the trees
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
@@ -74,25 +77,25 @@ class Estimator:
     name: str
     version: int
     config: type
-    fit: Fit | None
+    fit_classifier: Fit | None
     source: str
     featuriser: str = "ecfp4"
     package: str = ""
     extra: str = ""
-    regress: Fit | None = None
+    fit_regressor: Fit | None = None
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""
-        able = {"classification": self.fit, "regression": self.regress}
+        able = {"classification": self.fit_classifier, "regression": self.fit_regressor}
         if able[kind] is not None:
             return None
         return f"it is for {' and '.join(name for name in able if able[name] is not None)}, not for {kind} tasks"
 
     def fitter(self, kind: Kind) -> Fit:
         """What fits it to tasks of this kind. Raises UsageError if nothing does."""
-        fit = self.fit if kind == "classification" else self.regress
+        fit = self.fit_classifier if kind == "classification" else self.fit_regressor
         if fit is None:
             raise UsageError(f"model {self.name!r}: {self.refuses(kind)}")
         return fit

@@ -54,7 +54,7 @@ class LightGBMConfig:
             raise UsageError(f"LightGBM needs learning_rate > 0, column_fraction in (0, 1] and l2 >= 0, got {self}")
 
 
-def fit(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
+def fit_classifier(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
     """One booster per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
 
     The size of the fitted model is the number of its leaves and splits.
@@ -62,8 +62,8 @@ def fit(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> Fitt
     return _fit(x, y, config, seed=seed, objective="binary", unmeasured=0.5)
 
 
-def regress(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
-    """As `fit`, for targets y; a task without any measured row gets 0."""
+def fit_regressor(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:
+    """As `fit_classifier`, for targets y; a task without any measured row gets 0."""
     return _fit(x, y, config, seed=seed, objective="regression", unmeasured=0.0)
 
 
@@ -117,10 +117,10 @@ LIGHTGBM = Estimator(
     name="lightgbm",
     version=1,
     config=LightGBMConfig,
-    fit=fit,
+    fit_classifier=fit_classifier,
     source="Ke et al. 2017, papers.nips.cc/paper/6907; LightGBM",
     featuriser="ecfp4-descriptors",
-    regress=regress,
+    fit_regressor=fit_regressor,
     restore=restore,
     package="lightgbm",
 )

@@ -73,7 +73,7 @@ class Standardiser:
         return np.where(np.isnan(standard), 0.0, standard)
 
 
-def fit(x: np.ndarray, y: np.ndarray, config: LogisticRegressionConfig, seed: int) -> FittedEstimator:
+def fit_classifier(x: np.ndarray, y: np.ndarray, config: LogisticRegressionConfig, seed: int) -> FittedEstimator:
     """One regression per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
 
     The problem is convex: `seed` changes nothing. The size of the fitted model is its weights and biases.
@@ -128,7 +128,7 @@ LOGISTIC_REGRESSION = Estimator(
     name="logistic-regression",
     version=1,
     config=LogisticRegressionConfig,
-    fit=fit,
+    fit_classifier=fit_classifier,
     source="doi:10.1111/j.2517-6161.1958.tb00292.x; scikit-learn LogisticRegression",
     featuriser="ecfp4-descriptors",
     restore=restore,

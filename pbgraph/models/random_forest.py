@@ -41,7 +41,7 @@ class RandomForestConfig:
             raise UsageError(f"class_weight is {self.class_weight!r}, expected 'none' or 'balanced'")
 
 
-def fit(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
+def fit_classifier(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
     """One forest per task, each on the rows where the task was measured.
 
     x (n, D), where undefined descriptors (NaN) count as 0; y (n, T) with NaN = not measured. A task whose rows hold one
@@ -56,8 +56,8 @@ def fit(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> 
     return fit_tasks(_sparse(x), y, fit_task, seed=seed, stream="forest", prepare=_sparse)
 
 
-def regress(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
-    """As `fit`, for targets y; a task without any measured row gets 0. Raises UsageError for class weights."""
+def fit_regressor(x: np.ndarray, y: np.ndarray, config: RandomForestConfig, seed: int) -> FittedEstimator:
+    """As `fit_classifier`, for targets y; a task without any measured row gets 0. UsageError for class weights."""
     if config.class_weight != "none":
         raise UsageError(
             f"class_weight is {config.class_weight!r}, but regression tasks have no classes; leave it 'none'"
@@ -128,10 +128,10 @@ RANDOM_FOREST = Estimator(
     name="random-forest",
     version=1,
     config=RandomForestConfig,
-    fit=fit,
+    fit_classifier=fit_classifier,
     source="doi:10.1023/A:1010933404324; scikit-learn RandomForestClassifier",
     featuriser="ecfp4-descriptors",
-    regress=regress,
+    fit_regressor=fit_regressor,
     restore=restore,
     package="sklearn",
 )

@@ -37,7 +37,7 @@ class RidgeConfig:
             raise UsageError(f"alpha is {self.alpha}, expected a positive number")
 
 
-def regress(x: np.ndarray, y: np.ndarray, config: RidgeConfig, seed: int) -> FittedEstimator:
+def fit_regressor(x: np.ndarray, y: np.ndarray, config: RidgeConfig, seed: int) -> FittedEstimator:
     """One regression per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
 
     The problem has one solution: `seed` changes nothing. A task without any measured row gets 0. The size of the fitted
@@ -77,10 +77,10 @@ RIDGE = Estimator(
     name="ridge",
     version=1,
     config=RidgeConfig,
-    fit=None,
+    fit_classifier=None,
     source="doi:10.1080/00401706.1970.10488634; scikit-learn Ridge",
     featuriser="ecfp4-descriptors",
-    regress=regress,
+    fit_regressor=fit_regressor,
     restore=restore,
     package="sklearn",
 )

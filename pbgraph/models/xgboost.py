@@ -57,7 +57,7 @@ class XGBoostConfig:
             raise UsageError(f"XGBoost needs row_fraction and column_fraction in (0, 1], got {self}")
 
 
-def fit(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
+def fit_classifier(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
     """One ensemble per task, each on the rows where the task was measured; x (n, D) float, NaN = undefined.
 
     The size of the fitted model is the number of its tree nodes. Needs the package xgboost.
@@ -65,8 +65,8 @@ def fit(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> Fitte
     return _fit(x, y, config, seed=seed, objective="binary:logistic", unmeasured=0.5)
 
 
-def regress(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
-    """As `fit`, for targets y; a task without any measured row gets 0."""
+def fit_regressor(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:
+    """As `fit_classifier`, for targets y; a task without any measured row gets 0."""
     return _fit(x, y, config, seed=seed, objective="reg:squarederror", unmeasured=0.0)
 
 
@@ -122,11 +122,11 @@ XGBOOST = Estimator(
     name="xgboost",
     version=1,
     config=XGBoostConfig,
-    fit=fit,
+    fit_classifier=fit_classifier,
     package="xgboost",
     extra="boost",
     source="doi:10.1145/2939672.2939785; XGBoost",
     featuriser="ecfp4-descriptors",
-    regress=regress,
+    fit_regressor=fit_regressor,
     restore=restore,
 )

@@ -1,15 +1,17 @@
-"""What a plan declares before anything is run: presets, and studies of several.
+"""What a plan declares before anything is run: which rows and seeds, by which recipe, judged by which margin.
 
-A preset overrides only what differs from the defaults of a model's config and a method's settings; the
-resolved values of every field are in each record.
+Plans are TOML files (`pbgraph.plans.plan_file` reads them): presets and studies are such files inside the package, and
+so are those of users and of other packages. A recipe names only what differs from the defaults of a model's config and
+a method's settings; the resolved values of every field are in each record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pbgraph.errors import UsageError
 from pbgraph.files.hashing import Scalar
 from pbgraph.results.arms import Arm
 
@@ -18,6 +20,63 @@ if TYPE_CHECKING:
 
 Overrides = Mapping[str, Scalar]
 ANY = "*"
+DEVELOPMENT_SEEDS = range(10)  # by their validation rows settings are chosen; no plan file runs them
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What runs are trained with, as far as it differs from the defaults.
+
+    name     stands in every spec as its preset
+    featurisers  model -> featuriser, where it is not the model's own
+    models   model -> overrides of its config
+    training model, or ANY for every other one -> overrides of the settings of every method that trains it. An
+             architecture's own recipe is stronger than that for ANY, and weaker than that for its name
+    methods  method -> overrides of its settings, stronger than `training`
+    every    overrides of the settings of every method that trains, the strongest
+    losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one
+    """
+
+    name: str
+    featurisers: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Overrides] = field(default_factory=dict)
+    training: Mapping[str, Overrides] = field(default_factory=dict)
+    methods: Mapping[str, Overrides] = field(default_factory=dict)
+    every: Overrides = field(default_factory=dict)
+    losses: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a row's settings were found: a file of trials, which of them, of how many, and on which seeds."""
+
+    file: str
+    trial: int
+    trials: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a plan declares of one or several rows: a model with each of these methods.
+
+    label    what tables call them instead of naming what was set; ""
+    config   what is set of the model's config; settings: of the methods' settings
+    lines    key -> file and line, for errors
+    """
+
+    model: str
+    methods: tuple[str, ...]
+    label: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    search: Search | None = None
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, key: str, error: UsageError) -> UsageError:
+        """The error with the place of a key before it, where that is known."""
+        where = self.lines.get(key, self.lines.get("model", ""))
+        return UsageError(f"{where}: {error}") if where else error
 
 
 @dataclass(frozen=True)
@@ -25,26 +84,27 @@ class Preset:
     """A declared plan.
 
     summary  what it is for, in one line
-    arms     in the order of the table's rows
+    rows     in the order of the table's
     seeds    of the split (where it takes one) and of initialisation; declared before running
-    featurisers  model -> featuriser, where it is not the model's own
-    models   model -> overrides of its config
-    training model, or ANY for every other one -> overrides of the settings of every method that trains it
-    methods  method -> overrides of its settings, stronger than `training`
-    losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one
+    recipe   its own, or that of the preset it is based on
     seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
+    task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
     """
 
     name: str
     summary: str
-    arms: tuple[Arm, ...]
+    rows: tuple[Row, ...]
     seeds: tuple[int, ...]
-    featurisers: Mapping[str, str] = field(default_factory=dict)
-    models: Mapping[str, Overrides] = field(default_factory=dict)
-    training: Mapping[str, Overrides] = field(default_factory=dict)
-    methods: Mapping[str, Overrides] = field(default_factory=dict)
-    losses: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+    recipe: Recipe
     seconds: Mapping[Arm, float] = field(default_factory=dict)
+    task: str = ""
+    split: str = ""
+    margin: float | None = None
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Of its rows, without what is set otherwise."""
+        return tuple(dict.fromkeys(Arm(row.model, method) for row in self.rows for method in row.methods))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ same specs with the same keys, so their results can be merged by copying files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -16,11 +16,11 @@ from pbgraph.errors import UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Estimator
-from pbgraph.plans.declaration import Preset
-from pbgraph.plans.presets import preset
-from pbgraph.plans.resolve import Asked, spec_of
+from pbgraph.plans.asked import Asked, asked_of
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import USUAL, preset, study
+from pbgraph.plans.resolve import spec_of
 from pbgraph.plans.settings import Assignment, check_all_used
-from pbgraph.plans.studies import study
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -47,6 +47,7 @@ class Plan:
     refused  what was asked for and cannot be run
     rows     of the data set, or 0 if that is not known before it is read
     part     "i/n" if `specs` are part i of n of what was asked for, else ""
+    labels   of rows that are not called after what was set
     """
 
     task: str
@@ -57,6 +58,7 @@ class Plan:
     refused: tuple[Refused, ...] = ()
     rows: int = 0
     part: str = ""
+    labels: Mapping[Arm, str] = field(default_factory=dict)
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -69,10 +71,10 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
-def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
+def plan_study(task: str | Dataset, declared: str | Study, **narrowed: Any) -> Plan:
     """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
-    chosen = study(study_name)
-    parts = [plan(task, one.name, **narrowed) for one in chosen.presets]
+    chosen = study(declared) if isinstance(declared, str) else declared
+    parts = [plan(task, one, **narrowed) for one in chosen.presets]
     return Plan(
         parts[0].task,
         f"study {chosen.name}",
@@ -81,12 +83,13 @@ def plan_study(task: str | Dataset, study_name: str, **narrowed: Any) -> Plan:
         tuple(spec for part in parts for spec in part.specs),
         tuple(dict.fromkeys(one for part in parts for one in part.refused)),
         parts[0].rows,
+        labels={arm: label for part in parts for arm, label in part.labels.items()},
     )
 
 
 def plan(
     task: str | Dataset,
-    preset_name: str = "default",
+    declared: str | Preset = USUAL,
     *,
     models: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
@@ -95,64 +98,90 @@ def plan(
     controls: bool = False,
     settings: Sequence[Assignment] = (),
 ) -> Plan:
-    """The runs of `preset_name` on `task`, a registered name or a data set; narrowed or widened by the other arguments.
+    """The runs of a preset on `task`, a registered name or a data set; narrowed or widened by the other arguments.
 
     models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
                      with everything on its other side. Both: every combination.
     seeds            instead of the preset's
     split            instead of the data set's usual one
     controls         every registered control of the arms as well
-    settings         what is set otherwise than in the preset, in every arm that takes it
+    settings         what is set otherwise than in the preset, in every row that takes it
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
     valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
     """
-    chosen = preset(preset_name)
     dataset = DATASETS.get(task) if isinstance(task, str) else task
-    arms = _arms(chosen, models, methods)
-    asked = [Asked(arm.model, arm.method, tuple(settings)) for arm in ([*arms, *_controls(arms)] if controls else arms)]
-    return plan_rows(dataset, chosen, asked, seeds=seeds, split=split)
+    chosen = preset(declared) if isinstance(declared, str) else declared
+    rows = _rows(chosen, models, methods)
+    rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
+    return _plan_rows(dataset, chosen, [*rows, *(_controls(rows) if controls else ())], seeds=seeds, split=split)
 
 
-def plan_rows(
-    dataset: Dataset, preset: Preset, rows: Sequence[Asked], *, seeds: Sequence[int] | None, split: str | None
+def _plan_rows(
+    dataset: Dataset, chosen: Preset, rows: Sequence[Asked], *, seeds: Sequence[int] | None, split: str | None
 ) -> Plan:
-    """The runs of these rows, each of them once, with the recipe of a preset; seeds and split as for `plan`."""
-    split = dataset.split if split is None else split
+    """The runs of these rows, each of them once."""
+    if chosen.task and chosen.task != dataset.name:
+        raise UsageError(f"plan {chosen.name} is for task {chosen.task}, not for {dataset.name}; name that task")
+    split = split or chosen.split or dataset.split
     splitter = SPLITS.get(split)
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
         raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
     models, methods = [MODELS.get(row.model) for row in asked], [METHODS.get(row.method) for row in asked]
     check_all_used([one for row in rows for one in row.settings], models, methods)
-    unique = dict.fromkeys(preset.seeds if seeds is None else seeds)
+    unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, preset, split, row)
+        of_row = spec_of(dataset, chosen.recipe, split, row)
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
             specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
-    made = tuple({spec.key: spec for spec in specs.values()}.values())
-    return Plan(dataset.name, f"preset {preset.name}", (preset,), split, made, tuple(refused), dataset.rows)
+    return Plan(
+        dataset.name,
+        f"preset {chosen.name}",
+        (chosen,),
+        split,
+        tuple({spec.key: spec for spec in specs.values()}.values()),
+        tuple(refused),
+        dataset.rows,
+        labels=_labels(specs),
+    )
 
 
-def _arms(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Arm]:
+def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
+    """What rows are called that their plan gives a label. Raises UsageError for two labels of one row."""
+    labels: dict[Arm, str] = {}
+    for (row, _), spec in specs.items():
+        if row.label and labels.setdefault(spec.arm, row.label) != row.label:
+            raise UsageError(
+                f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
+            )
+    return {arm: f"{arm.model} · {label}" for arm, label in labels.items()}
+
+
+def _rows(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Asked]:
     models, methods = _checked(MODELS, models), _checked(METHODS, methods)
+    declared = [row for one in chosen.rows for row in asked_of(one)]
     if models is not None and methods is not None:
-        return [Arm(*names) for names in dict.fromkeys(product(models, methods))]
+        return [row for pair in dict.fromkeys(product(models, methods)) for row in _declared_or_new(declared, *pair)]
     if models is not None:
-        return _of_models(chosen.arms, models)
+        return _of_models(declared, models)
     if methods is not None:
-        return _of_methods(chosen.arms, methods)
-    return list(chosen.arms)
+        return _of_methods(declared, methods)
+    return declared
 
 
-def _controls(arms: Sequence[Arm]) -> list[Arm]:
-    found = list(METHODS.working())
-    return [Arm(arm.model, one.name) for arm in arms for one in found if one.control_of == arm.method]
+def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list[Asked]:
+    return [row for row in declared if (row.model, row.method) == (model, method)] or [Asked(model, method)]
+
+
+def _controls(rows: Sequence[Asked]) -> list[Asked]:
+    every = list(METHODS.working())
+    return [replace(row, method=one.name) for row in rows for one in every if one.control_of == row.method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
@@ -169,18 +198,18 @@ def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[s
     return names
 
 
-def _of_models(declared: Sequence[Arm], models: Sequence[str]) -> list[Arm]:
-    """The declared arms with these models, and the models that have none with all the methods that can train them."""
-    arms, methods = [arm for arm in declared if arm.model in models], _distinct(arm.method for arm in declared)
-    new = _distinct(name for name in models if all(arm.model != name for arm in arms))
-    return arms + [Arm(model, method) for model in new for method in _methods_for(model, methods)]
+def _of_models(declared: Sequence[Asked], models: Sequence[str]) -> list[Asked]:
+    """The declared rows with these models, and the models that have none with all the methods that can train them."""
+    rows, methods = [row for row in declared if row.model in models], _distinct(row.method for row in declared)
+    new = _distinct(name for name in models if all(row.model != name for row in rows))
+    return rows + [Asked(model, method) for model in new for method in _methods_for(model, methods)]
 
 
-def _of_methods(declared: Sequence[Arm], methods: Sequence[str]) -> list[Arm]:
-    """The declared arms with these methods, and the methods that have none with all the models."""
-    arms, models = [arm for arm in declared if arm.method in methods], _distinct(arm.model for arm in declared)
-    new = _distinct(name for name in methods if all(arm.method != name for arm in arms))
-    return arms + [Arm(model, method) for method in new for model in models]
+def _of_methods(declared: Sequence[Asked], methods: Sequence[str]) -> list[Asked]:
+    """The declared rows with these methods, and the methods that have none with all the models."""
+    rows, models = [row for row in declared if row.method in methods], _distinct(row.model for row in declared)
+    new = _distinct(name for name in methods if all(row.method != name for row in rows))
+    return rows + [Asked(model, method) for method in new for model in models]
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

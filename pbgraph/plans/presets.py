@@ -1,81 +1,66 @@
-"""Presets: which arms and seeds to run, and with which settings. One table, nothing else."""
+"""Plans by name: presets, which are for any task, and studies of several of them.
+
+Those of other packages are registered by entry points, as everything is; what a plan file says, `read_plan` makes one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from pbgraph.errors import unknown_name
-from pbgraph.plans.declaration import ANY, Preset
-from pbgraph.plans.recipe import GROWTH, RECIPE
-from pbgraph.plans.studies import STUDIES
-from pbgraph.results.arms import Arm
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.registry import Registry
 
-SMOKE = Preset(
-    name="smoke",
-    summary="does it work? a few epochs of TrimNet with and without a dendrite, one seed",
-    arms=(Arm("trimnet", "backprop"), Arm("trimnet", "perforated")),
-    seeds=(68,),
-    training={ANY: {"epochs": 2, "patience": 2}},
-    methods={"perforated": {"max_dendrites": 1, "max_tries": 1, "cycle_epochs": 2, "dendrite_epochs": 2}},
-    seconds={Arm("trimnet", "backprop"): 5, Arm("trimnet", "perforated"): 20},
-)
+PLANS: Registry[Preset | Study] = Registry("plan", "pbgraph.plans", (Preset, Study))
+FILE = ".toml"  # what the name of a plan file ends in
+USUAL = "default"  # the preset that is run where none is named
 
-DEFAULT = Preset(
-    name="default",
-    summary="the question in half an hour: baselines, TrimNet, dendrites and the control, three paired seeds",
-    arms=(
-        Arm("random-forest", "fit"),
-        Arm("gin", "backprop"),
-        Arm("trimnet", "backprop"),
-        Arm("trimnet", "perforated"),
-        Arm("trimnet", "continued"),
-    ),
-    seeds=(68, 69, 70),
-    models={"gin": {"readout": "mean"}, "trimnet": {"depth": 2, "logits_per_task": 1}},
-    training={
-        "gin": {**RECIPE, "epochs": 60, "patience": 60},
-        "trimnet": {**RECIPE, "epochs": 40, "patience": 40},
-        ANY: {**RECIPE, "epochs": 40, "patience": 40},
-    },
-    methods={"perforated": GROWTH},
-    seconds={
-        Arm("random-forest", "fit"): 75,
-        Arm("gin", "backprop"): 65,
-        Arm("trimnet", "backprop"): 90,
-        Arm("trimnet", "perforated"): 450,
-        Arm("trimnet", "continued"): 285,
-    },
-)
 
-PAPER = Preset(
-    name="paper",
-    summary="the paper's protocol: seeds 68-117 and the authors' settings; days, resumable",
-    arms=DEFAULT.arms,
-    seeds=tuple(range(68, 118)),
-    featurisers={"trimnet": "trimnet-paper"},
-    training={"trimnet": {"epochs": 200, "patience": 100}},
-    losses={"classification": {"trimnet": "class-weighted"}},
-    seconds={
-        Arm("random-forest", "fit"): 75,
-        Arm("gin", "backprop"): 165,
-        Arm("trimnet", "backprop"): 345,
-        Arm("trimnet", "perforated"): 2200,
-        Arm("trimnet", "continued"): 1400,
-    },
-)
+def presets() -> Mapping[str, Preset]:
+    """Every preset by name, those of studies left out."""
+    return {one.name: one for one in PLANS.working() if isinstance(one, Preset)}
 
-PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (SMOKE, DEFAULT, PAPER, *(preset for study in STUDIES.values() for preset in study.presets))
-}
+
+def studies() -> Mapping[str, Study]:
+    """Every study by name."""
+    return {one.name: one for one in PLANS.working() if isinstance(one, Study)}
 
 
 def preset(name: str) -> Preset:
-    """The preset called `name`; raises UsageError with the nearest name if there is none.
+    """The preset called `name`, the part of a study, or what a plan file declares, NAME.toml.
+
+    Raises UsageError with the nearest name if there is none, and for a file that declares no preset.
 
     >>> preset("smoke").seeds
     (68,)
     """
-    if name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
-    return PRESETS[name]
+    if name.endswith(FILE):
+        from pbgraph.plans.plan_file import read_plan
+
+        if isinstance(declared := read_plan(Path(name)), Preset):
+            return declared
+        raise UsageError(f"{name} is a study, not a preset: 'python -m pbgraph.bench run {name}' runs it")
+    if name in PLANS and isinstance(value := PLANS.get(name), Preset):
+        return value
+    known = {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
+    if name not in known:
+        raise unknown_name("preset", name, known)
+    return known[name]
+
+
+def preset_or_none(name: str) -> Preset | None:
+    """The preset called so, if this machine has one; a record may be of another's."""
+    every = {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
+    return every.get(name)
+
+
+def study(name: str) -> Study:
+    """The study called `name`; raises UsageError with the nearest name if there is none.
+
+    >>> [str(arm) for arm in study("compression").presets[0].arms][:2]
+    ['trimnet/backprop', 'trimnet/perforated']
+    """
+    if name in PLANS and isinstance(value := PLANS.get(name), Study):
+        return value
+    raise unknown_name("study", name, studies())

@@ -13,12 +13,14 @@ from typing import Any
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import PbgraphError
 from pbgraph.features.base import FEATURISERS
+from pbgraph.fields import checked
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Model, file_versions
-from pbgraph.plans.declaration import ANY, Overrides, Preset
+from pbgraph.plans.asked import Asked, chain
+from pbgraph.plans.declaration import ANY, Overrides, Recipe
 from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
@@ -26,28 +28,13 @@ from pbgraph.splits import SPLITS
 CONFIG, SETTINGS = "config", "settings"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A row that is asked for: a model, a method, and what is set otherwise than in the preset."""
-
-    model: str
-    method: str
-    settings: tuple[Assignment, ...] = ()
-
-    @property
-    def pair(self) -> Asked | None:
-        """The row that a control is paired with, under the same settings."""
-        pair = METHODS.get(self.method).control_of
-        return Asked(self.model, pair, self.settings) if pair else None
-
-
-def spec_of(dataset: Dataset, preset: Preset, split: str, asked: Asked) -> RunSpec:
+def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSpec:
     """What all runs of a row share: a spec without seeds and pair.
 
     Raises UsageError for a value that the config or the settings refuse, and for a loss of another kind of task.
     """
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
-    featuriser = FEATURISERS.get(preset.featurisers.get(model.name, model.featuriser))
+    featuriser = FEATURISERS.get(recipe.featurisers.get(model.name, model.featuriser))
     parts: dict[str, Any] = {
         "task": dataset,
         "split": SPLITS.get(split),
@@ -56,7 +43,7 @@ def spec_of(dataset: Dataset, preset: Preset, split: str, asked: Asked) -> RunSp
         "method": method,
         "metric": METRICS.get(dataset.metric),
     }
-    resolved = resolve(preset, model, method, kind=dataset.kind, assignments=asked.settings)
+    resolved = resolve(recipe, model, method, kind=dataset.kind, assignments=asked.settings)
     return RunSpec(
         task=dataset.name,
         split=split,
@@ -66,11 +53,11 @@ def spec_of(dataset: Dataset, preset: Preset, split: str, asked: Asked) -> RunSp
         seed=0,
         metric=dataset.metric,
         featuriser=featuriser.name,
-        preset=preset.name,
+        preset=recipe.name,
         model_config=resolved.config,
         settings=resolved.settings,
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
-        changes=_all_changes(preset, dataset.kind, asked),
+        changes=_all_changes(recipe, dataset.kind, asked),
     )
 
 
@@ -87,45 +74,45 @@ class Resolved:
 
 
 def resolve(
-    preset: Preset, model: Model, method: Method, *, kind: Kind, assignments: Sequence[Assignment] = ()
+    recipe: Recipe, model: Model, method: Method, *, kind: Kind, assignments: Sequence[Assignment] = ()
 ) -> Resolved:
-    """What a preset trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
-    recipe = Resolved(
-        _filled(f"config of model {model.name!r}", model.config, preset.models.get(model.name, {})),
-        _filled(f"settings of method {method.name!r}", method.settings, _recipe_settings(preset, model, method, kind)),
+    """What a recipe trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
+    usual = Resolved(
+        _filled(model.name, model.config, recipe.models.get(model.name, {})),
+        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind)),
     )
-    config = {**recipe.config, **config_overrides(assignments, model)}
-    settings = {**recipe.settings, **settings_overrides(assignments, method)}
+    config = {**usual.config, **config_overrides(assignments, model)}
+    settings = {**usual.settings, **settings_overrides(assignments, method)}
     changed = Resolved(
-        _filled(f"config of model {model.name!r}", model.config, config),
-        _filled(f"settings of method {method.name!r}", method.settings, settings),
-        _changes(recipe, config, settings),
+        _filled(model.name, model.config, config),
+        _filled(method.name, method.settings, settings),
+        _changes(usual, config, settings),
     )
     if issubclass(method.settings, TrainSettings):
         check_loss(str(changed.settings["loss"]), kind)
     return changed
 
 
-def _changes(recipe: Resolved, config: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def _changes(usual: Resolved, config: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
     shared = config.keys() & settings.keys()
-    of_config = {name: value for name, value in config.items() if value != recipe.config[name]}
-    of_settings = {name: value for name, value in settings.items() if value != recipe.settings[name]}
+    of_config = {name: value for name, value in config.items() if value != usual.config[name]}
+    of_settings = {name: value for name, value in settings.items() if value != usual.settings[name]}
     return {
         **{f"{CONFIG}.{name}" if name in shared else name: value for name, value in of_config.items()},
         **{f"{SETTINGS}.{name}" if name in shared else name: value for name, value in of_settings.items()},
     }
 
 
-def _all_changes(preset: Preset, kind: Kind, asked: Asked) -> dict[str, Scalar]:
+def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
     """The changes of a row and of the row it is paired with.
 
     What both have bears the field's name alone; what one of them has otherwise than the other, "METHOD.FIELD".
     """
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
-    mine = resolve(preset, model, method, kind=kind, assignments=asked.settings).changes
+    mine = resolve(recipe, model, method, kind=kind, assignments=asked.settings).changes
     if asked.pair is None:
         return dict(mine)
-    theirs, fields_of_pair = _all_changes(preset, kind, asked.pair), _names(METHODS.get(asked.pair.method).settings)
+    theirs, fields_of_pair = _all_changes(recipe, kind, asked.pair), _names(METHODS.get(asked.pair.method).settings)
     own = {
         f"{method.name}.{name}" if name in fields_of_pair and theirs.get(name) != value else name: value
         for name, value in mine.items()
@@ -151,55 +138,49 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
         return Assignment(place, rest, value)
     if place == CONFIG or (not place and rest in spec.model_config):
         return Assignment(spec.model, rest, value)
-    chain = _chain(METHODS.get(spec.method))
-    return Assignment([one for one in chain if rest in _names(one.settings)][-1].name, rest, value)
-
-
-def _chain(method: Method) -> list[Method]:
-    """A control, what it is paired with, and so on."""
-    return [method, *(_chain(METHODS.get(method.control_of)) if method.control_of else ())]
+    links = chain(METHODS.get(spec.method))
+    return Assignment([one for one in links if rest in _names(one.settings)][-1].name, rest, value)
 
 
 def _names(type_: type) -> set[str]:
     return {one.name for one in fields(type_)}
 
 
-def _recipe_settings(preset: Preset, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
+def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
     return {
-        **_loss(preset, model, method, kind=kind),
-        **_training_overrides(preset, model),
-        **_method_overrides(preset, method),
+        **_loss(recipe, model, method, kind=kind),
+        **_training_overrides(recipe, model),
+        **_method_overrides(recipe, method),
+        **(recipe.every if issubclass(method.settings, TrainSettings) else {}),
     }
 
 
-def _loss(preset: Preset, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
-    """The preset's loss for this model and kind of task, or the kind's usual one; {} if the method has no choice."""
+def _loss(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
+    """The recipe's loss for this model and kind of task, or the kind's usual one; {} if the method has no choice."""
     if not issubclass(method.settings, TrainSettings):
         return {}
-    return {"loss": preset.losses.get(kind, {}).get(model.name, USUAL_LOSS[kind])}
+    return {"loss": recipe.losses.get(kind, {}).get(model.name, USUAL_LOSS[kind])}
 
 
-def _training_overrides(preset: Preset, model: Model) -> Overrides:
-    """The preset's for this model, or those for any; an estimator, which fits itself, takes none of the latter."""
-    others = preset.training.get(ANY, {}) if isinstance(model, Architecture) else {}
-    return preset.training.get(model.name, others)
+def _training_overrides(recipe: Recipe, model: Model) -> Overrides:
+    """The recipe's for this model, or those for any with the model's own; an estimator fits itself and has neither."""
+    others = {**recipe.training.get(ANY, {}), **model.recipe} if isinstance(model, Architecture) else {}
+    return recipe.training.get(model.name, others)
 
 
-def _method_overrides(preset: Preset, method: Method) -> dict[str, Scalar]:
-    """The preset's for this method; a control shares those of its pair, as far as it has the fields."""
+def _method_overrides(recipe: Recipe, method: Method) -> dict[str, Scalar]:
+    """The recipe's for this method; a control shares those of its pair, as far as it has the fields."""
     names = _names(method.settings)
-    of_pair = preset.methods.get(method.control_of, {}) if method.control_of else {}
+    of_pair = recipe.methods.get(method.control_of, {}) if method.control_of else {}
     shared = {name: value for name, value in of_pair.items() if name in names}
-    return {**shared, **preset.methods.get(method.name, {})}
+    return {**shared, **recipe.methods.get(method.name, {})}
 
 
 def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
-    names = [one.name for one in fields(type_)]
-    if unknown := set(overrides) - set(names):
-        raise PbgraphError(f"{what}: no field {', '.join(sorted(unknown))}; it has {', '.join(names) or 'none'}")
-    value: Any = type_(**overrides)
-    resolved = {name: getattr(value, name) for name in names}
+    typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
+    value: Any = type_(**typed)
+    resolved = {one.name: getattr(value, one.name) for one in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):
             raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")

@@ -27,7 +27,7 @@ from pbgraph.results.records import RunSpec
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT_VERSION = 1
 LARGEST_FACTS = 16 * MEBIBYTE
 FACTS, STATE = "model.json", "model.safetensors"
 
@@ -50,7 +50,7 @@ class SavedModel:
     packages: Mapping[str, str]
     commit: str
     state_sha256: str = ""
-    format: int = FORMAT
+    format: int = FORMAT_VERSION
     digest: str = ""
 
     def digested(self) -> SavedModel:
@@ -79,8 +79,8 @@ def read_facts(folder: Path) -> SavedModel:
         facts = decoded(read_bytes(path, LARGEST_FACTS), SavedModel)
     except (UnreadableError, RecursionError) as error:
         raise DataError(f"{path} does not describe a saved model ({error}); name a folder that 'train' made") from error
-    if facts.format != FORMAT:
-        raise DataError(f"{path} has format {facts.format}, this version reads {FORMAT}; train the model again")
+    if facts.format != FORMAT_VERSION:
+        raise DataError(f"{path} has format {facts.format}, this version reads {FORMAT_VERSION}; train the model again")
     if not facts.digest:
         log.warning("%s has no digest, as earlier versions wrote it: if it was edited, nobody would notice", path)
     elif facts != facts.digested():

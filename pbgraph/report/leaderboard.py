@@ -21,8 +21,7 @@ from pathlib import Path
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import PRESETS
-from pbgraph.plans.studies import STUDIES
+from pbgraph.plans.presets import preset_or_none, studies
 from pbgraph.report.html import bullets, grid, page, section
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.folder import ResultsFolder
@@ -112,7 +111,7 @@ def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, st
 
 
 def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str) -> str:
-    arms, seeds = rows_and_seeds(PRESETS.get(preset), records)
+    arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
         table = make_table(records, arms=arms, seeds=seeds)
         places = ranks(table)
@@ -123,7 +122,7 @@ def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str)
         notes.append("Not ranked: not every declared run of every row is there.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next((one.name for one in STUDIES.values() if preset in [p.name for p in one.presets]), None):
+    if in_study := next((one.name for one in studies().values() if preset in [p.name for p in one.presets]), None):
         notes.append(
             f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
             "there can be more cautious."

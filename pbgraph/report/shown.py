@@ -18,8 +18,7 @@ from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import DEFAULT, PRESETS
-from pbgraph.plans.studies import STUDIES
+from pbgraph.plans.presets import USUAL, preset_or_none, studies
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
@@ -52,7 +51,7 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
             yield from _there(
                 results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name)
             )
-        for study in STUDIES.values():
+        for study in studies().values():
             for name in _study_formats():
                 path = results.root / f"{task}-{study.name}.{name}"
                 yield from _there(path, f"table {task} --study {study.name} --format {name}", _study(study, mine, name))
@@ -72,11 +71,11 @@ def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
             groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (DEFAULT.name, dataset_of(task, results).split))
+        mine = usual_or_only(groups, (USUAL, dataset_of(task, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
             raise UsageError(f"there is no one table of {task}: its runs are of {there}")
-        arms, seeds = rows_and_seeds(PRESETS.get(mine[0].spec.preset), mine)
+        arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
         made: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds))
         return made
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 import msgspec
 
 from pbgraph.datasets.base import DATASETS, Dataset
-from pbgraph.datasets.labels import KINDS
 from pbgraph.datasets.user.table import UserTable, to_dataset
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
@@ -60,8 +59,8 @@ def user_table(name: str, results: ResultsFolder) -> UserTable:
     remedy = "run 'train' again to have it described, or move it away"
     try:
         table = decoded(read_bytes(path, LARGEST), UserTable)
-        if table.kind not in KINDS or not table.targets:
-            raise UnreadableError(f"{len(table.targets)} targets of kind {table.kind!r}")
+        if not table.targets:
+            raise UnreadableError("it has no targets")
     except (UnreadableError, RecursionError) as error:
         raise DataError(f"{path} does not describe a task: {error}; {remedy}") from error
     if table.name != name:

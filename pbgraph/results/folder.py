@@ -33,7 +33,7 @@ from pbgraph.files.hashing import canonical_json
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import PART, new_file, sweep
 from pbgraph.results.record_checks import problem
-from pbgraph.results.records import SCHEMA, RunRecord, RunSpec
+from pbgraph.results.records import FORMAT_VERSION, RunRecord, RunSpec
 from pbgraph.results.upgrades import oldest, seal_of, upgraded
 
 LARGEST_RECORD = 64 * MEBIBYTE
@@ -239,7 +239,7 @@ def read_record(path: Path) -> RunRecord:
         schema = decoded(content, _Versioned).schema
         _check_schema(path, schema, remedy)
         said = decoded(content, dict[str, Any])
-        record = decoded(content, RunRecord) if schema == SCHEMA else upgraded(said)
+        record = decoded(content, RunRecord) if schema == FORMAT_VERSION else upgraded(said)
         whole = record.written_digest in (None, record.digest())
         sealed = said.get("seal") in (None, seal_of(said))
         named = record.key == path.name.split(".", 1)[0]
@@ -256,10 +256,10 @@ def read_record(path: Path) -> RunRecord:
 
 def _check_schema(path: Path, schema: int, remedy: str) -> None:
     """Raises DataError if this version reads no records of this schema."""
-    if schema > SCHEMA:
+    if schema > FORMAT_VERSION:
         raise DataError(
-            f"{path} has record schema {schema}, this version reads up to {SCHEMA}: it was made by a newer pbgraph; "
-            "update pbgraph"
+            f"{path} has record schema {schema}, this version reads up to {FORMAT_VERSION}: it was made by a newer "
+            "pbgraph; update pbgraph"
         )
     if schema < (first := oldest()):
         raise DataError(f"{path} has record schema {schema}, the oldest that this version reads is {first}; {remedy}")

@@ -48,8 +48,6 @@ def _problems(record: Any) -> Iterator[str]:
     yield from _outside("seed", [spec.seed, spec.split_seed], 0, LARGEST_SEED)
     yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, MOST)
     yield from _outside("rows", [record.provenance.rows], 0, MOST)
-    if record.status not in ("finished", "failed"):
-        yield f"its status is '{visible_cell(record.status[:40])}', neither finished nor failed"
     if record.cost is not None:
         counts = [record.cost.parameters, record.cost.epochs, record.cost.peak_memory_bytes, record.cost.sittings]
         yield from _outside("cost", counts, 0, MOST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,7 +15,9 @@ from pbgraph.metrics import SplitScore
 from pbgraph.molecules import Rejected
 from pbgraph.results.arms import Arm, as_changes
 
-SCHEMA = 2
+FORMAT_VERSION = 2  # of records, where it is the field `schema`
+
+Status = Literal["finished", "failed"]
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The outcome of one run. status is "finished" or "failed"; a failed run has an error and no scores.
+    """The outcome of one run; a failed run has an error and no scores.
 
     scores       "valid" and "test" -> SplitScore
     metrics      name -> version of what they were scored by
@@ -190,7 +192,7 @@ class RunRecord:
     """
 
     spec: RunSpec
-    status: str
+    status: Status
     provenance: Provenance
     error: str | None = None
     selection: Selection | None = None
@@ -201,7 +203,7 @@ class RunRecord:
     predictions: str | None = None
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: int = FORMAT_VERSION
     written_digest: str | None = None
     seal: str | None = None
 

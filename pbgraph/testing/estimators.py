@@ -115,7 +115,7 @@ def estimator_checks(estimator: str | Estimator) -> list[Check[Trial]]:
 def check_described(trial: Trial) -> None:
     """It has a name, a version, a source, a kind of task, a registered featuriser and a config that JSON can hold."""
     require_described(trial.estimator)
-    require(bool(trial.kinds), "it has neither fit, for classification, nor regress")
+    require(bool(trial.kinds), "it has neither fit_classifier nor fit_regressor")
     FEATURISERS.get(trial.estimator.featuriser)
     require_plain_fields("config", trial.estimator.config)
 

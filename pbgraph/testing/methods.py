@@ -17,7 +17,7 @@ from pbgraph.errors import Interrupted
 from pbgraph.features.vectors import VectorStore
 from pbgraph.files.hashing import Scalar
 from pbgraph.graph import GraphStore
-from pbgraph.methods.base import METHODS, FitTask, Fitted, Method, PairedRun, Report
+from pbgraph.methods.base import METHODS, FitJob, Fitted, Method, PairedRun, Report
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models import base as models
 from pbgraph.testing.architectures import DIMS
@@ -44,11 +44,11 @@ def method_checks(method: str | Method) -> list[Check[Method]]:
     return checks_of(METHODS.get(method) if isinstance(method, str) else method, METHOD_CHECKS)
 
 
-def task_of(method: Method, **changes: Any) -> FitTask:
-    """A task of 64 training and 40 validation molecules with random labels, some of them blank."""
+def job_of(method: Method, **changes: Any) -> FitJob:
+    """A job of 64 training and 40 validation molecules with random labels, some of them blank."""
     model = next(one for name in MODELS if method.refuses(one := models.MODELS.get(name)) is None)
     names = {field.name for field in fields(method.settings)}
-    task = FitTask(
+    job = FitJob(
         model=model,
         config=model.config(**MODELS[model.name]),
         settings=method.settings(**{name: value for name, value in SHORT.items() if name in names}),
@@ -58,7 +58,7 @@ def task_of(method: Method, **changes: Any) -> FitTask:
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
         paired=None if method.control_of is None else _paired_with(METHODS.get(method.control_of)),
     )
-    return replace(task, **changes)
+    return replace(job, **changes)
 
 
 def store(model: models.Model, count: int, seed: int) -> Any:
@@ -73,13 +73,13 @@ def store(model: models.Model, count: int, seed: int) -> Any:
 
 def _paired_with(method: Method) -> PairedRun:
     """What a control is told of a run of the method that it is matched to."""
-    fitted = method.fit(task_of(method))
+    fitted = method.fit(job_of(method))
     return PairedRun(fitted.parameters, fitted.history, fitted.details)
 
 
-def _outcome(task: FitTask, fitted: Fitted) -> tuple[Any, ...]:
+def _outcome(job: FitJob, fitted: Fitted) -> tuple[Any, ...]:
     """What must be the same when a run is done again."""
-    scores = fitted.predict(store(task.model, OTHER, 2))
+    scores = fitted.predict(store(job.model, OTHER, 2))
     return scores.tobytes(), fitted.selection, fitted.history, fitted.epochs, fitted.parameters
 
 
@@ -99,20 +99,20 @@ def check_refusal(method: Method) -> None:
 
 def check_selection(method: Method) -> None:
     """The validation score that it states is that of the predictor which it gives back."""
-    task = task_of(method)
-    fitted = method.fit(task)
-    scores = np.asarray(fitted.predict(task.valid), dtype=np.float64)
+    job = job_of(method)
+    fitted = method.fit(job)
+    scores = np.asarray(fitted.predict(job.valid), dtype=np.float64)
     shape = (VALID, DIMS.tasks)
     require(scores.shape == shape and bool(np.isfinite(scores).all()), f"scores are {scores.shape}, finite {shape} due")
     require(fitted.parameters > 0 and fitted.epochs > 0, f"{fitted.parameters} parameters, {fitted.epochs} epochs")
-    found = task.metric(task.valid.y, scores)
+    found = job.metric(job.valid.y, scores)
     require(found == fitted.selection.score, f"selection states {fitted.selection.score}, the predictor has {found}")
 
 
 def check_test_unseen(method: Method) -> None:
     """Scores of a molecule depend neither on its labels nor on which others are scored beside it."""
-    task = task_of(method)
-    predict, others = method.fit(task).predict, store(task.model, OTHER, 2)
+    job = job_of(method)
+    predict, others = method.fit(job).predict, store(job.model, OTHER, 2)
     together = np.asarray(predict(others), dtype=np.float64)
     blank = replace(others, y=np.full_like(others.y, np.nan))
     require(np.array_equal(predict(blank), predict(others)), "scores change when the labels are taken away")
@@ -123,27 +123,27 @@ def check_test_unseen(method: Method) -> None:
 
 
 def check_determinism(method: Method) -> None:
-    """The same task gives the same predictor, whatever was drawn at random before."""
+    """The same job gives the same predictor, whatever was drawn at random before."""
     found = []
     for _ in range(2):
         draw_at_random()
-        task = task_of(method)
-        found.append(_outcome(task, method.fit(task)))
-    require(found[0] == found[1], "two runs of the same task differ: draw from pbgraph.streams alone")
+        job = job_of(method)
+        found.append(_outcome(job, method.fit(job)))
+    require(found[0] == found[1], "two runs of the same job differ: draw from pbgraph.streams alone")
 
 
 def check_resuming(method: Method) -> None:
     """Interrupted again and again, it goes on from its checkpoint and ends as if it never had been."""
-    expected = _outcome(task_of(method), method.fit(task_of(method)))
+    expected = _outcome(job_of(method), method.fit(job_of(method)))
     with tempfile.TemporaryDirectory() as folder:
-        task = task_of(method, checkpoint=Path(folder) / "state")
+        job = job_of(method, checkpoint=Path(folder) / "state")
         for _ in range(INTERRUPTIONS):
             try:
-                method.fit(replace(task, report=_stop))
+                method.fit(replace(job, report=_stop))
             except Interrupted:
                 continue
             require(False, "an Interrupted that `report` raises does not end the run")
-        same = _outcome(task, method.fit(task)) == expected
+        same = _outcome(job, method.fit(job)) == expected
     require(same, "a run that was interrupted and resumed ends otherwise than one in a single sitting")
 
 
@@ -154,7 +154,7 @@ def _stop(_: Report) -> None:
 def check_progress(method: Method) -> None:
     """It reports where it is: fractions from 0 to 1 that never fall."""
     heard: list[Report] = []
-    method.fit(task_of(method, report=heard.append))
+    method.fit(job_of(method, report=heard.append))
     require(bool(heard), "it never reports")
     fractions = [report.fraction for report in heard]
     rising = fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] <= 1

@@ -14,7 +14,7 @@ from pbgraph.verify.folder import Held
 from pbgraph.verify.found import Found
 from pbgraph.verify.reruns import Rerun
 
-FORMAT = 2  # 1 had no `wrong`
+FORMAT_VERSION = 2  # 1 had no `wrong`
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Receipt:
     packages: Mapping[str, str]
     platform: str
     processor: str
-    format: int = FORMAT
+    format: int = FORMAT_VERSION
 
 
 def receipt_of(

@@ -19,6 +19,7 @@ from pbgraph import bench, registry, testing
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
 from pbgraph.ops.kernels import definitions_only
+from pbgraph.results import folder
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import write_predictions
 
@@ -294,6 +295,14 @@ def test_a_study_can_be_narrowed(command, capsys, published):
     assert said.count("| trimnet | backprop |") == 5
     assert "perforated" not in said
     assert "missing" not in said
+
+
+def test_a_finished_plan_reads_every_record_once(capsys, published, monkeypatch):
+    read, paths = folder.read_record, []
+    monkeypatch.setattr(folder, "read_record", lambda path: paths.append(path.name) or read(path))
+    assert call("tox21", "--jobs", "1", "--results", published) == 0
+    assert "| trimnet       | perforated |" in capsys.readouterr().out
+    assert sorted(paths) == sorted(path.name for path in (published / "records" / "tox21").iterdir())
 
 
 def test_an_edited_record_is_left_out_and_named(capsys, results):

@@ -9,8 +9,8 @@ from torch import nn
 
 from dendrite_networks import adam, same
 from pbgraph.dendrites import Growth, SiteError, export, load_network, perforate, save_network, sites_of
-from pbgraph.dendrites.deputy import Deputy
 from pbgraph.dendrites.export import Dendritic
+from pbgraph.dendrites.proxy import ModuleProxy
 from pbgraph.dendrites.sites import PerforatedSite, Site
 from pbgraph.dendrites.stacked import Stacked
 
@@ -23,11 +23,11 @@ def own_names():
     model = perforate(nn.Sequential(nn.Linear(C, C), nn.BatchNorm1d(C)))
     (site,) = sites_of(model).values()
     found = set(vars(site)) | set(vars(Site)) | set(site.module._modules) | set(site.parent._modules)
-    for kind in (Deputy, PerforatedSite, Dendritic, type(site.parent)):
+    for kind in (ModuleProxy, PerforatedSite, Dendritic, type(site.parent)):
         found |= set(vars(kind))
     names = {name for name in found - set(dir(nn.Module())) if not name.startswith("_")}
     assert {"w", "parent", "dendrites", "step", "channels", "name", "calls", "layer", "norms"} <= names
-    return sorted(names | {"axis", "weight_of", "principal", "principal_name", "_step", "_site", "_output"})
+    return sorted(names | {"axis", "weight_of", "target", "target_name", "_step", "_site", "_output"})
 
 
 NAMES = own_names()

@@ -18,7 +18,7 @@ from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphStore
 from pbgraph.methods import session
 from pbgraph.methods.backprop import BACKPROP
-from pbgraph.methods.base import FitTask, Fitted, Method
+from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings, growth_settings
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict, train_step
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
@@ -48,13 +48,13 @@ def store(count: int, seed: int) -> GraphStore:
     return GraphStore.from_graphs(graphs, y)
 
 
-def task(name: str, settings: Any, *, device: str = DEVICE, dropout: float | None = 0.0, **changes: Any) -> FitTask:
+def task(name: str, settings: Any, *, device: str = DEVICE, dropout: float | None = 0.0, **changes: Any) -> FitJob:
     """dropout  of the architecture, or None for its own"""
     model = MODELS.get(name)
     config = model.config()
     rates = {field.name: dropout for field in fields(config) if "dropout" in field.name and dropout is not None}
     train, valid = store(100, 0).to(device), store(60, 1).to(device)
-    return FitTask(
+    return FitJob(
         model=model,
         config=replace(config, **rates),
         settings=settings,
@@ -142,7 +142,7 @@ def test_dendrites_grow_as_on_the_cpu(name: str, tmp_path: Path) -> None:
     assert gpu.growth.dendrites == cpu.growth.dendrites == 1
 
 
-def result(fitted: Fitted, made: FitTask) -> tuple[Any, ...]:
+def result(fitted: Fitted, made: FitJob) -> tuple[Any, ...]:
     return fitted.predict(made.valid).tobytes(), fitted.selection, fitted.history, fitted.dendrites
 
 

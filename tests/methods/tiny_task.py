@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pbgraph.graph import GraphStore, MolGraph
-from pbgraph.methods.base import FitTask
+from pbgraph.methods.base import FitJob
 from pbgraph.metrics import RMSE, ROC_AUC, mean_over_tasks
 from pbgraph.models.base import Architecture
 
@@ -62,8 +62,8 @@ def tiny_store(count, seed):
 
 
 def tiny_task(settings, **changes):
-    """A FitTask of 200 training and 80 validation graphs."""
-    task = FitTask(
+    """A FitJob of 200 training and 80 validation graphs."""
+    job = FitJob(
         model=TINY,
         config=TinyConfig(),
         settings=settings,
@@ -72,19 +72,19 @@ def tiny_task(settings, **changes):
         seed=68,
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
     )
-    return replace(task, **changes)
+    return replace(job, **changes)
 
 
 def tiny_regression(settings, **changes):
     """The same graphs with numbers for targets, far from mean 0 and standard deviation 1, and some cells blank."""
-    task = tiny_task(
+    job = tiny_task(
         settings,
         kind="regression",
         metric=lambda y, scores: -mean_over_tasks(RMSE, y, scores),
         train=with_numbers(tiny_store(200, 0)),
         valid=with_numbers(tiny_store(80, 1)),
     )
-    return replace(task, **changes)
+    return replace(job, **changes)
 
 
 def with_numbers(store):

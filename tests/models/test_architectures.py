@@ -15,7 +15,7 @@ from pbgraph.dendrites import Growth, perforate, report_of
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import MolGraph
-from pbgraph.methods.base import FitTask, PairedRun
+from pbgraph.methods.base import FitJob, PairedRun
 from pbgraph.methods.training import build_model, parameter_count
 from pbgraph.methods.widened import widened
 from pbgraph.models.base import MODELS, Architecture
@@ -181,12 +181,12 @@ def test_its_sites_are_found_and_grow(name: str) -> None:
 def test_it_can_be_widened_to_the_size_of_its_perforated_self(name: str) -> None:
     """Within 1 %, at its default sizes and twelve tasks, for one and for two dendrites."""
     store = GRAPH.featurise(["CCO", "c1ccccc1O"], np.zeros((2, 12), np.float32))
-    task = FitTask(architecture(name), architecture(name).config(), None, store, store, 0, lambda y, scores: None)
-    model = perforate(build_model(task), sites=architecture(name).dendrite_sites)
+    job = FitJob(architecture(name), architecture(name).config(), None, store, store, 0, lambda y, scores: None)
+    model = perforate(build_model(job), sites=architecture(name).dendrite_sites)
     model(store.as_batch())
     for _ in range(2):
         for site in sites_of(model).values():
             site.accept(site.new_dendrite("tanh"))
         wanted = parameter_count(model)
-        wide = widened(replace(task, paired=PairedRun(wanted, ())))
+        wide = widened(replace(job, paired=PairedRun(wanted, ())))
         assert parameter_count(build_model(wide)) == pytest.approx(wanted, rel=0.01)

@@ -32,7 +32,7 @@ def estimator(name: str) -> Estimator:
 
 def fit(name: str, x: np.ndarray, y: np.ndarray, seed: int = 0, **config: object) -> Any:
     found = estimator(name)
-    return found.fit(x, y, found.config(**{**SMALL[name], **config}), seed)
+    return found.fit_classifier(x, y, found.config(**{**SMALL[name], **config}), seed)
 
 
 def data(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ def test_what_was_saved_predicts_the_same_bit_for_bit(name: str, tmp_path: Path)
     x, y = data()
     fitted = fit(name, x[:200], y[:200])
     np.testing.assert_array_equal(restored(name, fitted, tmp_path / "s")(x), fitted.predict(x))
-    if (regress := estimator(name).regress) is not None:
+    if (regress := estimator(name).fit_regressor) is not None:
         values = regress(x, np.where(np.isnan(y), np.nan, 3 * y + x[:, 10:11]), estimator(name).config(), 0)
         np.testing.assert_array_equal(restored(name, values, tmp_path / "r")(x), values.predict(x))
 

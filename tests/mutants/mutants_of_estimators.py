@@ -19,8 +19,8 @@ Scores = Callable[[np.ndarray], np.ndarray]
 
 
 def fit(x: np.ndarray, y: np.ndarray, config: Any, seed: int) -> FittedEstimator:
-    assert SOUND.fit is not None
-    return SOUND.fit(x, y, config, seed)
+    assert SOUND.fit_classifier is not None
+    return SOUND.fit_classifier(x, y, config, seed)
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,22 @@ def fills_blanks_in_place(x: np.ndarray, y: np.ndarray, config: Any, seed: int) 
 
 
 def never_scales_back(x: np.ndarray, y: np.ndarray, config: Any, seed: int) -> FittedEstimator:
-    assert RIDGE.regress is not None
+    assert RIDGE.fit_regressor is not None
     mean, std = np.nanmean(y[:, :3], 0), np.nanstd(y[:, :3], 0)
-    return RIDGE.regress(x, (y - mean[0]) / std[0], config, seed)
+    return RIDGE.fit_regressor(x, (y - mean[0]) / std[0], config, seed)
 
 
 MUTANTS: dict[str, Estimator] = {
     "described": replace(SOUND, config=ListConfig),
-    "scores": replace(UNSAVED, fit=gives_percentages),
-    "learns": replace(SOUND, fit=takes_rows_of_others),
-    "one-value": replace(UNSAVED, fit=hedges),
-    "blanks": replace(SOUND, fit=takes_blanks_for_zero),
-    "few-rows": replace(SOUND, fit=needs_ten_rows),
-    "batch-independence": replace(UNSAVED, fit=stretches_what_it_scores),
-    "determinism": replace(SOUND, fit=draws_elsewhere),
-    "global-streams": replace(SOUND, fit=seeds_numpy),
+    "scores": replace(UNSAVED, fit_classifier=gives_percentages),
+    "learns": replace(SOUND, fit_classifier=takes_rows_of_others),
+    "one-value": replace(UNSAVED, fit_classifier=hedges),
+    "blanks": replace(SOUND, fit_classifier=takes_blanks_for_zero),
+    "few-rows": replace(SOUND, fit_classifier=needs_ten_rows),
+    "batch-independence": replace(UNSAVED, fit_classifier=stretches_what_it_scores),
+    "determinism": replace(SOUND, fit_classifier=draws_elsewhere),
+    "global-streams": replace(SOUND, fit_classifier=seeds_numpy),
     "save-and-load": replace(SOUND, restore=loads_in_single_precision),
-    "input-kept": replace(SOUND, fit=fills_blanks_in_place),
+    "input-kept": replace(SOUND, fit_classifier=fills_blanks_in_place),
 }
-IN_OTHER_UNITS = replace(REGRESSOR, regress=never_scales_back)
+IN_OTHER_UNITS = replace(REGRESSOR, fit_regressor=never_scales_back)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.errors import Interrupted
-from pbgraph.methods.base import FitTask, Fitted, Method, Report
+from pbgraph.methods.base import FitJob, Fitted, Method, Report
 from pbgraph.methods.fit import FIT
 
 
@@ -18,13 +18,13 @@ class ListSettings:
     layers: tuple[int, ...] = (1, 2)
 
 
-def states_another_score(task: FitTask) -> Fitted:
-    fitted = FIT.fit(task)
+def states_another_score(job: FitJob) -> Fitted:
+    fitted = FIT.fit(job)
     return replace(fitted, selection=replace(fitted.selection, score=0.99))
 
 
-def centres_what_it_scores(task: FitTask) -> Fitted:
-    fitted = FIT.fit(task)
+def centres_what_it_scores(job: FitJob) -> Fitted:
+    fitted = FIT.fit(job)
 
     def predict(store: Any) -> np.ndarray:
         scores = fitted.predict(store)
@@ -33,29 +33,29 @@ def centres_what_it_scores(task: FitTask) -> Fitted:
     return replace(fitted, predict=predict)
 
 
-def draws_elsewhere(task: FitTask) -> Fitted:
-    return FIT.fit(replace(task, seed=random.randrange(2**31)))
+def draws_elsewhere(job: FitJob) -> Fitted:
+    return FIT.fit(replace(job, seed=random.randrange(2**31)))
 
 
-def starts_otherwise_when_resumed(task: FitTask) -> Fitted:
-    begun = task.checkpoint is not None and task.checkpoint.exists()
-    if task.checkpoint is not None:
-        task.checkpoint.touch()
-    return FIT.fit(replace(task, seed=1) if begun else task)
+def starts_otherwise_when_resumed(job: FitJob) -> Fitted:
+    begun = job.checkpoint is not None and job.checkpoint.exists()
+    if job.checkpoint is not None:
+        job.checkpoint.touch()
+    return FIT.fit(replace(job, seed=1) if begun else job)
 
 
-def swallows_interruptions(task: FitTask) -> Fitted:
+def swallows_interruptions(job: FitJob) -> Fitted:
     def report(news: Report) -> None:
         try:
-            task.report(news)
+            job.report(news)
         except Interrupted:
             return
 
-    return FIT.fit(replace(task, report=report))
+    return FIT.fit(replace(job, report=report))
 
 
-def is_silent(task: FitTask) -> Fitted:
-    return FIT.fit(replace(task, report=lambda _: None))
+def is_silent(job: FitJob) -> Fitted:
+    return FIT.fit(replace(job, report=lambda _: None))
 
 
 MUTANTS: dict[str, Method] = {

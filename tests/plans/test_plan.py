@@ -7,13 +7,10 @@ import pytest
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plans import plan as planning
 from pbgraph.plans import resolve as resolving
-from pbgraph.plans.declaration import Preset
+from pbgraph.plans.declaration import Preset, Recipe, Row
 from pbgraph.plans.plan import plan, plan_study
-from pbgraph.plans.presets import PRESETS, preset
-from pbgraph.plans.studies import STUDIES, study
-from pbgraph.results.arms import Arm
+from pbgraph.plans.presets import preset, presets, studies, study
 from pbgraph.splits import SPLITS
 
 
@@ -25,7 +22,7 @@ def arms(*arguments, **options):
     return shown(plan("tox21", *arguments, **options))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [*presets(), "compression-1k"])
 def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     made = plan("tox21", name)
     assert made.arms == preset(name).arms
@@ -116,7 +113,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
     ("options", "nearest"),
     [
         ({"task": "tox12"}, "tox21"),
-        ({"preset_name": "defualt"}, "default"),
+        ({"declared": "defualt"}, "default"),
         ({"models": ["trimmnet"]}, "trimnet"),
         ({"models": ["trimnet", "gni"]}, "gin"),
         ({"methods": ["back-prop"]}, "backprop"),
@@ -128,31 +125,43 @@ def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
         plan(**{"task": "tox21", **options})
 
 
-def test_settings_of_model_and_method_override_defaults(monkeypatch):
-    special = replace(
-        preset("default"),
-        name="special",
-        models={"gin": {"layers": 2}} if "layers" in _fields("gin") else {},
-        training={"trimnet": {"epochs": 7, "patience": 3}},
-        methods={"perforated": {"epochs": 9}},
-    )
-    monkeypatch.setitem(PRESETS, "special", special)
-    settings = {spec.method: spec.settings for spec in plan("tox21", "special", models=["trimnet"]).specs}
+def test_settings_of_model_and_method_override_defaults():
+    training, methods = {"trimnet": {"epochs": 7, "patience": 3}}, {"perforated": {"epochs": 9}}
+    special = replace(preset("default"), recipe=Recipe("special", training=training, methods=methods))
+    settings = {spec.method: spec.settings for spec in plan("tox21", special, models=["trimnet"]).specs}
     assert (settings["backprop"]["epochs"], settings["backprop"]["patience"]) == (7, 3)
     assert (settings["perforated"]["epochs"], settings["perforated"]["patience"]) == (9, 3)
     assert settings["backprop"]["batch_size"] == METHODS.get("backprop").settings().batch_size
 
 
-def _fields(model):
-    (spec, *_) = plan("tox21", models=[model]).specs
-    return spec.model_config
+def _gin(**recipe):
+    return Preset("wrong", "", (Row("gin", ("backprop",)),), (68,), Recipe("wrong", **recipe))
 
 
-def test_an_override_of_a_field_that_is_not_there_is_an_error(monkeypatch):
-    wrong = Preset("wrong", "", (Arm("gin", "backprop"),), (1,), training={"gin": {"epochz": 3}})
-    monkeypatch.setitem(PRESETS, "wrong", wrong)
-    with pytest.raises(PbgraphError, match="settings of method 'backprop': no field epochz; it has epochs"):
-        plan("tox21", "wrong")
+def test_an_override_of_a_field_that_is_not_there_is_an_error():
+    with pytest.raises(UsageError, match=r"unknown setting 'backprop\.epochz'; did you mean 'backprop\.epochs'"):
+        plan("tox21", _gin(training={"gin": {"epochz": 3}}))
+    with pytest.raises(UsageError, match=r"gin\.layers=two: expected a whole number"):
+        plan("tox21", _gin(models={"gin": {"layers": "two"}}))
+
+
+def test_what_holds_for_every_run_is_stronger_than_what_a_model_or_a_method_has():
+    made = _gin(training={"gin": {"epochs": 3}}, methods={"backprop": {"epochs": 4}}, every={"epochs": 5})
+    assert plan("tox21", made).specs[0].settings["epochs"] == 5
+
+
+def test_the_recipe_of_an_architecture_holds_unless_the_preset_says_otherwise(monkeypatch):
+    gin = replace(MODELS.get("gin"), recipe={"epochs": 33, "batch_size": 16})
+    monkeypatch.setitem(MODELS._loaded, "gin", gin)
+
+    def epochs(**recipe):
+        settings = plan("tox21", _gin(**recipe)).specs[0].settings
+        return settings["epochs"], settings["batch_size"]
+
+    assert epochs() == (33, 16)
+    assert epochs(training={"*": {"epochs": 7, "batch_size": 8}}) == (33, 16)
+    assert epochs(training={"gin": {"epochs": 7}}) == (7, 128)
+    assert epochs(every={"epochs": 2}) == (2, 16)
 
 
 def test_resolved_values_are_scalars():
@@ -162,7 +171,7 @@ def test_resolved_values_are_scalars():
         sizes: tuple[int, ...] = field(default=(1, 2))
 
     with pytest.raises(PbgraphError, match="sizes is a tuple"):
-        resolving._filled("config of model 'x'", Config, {})
+        resolving._filled("x", Config, {})
 
 
 def test_a_control_that_grows_has_the_settings_of_its_pair():
@@ -183,7 +192,7 @@ def test_controls_of_every_planned_method_are_added_with_their_pair():
     assert arms("smoke", models=["random-forest"], controls=True) == ["random-forest/fit"]
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", studies())
 def test_a_study_is_its_presets_one_after_the_other(name):
     made = plan_study("tox21", name, seeds=[1])
     parts = [plan("tox21", one.name, seeds=[1]) for one in study(name).presets]
@@ -201,12 +210,11 @@ def test_the_loss_follows_the_kind_of_the_tasks():
     assert losses("esol", "paper") == {"gin": "squared-error", "trimnet": "squared-error"}
 
 
-def test_a_preset_with_a_loss_for_other_tasks_is_refused(monkeypatch):
-    wrong = Preset("wrong", "", (Arm("gin", "backprop"),), (1,), training={"gin": {"loss": "class-weighted"}})
-    monkeypatch.setattr(planning, "preset", lambda _: wrong)
+def test_a_preset_with_a_loss_for_other_tasks_is_refused():
+    wrong = _gin(training={"gin": {"loss": "class-weighted"}})
     with pytest.raises(UsageError, match="'class-weighted' is for classification, and these are regression tasks"):
-        plan("esol", "wrong")
-    assert plan("tox21", "wrong").specs[0].settings["loss"] == "class-weighted"
+        plan("esol", wrong)
+    assert plan("tox21", wrong).specs[0].settings["loss"] == "class-weighted"
 
 
 def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():

@@ -32,7 +32,7 @@ from pbgraph.plans.plan import plan
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.prediction.saved import SavedModel, read_model, write_model
 from pbgraph.results.arms import Arm
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.folder import ResultsFolder, read_record
 from pbgraph.results.records import RunRecord
 
 pytestmark = pytest.mark.lengthy
@@ -119,6 +119,19 @@ def test_what_is_no_record_is_named_and_the_rest_is_shown(kind: str, results: Re
     assert "published.csv is no CSV" in said.err
 
 
+@pytest.mark.parametrize(
+    ("part", "value"), [("status", "done"), ("phase", "axon"), ("status", "\x1b[31m" + 9999 * "x")]
+)
+def test_a_status_or_phase_that_there_is_not_makes_no_record(part: str, value: str, results: ResultsFolder) -> None:
+    path = results.record_path(next(iter(results.records("tox21"))).spec)
+    said = json.loads(path.read_text())
+    (said if part == "status" else said["history"][0])[part] = value
+    path.write_text(json.dumps(said))
+    with pytest.raises(DataError, match=r"is not a run record: Invalid enum value '.*; move it away") as refused:
+        read_record(path)
+    assert len(str(refused.value)) < len(str(path)) + 400
+
+
 @pytest.mark.parametrize("content", [b'task,"model\n', b"\xe9", b"", b"[" * 100])
 def test_values_of_papers_that_cannot_be_read_are_named(content: bytes, results: ResultsFolder, capsys) -> None:
     (results.root / "published.csv").write_bytes(content)
@@ -173,7 +186,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[SavedMod
             }
         else:
             small = {"trees": 10} if hasattr(config, "trees") else {}
-            fitted = model.fit(store.x, y, replace(config, **small), 1)
+            fitted = model.fit_classifier(store.x, y, replace(config, **small), 1)
             state = {"form": "estimator", "estimator": fitted.state()}
         write_model(folder / spec.model, SavedModel(spec, ("a", "b"), "classification", "smiles", {}, ""), state)
         made[spec.model] = read_model(folder / spec.model)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import DEFAULT
-from pbgraph.plans.studies import study
+from pbgraph.plans.presets import USUAL, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show
@@ -54,11 +53,14 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     say(describe(work, jobs))
     if args.save_models:
         _warn_of_unsaved(work.finished.values(), results)
+    records = {**work.finished, **work.failed}
     if work.todo:
         options = RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
         with shown(work, jobs) as progress:
-            run_all(work, options, jobs=jobs, device=device, progress=progress)
-    return max(_show(plan, results, args.study and study(args.study)), 1 if work.blocked else 0)
+            done = run_all(work, options, jobs=jobs, device=device, progress=progress)
+        records |= {record.key: record for record in done}
+    planned = [records[spec.key] for spec in plan.specs if spec.key in records]
+    return max(_show(plan, planned, args.study and study(args.study)), 1 if work.blocked else 0)
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -86,7 +88,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.plans.plan import plan, plan_study
     from pbgraph.plans.settings import parse_assignment
 
-    make, name = (plan, args.preset or DEFAULT.name) if args.study is None else (plan_study, args.study)
+    make, name = (plan, args.preset or USUAL) if args.study is None else (plan_study, args.study)
     return make(
         dataset,
         name,
@@ -108,14 +110,15 @@ def _device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _show(plan: Plan, results: ResultsFolder, study: Study | None) -> int:
-    """Print the table of the plan's own runs, or for a part of a plan, what shows the table of them all."""
+def _show(plan: Plan, records: Sequence[RunRecord], study: Study | None) -> int:
+    """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
+
+    records  of the plan's runs, in its order; those without a record are shown as missing
+    """
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.tables import make_table
 
-    found = {record.key: record for record in results.records(plan.task)}
-    records = [found[spec.key] for spec in plan.specs if spec.key in found]
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)

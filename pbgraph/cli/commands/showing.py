@@ -12,8 +12,7 @@ from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task,
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.declaration import Preset
-from pbgraph.plans.presets import DEFAULT, PRESETS
-from pbgraph.plans.studies import study
+from pbgraph.plans.presets import USUAL, preset_or_none, study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
@@ -174,8 +173,8 @@ def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
     What is not named is as usual; where that has no run, it is what all the runs that are there have in common.
     """
     presets = None if args.preset is None else [args.preset]
-    mine = _chosen(args, presets, f"preset {args.preset or DEFAULT.name}", lambda spec: f"preset {spec.preset}")
-    return mine, PRESETS.get(mine[0].spec.preset)
+    mine = _chosen(args, presets, f"preset {args.preset or USUAL}", lambda spec: f"preset {spec.preset}")
+    return mine, preset_or_none(mine[0].spec.preset)
 
 
 def _study_records(args: argparse.Namespace) -> list[RunRecord]:

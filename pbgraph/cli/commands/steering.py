@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
 from pbgraph.errors import DataError, UsageError, unknown_name
-from pbgraph.plans.presets import PRESETS
+from pbgraph.plans.presets import preset_or_none, presets
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice, find_run
@@ -107,8 +107,9 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     check_known("models", args.models or (), {spec.model for spec in specs})
     check_known("methods", args.methods or (), {spec.method for spec in specs})
     check_known("splits", [args.split] if args.split else (), {spec.split for spec in specs})
-    if args.preset is not None and args.preset not in (known := {*PRESETS, *(spec.preset for spec in specs)}):
-        raise unknown_name("preset", args.preset, known)
+    named = {spec.preset for spec in specs}
+    if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
+        raise unknown_name("preset", args.preset, {*presets(), *named})
     arms = None if args.arms is None else [parse_arm(text) for text in args.arms]
     for arm in arms or ():
         if specs and arm not in (there := {spec.arm for spec in specs}):

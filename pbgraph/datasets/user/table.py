@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
-from pbgraph.datasets.labels import KINDS, kind_of, labels
+from pbgraph.datasets.labels import kind_named, kind_of, labels
 from pbgraph.datasets.rows import accepted, names_of
 from pbgraph.datasets.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.datasets.text_table import spaced
-from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import is_special
+from pbgraph.metrics import Kind
 from pbgraph.molecules import Molecules
 from pbgraph.structures.smiles import shortened
 from pbgraph.structures.usable import within_limits
@@ -42,7 +43,7 @@ class UserTable:
     path     of the file, as given; alone of all fields it does not enter the name
     sha256   of the file's content, unpacked
     smiles, targets, id, part, date  names of columns; the last three may be None
-    kind     of the labels, "classification" or "regression"
+    kind     of the labels
     rows     of the table
     version  of the rules of reading
     missing  cells of targets that mean not measured, beside the usual ones
@@ -52,7 +53,7 @@ class UserTable:
     sha256: str
     smiles: str
     targets: tuple[str, ...]
-    kind: str
+    kind: Kind
     rows: int = 0
     id: str | None = None
     part: str | None = None
@@ -127,8 +128,7 @@ def describe(
     missing  cells of targets that mean not measured, beside the usual ones
     Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
     """
-    if kind is not None and kind not in KINDS:
-        raise unknown_name("kind", kind, KINDS)
+    named = None if kind is None else kind_named(kind)
     if not str(path).isprintable():
         raise UsageError(
             f"{path!s:.200}: a file name must be readable text, since it becomes the task's; rename the file"
@@ -144,7 +144,7 @@ def describe(
         "",
         spaced(smiles),
         tuple(map(spaced, targets)),
-        kind or "",
+        named or "regression",  # what it is, and `sha256`, is known once the file is read
         id=id,
         part=split_column,
         date=date,
@@ -157,7 +157,7 @@ def describe(
         )
     sheet = read_sheet(table.file, read_content(path), table.columns)
     return replace(
-        table, sha256=sheet.sha256, kind=kind or kind_of(sheet, table.targets, table.missing), rows=len(sheet.places)
+        table, sha256=sheet.sha256, kind=named or kind_of(sheet, table.targets, table.missing), rows=len(sheet.places)
     )
 
 

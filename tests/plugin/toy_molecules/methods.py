@@ -5,10 +5,10 @@ from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, refuses_estimators
 
 
-def fit(task):
+def fit(job):
     """Half of the epochs, and from the best of them on the other half."""
-    half = task.settings.epochs // 2
-    return train_in_cycles(task, lengths=[half, task.settings.epochs - half], patience=task.settings.patience)
+    half = job.settings.epochs // 2
+    return train_in_cycles(job, lengths=[half, job.settings.epochs - half], patience=job.settings.patience)
 
 
 RESTARTS = Method(

@@ -1,0 +1,83 @@
+"""Rows that are asked for: a model, a method, and what is set otherwise than in the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.training import TrainSettings
+from pbgraph.models.base import MODELS
+from pbgraph.plans.declaration import Row
+from pbgraph.plans.settings import TRAINING, Assignment, assignment, check_all_used
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One row; label: what tables call it, instead of naming what was set."""
+
+    model: str
+    method: str
+    settings: tuple[Assignment, ...] = ()
+    label: str = ""
+
+    @property
+    def pair(self) -> Asked | None:
+        """The row that a control is paired with, under the same settings."""
+        pair = METHODS.get(self.method).control_of
+        return Asked(self.model, pair, self.settings, self.label) if pair else None
+
+
+def asked_of(row: Row) -> Iterator[Asked]:
+    """The rows that a plan declares at one place. Raises UsageError, with file and line, for unknown names and values.
+
+    What is set of training holds for all methods of the row, and what is set of growth for those that have it: for
+    what a control is paired with too.
+    """
+    try:
+        model = MODELS.get(row.model)
+    except UsageError as error:
+        raise row.at("model", error) from error
+    try:
+        methods = [METHODS.get(name) for name in row.methods]
+    except UsageError as error:
+        raise row.at("method", error) from error
+    settings = []
+    for part, values in (("config", row.config), ("settings", row.settings)):
+        for name, value in values.items():
+            try:
+                scope = model.name if part == "config" else _scope(methods, name)
+                settings.append(assignment(scope, name, value))
+                check_all_used(settings[-1:], [model], [one for method in methods for one in chain(method)])
+            except UsageError as error:
+                raise row.at(f"{part}.{name}", error) from error
+    for method in methods:
+        mine = [one for one in settings if _holds_for(one, model.name, method)]
+        yield Asked(row.model, method.name, tuple(mine), row.label)
+
+
+def chain(method: Method) -> list[Method]:
+    """A control, what it is paired with, and so on."""
+    return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
+
+
+def _scope(methods: list[Method], name: str) -> str:
+    """Of what a setting of these methods is: of all training, or of the one at the root of a chain that has it."""
+    if name in _names(TrainSettings) and any(issubclass(one.settings, TrainSettings) for one in methods):
+        return TRAINING
+    for method in methods:
+        having = [one for one in chain(method) if name in _names(one.settings)]
+        if having:
+            return having[-1].name
+    known = {field for method in methods for one in chain(method) for field in _names(one.settings)}
+    raise unknown_name("setting", name, known)
+
+
+def _holds_for(one: Assignment, model: str, method: Method) -> bool:
+    return one.scope in (model, TRAINING) or one.scope in [link.name for link in chain(method)]
+
+
+def _names(type_: Any) -> set[str]:
+    return {one.name for one in fields(type_)}

@@ -1,0 +1,14 @@
+"""The plans that come with pbgraph, from the files beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pbgraph.plans.plan_file import read_plan
+
+FILES = Path(__file__).parent / "files"
+
+SMOKE = read_plan(FILES / "smoke.toml")
+DEFAULT = read_plan(FILES / "default.toml")
+PAPER = read_plan(FILES / "paper.toml")
+COMPRESSION = read_plan(FILES / "compression.toml")

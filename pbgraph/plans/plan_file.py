@@ -1,0 +1,234 @@
+"""Plan files: TOML that says which rows and seeds to run, on which task, and by which recipe.
+
+    task = "tox21"                    # the data set; left out of a preset, which is for any
+    split = "random"                  # default: the task's usual one
+    seeds = "68-72"                   # default: those of the preset it is based on
+    margin = 0.01                     # smallest difference that matters; default: what the metric declares
+    preset = "default"                # whose recipe holds (that is the default); or [recipe] with one of its own
+
+    [[arms]]
+    model = "trimnet"
+    method = ["backprop", "perforated", "continued"]
+    label = "wide"                    # what tables call these rows; default: what is set
+    config = { hidden = 64 }          # of the model
+    settings = { epochs = 60 }        # of the methods; a control shares those of what it is paired with
+    search = { file = "results/tuning/tox21/trimnet-backprop.jsonl", trial = 7, trials = 20, seeds = "0-2" }
+
+    [recipe]                          # see `pbgraph.plans.declaration.Recipe`; `features` and `loss` are its
+    every = { epochs = 2 }            # `featurisers` and `losses`
+    models.gin = { readout = "mean" }
+
+    [seconds]                         # what a run takes, for time estimates
+    "gin/backprop" = 65
+
+A study has [[parts]], each with a name, a summary and a recipe that is laid over that of the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pbgraph.errors import UsageError
+from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
+from pbgraph.humanize import ranges
+from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, Preset, Recipe, Row, Search, Study
+from pbgraph.plans.toml_section import Section
+from pbgraph.results.arms import Arm, parse_arm
+from pbgraph.results.record_checks import name_problem
+
+KEYS = ("name", "summary", "task", "split", "seeds", "margin", "preset", "arms", "recipe", "seconds", "parts")
+ARM_KEYS = ("model", "method", "label", "config", "settings", "search")
+RECIPE_KEYS = ("features", "models", "training", "methods", "every", "loss")
+SET = ("config", "settings")
+SEARCH_KEYS = ("file", "trial", "trials", "seeds")
+PART_KEYS = ("name", "summary", "recipe")
+
+
+def read_plan(path: Path) -> Preset | Study:
+    """What a plan file declares: with [[parts]], a study. Raises UsageError, which names file, line and key."""
+    try:
+        text = read_bytes(path, MEBIBYTE).decode("utf-8")
+        content = tomllib.loads(text)
+    except UnreadableError as error:
+        raise UsageError(f"plan {path} cannot be read: {error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"plan {path} is not TOML: {error}") from error
+    top = Section(path, text, content, ())
+    top.check_keys(KEYS)
+    name = top.text("name", path.stem)
+    if problem := name_problem("the plan", name):
+        top.fail("name", problem)
+    return _study(top, name) if "parts" in content else _preset(top, name)
+
+
+def _preset(top: Section, name: str) -> Preset:
+    if "recipe" in top.table and "preset" in top.table:
+        top.fail("preset", "a plan has a [recipe] of its own or uses that of a preset; leave one of them out")
+    base = None if "recipe" in top.table else _base(top)
+    rows = tuple(_rows(top))
+    seeds = top.seeds("seeds") if "seeds" in top.table else base.seeds if base else None
+    if seeds is None:
+        top.fail("seeds", 'seeds are missing; declare them, as in seeds = "68-72"')
+    _check_seeds(top, seeds or (), rows)
+    return Preset(
+        name=name,
+        summary=top.text("summary", ""),
+        rows=rows,
+        seeds=seeds or (),
+        recipe=base.recipe if base else _recipe(top.section("recipe"), name),
+        seconds={**(base.seconds if base else {}), **_seconds(top.section("seconds"))},
+        task=top.text("task", ""),
+        split=top.text("split", ""),
+        margin=top.number("margin"),
+    )
+
+
+def _base(top: Section) -> Preset:
+    from pbgraph.plans.presets import preset  # which reads the files of the package
+
+    try:
+        return preset(top.text("preset", "default"))
+    except UsageError as error:
+        return cast(Preset, top.fail("preset", str(error)))
+
+
+def _study(top: Section, name: str) -> Study:
+    """A preset for every part, called after file and part."""
+    presets: list[Preset] = []
+    for part in top.sections("parts"):
+        part.check_keys(PART_KEYS)
+        of_part = {
+            **{key: value for key, value in top.table.items() if key not in ("parts", "name")},
+            "summary": part.text("summary"),
+            "recipe": _laid_over(top.section("recipe").table, part.section("recipe").table),
+        }
+        called = f"{name}-{part.text('name')}"
+        if any(one.name == called for one in presets):
+            part.fail("name", f"two parts are called {part.text('name')!r}")
+        presets.append(_preset(Section(top.path, top.source, of_part, ()), called))
+    if not presets:
+        top.fail("parts", "there are no parts; add one under [[parts]], or leave the key out")
+    return Study(name, top.text("summary"), tuple(presets))
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of both, one in the other; where both have a value, that of `above`."""
+    return {
+        **below,
+        **{
+            key: _laid_over(below[key], value)
+            if isinstance(value, dict) and isinstance(below.get(key), dict)
+            else value
+            for key, value in above.items()
+        },
+    }
+
+
+def _rows(top: Section) -> Iterator[Row]:
+    sections = top.sections("arms")
+    if not sections:
+        top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method")
+    labels: dict[tuple[str, str], str] = {}
+    for one in sections:
+        one.check_keys(ARM_KEYS)
+        row = _row(one)
+        for method in row.methods:
+            settings = repr((row.model, method, sorted(row.config.items()), sorted(row.settings.items())))
+            labelled = (f"{row.model}/{method}", row.label)
+            if settings in labels.values():
+                earlier = next(key for key, value in labels.items() if value == settings)
+                two = f", once labelled {earlier[1]!r} and once {row.label!r}" if earlier[1] != row.label else ""
+                one.fail("model", f"arm {labelled[0]} is there twice with the same settings{two}; leave one out")
+            if labelled in labels and row.label:
+                one.fail("label", f"two variants of {labelled[0]} are labelled {row.label!r}; call one otherwise")
+            labels[(labelled[0], row.label or settings)] = settings
+        yield row
+
+
+def _row(one: Section) -> Row:
+    methods = one.table.get("method")
+    methods = [methods] if isinstance(methods, str) else methods
+    if not isinstance(methods, list) or not methods or not all(isinstance(name, str) and name for name in methods):
+        one.fail("method", f"method is {one.table.get('method')!r:.100}; expected a name, or a list of names")
+    label = one.text("label", "")
+    if label and (problem := name_problem("an arm", label)):
+        one.fail("label", problem)
+    return Row(
+        model=one.text("model"),
+        methods=tuple(dict.fromkeys(methods or ())),
+        label=label,
+        config=one.section("config").table,
+        settings=one.section("settings").table,
+        search=_search(one.section("search")) if "search" in one.table else None,
+        lines={
+            **{key: one.where(key) for key in ("model", "method")},
+            **{
+                f"{part}.{key}": one.where(part, key)
+                for part in ("config", "settings")
+                for key in one.section(part).table
+            },
+        },
+    )
+
+
+def _search(one: Section) -> Search:
+    one.check_keys(SEARCH_KEYS)
+    if "seeds" not in one.table:
+        one.fail("seeds", "seeds are missing: those of the search")
+    trial = one.table.get("trial")
+    if isinstance(trial, bool) or not isinstance(trial, int) or trial < 0:
+        one.fail("trial", f"trial is {trial!r:.100}; expected its number")
+    trials = one.number("trials", whole=True)
+    if trials is None:
+        one.fail("trials", "trials are missing: how many settings were tried")
+    return Search(one.text("file"), int(trial or 0), int(trials or 0), one.seeds("seeds"))
+
+
+def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> None:
+    """Raises UsageError for seeds by whose validation rows settings were chosen."""
+    if taken := sorted(set(seeds).intersection(DEVELOPMENT_SEEDS)):
+        top.fail(
+            "seeds",
+            f"seeds {ranges(taken)} are development seeds ({ranges(list(DEVELOPMENT_SEEDS))}), by which settings are "
+            "chosen; take others, as in 68-72",
+        )
+    for row in rows:
+        if row.search and (taken := sorted(set(seeds).intersection(row.search.seeds))):
+            raise UsageError(
+                f"{row.lines['model']}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
+                f"and the plan runs {ranges(taken)} of them; take seeds that the search has not seen"
+            )
+
+
+def _recipe(one: Section, name: str) -> Recipe:
+    one.check_keys(RECIPE_KEYS)
+    return Recipe(
+        name=name,
+        featurisers=_texts(one.section("features")),
+        models=_tables(one.section("models")),
+        training=_tables(one.section("training")),
+        methods=_tables(one.section("methods")),
+        every=one.section("every").table,
+        losses=cast(Any, {kind: _texts(one.section("loss").section(kind)) for kind in one.section("loss").table}),
+    )
+
+
+def _tables(one: Section) -> dict[str, Mapping[str, Any]]:
+    return {name: one.section(name).table for name in one.table}
+
+
+def _texts(one: Section) -> dict[str, str]:
+    return {name: one.text(name) for name in one.table}
+
+
+def _seconds(one: Section) -> dict[Arm, float]:
+    found = {}
+    for arm in one.table:
+        try:
+            found[parse_arm(arm)] = one.number(arm) or 0.0
+        except UsageError as error:
+            one.fail(arm, str(error).removeprefix(f"{one.where(arm)}: "))
+    return found
