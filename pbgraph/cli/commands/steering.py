@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
+from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.plans.presets import preset_or_none, presets
-from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice, find_run
 from pbgraph.results.records import RunRecord
@@ -110,18 +109,11 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     named = {spec.preset for spec in specs}
     if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
         raise unknown_name("preset", args.preset, {*presets(), *named})
-    arms = None if args.arms is None else [parse_arm(text) for text in args.arms]
-    for arm in arms or ():
+    choice = choice_of(args)
+    for arm in choice.arms or ():
         if specs and arm not in (there := {spec.arm for spec in specs}):
             raise unknown_name("arm", str(arm), map(str, there))
-    return Choice(
-        models=args.models,
-        methods=args.methods,
-        arms=arms,
-        seeds=flat(args.seeds),
-        preset=args.preset,
-        split=args.split,
-    )
+    return choice
 
 
 def show_run(args: argparse.Namespace) -> int:

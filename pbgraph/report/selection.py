@@ -1,0 +1,131 @@
+"""Which records of a task a table, a comparison or a picture is made of: what is asked for, or what there is.
+
+What is not named is as usual, the default preset and the data set's split; where that has no run, it is what all the
+runs that are there have in common.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.roles import PERFORATED
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import USUAL, preset_or_none
+from pbgraph.report import comparisons
+from pbgraph.report.comparisons import Comparison
+from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.results.arms import Arm
+from pbgraph.results.described import command_of, dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
+from pbgraph.results.protocol import choices, usual_or_only
+from pbgraph.results.records import RunRecord, RunSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaskRuns:
+    """The runs of one task in one results folder."""
+
+    results: ResultsFolder
+    task: str
+    records: tuple[RunRecord, ...]
+
+    @classmethod
+    def read(cls, results: ResultsFolder, task: str) -> TaskRuns:
+        """All that the folder holds of a task. Raises UsageError, with the nearest name, if there is no such task."""
+        dataset_of(task, results)
+        return cls(results, task, tuple(results.records(task)))
+
+    def of_preset(self, preset: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
+        """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
+        presets = None if preset is None else [preset]
+        mine = self._of(presets, split, f"preset {preset or USUAL}", lambda spec: f"preset {spec.preset}")
+        return mine, preset_or_none(mine[0].spec.preset)
+
+    def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
+        """The records of all presets of a study, on one split. Raises UsageError without any."""
+        what = f"study {study.name}"
+        return self._of([one.name for one in study.presets], split, what, lambda _: what)
+
+    def _of(
+        self, presets: Collection[str] | None, split: str | None, usual: str, name: Callable[[RunSpec], str]
+    ) -> list[RunRecord]:
+        """The records that have one of these presets, the named split, and one name with it.
+
+        usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
+        """
+        found: dict[tuple[str, str], list[RunRecord]] = {}
+        for record in self.records:
+            if (presets is None or record.spec.preset in presets) and split in (None, record.spec.split):
+                found.setdefault((name(record.spec), record.spec.split), []).append(record)
+        split = split or dataset_of(self.task, self.results).split
+        chosen = usual_or_only(found, (usual, split))
+        if chosen is None:
+            there = choices((record.spec for record in self.records), "preset", "split")
+            raise UsageError(
+                f"{self.results.root} holds no run of {self.task} with {usual} and split {split}"
+                + (f", but those of {there}; choose with --preset and --split" if self.records else "")
+                + f"; '{command_of(self.task, self.results)} --{usual} --split {split}' makes them"
+            )
+        return chosen
+
+
+def narrowed(arms: Iterable[Arm], choice: Choice) -> list[Arm]:
+    """The arms that a choice leaves."""
+    return [
+        arm
+        for arm in arms
+        if choice.models is None or arm.model in choice.models
+        if choice.methods is None or arm.method in choice.methods
+        if choice.arms is None or arm in choice.arms
+    ]
+
+
+def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table]:
+    """The records of the preset and split that are chosen, and the table of the arms and seeds.
+
+    Raises UsageError, with the nearest, for an arm that is neither there nor declared; and as `make_table`.
+    """
+    records, preset = runs.of_preset(choice.preset, choice.split)
+    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (preset.arms if preset else ())}
+    for arm in choice.arms or ():
+        if str(arm) not in known:
+            raise unknown_name("arm", str(arm), known)
+    of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
+    arms, seeds = rows_and_seeds(preset, of_arms or records, _in_order(choice.seeds))
+    others = sorted({record.spec.seed for record in of_arms} - set(seeds))
+    if others:
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
+    return records, make_table(records, arms=narrowed(arms, choice), seeds=seeds)
+
+
+def _in_order(seeds: Collection[int] | None) -> list[int] | None:
+    return None if seeds is None else list(seeds)
+
+
+def drawn_records(records: Sequence[RunRecord], made: Table, choice: Choice) -> list[RunRecord]:
+    """Those of a table's records whose curves are drawn: of the arms that are named, or else of one model."""
+    model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
+    drawn = [arm for arm in made.arms if choice.arms is not None or arm.model == model]
+    return [record for record in records if record.spec.arm in drawn]
+
+
+def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
+    """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
+
+    Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
+    """
+    records, preset = runs.of_preset(choice.preset, choice.split)
+    known = {record.spec.arm for record in records}
+    for arm in (a, b):
+        if arm not in known:
+            raise unknown_name("arm", str(arm), map(str, known))
+    both = [record for record in records if record.spec.arm in (a, b)]
+    _, seeds = rows_and_seeds(preset, both, _in_order(choice.seeds))
+    shown = make_table(records, arms=(a, b), seeds=seeds)
+    return records, shown, comparisons.compare(records, a, b, seeds=seeds)
