@@ -64,7 +64,12 @@ def from_text(type_: type, name: str, text: str, *, called: str) -> Scalar:
 
 
 def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
-    """The value, if it is of the field's type; a whole number will do where a number is asked for. Errors as above."""
+    """The value, if it is of the field's type; a whole number will do where a number is asked for. Errors as above.
+
+    "none" stands for none where the field may have none and no text.
+    """
+    if value == "none" and name in (hints := get_type_hints(type_)) and type(None) in get_args(hints[name]):
+        value = value if str in get_args(hints[name]) else None
     return _converted(type_, name, value, called=called, strict=True)
 
 

@@ -48,10 +48,11 @@ def make_spec(arm: Arm | str, seed: int, *, control_of: str | None = None, **cha
         metric="roc_auc",
         featuriser="graph",
         preset="default",
-        model_config={"hidden": 32},
+        model_config={"hidden": 32, **dict(arm.changes)},
         settings={"epochs": 3},
         versions=dict.fromkeys(("task", "split", "featuriser", "model", "method", "metric"), 1),
         control_of=control_of,
+        changes=dict(arm.changes),
     )
     return replace(spec, **changes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pbgraph import __version__
@@ -14,6 +15,7 @@ from pbgraph.cli.options import (
     add_arms_argument,
     add_choice_arguments,
     add_data_folder_arguments,
+    add_execution_arguments,
     add_jobs_argument,
     add_plan_arguments,
     add_planned_arguments,
@@ -71,6 +73,20 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.set_defaults(command=commands.benchmark, task=task)
     add_data_folder_arguments(parser)
     add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+
+
+def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]) -> None:
+    nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds", "split"))
+    parser.set_defaults(command=command, controls=False, set=[], **nothing)
+    parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
+    parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
+    add_results_argument(parser)
+    if command is commands.register:
+        parser.set_defaults(engine="local", shard=None)
+        return
+    add_data_folder_arguments(parser)
+    add_execution_arguments(parser)
     parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 
@@ -204,7 +220,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=commands.status)
+    parser.set_defaults(command=commands.status, engine="local", shard=None)
     parser.add_argument("task", nargs="?", metavar="TASK", help="one task (default: all in the results folder)")
     add_planned_arguments(parser)
     add_jobs_argument(parser)
@@ -243,6 +259,8 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
+    "run": partial(_add_plan_file_arguments, command=commands.run),
+    "register": partial(_add_plan_file_arguments, command=commands.register),
     "ls": _add_ls_arguments,
     "table": _add_table_arguments,
     "leaderboard": _add_leaderboard_arguments,

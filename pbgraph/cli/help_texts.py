@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 COMMANDS = {
+    "run": "run what is missing of a plan file, then show its table",
+    "register": "write down which runs a plan declares, before they are run",
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
@@ -29,6 +31,9 @@ EXAMPLES = """examples:
   python -m pbgraph.bench verify results --rerun 2      is all of it true? and do two runs come out again?
   python -m pbgraph.bench train my.csv --smiles SMILES --targets active --split scaffold
 """
+PLANS = """PLAN is a TOML file, or the name of a registered plan ('ls plans'): which rows and seeds to run on which
+task, with what set otherwise than in a preset. '--dry-run --write-plan FILE' writes the plan of any command line.
+A plan that is registered before its first run is said to be so under its table; all others are exploratory."""
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
 blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
@@ -69,6 +74,8 @@ EXPORT = """--csv has a row for each run: what it is, its scores by every metric
 every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank."""
 
 DESCRIPTIONS: Mapping[str, str] = {
+    "run": PLANS,
+    "register": PLANS,
     "verify": VERIFY,
     "predict": PREDICT,
     "train": TRAIN,
@@ -84,6 +91,13 @@ OF_TASK = """
   {task} --set trimnet.hidden=64 training.epochs=60
 """
 OF_COMMANDS: Mapping[str, str] = {
+    "run": """
+  run wider.toml
+  run default --task tox21 --dry-run
+""",
+    "register": """
+  register wider.toml            before its first run
+""",
     "ls": """
   ls                             all that is registered
   ls models trimnet              one of them, with its settings

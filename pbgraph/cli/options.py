@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import jobs, one_of
+from pbgraph.cli.values import ENGINES, file_to_write, jobs, one_of
 from pbgraph.humanize import parse_seeds
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import presets, studies
@@ -16,14 +16,8 @@ from pbgraph.plans.shard import parse_shard
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and how they are done."""
-    add = parser.add_argument
     add_planned_arguments(parser)
-    add_jobs_argument(parser)
-    add("--engine", type=one_of("engine", ("local", "shard")), default="local", help="local (default) or shard")
-    add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
-    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
-    add("--dry-run", action="store_true", help="print the plan and stop")
-    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+    add_execution_arguments(parser)
 
 
 def add_planned_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +34,18 @@ def add_planned_arguments(parser: argparse.ArgumentParser) -> None:
         help="settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'",
     )
     parser.add_argument("--controls", action="store_true", help="every control of the planned methods as well")
+
+
+def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the runs of a plan are done."""
+    add_jobs_argument(parser)
+    add = parser.add_argument
+    add("--engine", type=one_of("engine", ENGINES), default="local", help="local (default) or shard")
+    add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
+    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
+    add("--dry-run", action="store_true", help="print the plan and stop")
+    add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
 
 
 def add_jobs_argument(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,11 @@ from pathlib import Path
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds, whole
 
+ENGINES = {
+    "local": "worker processes on this machine",
+    "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
+}
+
 
 def seed(text: str) -> int:
     """The word of ``--seed``: one number."""

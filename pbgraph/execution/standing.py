@@ -180,7 +180,8 @@ def describe_standing(one: Standing, now: float | None = None) -> str:
         groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
     lines = []
     for (other, preset, split), runs in sorted(groups.items(), key=lambda group: group[0][0]):
-        name = f"preset {preset}" if other or not one.plan.startswith("study") else f"{one.plan}, preset {preset}"
+        in_study = one.plan.startswith("study")
+        name = f"preset {preset}" if other else f"{one.plan}, preset {preset}" if in_study else one.plan
         lines.append(f"{one.task}, {name}, split {split}: {_counted(runs)}")
         lines += [f"  running  {run.arm} seed {run.seed}: {_how_far(run, now)}" for run in _in(runs, "running")]
         lines += [f"  failed   {_reason(run)}" for run in _in(runs, "failed")]

@@ -34,7 +34,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
     """The rows that a plan declares at one place. Raises UsageError, with file and line, for unknown names and values.
 
     What is set of training holds for all methods of the row, and what is set of growth for those that have it: for
-    what a control is paired with too.
+    what a control is paired with too. A table in the settings, named after a method, is for that method.
     """
     try:
         model = MODELS.get(row.model)
@@ -44,23 +44,35 @@ def asked_of(row: Row) -> Iterator[Asked]:
         methods = [METHODS.get(name) for name in row.methods]
     except UsageError as error:
         raise row.at("method", error) from error
-    settings = []
+    settings: list[Assignment] = []
+    links = [one for method in methods for one in chain(method)]
     for part, values in (("config", row.config), ("settings", row.settings)):
         for name, value in values.items():
             try:
-                scope = model.name if part == "config" else _scope(methods, name)
-                settings.append(assignment(scope, name, value))
-                check_all_used(settings[-1:], [model], [one for method in methods for one in chain(method)])
+                mine = _config(model.name, name, value) if part == "config" else _settings(methods, name, value)
+                check_all_used(mine, [model], links)
             except UsageError as error:
                 raise row.at(f"{part}.{name}", error) from error
+            settings += mine
     for method in methods:
-        mine = [one for one in settings if _holds_for(one, model.name, method)]
-        yield Asked(row.model, method.name, tuple(mine), row.label)
+        holding = tuple(one for one in settings if _holds_for(one, model.name, method))
+        yield Asked(row.model, method.name, holding, row.label)
 
 
 def chain(method: Method) -> list[Method]:
     """A control, what it is paired with, and so on."""
     return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
+
+
+def _config(model: str, name: str, value: Any) -> list[Assignment]:
+    return [assignment(model, name, value)]
+
+
+def _settings(methods: list[Method], name: str, value: Any) -> list[Assignment]:
+    """What one key of a row's settings sets; a table under a method's name sets that method's alone."""
+    if isinstance(value, dict):
+        return [assignment(name, field, inner) for field, inner in value.items()]
+    return [assignment(_scope(methods, name), name, value)]
 
 
 def _scope(methods: list[Method], name: str) -> str:

@@ -102,6 +102,12 @@ class Preset:
     margin: float | None = None
 
     @property
+    def has_rows_of_its_own(self) -> bool:
+        """Whether its rows are other than those of the recipe's preset: variants, or others, or under other names."""
+        set_otherwise = any(row.config or row.settings or row.label for row in self.rows)
+        return set_otherwise or self.margin is not None or self.name != self.recipe.name
+
+    @property
     def arms(self) -> tuple[Arm, ...]:
         """Of its rows, without what is set otherwise."""
         return tuple(dict.fromkeys(Arm(row.model, method) for row in self.rows for method in row.methods))

@@ -41,7 +41,7 @@ class Refused:
 class Plan:
     """What was asked for.
 
-    name     "preset NAME" or "study NAME"
+    name     "preset NAME", "plan NAME" or "study NAME"
     presets  one, or those of the study
     specs    every run, arm by arm in the order of the table's rows, then by seed
     refused  what was asked for and cannot be run
@@ -59,6 +59,11 @@ class Plan:
     rows: int = 0
     part: str = ""
     labels: Mapping[Arm, str] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float | None:
+        """The smallest difference that matters, if the plan declares one."""
+        return self.presets[0].margin
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -142,7 +147,7 @@ def _plan_rows(
             specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
     return Plan(
         dataset.name,
-        f"preset {chosen.name}",
+        f"{'plan' if chosen.has_rows_of_its_own else 'preset'} {chosen.name}",
         (chosen,),
         split,
         tuple({spec.key: spec for spec in specs.values()}.values()),

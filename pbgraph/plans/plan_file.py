@@ -111,7 +111,7 @@ def _study(top: Section, name: str) -> Study:
         presets.append(_preset(Section(top.path, top.source, of_part, ()), called))
     if not presets:
         top.fail("parts", "there are no parts; add one under [[parts]], or leave the key out")
-    return Study(name, top.text("summary"), tuple(presets))
+    return Study(name, top.text("summary", ""), tuple(presets))
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

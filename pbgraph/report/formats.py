@@ -133,6 +133,7 @@ def to_json(table: Table) -> str:
         "software": table.software,
         "numerics": table.numerics,
         "others": table.others,
+        "declared": table.declared,
     }
     return json_text(content)
 
@@ -285,6 +286,7 @@ def _origins(table: Table) -> list[str]:
         else ""
     )
     return [
+        table.declared,
         f"source commit: {_runs(table.commits)}{dirty}",
         *others,
         f"software: {_runs(table.software)}",

@@ -26,6 +26,7 @@ from pbgraph.report.html import bullets, grid, page, section
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration, registrations
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -54,8 +55,9 @@ def leaderboard(results: ResultsFolder) -> str:
         log.warning("left out: %s", error)
         published = []
     parts, links = [], []
+    registered = registrations(results)
     for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task)):
+        for anchor, title, text in _sections(task, results.records(task), registered):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -98,7 +100,9 @@ def ranks(table: Table) -> list[str]:
     return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
 
 
-def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, str, str]]:
+def _sections(
+    task: str, records: Sequence[RunRecord], registered: Sequence[Registration]
+) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
     def group(record: RunRecord) -> tuple[str, str]:
@@ -107,13 +111,15 @@ def _sections(task: str, records: Sequence[RunRecord]) -> Iterable[tuple[str, st
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
         anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
         title = f"{task}, split {split}, preset {preset}"
-        yield anchor, title, _section(anchor, title, list(same), preset)
+        yield anchor, title, _section(anchor, title, list(same), preset, registered)
 
 
-def _section(anchor: str, title: str, records: Sequence[RunRecord], preset: str) -> str:
+def _section(
+    anchor: str, title: str, records: Sequence[RunRecord], preset: str, registered: Sequence[Registration]
+) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds)
+        table = make_table(records, arms=arms, seeds=seeds, registered=registered)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'

@@ -7,13 +7,13 @@ runs that are there have in common.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.declaration import Preset, Study
-from pbgraph.plans.presets import USUAL, preset_or_none
+from pbgraph.plans.presets import USUAL, preset, preset_or_none
 from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
@@ -23,6 +23,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.registered import registrations
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +42,24 @@ class TaskRuns:
         dataset_of(task, results)
         return cls(results, task, tuple(results.records(task)))
 
-    def of_preset(self, preset: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
+    def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
         """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
-        presets = None if preset is None else [preset]
-        mine = self._of(presets, split, f"preset {preset or USUAL}", lambda spec: f"preset {spec.preset}")
-        return mine, preset_or_none(mine[0].spec.preset)
+        declared = self._declared(name)
+        wanted = declared.recipe.name if declared else name
+        presets = None if wanted is None else [wanted]
+        mine = self._of(presets, split, f"preset {wanted or USUAL}", lambda spec: f"preset {spec.preset}")
+        return mine, declared or preset_or_none(mine[0].spec.preset)
+
+    def _declared(self, name: str | None) -> Preset | None:
+        """The preset called so; None for none, or one that only records know."""
+        if name is None or name in {record.spec.preset for record in self.records}:
+            return None if name is None else preset_or_none(name)
+        return preset(name)
 
     def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
         """The records of all presets of a study, on one split. Raises UsageError without any."""
         what = f"study {study.name}"
-        return self._of([one.name for one in study.presets], split, what, lambda _: what)
+        return self._of([one.recipe.name for one in study.presets], split, what, lambda _: what)
 
     def _of(
         self, presets: Collection[str] | None, split: str | None, usual: str, name: Callable[[RunSpec], str]
@@ -91,17 +100,32 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
 
     Raises UsageError, with the nearest, for an arm that is neither there nor declared; and as `make_table`.
     """
-    records, preset = runs.of_preset(choice.preset, choice.split)
-    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (preset.arms if preset else ())}
+    records, declared = runs.of_preset(choice.preset, choice.split)
+    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (declared.arms if declared else ())}
     for arm in choice.arms or ():
         if str(arm) not in known:
             raise unknown_name("arm", str(arm), known)
     of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
-    arms, seeds = rows_and_seeds(preset, of_arms or records, _in_order(choice.seeds))
+    arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
+    labels: Mapping[Arm, str] = {}
+    margin = None
+    if declared is not None and choice.preset is not None and declared.has_rows_of_its_own:
+        from pbgraph.plans.plan import plan
+
+        planned = plan(dataset_of(runs.task, runs.results), declared, seeds=seeds, split=records[0].spec.split)
+        arms, labels, margin = list(planned.arms), planned.labels, planned.margin
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
     if others:
         log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
-    return records, make_table(records, arms=narrowed(arms, choice), seeds=seeds)
+    made = make_table(
+        records,
+        arms=narrowed(arms, choice),
+        seeds=seeds,
+        labels=labels,
+        margin=margin,
+        registered=registrations(runs.results),
+    )
+    return records, made
 
 
 def _in_order(seeds: Collection[int] | None) -> list[int] | None:
@@ -120,12 +144,12 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, choice: Choice) -> tuple[l
 
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
-    records, preset = runs.of_preset(choice.preset, choice.split)
+    records, declared = runs.of_preset(choice.preset, choice.split)
     known = {record.spec.arm for record in records}
     for arm in (a, b):
         if arm not in known:
             raise unknown_name("arm", str(arm), map(str, known))
     both = [record for record in records if record.spec.arm in (a, b)]
-    _, seeds = rows_and_seeds(preset, both, _in_order(choice.seeds))
+    _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
     shown = make_table(records, arms=(a, b), seeds=seeds)
     return records, shown, comparisons.compare(records, a, b, seeds=seeds)

@@ -22,6 +22,7 @@ from pbgraph.plans.presets import USUAL, preset_or_none, studies
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import registrations
 
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.formats:to_markdown",
@@ -54,7 +55,9 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
         for study in studies().values():
             for name in _study_formats():
                 path = results.root / f"{task}-{study.name}.{name}"
-                yield from _there(path, f"table {task} --study {study.name} --format {name}", _study(study, mine, name))
+                yield from _there(
+                    path, f"table {task} --study {study.name} --format {name}", _study(study, mine, results, name)
+                )
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
 
@@ -76,7 +79,9 @@ def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name
             there = choices((record.spec for record in records), "preset", "split")
             raise UsageError(f"there is no one table of {task}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        made: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds))
+        made: str = resolve_name(FORMATS[name])(
+            make_table(mine, arms=arms, seeds=seeds, registered=registrations(results))
+        )
         return made
 
     return text
@@ -88,7 +93,7 @@ def _study_formats() -> Mapping[str, Any]:
     return STUDY_FORMATS
 
 
-def _study(study: Study, records: Sequence[RunRecord], name: str) -> Callable[[], str]:
+def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table
@@ -100,7 +105,7 @@ def _study(study: Study, records: Sequence[RunRecord], name: str) -> Callable[[]
                 groups.setdefault(record.spec.split, []).append(record)
         task = records[0].spec.task
         mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
-        made: str = _study_formats()[name](study_table(study, mine or ()))
+        made: str = _study_formats()[name](study_table(study, mine or (), registered=registrations(results)))
         return made
 
     return text

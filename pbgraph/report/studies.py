@@ -34,6 +34,7 @@ from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -70,19 +71,24 @@ def study_table(
     *,
     seeds: Sequence[int] | None = None,
     arms: Mapping[str, Sequence[Arm]] | None = None,
+    labels: Mapping[Arm, str] | None = None,
+    registered: Sequence[Registration] = (),
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
+    labels, registered  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     made = {}
     for preset in study.presets:
-        mine = [record for record in records if record.spec.preset == preset.name]
+        mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)
         rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
         if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
-            made[preset.name] = make_table(mine, arms=rows, seeds=shown)
+            made[preset.name] = make_table(
+                mine, arms=rows, seeds=shown, labels=labels, margin=preset.margin, registered=registered
+            )
     if not made:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
         raise UsageError(

@@ -19,6 +19,7 @@ from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord
+from pbgraph.results.registered import Registration, how_declared
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Table:
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
     numerics  numeric platform, in words -> runs
+    declared  whether a plan of these runs was registered before them, in words
     """
 
     protocol: Protocol
@@ -75,6 +77,7 @@ class Table:
     software: Mapping[str, int]
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
+    declared: str = ""
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -105,6 +108,8 @@ def make_table(
     arms: Sequence[Arm],
     seeds: Sequence[int],
     labels: Mapping[Arm, str] | None = None,
+    margin: float | None = None,
+    registered: Iterable[Registration] = (),
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -112,6 +117,8 @@ def make_table(
     arms     of every row, in order
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
+    margin   the smallest difference that matters, instead of what the metric declares
+    registered  plans, by which it is said whether these runs were declared beforehand
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -128,7 +135,9 @@ def make_table(
             f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
-    origins, margin, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
+    origins, judged_by, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
+    if margin is not None:
+        judged_by = replace(judged_by, relevant=margin)
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
@@ -136,11 +145,12 @@ def make_table(
             replace(_row(arm, by_arm[arm], seeds, metrics=metrics), label=(labels or {}).get(arm, arm.row))
             for arm in arms
         ),
-        comparisons=adjusted(compared, margin),
+        comparisons=adjusted(compared, judged_by),
         metrics=metrics,
-        margin=margin,
+        margin=judged_by,
         commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
         software=_counted(_software(one) for one in origins),
+        declared=how_declared(finished, registered),
         others=_counted(one for record in finished for one in _others(record)),
         numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
     )

@@ -11,7 +11,7 @@ import pytest
 
 from made_records import arms, make_record
 from pbgraph.errors import UsageError
-from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.declaration import Preset, Recipe, Row, Study
 from pbgraph.report.studies import (
     Point,
     draw_frontier,
@@ -26,7 +26,12 @@ from pbgraph.report.studies import (
 pytestmark = pytest.mark.lengthy
 
 ARMS = arms("trimnet/backprop", "trimnet/perforated", "trimnet/widened")
-STUDY = Study("sizes", "does size matter?", tuple(Preset(name, "", ARMS, (1, 2, 3)) for name in ("small", "large")))
+ROWS = (Row("trimnet", tuple(arm.method for arm in ARMS)),)
+STUDY = Study(
+    "sizes",
+    "does size matter?",
+    tuple(Preset(name, "", ROWS, (1, 2, 3), Recipe(name)) for name in ("small", "large")),
+)
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}
 JITTER = {"backprop": 0.001, "perforated": 0.0011, "widened": 0.00105}
 PARAMETERS = {"small": (1000, 2000, 2010), "large": (100_000, 200_000, 201_000)}

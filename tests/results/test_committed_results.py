@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pbgraph.plans.plan import plan, plan_study
-from pbgraph.plans.presets import preset
-from pbgraph.plans.studies import study
+from pbgraph.plans.presets import preset, study
 from pbgraph.report.studies import study_table
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm

@@ -3,6 +3,7 @@
 from pbgraph.cli.commands.listing import DATA_ACTIONS, KINDS, check, data, ls
 from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.own import predict, train
+from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
 from pbgraph.cli.commands.steering import export, rm, runs, show_run, status
@@ -24,7 +25,9 @@ __all__ = [
     "leaderboard",
     "ls",
     "predict",
+    "register",
     "rm",
+    "run",
     "runs",
     "show_run",
     "status",

@@ -11,10 +11,13 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.cli.commands.names import dataset_of_task, task_names
+from pbgraph.cli.values import ENGINES
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.fields import Setting, settings_of
 from pbgraph.files.hashing import sha256
-from pbgraph.plans.presets import preset
+from pbgraph.humanize import ranges
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import preset, presets
 from pbgraph.registry import Registry
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import show
@@ -33,6 +36,9 @@ KINDS = {
     "splits": "pbgraph.splits:SPLITS",
     "metrics": "pbgraph.metrics:METRICS",
     "featurisers": "pbgraph.features.base:FEATURISERS",
+    "presets": "pbgraph.plans.presets:PLANS",
+    "plans": "pbgraph.plans.presets:PLANS",
+    "engines": "",  # which are no entry points
 }
 WIDTH = 100  # of what is said of a setting
 FURTHER = ("featuriser", "dendrite_sites", "control_of")  # what else there is to say of one model or method
@@ -44,7 +50,7 @@ def ls(args: argparse.Namespace) -> int:
     if args.name is not None:
         return _ls_one(args)
     kinds = [args.kind] if args.kind else list(KINDS)
-    listed = {kind: _entries(resolve_name(KINDS[kind])) for kind in kinds}
+    listed = {kind: _listed(kind) for kind in kinds}
     if args.json:
         show(json.dumps(listed, indent=1))
         return 0
@@ -61,6 +67,8 @@ def ls(args: argparse.Namespace) -> int:
 
 def _ls_one(args: argparse.Namespace) -> int:
     """What is registered under one name: what its module says of it, and its settings."""
+    if args.kind == "engines":
+        raise UsageError(f"ls engines {args.name}: 'ls engines' says all there is of them")
     registry: Registry[Any] = resolve_name(KINDS[args.kind])
     value = registry.get(args.name)
     settings = _settings(value)
@@ -77,7 +85,12 @@ def _ls_one(args: argparse.Namespace) -> int:
     if args.json:
         show(json.dumps(told, indent=1))
         return 0
-    show(f"{args.name} v{told['version']}: {value.source}")
+    version = "" if told["version"] is None else f" v{told['version']}"
+    show(f"{args.name}{version}: {told['source']}")
+    if isinstance(value, Preset):
+        show(f"seeds {ranges(value.seeds)}; rows: {', '.join(map(str, value.arms))}")
+    if isinstance(value, Study):
+        show(f"parts: {', '.join(one.name for one in value.presets)}")
     for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
         if told.get(name):
             show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
@@ -107,6 +120,13 @@ def _warn_of_slow_operations() -> None:
         log.warning("operations run slowly, in plain PyTorch: %s", reason)
 
 
+def _listed(kind: str) -> list[dict[str, Any]]:
+    if kind == "engines":
+        return [{"name": name, "version": None, "source": said, "packages": []} for name, said in ENGINES.items()]
+    entries = _entries(resolve_name(KINDS[kind]))
+    return [one for one in entries if kind != "presets" or one["name"] in presets()]
+
+
 def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
     """What `ls` shows of every name, and of every namespace."""
     names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
@@ -118,7 +138,8 @@ def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
         value = get(name)
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
-    return {"name": name, "version": value.version, "source": value.source}
+    source = getattr(value, "source", None) or getattr(value, "summary", "")
+    return {"name": name, "version": getattr(value, "version", None), "source": source}
 
 
 def check(args: argparse.Namespace) -> int:

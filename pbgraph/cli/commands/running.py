@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
-from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, study
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import registrations
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -37,9 +40,11 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.schedule import Work, describe, survey
     from pbgraph.execution.runner import RunOptions
 
-    plan, results = _plan(args, dataset), ResultsFolder(args.results)
+    plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     device = benchmark.device_of(args.device)
     jobs = args.jobs or benchmark.usual_jobs(device)
+    if args.write_plan is not None:
+        _write_plan(plan, args.write_plan)
     if args.dry_run:
         show(describe(survey(plan, results, retry_failed=args.retry_failed), jobs))
         return 0
@@ -59,7 +64,8 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         make_ready=make_ready,
         begin=begin,
     )
-    return max(_show(plan, list(records.values()), args.study and study(args.study)), 1 if work.blocked else 0)
+    shown_code = _show(plan, list(records.values()), results, _declared(args))
+    return max(shown_code, 1 if work.blocked else 0)
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -73,24 +79,35 @@ def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> N
         )
 
 
-def _plan(args: argparse.Namespace, dataset: Dataset) -> Plan:
-    from pbgraph.plans.shard import array_shard, part_of
+def _write_plan(plan: Plan, path: Path) -> None:
+    from pbgraph.files.writing import replaced_file
+    from pbgraph.plans.plan_text import plan_text
 
-    chosen = plan_of(args, dataset)
-    if args.shard is None and args.engine != "shard":
-        return chosen
-    return part_of(chosen, args.shard or array_shard())
+    text = plan_text(plan)
+    with replaced_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+    say(f"written to {path}: 'python -m pbgraph.bench run {shlex.quote(str(path))}' runs it")
+
+
+def _declared(args: argparse.Namespace) -> Preset | Study:
+    """The plan that the arguments name."""
+    named: Preset | Study | None = getattr(args, "declared", None)
+    if named is not None:
+        return named
+    return preset(args.preset or USUAL) if args.study is None else study(args.study)
 
 
 def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
-    """The plan that the arguments name, in one part."""
+    """The plan that the arguments ask for, or the part of it."""
     from pbgraph.plans.plan import plan, plan_study
     from pbgraph.plans.settings import parse_assignment
+    from pbgraph.plans.shard import array_shard, part_of
 
-    make, name = (plan, args.preset or USUAL) if args.study is None else (plan_study, args.study)
-    return make(
+    declared = _declared(args)
+    make: Callable[..., Plan] = plan_study if isinstance(declared, Study) else plan
+    chosen = make(
         dataset,
-        name,
+        declared,
         models=args.models,
         methods=args.methods,
         seeds=flat(args.seeds),
@@ -98,9 +115,12 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
         controls=args.controls,
         settings=[parse_assignment(text) for text in args.set],
     )
+    if args.shard is None and args.engine != "shard":
+        return chosen
+    return part_of(chosen, args.shard or array_shard())
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], study: Study | None) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, declared: Preset | Study) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
@@ -114,12 +134,28 @@ def _show(plan: Plan, records: Sequence[RunRecord], study: Study | None) -> int:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
         say(
-            f"part {plan.part}: 'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows "
-            "the table of all parts, given the same --results, --seeds, --models and --methods"
+            f"part {plan.part}: the same command without --shard and --engine shows the table of all parts, once these "
+            "are done"
         )
-    elif len(failed) < len(records) and study is not None:
-        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.name] for one in plan.presets}
-        show(studies.to_markdown(studies.study_table(study, records, seeds=plan.seeds, arms=arms)), end="")
+    elif len(failed) < len(records) and isinstance(declared, Study):
+        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
+        made = studies.study_table(
+            declared,
+            records,
+            seeds=plan.seeds,
+            arms=arms,
+            labels=plan.labels,
+            registered=registrations(results),
+        )
+        show(studies.to_markdown(made), end="")
     elif len(failed) < len(records):
-        show(to_markdown(make_table(records, arms=plan.arms, seeds=plan.seeds)), end="")
+        table = make_table(
+            records,
+            arms=plan.arms,
+            seeds=plan.seeds,
+            labels=plan.labels,
+            margin=plan.margin,
+            registered=registrations(results),
+        )
+        show(to_markdown(table), end="")
     return 1 if failed else 0

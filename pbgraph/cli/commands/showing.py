@@ -15,6 +15,7 @@ from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import registrations
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ def _study_table(args: argparse.Namespace) -> int:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
     arms = {}
-    for preset in chosen.presets:
-        mine = [record for record in records if record.spec.preset == preset.name]
-        arms[preset.name] = narrowed(rows_and_seeds(preset, mine, seeds)[0], choice)
-    made = studies.study_table(chosen, records, seeds=seeds, arms=arms)
+    for part in chosen.presets:
+        mine = [record for record in records if record.spec.preset == part.recipe.name]
+        arms[part.name] = narrowed(rows_and_seeds(part, mine, seeds)[0], choice)
+    made = studies.study_table(
+        chosen, records, seeds=seeds, arms=arms, registered=registrations(ResultsFolder(args.results))
+    )
     show(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:
         studies.draw_frontier(made, args.figure)

@@ -1,0 +1,128 @@
+"""A plan as a plan file: what `pbgraph.plans.plan_file` reads as the same runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pbgraph.errors import UsageError
+from pbgraph.humanize import ranges
+from pbgraph.plans.declaration import Preset, Recipe
+from pbgraph.plans.plan import Plan
+from pbgraph.plans.presets import preset_or_none
+from pbgraph.plans.resolve import assignments_of
+from pbgraph.plans.settings import Assignment
+from pbgraph.results.records import RunSpec
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as TOML. Raises UsageError for a part of a plan, which is none of its own."""
+    if plan.part:
+        raise UsageError(
+            f"part {plan.part} of a plan is no plan of its own; leave --shard out to have the whole written"
+        )
+    head = [
+        _line("task", plan.task),
+        _line("split", plan.split),
+        _line("seeds", ranges(plan.seeds).replace(" ", "")),
+        *([_line("margin", plan.margin)] if plan.margin is not None else []),
+    ]
+    rows = list(_rows(plan))
+    if len(plan.presets) == 1:
+        return "\n".join([*head, *_recipe_lines(plan.presets[0]), *rows]) + "\n"
+    return "\n".join([_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
+
+
+def _rows(plan: Plan) -> Iterator[str]:
+    """The arms; of a study those of its first part, which must be those of all."""
+    by_preset = {
+        one.name: {spec.arm: spec for spec in plan.specs if spec.preset == one.recipe.name} for one in plan.presets
+    }
+    first = next(iter(by_preset.values()))
+    if any(list(arms) != list(first) for arms in by_preset.values()):
+        raise UsageError("the parts of this plan have different arms, which one file cannot say; write a plan for each")
+    for arm, spec in first.items():
+        label = plan.labels.get(arm, "").removeprefix(f"{arm.model} · ")
+        yield "\n".join(
+            [
+                "",
+                "[[arms]]",
+                _line("model", arm.model),
+                _line("method", arm.method),
+                *([_line("label", label)] if label else []),
+                *_set(spec),
+            ]
+        )
+
+
+def _set(spec: RunSpec) -> Iterator[str]:
+    """What is set of the model, and of methods: by name, as a control has settings of what it is paired with too."""
+    config: dict[str, Any] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for one in assignments_of(spec):
+        (config if _of_config(one, spec) else settings.setdefault(one.scope, {}))[one.name] = one.value
+    if config:
+        yield _line("config", config)
+    if settings:
+        yield _line("settings", settings)
+
+
+def _of_config(one: Assignment, spec: RunSpec) -> bool:
+    return one.scope == spec.model and one.name in spec.model_config
+
+
+def _recipe_lines(declared: Preset) -> Iterator[str]:
+    """Whose recipe it is; one that no preset has that is known here is written down."""
+    known = preset_or_none(declared.recipe.name)
+    if known is not None and known.recipe == declared.recipe:
+        yield _line("preset", declared.recipe.name)
+        return
+    yield _line("name", declared.recipe.name)
+    yield from _recipe(declared.recipe, "recipe")
+
+
+def _parts(plan: Plan) -> Iterator[str]:
+    for one in plan.presets:
+        yield "\n[[parts]]"
+        yield _line("name", one.name.removeprefix(f"{_study_name(plan)}-"))
+        yield _line("summary", one.summary)
+        yield from _recipe(one.recipe, "recipe")
+
+
+def _study_name(plan: Plan) -> str:
+    return plan.name.removeprefix("study ")
+
+
+def _recipe(recipe: Recipe, key: str) -> Iterator[str]:
+    tables: Mapping[str, Any] = {
+        "features": recipe.featurisers,
+        "models": recipe.models,
+        "training": recipe.training,
+        "methods": recipe.methods,
+        "every": recipe.every,
+        "loss": recipe.losses,
+    }
+    for name, table in tables.items():
+        if table:
+            yield f"{key}.{name} = {_value(table)}"
+
+
+def _line(key: str, value: Any) -> str:
+    return f"{_key(key)} = {_value(value)}"
+
+
+def _key(key: str) -> str:
+    plain = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if plain else json.dumps(key, ensure_ascii=False)
+
+
+def _value(value: Any) -> str:
+    """A value as TOML, which has no word for none: "none" is read as that where a field may have none.
+
+    >>> _value({"a b": 1e-05, "on": True})
+    '{ "a b" = 1e-05, on = true }'
+    """
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(_line(key, inner) for key, inner in value.items()) + " }"
+    return json.dumps("none" if value is None else value, ensure_ascii=False)

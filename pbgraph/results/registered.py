@@ -1,0 +1,132 @@
+"""Plans that were registered: which runs were declared, and when, so that it can be seen whether that was beforehand.
+
+RESULTS/registered/NAME-HASH.json holds the plan as a plan file, the keys of its runs, the margin, the time and the
+commit. It is written once; its name has the hash of what was declared, and `id` in it that of all that it says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pbgraph.errors import DataError, UsageError
+from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
+from pbgraph.files.writing import new_file
+from pbgraph.results.folder import ResultsFolder, formatted
+from pbgraph.results.records import RunRecord
+
+FOLDER = "registered"
+LARGEST = 64 * MEBIBYTE
+FORMAT_VERSION = 1
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A plan that was declared.
+
+    plan     its text, as a plan file
+    arms     its rows, as `Arm` writes them, in order
+    keys     of all its runs, sorted
+    margin   the smallest difference that matters; None: what the metric declares
+    created  when, in UTC
+    commit, dirty  of the source tree; "" outside of a checkout
+    id       hash of all of this; "" before it is written
+    """
+
+    name: str
+    task: str
+    split: str
+    seeds: tuple[int, ...]
+    arms: tuple[str, ...]
+    keys: tuple[str, ...]
+    margin: float | None
+    plan: str
+    created: str
+    pbgraph: str
+    commit: str
+    dirty: bool
+    format_version: int = FORMAT_VERSION
+    id: str = ""
+
+    @property
+    def declared(self) -> str:
+        """Hash of what is declared, whatever it is called and whenever that was."""
+        return sha256(canonical_json((self.task, self.split, self.seeds, self.arms, self.keys, self.margin)))[:12]
+
+    def sealed(self) -> Registration:
+        """With the hash of all that it says."""
+        return replace(self, id=sha256(canonical_json(replace(self, id=""))))
+
+
+def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
+    """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
+    for path, earlier in _there(results):
+        if earlier.declared == registration.declared:
+            return path, earlier
+    sealed = registration.sealed()
+    path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(path) as part:
+        part.write_bytes(formatted(msgspec.to_builtins(sealed)))
+    return path, sealed
+
+
+def registrations(results: ResultsFolder) -> list[Registration]:
+    """All that is registered, the earliest first; a file that is none, or was edited, costs a warning."""
+    return sorted((one for _, one in _there(results)), key=lambda one: one.created)
+
+
+def _there(results: ResultsFolder) -> Iterator[tuple[Path, Registration]]:
+    folder = results.root / FOLDER
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        try:
+            yield path, read_registration(path)
+        except DataError as error:
+            log.warning("left out: %s", error)
+
+
+def read_registration(path: Path) -> Registration:
+    """Raises DataError if the file is no registration, or was edited."""
+    try:
+        found = msgspec.json.decode(read_bytes(path, LARGEST), type=Registration)
+        datetime.fromisoformat(found.created)
+    except (UnreadableError, msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no registered plan: {error}; restore it, or move it away") from error
+    if found != found.sealed() or path.stem != f"{found.name}-{found.declared}":
+        raise DataError(f"{path} was edited or renamed; restore it, or move it away")
+    return found
+
+
+def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
+    """In words, whether one registered plan has all these runs and is older than each of them."""
+    keys, began = {record.key for record in finished}, min(_began(record) for record in finished)
+    holding = [one for one in registered if keys.issubset(one.keys)]
+    for one in holding:
+        if datetime.fromisoformat(one.created).timestamp() <= began:
+            return f"confirmatory: plan {one.name} ({one.declared}) was registered {one.created}, before the first run"
+    if holding:
+        one = holding[0]
+        return (
+            f"exploratory: plan {one.name} ({one.declared}) was registered {one.created}, after the first of these "
+            "runs had begun"
+        )
+    return "exploratory: no registered plan has these runs"
+
+
+def _began(record: RunRecord) -> float:
+    """When a run began, in seconds: when its record was written, less what it took; pauses are not seen.
+
+    Raises UsageError if the record has no time.
+    """
+    try:
+        written = datetime.fromisoformat(record.provenance.created).timestamp()
+    except ValueError as error:
+        raise UsageError(f"record {record.key} says no time: {record.provenance.created!r:.50}") from error
+    return written - (record.cost.seconds if record.cost else 0.0)

@@ -1,0 +1,143 @@
+"""Plan files, variants and registration, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from made_records import make_record
+from pbgraph import bench
+from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_file import read_plan
+from pbgraph.results.folder import ResultsFolder
+
+WIDER = """
+task = "tox21"
+preset = "smoke"
+[[arms]]
+model = "gin"
+method = "backprop"
+[[arms]]
+model = "gin"
+method = "backprop"
+label = "wide"
+config = { hidden = 8 }
+"""
+
+
+def call(*argv: object) -> int:
+    return bench.main([str(word) for word in argv])
+
+
+@pytest.fixture
+def wider(tmp_path):
+    path = tmp_path / "wider.toml"
+    path.write_text(WIDER)
+    return path
+
+
+@pytest.fixture
+def done(wider, tmp_path):
+    """A results folder in which its runs are finished."""
+    results = ResultsFolder(tmp_path / "results")
+    for spec in plan("tox21", read_plan(wider)).specs:
+        record = make_record(spec.arm, spec.seed, 0.8)
+        results.write(type(record)(**{**vars(record), "spec": spec}))
+    return results.root
+
+
+def test_a_plan_file_is_planned_and_its_table_shown(wider, done, capsys):
+    assert call("run", wider, "--results", done, "--dry-run") == 0
+    assert "plan wider, split random: 2 runs, 2 finished" in capsys.readouterr().out
+    assert call("run", wider, "--results", done) == 0
+    out = capsys.readouterr().out
+    assert "| gin · wide" in out
+    assert "exploratory: no registered plan has these runs" in out
+
+
+def test_its_table_is_shown_again_and_without_it_variants_say_what_was_set(wider, done, capsys):
+    assert call("table", "tox21", "--preset", wider, "--results", done) == 0
+    assert "| gin · wide " in capsys.readouterr().out
+    assert call("table", "tox21", "--preset", "smoke", "--seeds", 68, "--results", done, "--models", "gin") == 0
+    assert "| gin · hidden 8 " in capsys.readouterr().out
+    assert call("table", "tox21", "--preset", "smoke", "--results", done, "--arms", "gin/backprop:hidden=8") == 0
+    out = capsys.readouterr().out
+    assert ("| gin · hidden 8 " in out, "| gin  " in out) == (True, False)
+
+
+def test_variants_are_compared_by_name(done, capsys):
+    both = ("gin/backprop:hidden=8", "gin/backprop")
+    assert call("compare", "tox21", *both, "--preset", "smoke", "--results", done) == 0
+    assert "| seed | gin/backprop:hidden=8 | gin/backprop |" in capsys.readouterr().out
+    assert (
+        call("compare", "tox21", "gin/backprop:hidden=9", "gin/backprop", "--preset", "smoke", "--results", done) == 2
+    )
+    assert "did you mean 'gin/backprop:hidden=8'" in capsys.readouterr().err
+
+
+def test_registration_says_how_many_runs_and_when(wider, done, capsys):
+    assert call("register", wider, "--results", done) == 0
+    said = capsys.readouterr().err
+    (path,) = (done / "registered").glob("wider-*.json")
+    assert str(path) in said
+    assert "2 runs, declared" in said
+    told = json.loads(path.read_text())
+    assert told["arms"] == ["gin/backprop", "gin/backprop:hidden=8"]
+    assert len(told["keys"]) == 2
+    assert "[[arms]]" in told["plan"]
+    assert call("run", wider, "--results", done) == 0
+    assert "exploratory: plan wider" in capsys.readouterr().out, "the made records are older"
+
+
+def test_the_plan_of_a_command_line_is_written(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    settings = ("--set", "trimnet.hidden=8", "--set", "training.epochs=1")
+    assert call("tox21", "--preset", "smoke", *settings, "--dry-run", "--write-plan", path, "--results", tmp_path) == 0
+    assert "trimnet/perforated:epochs=1,hidden=8" in capsys.readouterr().out
+    assert [str(arm) for arm in plan("tox21", read_plan(path)).arms] == [
+        "trimnet/backprop:epochs=1,hidden=8",
+        "trimnet/perforated:epochs=1,hidden=8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ("run nothing.toml", "plan nothing.toml cannot be read"),
+        ("run defualt", "unknown plan 'defualt'; did you mean 'default'"),
+        ("run default --dry-run", "plan default names no task; give one with --task"),
+        ("run default --task tox12 --dry-run", "unknown task 'tox12'; did you mean 'tox21'"),
+        ("register default", "names no task"),
+        ("tox21 --set trimnet.hiden=3 --dry-run", "did you mean 'trimnet.hidden'"),
+        ("tox21 --set trimnet.hidden --dry-run", "is not SCOPE.FIELD=VALUE"),
+        ("tox21 --set gat.hidden=8 --dry-run", "no planned arm takes it"),
+        ("tox21 --preset nothing.toml --dry-run", "cannot be read"),
+        ("ls models trimnt", "did you mean 'trimnet'"),
+        ("ls engines local", "says all there is"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(argv, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call(*argv.split()) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ls_says_what_can_be_set(capsys):
+    assert call("ls", "models", "trimnet") == 0
+    out = capsys.readouterr().out
+    assert "  hidden (int, default 32): C, channels of nodes" in out
+    assert call("ls", "methods", "perforated", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"]["pool"] == {
+        "type": "int",
+        "default": 1,
+        "meaning": "candidates per site that are trained side by side; the best is accepted",
+    }
+    assert call("ls", "presets") == 0
+    assert "compression" not in capsys.readouterr().out
+    assert call("ls", "plans", "compression") == 0
+    assert "parts: compression-1k" in capsys.readouterr().out

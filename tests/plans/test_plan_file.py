@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import pytest
+
+from pbgraph.errors import UsageError
+from pbgraph.plans.declaration import Preset, Search, Study
+from pbgraph.plans.plan import plan, plan_study
+from pbgraph.plans.plan_file import read_plan
+from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.presets import preset, presets, studies
+from pbgraph.plans.settings import parse_assignment
+
+WIDER = """
+task = "tox21"
+split = "random"
+seeds = "68-72"
+margin = 0.01
+
+[[arms]]
+model = "trimnet"
+method = "backprop"
+
+[[arms]]
+model = "trimnet"
+method = ["backprop", "perforated", "continued"]
+label = "wide"
+config = { hidden = 64 }
+settings = { epochs = 60 }
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, name="wider.toml"):
+        (tmp_path / name).write_text(text)
+        return read_plan(tmp_path / name)
+
+    return read
+
+
+def planned(declared):
+    return plan(declared.task or "tox21", declared)
+
+
+def test_a_plan_file_says_rows_seeds_split_and_margin(read):
+    declared = read(WIDER)
+    made = planned(declared)
+    assert (declared.name, made.seeds, made.split, made.margin) == ("wider", (68, 69, 70, 71, 72), "random", 0.01)
+    assert list(map(str, made.arms)) == [
+        "trimnet/backprop",
+        "trimnet/backprop:epochs=60,hidden=64",
+        "trimnet/perforated:epochs=60,hidden=64",
+        "trimnet/continued:epochs=60,hidden=64",
+    ]
+    assert set(made.labels.values()) == {"trimnet · wide"}
+    assert {spec.preset for spec in made.specs} == {"default"}
+
+
+def test_its_runs_are_those_of_the_same_settings_on_the_command_line(read):
+    settings = [parse_assignment(text) for text in ("trimnet.hidden=64", "training.epochs=60")]
+    by_words = plan("tox21", models=["trimnet"], seeds=range(68, 73), settings=settings)
+    assert {spec.key for spec in by_words.specs} < {spec.key for spec in planned(read(WIDER)).specs}
+
+
+def test_seeds_rows_and_recipe_are_those_of_the_preset_it_is_based_on(read):
+    declared = read('preset = "smoke"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n')
+    (spec,) = planned(declared).specs
+    assert (spec.seed, spec.preset, spec.settings["epochs"]) == (68, "smoke", 2)
+
+
+def test_a_recipe_of_its_own_has_its_name(read):
+    declared = read('seeds = [68, "70-71"]\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n[recipe.every]\nepochs = 3\n')
+    specs = planned(declared).specs
+    assert [spec.seed for spec in specs] == [68, 70, 71]
+    assert {(spec.preset, spec.settings["epochs"]) for spec in specs} == {("wider", 3)}
+
+
+def test_a_search_is_noted_with_its_row(read):
+    search = 'search = { file = "trials.jsonl", trial = 7, trials = 20, seeds = "0-2" }'
+    (row,) = read(f'seeds = "68"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n{search}\n').rows
+    assert row.search == Search("trials.jsonl", 7, 20, (0, 1, 2))
+
+
+def test_growth_is_set_for_what_a_control_is_paired_with_too(read):
+    declared = read(
+        'seeds = "68"\n[[arms]]\nmodel = "trimnet"\nmethod = "widened"\nsettings = { max_dendrites = 3 }\n'
+        '[[arms]]\nmodel = "trimnet"\nmethod = "continued"\nsettings = { continued = { epochs = 9 } }\n'
+    )
+    assert [str(spec.arm) for spec in planned(declared).specs] == [
+        "trimnet/perforated:max_dendrites=3",
+        "trimnet/widened:perforated.max_dendrites=3",
+        "trimnet/perforated",
+        "trimnet/continued:continued.epochs=9",
+    ]
+
+
+def test_a_study_is_a_file_with_parts(read):
+    text = (
+        'summary = "sizes"\nseeds = "68"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
+        "[recipe.models.gin]\nlayers = 2\n[recipe.every]\nepochs = 2\n"
+        '[[parts]]\nname = "small"\nsummary = "a"\nrecipe.models.gin = { hidden = 8 }\n'
+        '[[parts]]\nname = "large"\nsummary = "b"\n[parts.recipe]\nmodels.gin = { hidden = 16 }\n'
+    )
+    declared = read(text, "sizes.toml")
+    assert isinstance(declared, Study)
+    specs = plan_study("tox21", declared).specs
+    assert [(spec.preset, spec.model_config["hidden"], spec.model_config["layers"]) for spec in specs] == [
+        ("sizes-small", 8, 2),
+        ("sizes-large", 16, 2),
+    ]
+    assert specs[0].settings["epochs"] == 2
+
+
+ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds = ", "is not TOML"),
+        ('seeds = "68"\n', "line 1: it names no arm"),
+        (f'seeds = "68"\n{ARM}{ARM}', "line 6: arm gin/backprop is there twice"),
+        (f'seeds = "68"\n{ARM}label = "a"\n{ARM}label = "b"\n', "once labelled 'a' and once 'b'"),
+        (
+            f'seeds = "68"\n{ARM}label = "a"\nconfig = {{ hidden = 3 }}\n{ARM}label = "a"\n',
+            "two variants of gin/backprop",
+        ),
+        (f'seeds = "2-5"\n{ARM}', "line 1: seeds 2-5 are development seeds"),
+        (f'seeds = "70-68"\n{ARM}', "line 1: seeds 70-68 run backwards"),
+        (f"seeds = [1.5]\n{ARM}", "line 1: seeds is"),
+        (f'sedes = "68"\n{ARM}', "line 1: unknown key 'sedes'; did you mean 'seeds'"),
+        (f'seeds = "68"\nmargin = -1\n{ARM}', "line 2: margin is -1; expected a number above 0"),
+        (f'seeds = "68"\nmargin = inf\n{ARM}', "line 2: margin is inf"),
+        (f'seeds = "68"\npreset = "defualt"\n{ARM}', "line 2: unknown preset 'defualt'; did you mean 'default'"),
+        (f'seeds = "68"\npreset = "smoke"\n{ARM}[recipe]\n', "line 2: a plan has a .recipe. of its own or"),
+        (f"{ARM}[recipe.every]\nepochs = 2\n", "seeds are missing"),
+        ('seeds = "68"\n[[arms]]\nmodel = "gin"\n', "line 2: method is None"),
+        ('seeds = "68"\n[[arms]]\nmethod = "backprop"\n', "line 2: model is missing"),
+        ('seeds = "68"\narms = 3\n', "line 2: arms is 3; expected tables"),
+        (f'seeds = "68"\n{ARM}config = 3\n', "line 5: config is 3; expected a table"),
+        (f'seeds = "68"\n{ARM}colour = "red"\n', "line 5: unknown key 'colour'"),
+        (f'seeds = "68"\n{ARM}label = "a/b"\n', "line 5: an arm is called 'a/b'"),
+        (f'seeds = "68"\n{ARM}search = {{ file = "x", trial = 1, trials = 2, seeds = "60-70" }}\n', "runs 68 of them"),
+        (f'seeds = "68"\n{ARM}search = {{ file = "x", trial = 1, seeds = "0-2" }}\n', "line 5: trials are missing"),
+        (f'name = "a/b"\nseeds = "68"\n{ARM}', "line 1: the plan is called"),
+        (f'seeds = "68"\n{ARM}[seconds]\ngin = 3\n', "line 6: arm 'gin' is not MODEL/METHOD"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_file_and_line(read, text, said):
+    with pytest.raises(UsageError, match=f"wider.toml.*{said}"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('model = "gim"\nmethod = "backprop"', "line 3: unknown model 'gim'; did you mean 'gin'"),
+        ('model = "gin"\nmethod = ["backprop", "perforate"]', "line 4: unknown method 'perforate'"),
+        ('model = "gin"\nmethod = "backprop"\nconfig = { hiden = 3 }', "line 5: unknown setting 'gin.hiden'"),
+        ('model = "gin"\nmethod = "backprop"\nconfig = { hidden = "3" }', "line 5: gin.hidden=3: expected a whole"),
+        ('model = "gin"\nmethod = "backprop"\n[arms.settings]\n\nepochs = 1.5', "line 7: training.epochs=1.5"),
+        ('model = "gin"\nmethod = "backprop"\nsettings = { max_dendrites = 3 }', "unknown setting 'max_dendrites'"),
+        ('model = "gin"\nmethod = "backprop"\nsettings = { perforated = { pool = 3 } }', "no planned arm takes it"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said_with_file_and_line(read, row, said):
+    declared = read(f'seeds = "68"\n[[arms]]\n{row}\n')
+    with pytest.raises(UsageError, match=f"wider.toml, .*{said}"):
+        planned(declared)
+
+
+def test_a_plan_for_one_task_is_for_no_other(read):
+    with pytest.raises(UsageError, match="plan wider is for task tox21, not for esol"):
+        plan("esol", read(WIDER))
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_errors(tmp_path):
+    for path in (tmp_path / "absent.toml", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read"):
+            read_plan(path)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_comes_back_from_what_is_written_of_its_plan(read, name):
+    made = plan("tox21", name)
+    assert planned(read(plan_text(made))).specs == made.specs
+
+
+@pytest.mark.parametrize("name", studies())
+def test_a_study_comes_back_from_what_is_written_of_its_plan(read, name):
+    made = plan_study("tox21", name)
+    again = read(plan_text(made), f"{name}.toml")
+    assert plan_study("tox21", again).specs == made.specs
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["trimnet.hidden=64"],
+        ["perforated.max_dendrites=3", "training.epochs=10", "continued.epochs=5", "random-forest.trees=10"],
+        ["perforated.dendrites_trainable=true", "training.learning_rate=1e-5", "gin.readout=sum"],
+    ],
+)
+def test_variants_come_back_from_what_is_written_of_their_plan(read, settings):
+    made = plan("tox21", settings=[parse_assignment(text) for text in settings], controls=True)
+    assert planned(read(plan_text(made))).specs == made.specs
+    wide = planned(read(WIDER))
+    again = planned(read(plan_text(wide)))
+    assert (again.specs, again.labels, again.margin) == (wide.specs, wide.labels, wide.margin)
+
+
+def test_a_preset_may_be_named_by_its_file(read, tmp_path):
+    read(WIDER)
+    named = preset(str(tmp_path / "wider.toml"))
+    assert isinstance(named, Preset)
+    assert named.task == "tox21"

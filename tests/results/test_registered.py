@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from made_records import PROVENANCE, make_record
+from pbgraph.errors import DataError
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.registered import Registration, how_declared, read_registration, register, registrations
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def record(minutes: int, arm="gin/backprop", seed=1):
+    """A run that took a minute and was over so many minutes after noon."""
+    written = (NOON + timedelta(minutes=minutes)).isoformat()
+    return make_record(arm, seed, 0.8, provenance=replace(PROVENANCE, created=written))
+
+
+def registration(*records, minutes=0, **changes):
+    made = Registration(
+        name="wider",
+        task="tox21",
+        split="random",
+        seeds=(1,),
+        arms=("gin/backprop",),
+        keys=tuple(sorted(one.key for one in records)),
+        margin=None,
+        plan="",
+        created=(NOON + timedelta(minutes=minutes)).isoformat(),
+        pbgraph="0",
+        commit="c",
+        dirty=False,
+    )
+    return replace(made, **changes)
+
+
+@pytest.fixture
+def results(tmp_path):
+    return ResultsFolder(tmp_path)
+
+
+def test_what_is_registered_is_there_again(results):
+    path, written = register(results, registration(record(5)))
+    assert path == results.root / "registered" / f"wider-{written.declared}.json"
+    assert registrations(results) == [written] == [read_registration(path)]
+    assert written.id
+
+
+def test_the_same_plan_is_registered_once(results):
+    first = register(results, registration(record(5)))
+    assert register(results, registration(record(5), minutes=60, name="other")) == first
+    register(results, registration(record(5), margin=0.1))
+    assert len(registrations(results)) == 2
+
+
+def test_what_was_edited_is_left_out(results, caplog):
+    path, _ = register(results, registration(record(5), minutes=30))
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "created": NOON.isoformat()}))
+    with pytest.raises(DataError, match="was edited or renamed"):
+        read_registration(path)
+    assert registrations(results) == []
+    assert "was edited" in caplog.text
+    for text in ("", "[]", '{"name": 3}', json.dumps({**said, "created": "yesterday"})):
+        path.write_text(text)
+        with pytest.raises(DataError, match="is no registered plan"):
+            read_registration(path)
+
+
+def test_runs_that_began_after_their_registration_are_confirmatory():
+    runs = [record(5), record(3, seed=2)]
+    said = how_declared(runs, [registration(*runs)])
+    assert said.startswith("confirmatory: plan wider")
+    assert how_declared(runs[:1], [registration(*runs)]).startswith("confirmatory")
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 2])
+def test_runs_that_had_begun_before_are_exploratory(minutes):
+    """A run of a minute that is over two minutes after noon began at 12:01."""
+    runs = [record(2), record(9, seed=2)]
+    said = how_declared(runs, [registration(*runs, minutes=minutes)])
+    assert said.startswith("confirmatory" if minutes <= 1 else "exploratory: plan wider")
+
+
+def test_runs_that_no_plan_has_are_exploratory():
+    runs = [record(5), record(6, seed=2)]
+    assert how_declared(runs, []) == "exploratory: no registered plan has these runs"
+    assert how_declared(runs, [registration(runs[0])]) == "exploratory: no registered plan has these runs"
+
+
+def test_of_several_plans_one_beforehand_will_do():
+    runs = [record(5)]
+    late, early = registration(*runs, minutes=60), registration(*runs, name="early")
+    assert "early" in how_declared(runs, [late, early])
