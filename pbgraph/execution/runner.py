@@ -26,6 +26,7 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
+from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
 from pbgraph.streams import seeded
 
@@ -72,7 +73,8 @@ def run(
         if found is not None:
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
-        record = attempted(_train_and_score, spec, options, device, report)
+        with published(results, spec, report) as tell:
+            record = attempted(_train_and_score, spec, options, device, tell)
         results.write(record)
         results.drop_checkpoints(spec)
     return record

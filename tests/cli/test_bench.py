@@ -283,7 +283,7 @@ def published(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("runs of results/ are missing: a test would train them")
 
-    monkeypatch.setattr("pbgraph.execution.engines.local.run_all", refuse)
+    monkeypatch.setattr("pbgraph.execution.benchmark.run_all", refuse)
     shutil.copytree(Path(__file__).parents[2] / "results" / "records", tmp_path / "published" / "records")
     return tmp_path / "published"
 
