@@ -28,7 +28,7 @@ from pbgraph.features.base import Store
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
-from pbgraph.methods.training import averaged, graphs_of, predict
+from pbgraph.methods.training import averaged, dims_of, graphs_of, predict
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 
@@ -38,13 +38,13 @@ LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimens
 
 def network_saver(model: nn.Module, job: FitJob) -> Callable[[], dict[str, Any]]:
     """() -> the state of a network, perforated or not, as it is then."""
-    train = graphs_of(job.train)
+    dims = dims_of(graphs_of(job.train))
 
     def state() -> dict[str, Any]:
         perforated = bool(sites_of(model))
         return {
             "form": "perforated" if perforated else "network",
-            "dims": [train.node_dim, train.edge_dim, train.y.shape[1]],
+            "dims": [dims.node, dims.edge, dims.tasks, *([dims.graph] if dims.graph else [])],
             "config": asdict(job.config),
             "scale": _scale_state(job),
             "network": network_state(model, candidates=False) if perforated else dict(model.state_dict()),
@@ -90,8 +90,7 @@ def _scores(state: Any, model: Model) -> Predict:
 
 
 def _network(state: Any, model: Architecture) -> nn.Module:
-    node, edge, tasks = state["dims"]
-    dims, config = Dims(node, edge, tasks), model.config(**state["config"])
+    dims, config = Dims(*state["dims"]), model.config(**state["config"])
     weights = state["network"]["weights"] if state["form"] == "perforated" else state["network"]
     _check_size(dims, config, weights)
     try:

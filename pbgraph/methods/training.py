@@ -100,13 +100,16 @@ def graphs_of(store: Store) -> GraphStore:
     return store
 
 
+def dims_of(store: GraphStore) -> Dims:
+    """What a task gives to an architecture."""
+    return Dims(node=store.node_dim, edge=store.edge_dim, tasks=store.y.shape[1], graph=store.graph_dim)
+
+
 def build_model(job: FitJob) -> nn.Module:
     """The network at its initial weights, the same for every arm with the same seed."""
     assert isinstance(job.model, Architecture)
-    train = graphs_of(job.train)
-    dims = Dims(node=train.node_dim, edge=train.edge_dim, tasks=train.y.shape[1])
     with seeded(job.seed, "init"):
-        return job.model.build(dims, job.config).to(job.device)
+        return job.model.build(dims_of(graphs_of(job.train)), job.config).to(job.device)
 
 
 def parameter_count(model: nn.Module) -> int:
