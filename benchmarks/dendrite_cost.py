@@ -5,19 +5,21 @@
 An MLP with hidden layers of 256, a small convolutional network and a transformer of width 64, trained by AdamW: a step
 of the dendrite phase and a step of the neuron phase with one dendrite against a plain step, and predictions with one
 and with three dendrites against the plain network's. Predictions are of the network as it stands, of its export, and
-of its stacked export. The last row divides the surplus per site of a chain of 80 layers by that of a chain of 5.
+of its stacked export. `bare` is the same arithmetic in plain PyTorch with nothing else, see `bare_dendrites.py`: the
+floor of a row. The last row divides the surplus per site of a chain of 80 layers by that of a chain of 5.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import timing  # isort: skip  (it sets the number of threads before torch is imported)
 import torch
+from bare_dendrites import bare, bare_step
 from timing import Result, Row, in_turn, ratio, row_of
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -134,12 +136,16 @@ def grown(make: Callable[[], nn.Module], batch: Batch, phase: str, dendrites: in
     return growth
 
 
-def steps_of(growth: Growth, batch: Batch) -> Callable[[], None]:
+def repeated(step: Callable[[], object]) -> Callable[[], None]:
     def steps() -> None:
         for _ in range(STEPS):
-            growth.step(loss_fn, batch)
+            step()
 
     return steps
+
+
+def steps_of(growth: Growth, batch: Batch) -> Callable[[], None]:
+    return repeated(partial(growth.step, loss_fn, batch))
 
 
 def predictions(model: nn.Module, batch: Batch) -> Callable[[], None]:
@@ -161,20 +167,29 @@ def measure(repeats: int) -> Sequence[Result]:
 
 def _training(case: Case, repeats: int) -> Sequence[Result]:
     batch = batch_of(case.shape)
-    times = in_turn(
-        {
-            "plain": plain_steps(case.make, batch),
-            "dendrite phase": steps_of(grown(case.make, batch, "dendrite", 0), batch),
-            "neuron phase, one dendrite": steps_of(grown(case.make, batch, "neuron", 1), batch),
-            "copy": plain_steps(case.make, batch),
-        },
-        repeats,
-    )
-    limits = zip(("dendrite phase", "neuron phase, one dendrite"), case.limits[:2], strict=True)
+    phases = {"dendrite phase": ("dendrite", 0), "neuron phase, one dendrite": ("neuron", 1)}
+    variants = {"plain": plain_steps(case.make, batch), "copy": plain_steps(case.make, batch)}
+    for what, (phase, dendrites) in phases.items():
+        growth = grown(case.make, batch, phase, dendrites)
+        variants[f"{what}, bare"] = repeated(bare_step(growth, batch, loss_fn, adamw))
+        variants[what] = steps_of(growth, batch)
+    times = in_turn(variants, repeats)
     return [
-        row_of(f"{case.name}: {what} / plain step", times, what, "plain", target=target, scale=1 / STEPS)
-        for what, target in limits
+        row_of(
+            f"{case.name}: {what} / plain step",
+            times,
+            what,
+            "plain",
+            target=target,
+            scale=1 / STEPS,
+            note=_floor(times, f"{what}, bare"),
+        )
+        for what, target in zip(phases, case.limits[:2], strict=True)
     ]
+
+
+def _floor(times: Mapping[str, Sequence[float]], variant: str) -> str:
+    return f"bare {ratio(times, variant, 'plain'):.2f} ×"
 
 
 def _predicting(case: Case, repeats: int) -> Sequence[Result]:
@@ -184,15 +199,24 @@ def _predicting(case: Case, repeats: int) -> Sequence[Result]:
     limits = {}
     for count, target in zip((1, 3), case.limits[2:], strict=True):
         model = grown(case.make, batch, "neuron", count).model
+        variants[f"bare, {count}"] = predictions(bare(model), batch)
         forms = {"as it stands": copy.deepcopy(model), "export": export(model), "stacked": export(model, stacked=True)}
         for form, each in forms.items():
             what = f"prediction, {count} dendrite{'s' if count > 1 else ''}, {form}"
-            variants[what], limits[what] = predictions(each, batch), target
+            variants[what], limits[what] = predictions(each, batch), (target, f"bare, {count}")
     variants["copy"] = predictions(case.make(), batch)
     times = in_turn(variants, repeats)
     return [
-        row_of(f"{case.name}: {what} / plain", times, what, "plain", target=target, scale=1 / PREDICTIONS)
-        for what, target in limits.items()
+        row_of(
+            f"{case.name}: {what} / plain",
+            times,
+            what,
+            "plain",
+            target=target,
+            scale=1 / PREDICTIONS,
+            note=_floor(times, floor),
+        )
+        for what, (target, floor) in limits.items()
     ]
 
 

@@ -15,6 +15,7 @@ ROOT = Path(pbgraph.__file__).parent
 TOP_TO_BOTTOM = (
     "bench",
     "cli",
+    "api",
     "verify",
     "report",
     "execution",

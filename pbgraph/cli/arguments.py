@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pbgraph import __version__
 from pbgraph.cli import commands
-from pbgraph.cli.help_texts import (
-    COMMANDS,
-    EXAMPLES,
-    OUTPUTS,
-    PLANS,
-    PLANS_EXAMPLES,
-    PREDICT,
-    TRAIN,
-    TUNE,
-    TUNE_EXAMPLES,
-    VERIFY,
-    VERIFY_EXAMPLES,
-)
+from pbgraph.cli.help_texts import COMMANDS, DESCRIPTIONS, EXAMPLES, OUTPUTS, examples_of
 from pbgraph.cli.options import (
     add_arm_arguments,
+    add_arms_argument,
+    add_choice_arguments,
     add_data_folder_arguments,
     add_execution_arguments,
+    add_jobs_argument,
     add_plan_arguments,
+    add_planned_arguments,
     add_preset_argument,
     add_preset_or_study_arguments,
     add_results_argument,
@@ -62,27 +55,20 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pbgraph {__version__}")
     each = parser.add_subparsers(metavar="TASK | COMMAND", required=True)
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return each.add_parser(
+            name,
+            help=summary,
+            description=DESCRIPTIONS.get(name, f"{summary[:1].upper()}{summary[1:]}."),
+            epilog=examples_of(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
     for task in tasks:
-        _add_run_arguments(
-            each.add_parser(task, help="run what is missing of a plan on this task, then show the table"), task
-        )
-    for name, command in {"run": commands.run, "register": commands.register}.items():
-        _add_plan_file_arguments(
-            each.add_parser(name, help=COMMANDS[name], description=PLANS, epilog=PLANS_EXAMPLES), command
-        )
-    _add_ls_arguments(each.add_parser("ls", help=COMMANDS["ls"]))
-    _add_table_arguments(each.add_parser("table", help=COMMANDS["table"]))
-    _add_leaderboard_arguments(each.add_parser("leaderboard", help=COMMANDS["leaderboard"]))
-    _add_compare_arguments(each.add_parser("compare", help=COMMANDS["compare"]))
-    _add_dendrites_arguments(each.add_parser("dendrites", help=COMMANDS["dendrites"]))
-    _add_tune_arguments(each.add_parser("tune", help=COMMANDS["tune"], description=TUNE, epilog=TUNE_EXAMPLES))
-    _add_verify_arguments(
-        each.add_parser("verify", help=COMMANDS["verify"], description=VERIFY, epilog=VERIFY_EXAMPLES)
-    )
-    _add_check_arguments(each.add_parser("check", help=COMMANDS["check"]))
-    _add_data_arguments(each.add_parser("data", help=COMMANDS["data"]))
-    _add_predict_arguments(each.add_parser("predict", help=COMMANDS["predict"], description=PREDICT))
-    _add_train_arguments(each.add_parser("train", help=COMMANDS["train"], description=TRAIN))
+        _add_run_arguments(command(task, "run what is missing of a plan on this task, then show the table"), task)
+    for name, summary in COMMANDS.items():
+        ADDERS[name](command(name, summary))
     return parser
 
 
@@ -96,7 +82,6 @@ def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
 def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]) -> None:
     nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds", "split"))
     parser.set_defaults(command=command, controls=False, set=[], **nothing)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
     parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
     add_results_argument(parser)
@@ -110,7 +95,6 @@ def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[
 
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.train, data=None, offline=True, save_models=True)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("file", type=Path, metavar="TABLE")
     add("--smiles", required=True, metavar="COL", help="column of the structures")
@@ -133,7 +117,6 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.predict)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
     add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
@@ -166,12 +149,7 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
-    parser.add_argument(
-        "--arms",
-        nargs="+",
-        metavar="MODEL/METHOD",
-        help="only these, variants too, e.g. trimnet/backprop:hidden=64 trimnet/backprop",
-    )
+    add_arms_argument(parser)
     formats = ", ".join(commands.FORMATS)
     parser.add_argument(
         "--format", type=one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
@@ -236,7 +214,6 @@ def _add_tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.verify)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add(
         "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
@@ -260,3 +237,64 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
     add_results_argument(parser)
     add_data_folder_arguments(parser)
+
+
+def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.status, engine="local", shard=None)
+    parser.add_argument("task", nargs="?", metavar="TASK", help="one task (default: all in the results folder)")
+    add_planned_arguments(parser)
+    add_jobs_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: every run with its state")
+
+
+def _add_runs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.runs)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--json", action="store_true", help="for programs")
+    add("--csv", action="store_true", help="for programs and spreadsheets")
+
+
+def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.show_run)
+    parser.add_argument("key", metavar="KEY", help="beginning of a run's key")
+    add_results_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: all that the record says")
+
+
+def _add_rm_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.rm)
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="beginnings of runs' keys")
+    parser.add_argument("--with-dependents", action="store_true", help="and the controls that are paired with them")
+    add_results_argument(parser)
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.export)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    parser.add_argument("--csv", type=file_to_write, metavar="FILE", help="a row for each run")
+    parser.add_argument("--histories", type=file_to_write, metavar="FILE", help="a row for each epoch of each run")
+
+
+ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
+    "run": partial(_add_plan_file_arguments, command=commands.run),
+    "register": partial(_add_plan_file_arguments, command=commands.register),
+    "ls": _add_ls_arguments,
+    "table": _add_table_arguments,
+    "leaderboard": _add_leaderboard_arguments,
+    "compare": _add_compare_arguments,
+    "dendrites": _add_dendrites_arguments,
+    "status": _add_status_arguments,
+    "runs": _add_runs_arguments,
+    "show": _add_show_arguments,
+    "rm": _add_rm_arguments,
+    "export": _add_export_arguments,
+    "tune": _add_tune_arguments,
+    "verify": _add_verify_arguments,
+    "check": _add_check_arguments,
+    "data": _add_data_arguments,
+    "predict": _add_predict_arguments,
+    "train": _add_train_arguments,
+}

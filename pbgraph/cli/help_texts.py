@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 COMMANDS = {
     "run": "run what is missing of a plan file, then show its table",
     "register": "write down which runs a plan declares, before they are run",
@@ -10,6 +12,11 @@ COMMANDS = {
     "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
     "dendrites": "show what the dendrites of a finished run learnt",
+    "status": "show what is done, running, failed and to do, while others run it",
+    "runs": "list the runs of a task one by one",
+    "show": "show one run: settings, scores, history, dendrites, where it comes from",
+    "rm": "move runs to the trash of their results folder, with all that belongs to them",
+    "export": "write the runs of a task to files for other programs",
     "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
@@ -28,11 +35,6 @@ EXAMPLES = """examples:
 PLANS = """PLAN is a TOML file, or the name of a registered plan ('ls plans'): which rows and seeds to run on which
 task, with what set otherwise than in a preset. '--dry-run --write-plan FILE' writes the plan of any command line.
 A plan that is registered before its first run is said to be so under its table; all others are exploratory."""
-PLANS_EXAMPLES = """examples:
-  python -m pbgraph.bench tox21 --set trimnet.hidden=64 --dry-run --write-plan wider.toml
-  python -m pbgraph.bench register wider.toml
-  python -m pbgraph.bench run wider.toml
-"""
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
 blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
@@ -45,11 +47,6 @@ TUNE = """Tries settings of each model, and of how it is trained, in the ranges 
 the first trial is the preset's own recipe. A trial is judged by the mean score on the validation rows of the seeds; the
 test rows are not read. Seeds from 68 on belong to results and are refused. Trials are lines of
 RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on."""
-TUNE_EXAMPLES = """examples:
-  python -m pbgraph.bench tune tox21 --models gin trimnet --trials 20 --seeds 0-2
-  python -m pbgraph.bench tune tox21 --models gin --set training.epochs=20 --write-plan gin.toml
-"""
-
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
@@ -65,8 +62,122 @@ Prints what is wrong, one line each, and exits with 1; else prints a receipt in 
 FILE in either case, with what is wrong in it. Where nothing is wrong but something could not be checked, mostly for
 want of the data, the receipt names that and the exit code is 3. Pictures are not compared, and a table that was made
 with options of its own is taken for wrong."""
-VERIFY_EXAMPLES = """examples:
-  python -m pbgraph.bench verify
-  python -m pbgraph.bench verify my-results --offline --receipt receipt.json
-  python -m pbgraph.bench verify --rerun 2 --seed 7
+
+STATUS = """Takes nothing and waits for nobody: it may be called at any time beside the process that does the runs, on
+any machine that sees the folder. A run whose process was killed is not running; where it left a saved state, it goes on
+from there. Without TASK, every task in the results folder. To do is what is missing of the plan that the options name
+(default: the default preset); --jobs says for how many workers the time left is reckoned."""
+SHOW = """KEY is the beginning of a run's key, of at least four characters, as 'runs' lists it. What was set otherwise
+than in the recipe of the preset has a star."""
+RM = """Record, predictions, insights, saved model and saved state go to RESULTS/.trash/<time>/, each under the path
+that it had: all of them, or if one cannot be moved, none. A run in progress is not moved. A control needs the run that
+it is paired with, so that one is moved only together with its controls. If the command is killed half-way, nothing is
+lost: given again it moves the rest, and what was moved is put back by copying, as it says in the end:
+
+  cp -Rpn RESULTS/.trash/<time>/. RESULTS/"""
+EXPORT = """--csv has a row for each run: what it is, its scores by every metric, what it cost, where it comes from, and
+every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank."""
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "run": PLANS,
+    "register": PLANS,
+    "tune": TUNE,
+    "verify": VERIFY,
+    "predict": PREDICT,
+    "train": TRAIN,
+    "status": STATUS,
+    "show": SHOW,
+    "rm": RM,
+    "export": EXPORT,
+}
+OF_TASK = """
+  {task}                             what is missing of the default plan, then the table
+  {task} --preset smoke --dry-run    what a minute's trial would run
+  {task} --models gin trimnet --seeds 68-72 --split scaffold
+  {task} --set trimnet.hidden=64 training.epochs=60
 """
+OF_COMMANDS: Mapping[str, str] = {
+    "run": """
+  run wider.toml
+  run default --task tox21 --dry-run
+""",
+    "register": """
+  register wider.toml            before its first run
+""",
+    "ls": """
+  ls                             all that is registered
+  ls models trimnet              one of them, with its settings
+  ls methods --json
+""",
+    "table": """
+  table tox21
+  table tox21 --models trimnet --seeds 68-70 --format csv
+  table tox21 --study compression --figure frontier.png
+  table tox21 --arms trimnet/backprop trimnet/backprop:hidden=64
+""",
+    "leaderboard": """
+  leaderboard -o results/leaderboard.html
+""",
+    "compare": """
+  compare tox21 trimnet/perforated trimnet/continued
+  compare tox21 trimnet/perforated trimnet/backprop --seeds 68-70
+""",
+    "dendrites": """
+  dendrites tox21 trimnet/perforated
+  dendrites tox21 trimnet/perforated --seed 69 --format json
+""",
+    "status": """
+  status                         every task in results/, and what is to do of the default preset
+  status tox21 --preset paper --jobs 8
+  status tox21 --json
+""",
+    "runs": """
+  runs tox21
+  runs tox21 --preset default --models trimnet --seeds 68
+  runs tox21 --arms trimnet/perforated --csv
+""",
+    "show": """
+  show 017f2c25                  the run whose key begins so
+  show 017f2c25 --json
+""",
+    "rm": """
+  rm 017f2c25
+  rm 017f2c25 --with-dependents  and the controls that are paired with it
+""",
+    "export": """
+  export tox21 --csv runs.csv --histories epochs.csv
+  export tox21 --preset default --csv runs.csv
+""",
+    "tune": """
+  tune tox21 --models gin trimnet --trials 20 --seeds 0-2
+  tune tox21 --models gin --set training.epochs=20 --write-plan gin.toml
+""",
+    "verify": """
+  verify
+  verify my-results --offline --receipt receipt.json
+  verify --rerun 2 --seed 7
+""",
+    "check": """
+  check gin
+  check split:random
+""",
+    "data": """
+  data ls
+  data fetch tox21
+  data audit tox21
+""",
+    "predict": """
+  predict results/models/tox21/017f2c25f93d6992 new.csv predictions.csv
+  predict results/models/my-1a2b3c4d new.smi --arm gin/backprop
+""",
+    "train": """
+  train my.csv --smiles SMILES --targets active
+  train my.csv --smiles SMILES --targets logS --id name --split scaffold --preset smoke
+""",
+}
+
+
+def examples_of(command: str) -> str:
+    """What ``--help`` of a command, or else of a task, shows in the end."""
+    lines = OF_COMMANDS[command] if command in OF_COMMANDS else OF_TASK.format(task=command)
+    return "examples:\n" + "\n".join(f"  python -m pbgraph.bench {line.strip()}" for line in lines.strip().splitlines())

@@ -16,21 +16,25 @@ from pbgraph.plans.shard import parse_shard
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and how they are done."""
-    add = parser.add_argument
+    add_planned_arguments(parser)
+    add_execution_arguments(parser)
+
+
+def add_planned_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which runs."""
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
     add_set_argument(
         parser, "settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'"
     )
-    add("--controls", action="store_true", help="every control of the planned methods as well")
-    add_execution_arguments(parser)
+    parser.add_argument("--controls", action="store_true", help="every control of the planned methods as well")
 
 
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
-    add = parser.add_argument
     add_work_arguments(parser)
+    add = parser.add_argument
     add("--engine", type=one_of("engine", ENGINES), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
     add("--dry-run", action="store_true", help="print the plan and stop")
@@ -45,9 +49,36 @@ def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
 
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
-    add = parser.add_argument
-    add("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
-    add("--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
+    add_jobs_argument(parser)
+    parser.add_argument(
+        "--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
+    )
+
+
+def add_jobs_argument(parser: argparse.ArgumentParser) -> None:
+    """``--jobs``."""
+    parser.add_argument("--jobs", type=jobs, metavar="N", help="worker processes (default: the cores)")
+
+
+def add_arms_argument(parser: argparse.ArgumentParser) -> None:
+    """``--arms``, which names variants too."""
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        metavar="MODEL/METHOD",
+        help="only these, variants too, e.g. trimnet/backprop:hidden=64 trimnet/backprop",
+    )
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which of the runs that there are."""
+    parser.add_argument("--preset", metavar="NAME", help="only those of this preset")
+    parser.add_argument("--split", metavar="NAME", help="only those of this split")
+    parser.add_argument("--seeds", nargs="+", metavar="N", type=parse_seeds, help="only these, e.g. 68-72 or 68,70")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these training methods")
+    add_arms_argument(parser)
+    add_results_argument(parser)
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:

@@ -54,14 +54,14 @@ class Allotment:
         ranked = sorted(scores, key=lambda name: -scores[name]) if self._selective else list(scores)
         most, budget = self._settings.sites_per_cycle, self._settings.max_parameters
         left = None if budget is None else budget - self._size()
-        found: list[str] = []
+        chosen: list[str] = []
         for name in ranked:
             size = _size_of_dendrite(self._sites[name])
-            if (most is not None and len(found) == most) or (left is not None and size > left):
+            if (most is not None and len(chosen) == most) or (left is not None and size > left):
                 continue
-            found.append(name)
+            chosen.append(name)
             left = None if left is None else left - size
-        return found
+        return chosen
 
     @property
     def _selective(self) -> bool:

@@ -117,6 +117,8 @@ class SiteCandidates:
 
     def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
         """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
+        if len(calls) == 1 and self.site.axis == -1:
+            return [joined.view(calls[0].shape).to(calls[0].dtype)]
         shapes = [neurons_last(call, self.site.axis).shape for call in calls]
         rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
         last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
@@ -276,7 +278,7 @@ def _finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in module.state_dict().values())
 
 
-def sow(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
+def add_candidates(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
     """Give every site its pool of new candidates, one where there is no dendrite phase to choose among them.
 
     attempt  "<dendrites so far>/<failed tries>", a part of the streams' names

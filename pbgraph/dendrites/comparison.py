@@ -40,16 +40,16 @@ class Comparison:
 
         replace  (module, other) -> puts the other in its place, wherever it is
         """
-        if (found := self._first()) is not None:
-            raise self._wrong_site(sites, replace, found)
+        if (difference := self._first()) is not None:
+            raise self._wrong_site(sites, replace, difference)
         with _dendrites(sites):
-            found = self._first()
-        if found is not None:
-            raise self._wrong_dendrite(sites, found)
+            difference = self._first()
+        if difference is not None:
+            raise self._wrong_dendrite(sites, difference)
         for site in sites.values():
             site.channels = None  # as before any call in training
 
-    def _wrong_site(self, sites: Mapping[str, Site], replace: Replace, found: str) -> SiteError:
+    def _wrong_site(self, sites: Mapping[str, Site], replace: Replace, difference: str) -> SiteError:
         for site in sites.values():
             replace(site.module, site.parent)
         for name, site in sites.items():
@@ -57,9 +57,9 @@ class Comparison:
             if (alone := self._first()) is not None:
                 return SiteError(f"{name!r} cannot be a site: that {alone}; name the sites and leave it out")
             replace(site.module, site.parent)
-        return SiteError(f"these cannot all be sites: that {found}; name some of them")
+        return SiteError(f"these cannot all be sites: that {difference}; name some of them")
 
-    def _wrong_dendrite(self, sites: Mapping[str, Site], found: str) -> SiteError:
+    def _wrong_dendrite(self, sites: Mapping[str, Site], difference: str) -> SiteError:
         for name, site in sites.items():
             with _dendrites({name: site}):
                 if (alone := self._first()) is not None:
@@ -67,11 +67,11 @@ class Comparison:
                         f"{name!r} cannot be a site: a dendrite there that adds nothing {alone}; name the sites and "
                         "leave it out"
                     )
-        return SiteError(f"these cannot all be sites: dendrites there that add nothing {found}; name some of them")
+        return SiteError(f"these cannot all be sites: dendrites there that add nothing {difference}; name some of them")
 
     def _first(self) -> str | None:
         """The first mode in which the model now computes something else, in words."""
-        return next((found for mode in self._before if (found := self._difference(mode))), None)
+        return next((difference for mode in self._before if (difference := self._difference(mode))), None)
 
     def _difference(self, mode: str) -> str | None:
         try:

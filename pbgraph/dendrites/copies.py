@@ -45,26 +45,26 @@ def fresh_copy(module: nn.Module, *, scale: float = 1.0, reset: Reset = None) ->
     """
     if lazy := [name for name, parameter in module.named_parameters() if is_lazy(parameter)]:
         raise SiteError(f"its {lazy[0]} has no shape yet: run one batch through the model before it is perforated")
-    made = copy_of(module).requires_grad_(True)
-    drop_hooks(made)
+    fresh = copy_of(module).requires_grad_(True)
+    drop_hooks(fresh)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in fresh.parameters():
             parameter.fill_(torch.nan)
-    for part in reversed(list(made.modules())):
+    for part in reversed(list(fresh.modules())):
         _reset_part(part)
-    _reset_forgotten(module, made, reset)
-    for (_, buffer), (_, before) in zip(made.named_buffers(), module.named_buffers(), strict=True):
+    _reset_forgotten(module, fresh, reset)
+    for (_, buffer), (_, before) in zip(fresh.named_buffers(), module.named_buffers(), strict=True):
         if buffer.is_floating_point() and buffer.isnan().any():  # computed from weights that were not there yet
             buffer.copy_(before)
-    if left := _forgotten(made):
-        owner = type(part_of(made, left[0].rpartition(".")[0])).__name__
+    if left := _forgotten(fresh):
+        owner = type(part_of(fresh, left[0].rpartition(".")[0])).__name__
         raise SiteError(
             f"no reset_parameters() draws its {left[0]} anew, so a dendrite could not start from weights of its own: "
             f"give {owner} that method, pass perforate a reset (a function that draws it, or 'parent' for the layer's "
             "own values in a random order), or leave the site out"
         )
-    _scale_weights(made, scale)
-    return made
+    _scale_weights(fresh, scale)
+    return fresh
 
 
 def module_of(make: MakeModule, parent: nn.Module, *, scale: float = 1.0) -> nn.Module:
@@ -72,15 +72,15 @@ def module_of(make: MakeModule, parent: nn.Module, *, scale: float = 1.0) -> nn.
 
     Raises SiteError if that is no module with parameters of its own.
     """
-    made = make(parent)
-    if not isinstance(made, nn.Module) or not list(made.parameters()):
-        raise SiteError(f"its dendrite is to be a {type(made).__name__}; return a module with parameters")
-    if shared := {id(p) for p in parent.parameters()} & {id(p) for p in made.parameters()}:
+    module = make(parent)
+    if not isinstance(module, nn.Module) or not list(module.parameters()):
+        raise SiteError(f"its dendrite is to be a {type(module).__name__}; return a module with parameters")
+    if shared := {id(p) for p in parent.parameters()} & {id(p) for p in module.parameters()}:
         raise SiteError(f"its dendrite shares {len(shared)} parameters with it: make new ones in every call")
     like = next(parent.parameters())
-    made = made.to(like.device, like.dtype).requires_grad_(True)
-    _scale_weights(made, scale)
-    return made
+    module = module.to(like.device, like.dtype).requires_grad_(True)
+    _scale_weights(module, scale)
+    return module
 
 
 def _scale_weights(module: nn.Module, scale: float) -> None:
@@ -99,16 +99,16 @@ def _reset_part(part: nn.Module) -> None:
             return
 
 
-def _forgotten(made: nn.Module) -> list[str]:
-    return [name for name, parameter in made.named_parameters() if parameter.isnan().any()]
+def _forgotten(fresh: nn.Module) -> list[str]:
+    return [name for name, parameter in fresh.named_parameters() if parameter.isnan().any()]
 
 
-def _reset_forgotten(module: nn.Module, made: nn.Module, reset: Reset) -> None:
+def _reset_forgotten(module: nn.Module, fresh: nn.Module, reset: Reset) -> None:
     """Draw what the parts' own methods left out, as `reset` says; what lies behind a re-parametrisation in any case."""
-    originals, drawn = dict(module.named_parameters()), dict(made.named_parameters())
+    originals, drawn = dict(module.named_parameters()), dict(fresh.named_parameters())
     called: set[nn.Module] = set()
-    for name in _forgotten(made):
-        owner = part_of(made, name.rpartition(".")[0])
+    for name in _forgotten(fresh):
+        owner = part_of(fresh, name.rpartition(".")[0])
         if callable(reset):
             if owner not in called:
                 reset(owner)
@@ -153,21 +153,21 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _as_dict(like: dict[Any, Any], pairs: dict[Any, Any]) -> dict[Any, Any]:
     """A dictionary of the same kind, if that kind can be copied."""
-    made = copy.copy(like)
-    made.update(pairs)
-    return made
+    changed = copy.copy(like)
+    changed.update(pairs)
+    return changed
 
 
 def tensors_in(value: Any) -> list[Tensor]:
     """The tensors of containers and dataclasses, in order."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        found.append(tensor)
+        tensors.append(tensor)
         return tensor
 
     mapped(value, keep)
-    return found
+    return tensors
 
 
 def detached(value: Any) -> Any:

@@ -123,18 +123,18 @@ class _Search:
         match: Callable[[nn.Module, tuple[str, ...]], list[str]],
     ) -> None:
         self.check, self.match = check, match
-        self.found, self.seen = Findings(), set[nn.Module]()
+        self.findings, self.seen = Findings(), set[nn.Module]()
 
     def run(self, model: nn.Module) -> Findings:
         self._parts("", model)
-        for name, module in list(self.found.sites.items()):
-            others = ((name, whole) for name, whole in self.found.sites.items() if whole is not module)
+        for name, module in list(self.findings.sites.items()):
+            others = ((name, whole) for name, whole in self.findings.sites.items() if whole is not module)
             outer = [name for name, whole in others if holds(whole, module)]
             if outer:  # found under another name of its own before the site that it is part of
-                del self.found.sites[name]
-                self.found.groups.pop(name, None)
-                self.found.others[name] = f"{type(module).__name__}: part of site {outer[0]}"
-        return self.found
+                del self.findings.sites[name]
+                self.findings.groups.pop(name, None)
+                self.findings.others[name] = f"{type(module).__name__}: part of site {outer[0]}"
+        return self.findings
 
     def _visit(self, name: str, module: nn.Module) -> None:
         if module in self.seen:
@@ -145,7 +145,7 @@ class _Search:
         elif _is_layer(module):
             self._take(name, module)
         elif reason := _never(module):
-            self.found.others[name] = f"{type(module).__name__}: {reason}"
+            self.findings.others[name] = f"{type(module).__name__}: {reason}"
         else:
             self._parts(name, module)
 
@@ -157,25 +157,25 @@ class _Search:
             return
         if own := [each for each, _ in module.named_parameters(recurse=False)]:
             reason = f"{type(module).__name__}: its parameter {own[0]} lies beside parts that are sites of their own"
-            self.found.others[name or "(the model)"] = reason
+            self.findings.others[name or "(the model)"] = reason
         children = [(_joined(name, each), child) for each, child in module.named_children()]
         previous: str | None = None
         for child_name, child in children:
             if previous is not None and child not in self.seen and in_sequence(module) and is_norm(child):
                 self.seen.add(child)
-                self.found.groups.setdefault(previous, []).append(child_name)
+                self.findings.groups.setdefault(previous, []).append(child_name)
                 continue
             self._visit(child_name, child)
-            previous = child_name if child_name in self.found.sites and not keeps_state(child) else None
+            previous = child_name if child_name in self.findings.sites and not keeps_state(child) else None
 
     def _take(self, name: str, module: nn.Module) -> None:
         self.seen.update(module.modules())
         try:
             self.check(name, module)
         except SiteError as error:
-            self.found.others[name] = f"{type(module).__name__}: {error}"
+            self.findings.others[name] = f"{type(module).__name__}: {error}"
         else:
-            self.found.sites[name] = module
+            self.findings.sites[name] = module
 
 
 def holds(whole: nn.Module, part: nn.Module) -> bool:

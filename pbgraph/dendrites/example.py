@@ -15,7 +15,7 @@ from torch import nn
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.outputs import same_output
-from pbgraph.dendrites.standing import Standing, kept_inputs
+from pbgraph.dendrites.preserved import Preserved, kept_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def undisturbed(model: nn.Module, *, training: bool) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     streams = _streams()
     try:
-        with Standing(model.modules()):
+        with Preserved(model.modules()):
             model.train(training)
             torch.manual_seed(0)
             random.seed(0)
@@ -112,7 +112,7 @@ def without_draws(modules: Iterable[nn.Module]) -> Iterator[None]:
     def after(_: nn.Module, __: Any, ___: Any) -> None:
         _take_up(states.pop())
 
-    pairs = [(one.register_forward_pre_hook(before), one.register_forward_hook(after)) for one in modules]
+    pairs = [(module.register_forward_pre_hook(before), module.register_forward_hook(after)) for module in modules]
     try:
         yield
     finally:

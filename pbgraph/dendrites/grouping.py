@@ -32,11 +32,11 @@ class _Watch:
 
     def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
         self.parts, self.layers = dict(model.named_modules()), layers
-        self.made: dict[int, str] = {}  # id of a returned tensor -> layer
+        self.returned: dict[int, str] = {}  # id of a returned tensor -> layer
         self.kept: list[Any] = []  # an id is one tensor's only while it lives
         self.answers: dict[str, list[Any]] = {name: [] for name in layers}
-        self.blind = dict.fromkeys(layers, True)  # whether a layer is called without gradients alone
-        self.takers: dict[str, list[str]] = {name: [] for name in layers}
+        self.without_gradients = dict.fromkeys(layers, True)  # whether a layer is called without gradients alone
+        self.consumers: dict[str, list[str]] = {name: [] for name in layers}
         self.alone = dict.fromkeys(self.parts, True)  # whether a module is handed nothing beside one tensor
 
     def run(self, model: nn.Module, example: Example) -> None:
@@ -54,22 +54,22 @@ class _Watch:
 
     def _before(self, name: str, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         for value in (*inputs, *named.values()):
-            if id(value) in self.made:
-                self.takers[self.made[id(value)]].append(name)
+            if id(value) in self.returned:
+                self.consumers[self.returned[id(value)]].append(name)
         self.alone[name] &= len(inputs) == 1 and not named
 
     def _after(self, name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self.kept.append(output)
-        self.blind[name] &= not torch.is_grad_enabled()
+        self.without_gradients[name] &= not torch.is_grad_enabled()
         self.answers[name].append(opened(output))
         if isinstance(output, Tensor):
-            self.made[id(output)] = name
+            self.returned[id(output)] = name
 
     def norm_after(self, name: str) -> str | None:
-        takers = self.takers[name]
-        if len(set(takers)) != 1 or len(takers) != len(self.answers[name]):
+        consumers = self.consumers[name]
+        if len(set(consumers)) != 1 or len(consumers) != len(self.answers[name]):
             return None
-        return takers[0] if self.alone[takers[0]] and is_norm(self.parts[takers[0]]) else None
+        return consumers[0] if self.alone[consumers[0]] and is_norm(self.parts[consumers[0]]) else None
 
 
 def trace(model: nn.Module, layers: Mapping[str, nn.Module], example: Example) -> Trace:
@@ -80,7 +80,7 @@ def trace(model: nn.Module, layers: Mapping[str, nn.Module], example: Example) -
         kind = type(layer).__name__
         if not watch.answers[name]:
             seen.others[name] = f"{kind}: never called on the example"
-        elif watch.blind[name]:
+        elif watch.without_gradients[name]:
             seen.others[name] = f"{kind}: called under torch.no_grad(), where no error reaches it"
         elif not all(isinstance(y, Tensor) and y.is_floating_point() for y in watch.answers[name]):
             seen.others[name] = f"{kind}: returns a {type(watch.answers[name][0]).__name__}, not a tensor of reals"

@@ -23,19 +23,19 @@ _KINDS = {
 _LAYERS_OWN = ("torch.nn.utils.", "pbgraph.dendrites.")
 
 
-def pass_hooks(giver: nn.Module, taker: nn.Module) -> None:
+def pass_hooks(source: nn.Module, target: nn.Module) -> None:
     """Let the hooks of one module be those of another; handles by which they can be removed stay good."""
     for kind, marks in _KINDS.items():
-        hooks = giver.__dict__[kind]
+        hooks = source.__dict__[kind]
         if not (passed := [key for key, hook in hooks.items() if not _is_layers_own(hook)]):
             continue
         if kind == "_backward_hooks":
-            taker.__dict__["_is_full_backward_hook"] = giver.__dict__["_is_full_backward_hook"]
+            target.__dict__["_is_full_backward_hook"] = source.__dict__["_is_full_backward_hook"]
         for name in (kind, *marks):
-            theirs, own = giver.__dict__[name], taker.__dict__[name]
-            giver.__dict__[name] = OrderedDict((key, theirs.pop(key)) for key in list(theirs) if key not in passed)
+            theirs, own = source.__dict__[name], target.__dict__[name]
+            source.__dict__[name] = OrderedDict((key, theirs.pop(key)) for key in list(theirs) if key not in passed)
             theirs.update(own)
-            taker.__dict__[name] = theirs  # the very dictionary, to which the handles point
+            target.__dict__[name] = theirs  # the very dictionary, to which the handles point
 
 
 def drop_hooks(module: nn.Module) -> None:
@@ -47,5 +47,6 @@ def drop_hooks(module: nn.Module) -> None:
 def _is_layers_own(hook: Callable[..., Any]) -> bool:
     function = hook.func if isinstance(hook, partial) else hook
     return any(
-        (getattr(one, "__module__", "") or "").startswith(_LAYERS_OWN) for one in (function, *type(function).__mro__)
+        (getattr(owner, "__module__", "") or "").startswith(_LAYERS_OWN)
+        for owner in (function, *type(function).__mro__)
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, pulled
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
 
 
 class JoinedStatistics:
@@ -24,6 +24,8 @@ class JoinedStatistics:
     def __init__(self, channels: Sequence[int], device: torch.device) -> None:
         self._whole = CandidateStatistics(sum(channels), device)
         self._channels = list(channels)
+        self._repeats = torch.tensor(self._channels, device=device)
+        self._last: tuple[Sequence[Patterns], Tensor] | None = None
         ends = torch.tensor(self._channels).cumsum(0).tolist()
         self.members = [
             self._whole.part(slice(end - width, end)) for end, width in zip(ends, self._channels, strict=True)
@@ -51,19 +53,19 @@ class JoinedStatistics:
 
     def gradients(self, deltas: Sequence[Tensor], patterns: Sequence[Patterns], *, normalised: bool) -> list[Tensor]:
         """`CandidateStatistics.gradient` of every member, for errors (P, C) and numbers of patterns of each."""
-        constants = torch.stack(self._whole.pull(self._columns(patterns), normalised=normalised))
+        constants = torch.stack(self._whole.gradient_constants(self._columns(patterns), normalised=normalised))
         parts = {
             dtype: torch.split(constants.to(dtype), self._channels, dim=1)
             for dtype in {delta.dtype for delta in deltas}
         }
-        return [pulled(delta, *parts[delta.dtype][number]) for number, delta in enumerate(deltas)]
+        return [activation_gradient(delta, *parts[delta.dtype][number]) for number, delta in enumerate(deltas)]
 
     def _columns(self, patterns: Sequence[Patterns]) -> Patterns:
         """Numbers of patterns by member -> by neuron; a plain number if all have the same."""
         first = patterns[0]
         if all(count == first for count in patterns):
             return first
-        device = self._whole.running.device
-        return torch.tensor(patterns, dtype=torch.float64, device=device).repeat_interleave(
-            torch.tensor(self._channels, device=device)
-        )
+        if self._last is None or self._last[0] != patterns:  # batches are mostly of one size
+            numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
+            self._last = list(patterns), numbers.repeat_interleave(self._repeats)
+        return self._last[1]

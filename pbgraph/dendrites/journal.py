@@ -67,7 +67,7 @@ class Journal:
 
     def state_dict(self) -> dict[str, Any]:
         """All of it as plain values, by reference."""
-        trials = {name: [asdict(one) for one in tried] for name, tried in self.trials.items()}
+        trials = {name: [asdict(trial) for trial in tried] for name, tried in self.trials.items()}
         return {
             "events": self.events,
             "trials": trials,
@@ -79,7 +79,7 @@ class Journal:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Journal:
         """What `state_dict` gave."""
-        trials = {name: [DendriteInsight(**one) for one in tried] for name, tried in state["trials"].items()}
+        trials = {name: [DendriteInsight(**trial) for trial in tried] for name, tried in state["trials"].items()}
         return cls(trials, state["events"], state["history"], state["loss"], state["losses"])
 
 

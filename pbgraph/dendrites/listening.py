@@ -124,13 +124,13 @@ class Listener:
                 self._hooks.append(module.register_forward_pre_hook(_evaluates))
                 self._hooks.append(module.register_forward_hook(_trains_again, always_call=True))
         self._replays: list[tuple[Tensor, Tensor]] | None = None
-        phase.standing.__enter__()
+        phase.preserved.__enter__()
 
     def stop(self) -> None:
         """Listen no more."""
         for hook in self._hooks:
             hook.remove()
-        self._phase.standing.__exit__(None, None, None)
+        self._phase.preserved.__exit__(None, None, None)
 
     def take_trained(self) -> bool:
         """Whether candidates have gradients since the last time; forgets forward passes that had no backward pass.
@@ -194,8 +194,8 @@ class Listener:
         for buffer, value in self._replays or ():
             buffer.copy_(value)
         self._replays = None
-        phase.standing.__exit__(None, None, None)
-        phase.standing.__enter__()
+        phase.preserved.__exit__(None, None, None)
+        phase.preserved.__enter__()
 
 
 def _in_backward() -> bool:

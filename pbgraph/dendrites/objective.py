@@ -95,10 +95,10 @@ class CandidateStatistics:
 
     def part(self, columns: slice) -> CandidateStatistics:
         """Those of some of the neurons, in the same memory: what happens to the tensors of one happens to the other."""
-        made = CandidateStatistics(0, self.running.device)
+        part = CandidateStatistics(0, self.running.device)
         for name in _TENSORS:
-            setattr(made, name, getattr(self, name)[:, columns])
-        return made
+            setattr(part, name, getattr(self, name)[:, columns])
+        return part
 
     def update(self, batch: Moments) -> None:
         """Take in one batch."""
@@ -123,10 +123,10 @@ class CandidateStatistics:
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
-        centre, weight = self.pull(patterns, normalised=normalised)
-        return pulled(delta, centre.to(delta.dtype), weight.to(delta.dtype))
+        centre, weight = self.gradient_constants(patterns, normalised=normalised)
+        return activation_gradient(delta, centre.to(delta.dtype), weight.to(delta.dtype))
 
-    def pull(self, patterns: Patterns, *, normalised: bool) -> tuple[Tensor, Tensor]:
+    def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> tuple[Tensor, Tensor]:
         """(C,) each, float64: the constants c and v of the gradient (δ − c) · v over a batch of so many patterns."""
         _, centre, a_squares, delta_squares, covariance = self.running
         weight = covariance.sign()
@@ -169,7 +169,7 @@ class CandidateStatistics:
 _TENSORS = ("running", "mean", "moments")
 
 
-def pulled(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:
+def activation_gradient(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:
     """(P, C): (δ − centre) · weight, both of the type of δ."""
     gradient: Tensor = (delta - centre).mul_(weight)
     return gradient

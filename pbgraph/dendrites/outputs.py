@@ -108,5 +108,5 @@ def _identical(a: Tensor, b: Tensor) -> bool:
         return a.is_nested and b.is_nested and same_output(list(a.unbind()), list(b.unbind()))
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    a, b = (one.to_dense() if one.layout != torch.strided else one for one in (a, b))
+    a, b = (tensor.to_dense() if tensor.layout != torch.strided else tensor for tensor in (a, b))
     return torch.equal(a, b) or bool(((a == b) | ((a != a) & (b != b))).all())

@@ -72,11 +72,11 @@ def perforate(
         known = None if example is None else Comparison(model, Example.of(example))
         chosen, others = _chosen(model, sites, check, known)
         check_patterns(dendrites, chosen)
-        made = {
+        placed = {
             name: PerforatedSite(module, name, reset=reset, make=maker_of(dendrites, name))
             for name, module in chosen.items()
         }
-        for name, module in made.items():
+        for name, module in placed.items():
             exchange(model, chosen[name], module)
         if known is not None:
             known.check(sites_of(model), partial(exchange, model))
@@ -115,19 +115,19 @@ def _chosen(
         names, unsuitable = selected(model, sites, check)
         chosen = {name: part_of(model, name) for name in names}
         return chosen, _left_out(model, chosen, check) | unsuitable
-    found = discover(model, check, matching_names)
-    _with_norms(model, found, None if known is None else known.example, check)
-    if not found.sites and not sites_of(model):
-        raise no_site(model, found.others)
-    return {name: part_of(model, name) for name in found.sites}, found.others
+    findings = discover(model, check, matching_names)
+    _with_norms(model, findings, None if known is None else known.example, check)
+    if not findings.sites and not sites_of(model):
+        raise no_site(model, findings.others)
+    return {name: part_of(model, name) for name in findings.sites}, findings.others
 
 
 def report_of(model: nn.Module) -> SiteReport:
     """What `perforate` found in `model`; raises SiteError for one that it has not seen."""
-    if (found := getattr(model, REPORT, None)) is None:
+    if (report := getattr(model, REPORT, None)) is None:
         raise SiteError("the model has no report of sites: call perforate(model) first")
-    assert isinstance(found, SiteReport)
-    return found
+    assert isinstance(report, SiteReport)
+    return report
 
 
 def sites_of(model: nn.Module) -> dict[str, Site]:
@@ -143,20 +143,20 @@ def refuse_no_module(model: Any) -> None:
 
 
 def _with_norms(
-    model: nn.Module, found: Findings, example: Example | None, check: Callable[[str, nn.Module], None]
+    model: nn.Module, findings: Findings, example: Example | None, check: Callable[[str, nn.Module], None]
 ) -> None:
     """Make each layer and its normalisations one module; with an example, leave out what it shows to be no site."""
-    seen = Trace() if example is None else trace(model, found.sites, example)
+    seen = Trace() if example is None else trace(model, findings.sites, example)
     for name, reason in seen.others.items():
-        del found.sites[name]
-        found.others[name] = reason
-    groups = {name: norms for name, norms in found.groups.items() if name in found.sites}
+        del findings.sites[name]
+        findings.others[name] = reason
+    groups = {name: norms for name, norms in findings.groups.items() if name in findings.sites}
     for name, norm in seen.norms.items():
         if name not in groups:
             groups[name] = [norm]
     for name, norms in groups.items():
         obstacle = _group(model, name, norms, example, check=check)
-        found.others.update(dict.fromkeys(norms, obstacle or f"part of site {name}"))
+        findings.others.update(dict.fromkeys(norms, obstacle or f"part of site {name}"))
 
 
 def _group(
@@ -198,8 +198,8 @@ def _left_out(
     model: nn.Module, chosen: Mapping[str, nn.Module], check: Callable[[str, nn.Module], None]
 ) -> dict[str, str]:
     """What is no site because it was not named, and what could not have been one."""
-    found = discover(model, check, matching_names)
-    others = found.others | dict.fromkeys(found.sites, "not named in sites")
+    findings = discover(model, check, matching_names)
+    others = findings.others | dict.fromkeys(findings.sites, "not named in sites")
     inside = tuple(f"{name}." for name in chosen)
     return {name: reason for name, reason in others.items() if name not in chosen and not name.startswith(inside)}
 

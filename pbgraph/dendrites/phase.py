@@ -2,7 +2,7 @@
 
 The network is in training mode, so that δ is the error it makes while it is trained: dropout is active. Only its
 normalisation layers use their running statistics, and whatever a forward pass may change is put back
-(`pbgraph.dendrites.standing`). The candidates' own normalisation layers work as in any training.
+(`pbgraph.dendrites.preserved`). The candidates' own normalisation layers work as in any training.
 
 A site that a batch does not reach (a layer that was dropped, an expert that was not chosen) has no patterns in it.
 """
@@ -22,10 +22,10 @@ from pbgraph.dendrites.example import Example, Probe
 from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.preserved import Preserved, kept_inputs
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.standing import Standing, kept_inputs
 from pbgraph.dendrites.statistics import PhaseStatistics
 from pbgraph.dendrites.step import Step
 from pbgraph.insight import DendriteInsight
@@ -57,7 +57,7 @@ class DendritePhase:
         self._mode = TrainingMode(model, still=self.network)
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
-        self.standing = Standing(self.network)
+        self.preserved = Preserved(self.network)
         self._probe: Probe | None = None
         self._probed = self._overflowed = False
 
@@ -70,7 +70,7 @@ class DendritePhase:
         """
         self._mode.enter()
         seen: list[Any] = []
-        with self.standing, self._calls_kept(), self._first_call(seen):
+        with self.preserved, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
             calls = self._close(step)
             deltas = self._output_gradients(self.scaling.scale(loss), calls)
@@ -94,11 +94,15 @@ class DendritePhase:
             for parameter in self._parameters:
                 parameter.grad = torch.full_like(parameter, torch.inf)
             return True
-        seen = [one for name, pool in self.pools.items() for one in pool.observed(calls[name], deltas.get(name), scale)]
+        seen = [
+            candidate
+            for name, pool in self.pools.items()
+            for candidate in pool.observed(calls[name], deltas.get(name), scale)
+        ]
         pairs = self._statistics.pairs(seen, self.scaling.factor)
         if pairs:
-            activations, pulls = zip(*pairs, strict=True)
-            gradients = torch.autograd.grad(activations, self._parameters, pulls, allow_unused=True)
+            activations, output_gradients = zip(*pairs, strict=True)
+            gradients = torch.autograd.grad(activations, self._parameters, output_gradients, allow_unused=True)
             for parameter, gradient in zip(self._parameters, gradients, strict=True):
                 _add_gradient(parameter, gradient, batches)
         return bool(pairs)
@@ -118,7 +122,7 @@ class DendritePhase:
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
     @property
-    def hopeless(self) -> bool:
+    def all_discarded(self) -> bool:
         """Whether every candidate of every site was discarded."""
         return not any(pool.live for pool in self.pools.values())
 

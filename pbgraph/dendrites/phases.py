@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from pbgraph.dendrites.allotment import Allotment
-from pbgraph.dendrites.candidates import sow
+from pbgraph.dendrites.candidates import add_candidates
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import SiteError, TrainingError
 from pbgraph.dendrites.journal import Journal, Journalled
@@ -145,7 +145,7 @@ class Phases(Journalled):
         """The next dendrite phase from the best network, or the end; returns what `Status.switched` tells."""
         if self._allotment.full or self._course.tries >= self.settings.max_tries:
             return self._finish()
-        sow(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
+        add_candidates(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
         if not self._allotment.keep_affordable():
             return self._finish()
         if self.settings.dendrite_max_epochs == 0:
@@ -174,7 +174,7 @@ class Phases(Journalled):
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
         scores, improved = phase.end_epoch()
         self._training.schedule_epoch(sum(scores.values()) / len(scores))
-        over = self._clock.tick(improved) or phase.hopeless
+        over = self._clock.tick(improved) or phase.all_discarded
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:

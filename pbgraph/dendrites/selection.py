@@ -36,23 +36,23 @@ def selected(
         raise SiteError(f"sites is {wanted!r}; give a list of names, classes or functions: [{wanted!r}]")
     if not (wanted := list(wanted)):
         raise SiteError("no sites were named: a model without sites cannot grow dendrites")
-    for one in wanted:
-        if not (isinstance(one, str) or callable(one)):
-            raise SiteError(f"{one!r} is among the sites; give names, classes or functions of sub-modules")
-    named = [one for one in wanted if isinstance(one, str)]
-    found = matching_names(model, named) if named else []
+    for item in wanted:
+        if not (isinstance(item, str) or callable(item)):
+            raise SiteError(f"{item!r} is among the sites; give names, classes or functions of sub-modules")
+    named = [item for item in wanted if isinstance(item, str)]
+    chosen = matching_names(model, named) if named else []
     left_out: dict[str, str] = {}
-    for name in found:
+    for name in chosen:
         _check_owners(model, name)
         check(name, part_of(model, name))
-    for one in wanted:
-        if not isinstance(one, str):
-            found = [*found, *_found_by(model, one, set(found), left_out, check)]
+    for item in wanted:
+        if not isinstance(item, str):
+            chosen = [*chosen, *_chosen_by(model, item, set(chosen), left_out, check)]
     order = [names[0] for names in _aliases(model)]
-    return sorted(set(found), key=order.index), {n: reason for n, reason in left_out.items() if n not in found}
+    return sorted(set(chosen), key=order.index), {n: reason for n, reason in left_out.items() if n not in chosen}
 
 
-def _found_by(
+def _chosen_by(
     model: nn.Module,
     wanted: Wanted,
     taken: set[str],
@@ -60,13 +60,13 @@ def _found_by(
     check: Callable[[str, nn.Module], None],
 ) -> list[str]:
     """The outermost sub-modules that a class or a function means and that can be sites; `left_out` gets the others."""
-    found: list[str] = []
+    chosen: list[str] = []
     meant = False
     for names in _aliases(model):
         name, module = names[0], part_of(model, names[0])
         if isinstance(module, PerforatedSite) or not _is_meant(wanted, name, module):
             continue
-        if name in taken or any(holds(part_of(model, outer), module) for outer in [*taken, *found]):
+        if name in taken or any(holds(part_of(model, outer), module) for outer in [*taken, *chosen]):
             meant = True
             continue
         try:
@@ -75,11 +75,11 @@ def _found_by(
         except SiteError as error:
             left_out[name] = f"{type(module).__name__}: {error}"
         else:
-            found.append(name)
-    if not found and not meant:
+            chosen.append(name)
+    if not chosen and not meant:
         reason = next(iter(left_out.values()), "there is none in the model")
         raise SiteError(f"no sub-module matches site {_shown(wanted)}, or none that can be one: {reason}")
-    return found
+    return chosen
 
 
 def _is_meant(wanted: Wanted, name: str, module: nn.Module) -> bool:
@@ -103,14 +103,14 @@ def matching_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     Raises SiteError if there is none for a pattern, or if one of them is a site or lies within another.
     """
     aliases = _aliases(model)
-    found = set()
+    chosen = set()
     for pattern in patterns:
         hits = [names[0] for names in aliases if any(matches(name, pattern) for name in names)]
         if not hits:
             known = ", ".join(names[0] for names in aliases) or "none"
             raise SiteError(f"no sub-module matches site {pattern!r}; there are: {known}")
-        found.update(hits)
-    ordered = [names[0] for names in aliases if names[0] in found]
+        chosen.update(hits)
+    ordered = [names[0] for names in aliases if names[0] in chosen]
     modules = {name: part_of(model, name) for name in ordered}
     for name, module in modules.items():
         if within := [outer for outer, whole in modules.items() if whole is not module and holds(whole, module)]:

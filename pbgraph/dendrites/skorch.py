@@ -24,10 +24,10 @@ from pbgraph.dendrites.loop import GrowthOptimizer
 def optimizer_of(growth: Growth) -> Callable[..., GrowthOptimizer]:
     """What skorch's argument `optimizer` is to be; parameters and rate that skorch would hand over are growth's own."""
 
-    def made(*_: Any, **__: Any) -> GrowthOptimizer:
+    def make(*_: Any, **__: Any) -> GrowthOptimizer:
         return growth.as_optimizer()
 
-    return made
+    return make
 
 
 class GrowthCallback(Callback):

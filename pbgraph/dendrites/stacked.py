@@ -84,24 +84,24 @@ def stacked_site(site: Site) -> Stacked | None:
         return None
     if any(hasattr(site.parent, name) for name in _OWN):  # a network may ask for them
         return None
-    found = [part for part in parts if part is not None]
-    first = found[0].layer
-    if any(type(part.layer) is not type(first) or _geometry(part.layer) != _geometry(first) for part in found):
+    affine = [part for part in parts if part is not None]
+    first = affine[0].layer
+    if any(type(part.layer) is not type(first) or _geometry(part.layer) != _geometry(first) for part in affine):
         return None
     names = [_dendrite(d).activation for d in site.dendrites]
     w = torch.stack([weight.detach() for weight in site.w])
-    weights, biases = [part.weight for part in found], [part.bias for part in found]
+    weights, biases = [part.weight for part in affine], [part.bias for part in affine]
     u = _cascade(site, w)
     for k, name in enumerate(names):
         if name == "tanh":
             _double(k, weights, biases, w, u)
     layer = _layer(first, torch.cat(weights), torch.cat(biases))
     functions = ["sigmoid" if name == "tanh" else name for name in names]
-    made = Stacked(layer, w, u, activations=functions, axis=site.axis)
-    made.__dict__.update(
-        {name: value for name, value in vars(site.parent).items() if type(value) in _PLAIN} | vars(made)
+    stacked = Stacked(layer, w, u, activations=functions, axis=site.axis)
+    stacked.__dict__.update(
+        {name: value for name, value in vars(site.parent).items() if type(value) in _PLAIN} | vars(stacked)
     )
-    return made.train(site.training)
+    return stacked.train(site.training)
 
 
 def _double(k: int, weights: list[Tensor], biases: list[Tensor], w: Tensor, u: Tensor) -> None:
@@ -161,13 +161,13 @@ def _geometry(layer: nn.Module) -> tuple[Any, ...]:
 
 def _layer(like: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
     """A layer of this kind with other weights, which nobody trains."""
-    made = copy.deepcopy(like)
-    made.weight = nn.Parameter(weight, requires_grad=False)
-    made.bias = nn.Parameter(bias, requires_grad=False)
+    layer = copy.deepcopy(like)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    layer.bias = nn.Parameter(bias, requires_grad=False)
     for name in ("out_features", "out_channels"):
-        if hasattr(made, name):
-            setattr(made, name, len(weight))
-    return made
+        if hasattr(layer, name):
+            setattr(layer, name, len(weight))
+    return layer
 
 
 def _dendrite(module: nn.Module) -> Dendrite:

@@ -41,23 +41,25 @@ class PhaseStatistics:
         pairs: list[tuple[Tensor, Tensor]] = []
         for joined in self._joined:
             members = {id(member) for member in joined.members}
-            here = [one for one in seen if id(one.statistics) in members]
-            for one, gradient in zip(*self._pulls(joined, here), strict=True):
-                pull = gradient if scale == 1 else gradient * scale
-                pairs += zip(one.calls, one.pool.separated(pull, one.calls), strict=True)
+            here = [candidate for candidate in seen if id(candidate.statistics) in members]
+            for candidate, gradient in zip(*self._gradients(joined, here), strict=True):
+                scaled = gradient if scale == 1 else gradient * scale
+                pairs += zip(candidate.calls, candidate.pool.separated(scaled, candidate.calls), strict=True)
         return pairs
 
-    def _pulls(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
+    def _gradients(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
         """Candidates to be trained, and the gradient (P, C) of the activation of each."""
-        together = joined.update([one.batch for one in seen])
+        together = joined.update([candidate.batch for candidate in seen])
         if not together:
-            seen = [one for one in seen if one.usable()]
-            for one in seen:
-                one.statistics.update(one.batch)
-        trained = [one for one in seen if one.pool.primed(one.number)]
+            seen = [candidate for candidate in seen if candidate.usable()]
+            for candidate in seen:
+                candidate.statistics.update(candidate.batch)
+        trained = [candidate for candidate in seen if candidate.pool.primed(candidate.number)]
         if together and len(trained) == len(joined.members):
-            deltas, patterns = [one.delta for one in trained], [one.batch.patterns for one in trained]
+            deltas = [candidate.delta for candidate in trained]
+            patterns = [candidate.batch.patterns for candidate in trained]
             return trained, joined.gradients(deltas, patterns, normalised=self._normalised)
         return trained, [
-            one.statistics.gradient(one.delta, one.batch.patterns, normalised=self._normalised) for one in trained
+            candidate.statistics.gradient(candidate.delta, candidate.batch.patterns, normalised=self._normalised)
+            for candidate in trained
         ]

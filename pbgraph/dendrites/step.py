@@ -22,7 +22,7 @@ class Step:
     inside    whether a forward pass in training is on, of a loop that is not growth's
     grows     whether dendrites are to come
     twice     whether the loss may be made of derivatives of what sites return
-    seen      names of the sites that were called with gradients in the forward pass;  blind  without
+    with_gradients, without_gradients  names of the sites that were called so in the forward pass
     """
 
     number: int = 0
@@ -31,15 +31,15 @@ class Step:
     inside: bool = False
     grows: bool = False
     twice: bool = True
-    seen: set[str] = field(default_factory=set)
-    blind: set[str] = field(default_factory=set)
+    with_gradients: set[str] = field(default_factory=set)
+    without_gradients: set[str] = field(default_factory=set)
 
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Within the block this step is on."""
         self.number, self.on, self.backward = self.number + 1, True, False
-        self.seen.clear()
-        self.blind.clear()
+        self.with_gradients.clear()
+        self.without_gradients.clear()
         try:
             yield
         finally:
@@ -48,8 +48,8 @@ class Step:
     def note_call(self, site: str) -> None:
         """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""
         if not self.backward:
-            (self.seen if torch.is_grad_enabled() else self.blind).add(site)
-        elif site in self.blind and site not in self.seen:
+            (self.with_gradients if torch.is_grad_enabled() else self.without_gradients).add(site)
+        elif site in self.without_gradients and site not in self.with_gradients:
             raise SiteError(
                 f"site {site!r} lies in a part that is checkpointed with use_reentrant=True, where its errors "
                 "cannot be seen: checkpoint with use_reentrant=False"

@@ -81,8 +81,8 @@ class Training:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
         self.optimizer = made_optimizer(recipe.make_optimizer(self._trainable_groups()))
-        made = recipe.make_scheduler
-        self.scheduler = made_scheduler(made(self.optimizer, self.phase, dendrites), settings.mode) if made else None
+        make = recipe.make_scheduler
+        self.scheduler = made_scheduler(make(self.optimizer, self.phase, dendrites), settings.mode) if make else None
 
     @property
     def phase(self) -> Phase:

@@ -26,6 +26,7 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
+from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
 from pbgraph.streams import seeded
 
@@ -50,7 +51,7 @@ class Trained:
 
     def provenance(self, spec: RunSpec) -> Provenance:
         """Of the record."""
-        return _provenance(spec, self.data, self.device, self.origins, self.earlier)
+        return _provenance(spec, self.data, self.device, origins=self.origins, earlier=self.earlier)
 
     def cost(self) -> Cost:
         """Until now."""
@@ -72,7 +73,8 @@ def run(
         if found is not None:
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
-        record = attempted(_train_and_score, spec, options, device, report)
+        with published(results, spec, report) as tell:
+            record = attempted(_train_and_score, spec, options, device, tell)
         results.write(record)
         results.drop_checkpoints(spec)
     return record
@@ -117,7 +119,7 @@ def _data_of(spec: RunSpec, options: RunOptions) -> Prepared | None:
 
 def failure(spec: RunSpec, options: RunOptions, error: str, data: Prepared | None, *, device: str) -> RunRecord:
     """A failed record; without data, it says nothing of them."""
-    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, options)), error=error)
+    return RunRecord(spec, "failed", _provenance(spec, data, device, origins=_origins(spec, options)), error=error)
 
 
 @contextmanager
@@ -156,7 +158,8 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
         _save_model(spec, options, fitted, data.molecules.tasks)
     tasks, metrics = data.molecules.tasks, metrics_of(METRICS.get(spec.metric).kind)
     scores = {
-        name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
+        name: split_score(data.store.y[index], score, tasks, metrics=metrics)
+        for name, (index, score) in predictions.items()
     }
     results = ResultsFolder(options.results)
     path, details = results.predictions_path(spec), fitted.details
@@ -172,7 +175,7 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
         cost=made.cost(),
         history=fitted.history,
         predictions=path.name,
-        predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
+        predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),
         details=details,
     )
 
@@ -194,7 +197,7 @@ def _origins(spec: RunSpec, options: RunOptions) -> Origins:
 
 
 def _provenance(
-    spec: RunSpec, data: Prepared | None, device: str, origins: Origins, earlier: Iterable[str] = ()
+    spec: RunSpec, data: Prepared | None, device: str, *, origins: Origins, earlier: Iterable[str] = ()
 ) -> Provenance:
     featuriser = FEATURISERS.get(spec.featuriser)
     return provenance(

@@ -100,6 +100,27 @@ def _give_back(path: Path, held: int) -> None:
     os.close(held)
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock at `path`: not if the file is gone, or was left by one that was killed.
+
+    It looks, and takes nothing that it would keep: whoever wants the lock in that very instant tries once more.
+    """
+    try:
+        looking = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if stat.S_ISREG(os.fstat(looking).st_mode):
+            fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(looking)
+    return False
+
+
 def _taken(path: Path, mode: int) -> int | None:
     """A descriptor that holds the lock, or None if another process does, or has just deleted the file."""
     held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, mode)

@@ -36,6 +36,7 @@ from pbgraph.methods.training import (
     TrainSettings,
     build_model,
     evaluation_batches,
+    graphs_of,
     make_loss,
     make_optimizer,
     make_predictor,
@@ -156,7 +157,7 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
-        dendrites=growth.insight(evaluation_batches(job.valid)),
+        dendrites=growth.insight(evaluation_batches(graphs_of(job.valid))),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )

@@ -21,11 +21,12 @@ from pbgraph.spaces import Space
 
 @dataclass(frozen=True)
 class Dims:
-    """Sizes that a task gives to an architecture: columns of nodes and edges, and number of tasks."""
+    """Sizes that a task gives to an architecture: columns of nodes, edges and whole molecules, and number of tasks."""
 
     node: int
     edge: int
     tasks: int
+    graph: int = 0
 
 
 @dataclass(frozen=True)

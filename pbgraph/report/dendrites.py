@@ -28,11 +28,15 @@ PHASES = 4  # panels of curves at the most
 
 def to_markdown(spec: RunSpec, found: Insight) -> str:
     """A line for every dendrite that was tried at each site."""
-    rows = [
+    heading = f"## {spec.task}: dendrites of {spec.arm}, seed {spec.seed}"
+    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, insight_rows(found), right=(1, 2, 4, 5, 6, 7, 8, 9))}\n"
+
+
+def insight_rows(found: Insight) -> list[tuple[str, ...]]:
+    """What stands under `COLUMNS`."""
+    return [
         (name, str(site.neurons), *_cells(one)) for name, site in found.sites.items() for one in site.dendrites
     ] or [(name, str(site.neurons), *["-"] * 8) for name, site in found.sites.items()]
-    heading = f"## {spec.task}: dendrites of {spec.arm}, seed {spec.seed}"
-    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, rows, right=(1, 2, 4, 5, 6, 7, 8, 9))}\n"
 
 
 def _cells(one: DendriteInsight) -> tuple[str, ...]:

@@ -94,7 +94,10 @@ def read_published(path: Path) -> list[Published]:
 
 def ranks(table: Table) -> list[str]:
     """The place of every row by the mean of its selection metric, "-" for all unless every declared run is there."""
-    means = [None if found is None else found.mean for found in (row.metrics[table.metrics[0]] for row in table.rows)]
+    means = [
+        None if statistic is None else statistic.mean
+        for statistic in (row.metrics[table.metrics[0]] for row in table.rows)
+    ]
     if any(row.missing or row.failed for row in table.rows) or None in means:
         return ["-"] * len(table.rows)
     sign = table.margin.sign
@@ -112,15 +115,19 @@ def _sections(
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
         anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
         title = f"{task}, split {split}, preset {preset}"
-        yield anchor, title, _section(anchor, title, list(same), preset, registered=registered, searched=searched)
+        yield (
+            anchor,
+            title,
+            _section(anchor, title, list(same), preset=preset, registered=registered, searched=searched),
+        )
 
 
 def _section(
     anchor: str,
     title: str,
     records: Sequence[RunRecord],
-    preset: str,
     *,
+    preset: str,
     registered: Sequence[Registration],
     searched: Sequence[Budget],
 ) -> str:
@@ -137,7 +144,9 @@ def _section(
         notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next((one.name for one in studies().values() if preset in [p.name for p in one.presets]), None):
+    if in_study := next(
+        (study.name for study in studies().values() if preset in [p.name for p in study.presets]), None
+    ):
         notes.append(
             f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
             "there can be more cautious."
@@ -147,7 +156,7 @@ def _section(
 
 def _literature(published: Sequence[Published]) -> str:
     header = [field.name for field in fields(Published)]
-    rows = [[getattr(one, name) or "-" for name in header] for one in published]
+    rows = [[getattr(value, name) or "-" for name in header] for value in published]
     return "\n".join(
         [
             '<section id="published">',

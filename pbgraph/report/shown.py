@@ -51,7 +51,7 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
     for task, mine in records.items():
         for name in FORMATS:
             yield from _there(
-                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name)
+                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name=name)
             )
         for study in studies().values():
             for name in _study_formats():
@@ -67,7 +67,7 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
         from pbgraph.results.described import dataset_of

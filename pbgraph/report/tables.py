@@ -128,7 +128,7 @@ def make_table(
     and seed.
     """
     wanted_arms, wanted_seeds = set(arms), set(seeds)
-    mine = [one for one in records if one.spec.arm in wanted_arms and one.spec.seed in wanted_seeds]
+    mine = [origin for origin in records if origin.spec.arm in wanted_arms and origin.spec.seed in wanted_seeds]
     by_arm: dict[Arm, list[RunRecord]] = {arm: [] for arm in arms}
     for record in mine:
         by_arm[record.spec.arm].append(record)
@@ -153,12 +153,12 @@ def make_table(
         comparisons=adjusted(compared, judged_by),
         metrics=metrics,
         margin=judged_by,
-        commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
-        software=_counted(_software(one) for one in origins),
+        commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
+        software=_counted(_software(origin) for origin in origins),
         declared=how_declared(finished, registered),
         tried=_tried(finished[0].spec, arms, searched),
-        others=_counted(one for record in finished for one in _others(record)),
-        numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
+        others=_counted(origin for record in finished for origin in _others(record)),
+        numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
 
 
@@ -182,8 +182,8 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
 def _others(record: RunRecord) -> Iterable[str]:
     """What is known of the code of components that are not pbgraph's; "unknown" where it could not be found out."""
     components = record.provenance.components
-    found = {code for name in components for code in others_code(record, name).values()}
-    return sorted(found | {f"unknown, of {name}" for name, packages in components.items() if not packages})
+    known = {code for name in components for code in others_code(record, name).values()}
+    return sorted(known | {f"unknown, of {name}" for name, packages in components.items() if not packages})
 
 
 def _software(origin: Provenance) -> str:

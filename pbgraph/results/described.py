@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -35,6 +36,13 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
         where = f"; {results.task_path(name)} would describe it: see --results" if USER_TABLE.search(name) else ""
         raise UsageError(f"{unknown}{where}")
     return to_dataset(user_table(name, results))
+
+
+def command_of(name: str, results: ResultsFolder) -> str:
+    """The command that runs a task, without its options."""
+    if name in DATASETS:
+        return shlex.join(("python", "-m", "pbgraph.bench", name))
+    return user_table(name, results).command
 
 
 def user_table_names(results: ResultsFolder) -> list[str]:

@@ -7,6 +7,8 @@
     results/models/<task>/<key>/               the trained model, where it was asked for
     results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
+    results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
+    results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
 overwritten. Merging the results of two machines is copying files.
@@ -45,6 +47,7 @@ class _Versioned:
     schema: int
 
 
+WORK, TRASH = ".work", ".trash"  # hidden folders in one of results
 WRITTEN_BY_RUNS = ("records", "predictions", "models", "dendrites")  # folders in one of results
 
 
@@ -76,17 +79,29 @@ class ResultsFolder:
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Where a run in progress saves its state; a method may use files beside it, named KEY.WORD.safetensors."""
-        return self.root / ".work" / f"{spec.key}.safetensors"
+        return self.root / WORK / f"{spec.key}.safetensors"
+
+    def saved_state(self, key: str) -> list[Path]:
+        """The files in which a run has saved its state, sorted; none if it has not, or is over."""
+        return sorted((self.root / WORK).glob(f"{key}.*safetensors"))
 
     def drop_checkpoints(self, spec: RunSpec) -> None:
-        """Delete what a run that is over has saved of its state."""
-        for path in (self.root / ".work").glob(f"{spec.key}.*safetensors"):
+        """Delete what a run that is over has saved of its state, and of how far it was."""
+        for path in (*self.saved_state(spec.key), self.progress_path(spec.key)):
             with suppress(IsADirectoryError, PermissionError):  # what is no checkpoint stays
                 path.unlink(missing_ok=True)
 
+    def progress_path(self, key: str) -> Path:
+        """Where a run in progress says how far it is."""
+        return self.root / WORK / f"{key}.progress.json"
+
+    def locks(self) -> dict[str, Path]:
+        """Key -> lock, of the runs that are in progress, or were when their process was killed."""
+        return {path.stem: path for path in sorted((self.root / WORK).glob("*.lock"))}
+
     def lock_path(self, spec: RunSpec) -> Path:
         """The file that is locked while the run is being done."""
-        return self.root / ".work" / f"{spec.key}.lock"
+        return self.root / WORK / f"{spec.key}.lock"
 
     def check_writable(self) -> None:
         """Write and link a file as for a record, in all folders that are there; raises PbgraphError now rather than
@@ -108,6 +123,8 @@ class ResultsFolder:
         """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks."""
         sweep(self.root)
         for folder in _folders(self.root):
+            if folder.name == TRASH:
+                continue
             sweep(folder)
             for task in _folders(folder):
                 sweep(task)
@@ -115,6 +132,22 @@ class ResultsFolder:
     def tasks(self) -> list[str]:
         """The tasks that there are records of, sorted."""
         return sorted(folder.name for folder in _folders(self.root / "records") if _record_files(folder))
+
+    def runs(self) -> list[tuple[str, str]]:
+        """(task, key) of all runs that there is a file of a record of, whatever is in it; sorted."""
+        folders = _folders(self.root / "records")
+        return [(folder.name, key) for folder in folders for key in sorted(_record_files(folder))]
+
+    def record_files(self, task: str, key: str) -> list[Path]:
+        """The files of a run's record: what is finished, and its failures."""
+        return sorted(_record_files(self.root / "records" / task).get(key, {}).values())
+
+    def record(self, task: str, key: str) -> RunRecord:
+        """The finished record of a run, or else its last failure. Raises DataError if none can be read."""
+        files = _record_files(self.root / "records" / task).get(key)
+        if not files:
+            raise DataError(f"{self.root} holds no record {key} of {task}; name one that 'runs {task}' lists")
+        return read_record(_outcome_of(files))
 
     def finished(self, task: str, key: str) -> RunRecord | None:
         """The finished record with this key, or None. Raises DataError if there is something else in its place."""
@@ -141,7 +174,7 @@ class ResultsFolder:
     def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
         for _, files in sorted(runs.items()):
             try:
-                yield read_record(files[0] if 0 in files else files[max(files)])
+                yield read_record(_outcome_of(files))
             except DataError as error:
                 log.warning("left out: %s", error)
 
@@ -172,11 +205,21 @@ def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Pa
     return found
 
 
+def _outcome_of(files: Mapping[int, Path]) -> Path:
+    """Of a run's files, that of the finished record, or else of its last failure."""
+    return files[0] if 0 in files else files[max(files)]
+
+
 def record_bytes(record: RunRecord) -> bytes:
     """The content of a record's file, sealed."""
-    said = msgspec.to_builtins(replace(record, written_digest=record.digest()))
-    said["spec"] = record.spec.said
+    said = said_by(replace(record, written_digest=record.digest()))
     return formatted({**said, "seal": seal_of(said)})
+
+
+def said_by(record: RunRecord) -> dict[str, Any]:
+    """All that a record says, as JSON has it."""
+    said: dict[str, Any] = msgspec.to_builtins(record)
+    return {**said, "spec": record.spec.said}
 
 
 def formatted(said: Any) -> bytes:

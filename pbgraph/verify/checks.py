@@ -56,13 +56,13 @@ def verify_results(
         chosen = drawn([record for record in whole if record.key in planned], reruns, draw)
         keys = ", ".join(record.key for record in chosen)
         say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
-        again, more = _again(results, chosen, data, offline)
+        again, more = _again(results, chosen, data, offline=offline)
         found += more
-    return receipt_of(results, held, found, draw, again)
+    return receipt_of(results, held, found, draw=draw, reruns=again)
 
 
 def _again(
-    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, offline: bool
+    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, *, offline: bool
 ) -> tuple[tuple[Rerun, ...], Found]:
     """What came of doing these runs again; that they cannot be done is none of the folder's faults."""
     if not chosen:

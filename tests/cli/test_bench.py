@@ -283,7 +283,7 @@ def published(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("runs of results/ are missing: a test would train them")
 
-    monkeypatch.setattr("pbgraph.execution.engines.local.run_all", refuse)
+    monkeypatch.setattr("pbgraph.execution.benchmark.run_all", refuse)
     shutil.copytree(Path(__file__).parents[2] / "results" / "records", tmp_path / "published" / "records")
     return tmp_path / "published"
 
@@ -442,7 +442,7 @@ def test_predictions_are_replaced_but_never_half_written(tmp_path, tox21):
 
     path = tmp_path / "p.parquet"
     scored = {"test": (np.arange(5), np.zeros((5, 12)))}
-    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored) for _ in range(2)]
+    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored=scored) for _ in range(2)]
     assert digests[0] == digests[1]
     assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
 

@@ -6,6 +6,7 @@ from pbgraph.cli.commands.own import predict, train
 from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
+from pbgraph.cli.commands.steering import export, rm, runs, show_run, status
 from pbgraph.cli.commands.tuning import tune
 from pbgraph.cli.commands.verifying import verify
 from pbgraph.report.shown import FORMATS
@@ -20,12 +21,17 @@ __all__ = [
     "compare",
     "data",
     "dendrites",
+    "export",
     "is_task",
     "leaderboard",
     "ls",
     "predict",
     "register",
+    "rm",
     "run",
+    "runs",
+    "show_run",
+    "status",
     "table",
     "task_names",
     "train",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import unknown_name
 from pbgraph.registry import Registry
+from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
@@ -37,12 +38,16 @@ def is_task(name: str) -> bool:
     return name in Registry[Any]("task", "pbgraph.datasets", object)
 
 
-def check_known(kind: str, names: Sequence[str]) -> None:
-    """Raises UsageError with the nearest valid name for one that is not registered; imports no model."""
+def check_known(kind: str, names: Iterable[str], others: Collection[str] = ()) -> None:
+    """Raises UsageError with the nearest valid name for one that is not registered; imports no model.
+
+    kind    "models", "methods", "splits", ...
+    others  names that will do as well, such as those that records have
+    """
     known = Registry[Any](kind, f"pbgraph.{kind}", object)
     for name in names:
-        if name not in known:
-            raise unknown_name(kind.removesuffix("s"), name, known)
+        if name not in known and name not in others:
+            raise unknown_name(kind.removesuffix("s"), name, {*known, *others})
 
 
 def dataset_of_task(args: argparse.Namespace) -> Dataset:
@@ -54,11 +59,22 @@ def dataset_of_task(args: argparse.Namespace) -> Dataset:
 
 def command_of(args: argparse.Namespace) -> str:
     """The command that runs the task that the arguments name, without its options."""
-    from pbgraph.results.described import user_table
+    from pbgraph.results import described
 
-    if is_task(args.task):
-        return shlex.join(("python", "-m", "pbgraph.bench", args.task))
-    return user_table(args.task, ResultsFolder(args.results)).command
+    return described.command_of(args.task, ResultsFolder(args.results))
+
+
+def choice_of(args: argparse.Namespace) -> Choice:
+    """Which runs the arguments choose."""
+    arms = getattr(args, "arms", None)
+    return Choice(
+        models=getattr(args, "models", None),
+        methods=getattr(args, "methods", None),
+        arms=None if arms is None else [parse_arm(text) for text in arms],
+        seeds=flat(args.seeds),
+        preset=args.preset,
+        split=args.split,
+    )
 
 
 def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:

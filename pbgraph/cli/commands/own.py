@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pbgraph.cli.commands.running import do_missing
-from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import duration
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.base import Dataset
-    from pbgraph.molecules import Molecules
     from pbgraph.plans.plan import Plan
     from pbgraph.prediction.predict import Predictions
 
@@ -30,6 +28,7 @@ def train(args: argparse.Namespace) -> int:
     """Do what is missing of a plan on a table of the user's, then show its table of results; 1 if a run has failed."""
     from pbgraph.datasets.load import load
     from pbgraph.datasets.user.table import describe, to_dataset
+    from pbgraph.execution.benchmark import check_splits
     from pbgraph.results.described import earlier_versions, keep
 
     table = describe(
@@ -55,27 +54,6 @@ def train(args: argparse.Namespace) -> int:
         keep(table, results)
 
     return do_missing(args, dataset, make_ready)
-
-
-def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:
-    """Raises UsageError if a planned split leaves a part empty, DataError if nothing in a part can be scored."""
-    from pbgraph.splits import SPLITS
-
-    for seed in dict.fromkeys(spec.split_seed for spec in plan.specs):
-        split = SPLITS.get(plan.split).split(molecules, seed)
-        which = plan.split if seed is None else f"{plan.split}, seed {seed},"
-        for name in ("train", "valid", "test"):
-            rows = getattr(split, name)
-            if not _can_be_scored(molecules.y[rows]):
-                raise DataError(
-                    f"{dataset.file}: split {which} leaves {len(rows)} molecules for {name}, and no target has two "
-                    "different labels among them, so nothing can be learnt or scored there; add molecules, or choose "
-                    "another --split or --seeds"
-                )
-
-
-def _can_be_scored(y: np.ndarray) -> bool:
-    return any(len(np.unique(column[~np.isnan(column)])) > 1 for column in y.T)
 
 
 def predict(args: argparse.Namespace) -> int:

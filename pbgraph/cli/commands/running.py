@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
-from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.results.folder import ResultsFolder
@@ -37,36 +36,37 @@ def benchmark(args: argparse.Namespace) -> int:
 
 def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
     """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
-    from pbgraph.execution.engines.local import run_all
+    from pbgraph.execution import benchmark
     from pbgraph.execution.engines.progress import shown
-    from pbgraph.execution.engines.schedule import describe, survey
+    from pbgraph.execution.engines.schedule import Work, describe, survey
     from pbgraph.execution.fitting import RunOptions
-    from pbgraph.structures.parallel import cores
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
-    work = survey(plan, results, retry_failed=args.retry_failed)
-    device = device_named(args.device)
-    jobs = args.jobs or (cores() if device == "cpu" else 1)
+    device = benchmark.device_of(args.device)
+    jobs = args.jobs or benchmark.usual_jobs(device)
     if args.write_plan is not None:
         _write_plan(plan, args.write_plan)
     if args.dry_run:
-        show(describe(work, jobs))
+        show(describe(survey(plan, results, retry_failed=args.retry_failed), jobs))
         return 0
-    if work.todo:
-        make_ready(plan)
-        results.sweep()
-        results.check_writable()
-    say(describe(work, jobs))
-    if args.save_models:
-        _warn_of_unsaved(work.finished.values(), results)
-    records = {**work.finished, **work.failed}
-    if work.todo:
-        options = RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models)
-        with shown(work, jobs) as progress:
-            done = run_all(work, options, jobs=jobs, device=device, progress=progress)
-        records |= {record.key: record for record in done}
-    planned = [records[spec.key] for spec in plan.specs if spec.key in records]
-    return max(_show(plan, planned, results, _declared(args)), 1 if work.blocked else 0)
+
+    def begin(work: Work) -> None:
+        say(describe(work, jobs))
+        if args.save_models:
+            _warn_of_unsaved(work.finished.values(), results)
+
+    work, records = benchmark.do_missing(
+        plan,
+        RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models),
+        jobs=jobs,
+        device=device,
+        shown=shown,
+        retry_failed=args.retry_failed,
+        make_ready=make_ready,
+        begin=begin,
+    )
+    shown_code = _show(plan, list(records.values()), results, _declared(args))
+    return max(shown_code, 1 if work.blocked else 0)
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -119,16 +119,6 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     if args.shard is None and args.engine != "shard":
         return chosen
     return part_of(chosen, args.shard or array_shard())
-
-
-def device_named(name: str) -> str:
-    """What ``--device`` stands for here. Raises UsageError for a GPU that is not there."""
-    import torch
-
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise UsageError("--device cuda: torch finds no usable GPU here; leave it out, or see 'GPU or not' in README")
-    return "cuda" if available and name != "cpu" else "cpu"
 
 
 def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, declared: Preset | Study) -> int:

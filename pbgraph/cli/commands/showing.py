@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import check_known, command_of, dataset_of_task, flat
-from pbgraph.errors import UsageError, unknown_name
-from pbgraph.methods.roles import PERFORATED
-from pbgraph.plans.declaration import Preset
-from pbgraph.plans.presets import USUAL, preset, preset_or_none, study
+from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task, flat
+from pbgraph.errors import UsageError
+from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
-from pbgraph.results.arms import Arm, parse_arm
+from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.protocol import choices, usual_or_only
-from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations
 from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.report.comparisons import Comparison
+    from pbgraph.report.selection import TaskRuns
     from pbgraph.report.stats import Interval
-    from pbgraph.report.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -37,29 +34,29 @@ def table(args: argparse.Namespace) -> int:
     if args.study is not None:
         return _study_table(args)
     from pbgraph.report.figures import draw_learning_curves
+    from pbgraph.report.selection import chosen_table, drawn_records
 
-    records, made = _table(args)
+    choice = choice_of(args)
+    records, made = chosen_table(_runs(args), choice)
     show(resolve_name(FORMATS[args.format])(made), end="")
     if args.figure is not None:
-        model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
-        drawn = [arm for arm in made.arms if args.arms is not None or arm.model == model]
-        of_arms = [record for record in records if record.spec.arm in drawn]
-        draw_learning_curves(of_arms, args.figure, seeds=made.protocol.seeds)
+        draw_learning_curves(drawn_records(records, made, choice), args.figure, seeds=made.protocol.seeds)
     return 0
 
 
 def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report import studies
+    from pbgraph.report.selection import narrowed
     from pbgraph.report.tables import rows_and_seeds
 
-    chosen = study(args.study)
+    chosen, choice = study(args.study), choice_of(args)
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
-    records, seeds = _study_records(args), flat(args.seeds)
+    records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
     arms = {}
     for part in chosen.presets:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
-        arms[part.name] = _of_names(args, rows_and_seeds(part, mine, seeds)[0])
+        arms[part.name] = narrowed(rows_and_seeds(part, mine, seeds)[0], choice)
     made = studies.study_table(
         chosen,
         records,
@@ -91,20 +88,11 @@ def leaderboard(args: argparse.Namespace) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
-    from pbgraph.report import comparisons
     from pbgraph.report.formats import comparison_lines, scales
-    from pbgraph.report.tables import make_table, rows_and_seeds
+    from pbgraph.report.selection import chosen_comparison
 
-    records, preset = _records(args)
     arms = (parse_arm(args.a), parse_arm(args.b))
-    known = {record.spec.arm for record in records}
-    for arm in arms:
-        if arm not in known:
-            raise unknown_name("arm", str(arm), map(str, known))
-    both = [record for record in records if record.spec.arm in arms]
-    _, seeds = rows_and_seeds(preset, both, flat(args.seeds))
-    shown = make_table(records, arms=arms, seeds=seeds)
-    difference = comparisons.compare(records, *arms, seeds=seeds)
+    records, shown, difference = chosen_comparison(_runs(args), *arms, choice_of(args))
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in arms)
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
@@ -139,7 +127,8 @@ def dendrites(args: argparse.Namespace) -> int:
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
-    record = finished_run(_records(args)[0], parse_arm(args.arm), args.seed, command=command_of(args))
+    records, _ = _runs(args).of_preset(args.preset, args.split)
+    record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
     found = read_insight(ResultsFolder(args.results), record)
     show(FORMATS[args.format](record.spec, found), end="")
     if args.figure is not None:
@@ -147,99 +136,12 @@ def dendrites(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(args: argparse.Namespace) -> tuple[list[RunRecord], Table]:
-    """The records that the arguments choose, and their table."""
-    from pbgraph.report.tables import make_table, rows_and_seeds
+def _runs(args: argparse.Namespace) -> TaskRuns:
+    """The runs of the task that the arguments name. Raises UsageError, with the nearest, for an unknown name."""
+    from pbgraph.report.selection import TaskRuns
 
-    records, preset = _records(args)
-    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (preset.arms if preset else ())}
-    for text in args.arms or ():
-        if str(parse_arm(text)) not in known:
-            raise unknown_name("arm", text, known)
-    of_arms = [record for record in records if record.spec.arm in _of_names(args, [record.spec.arm])]
-    arms, seeds = rows_and_seeds(preset, of_arms or records, flat(args.seeds))
-    labels: Mapping[Arm, str] = {}
-    margin = None
-    if preset is not None and args.preset is not None and preset.has_rows_of_its_own:
-        from pbgraph.plans.plan import plan
-
-        declared = plan(dataset_of_task(args), preset, seeds=seeds, split=records[0].spec.split)
-        arms, labels, margin = list(declared.arms), declared.labels, declared.margin
-    others = sorted({record.spec.seed for record in of_arms} - set(seeds))
-    if others:
-        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
-    made = make_table(
-        records,
-        arms=_of_names(args, arms),
-        seeds=seeds,
-        labels=labels,
-        margin=margin,
-        registered=registrations(ResultsFolder(args.results)),
-        searched=budgets(args.results),
-    )
-    return records, made
-
-
-def _of_names(args: argparse.Namespace, arms: Iterable[Arm]) -> list[Arm]:
-    """The arms that ``--models``, ``--methods`` and ``--arms`` leave."""
-    named = args.arms and [parse_arm(text) for text in args.arms]
-    return [
-        arm
-        for arm in arms
-        if args.models is None or arm.model in args.models
-        if args.methods is None or arm.method in args.methods
-        if named is None or arm in named
-    ]
-
-
-def _records(args: argparse.Namespace) -> tuple[list[RunRecord], Preset | None]:
-    """The records of the task, preset and split that the arguments name, and the preset if it is known here.
-
-    What is not named is as usual; where that has no run, it is what all the runs that are there have in common.
-    """
-    declared = _declared(args)
-    name = declared.recipe.name if declared else args.preset
-    presets = None if name is None else [name]
-    mine = _chosen(args, presets, f"preset {name or USUAL}", lambda spec: f"preset {spec.preset}")
-    return mine, declared or preset_or_none(mine[0].spec.preset)
-
-
-def _declared(args: argparse.Namespace) -> Preset | None:
-    """The preset that the arguments name; None if they name none, or one that only records know."""
-    if args.preset is None or args.preset in {r.spec.preset for r in ResultsFolder(args.results).records(args.task)}:
-        return None if args.preset is None else preset_or_none(args.preset)
-    return preset(args.preset)
-
-
-def _study_records(args: argparse.Namespace) -> list[RunRecord]:
-    """The records of the task, study and split that the arguments name; the split as for `_records`."""
-    what = f"study {args.study}"
-    return _chosen(args, [one.recipe.name for one in study(args.study).presets], what, lambda _: what)
-
-
-def _chosen(
-    args: argparse.Namespace, presets: Collection[str] | None, usual: str, name: Callable[[RunSpec], str]
-) -> list[RunRecord]:
-    """The records of the task that have one of these presets, the named split, and one name with it.
-
-    usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
-    """
-    dataset = dataset_of_task(args)
+    dataset_of_task(args)
     for kind in ("models", "methods"):
         check_known(kind, getattr(args, kind, None) or ())
     check_known("splits", [args.split] if args.split else ())
-    every = ResultsFolder(args.results).records(args.task)
-    found: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in every:
-        if (presets is None or record.spec.preset in presets) and args.split in (None, record.spec.split):
-            found.setdefault((name(record.spec), record.spec.split), []).append(record)
-    what, split = wanted = usual, args.split or dataset.split
-    chosen = usual_or_only(found, wanted)
-    if chosen is None:
-        there = choices((record.spec for record in every), "preset", "split")
-        raise UsageError(
-            f"{args.results} holds no run of {args.task} with {what} and split {split}"
-            + (f", but those of {there}; choose with --preset and --split" if every else "")
-            + f"; '{command_of(args)} --{what} --split {split}' makes them"
-        )
-    return chosen
+    return TaskRuns.read(ResultsFolder(args.results), args.task)

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, flat
-from pbgraph.cli.commands.running import device_named
 from pbgraph.errors import PbgraphError, UsageError, of_the_system
 from pbgraph.files.writing import check_replaceable
 from pbgraph.plans.presets import USUAL, preset
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 def tune(args: argparse.Namespace) -> int:
     """Do the trials that are missing, then show them all; 1 if a search has no trial that was finished."""
     from pbgraph.datasets.load import make_ready
+    from pbgraph.execution.benchmark import device_of, usual_jobs
     from pbgraph.plans.search.ledger import Ledger
-    from pbgraph.structures.parallel import cores
 
     searches = _searches(args)
     if args.write_plan is not None:
         from pbgraph.plans.search.found import check_plan_can_be_written
 
         check_plan_can_be_written(args.write_plan, searches)
-    device = device_named(args.device)
-    jobs = args.jobs or (cores() if device == "cpu" else 1)
+    device = device_of(args.device)
+    jobs = args.jobs or usual_jobs(device)
     ledgers = [Ledger(search, args.results) for search in searches]
     if any(ledger.missing for ledger in ledgers):
         _check_writable(ResultsFolder(args.results), ledgers)

@@ -109,7 +109,7 @@ def perforation_checks(
 
 def mean_square(output: Any) -> Tensor:
     """Of all real numbers in what a model returns."""
-    parts = [one.square().mean() for one in tensors_in(output) if one.is_floating_point()]
+    parts = [tensor.square().mean() for tensor in tensors_in(output) if tensor.is_floating_point()]
     require(bool(parts), f"the model returns a {type(output).__name__} without real numbers: give a loss")
     return torch.stack([part.float() for part in parts]).mean()
 
@@ -158,14 +158,14 @@ def check_gradients(network: Network) -> None:
     """No error flows through its dendrites: its gradients are those with constants in the dendrites' place."""
     model = _grown(network)
     sites = list(sites_of(model).values())
-    found = _gradients(network, model)
+    gradients = _gradients(network, model)
     if any(site.role.errors == "through" for site in sites):
         return  # it was asked for that they do
     with _constant(sites):
         expected = _gradients(network, model)
-    require(found.keys() == expected.keys(), "other parameters have gradients than with constants")
+    require(gradients.keys() == expected.keys(), "other parameters have gradients than with constants")
     for name, gradient in expected.items():
-        off = float((found[name] - gradient).abs().max()) if gradient.numel() else 0.0
+        off = float((gradients[name] - gradient).abs().max()) if gradient.numel() else 0.0
         largest = float(gradient.abs().max()) if gradient.numel() else 0.0
         require(off <= TOLERANCE * largest + 1e-7, f"an error of {off:.1e} flows to {name} through dendrites")
 
@@ -198,8 +198,8 @@ def check_resuming(network: Network) -> None:
         again.load_state_dict(state)
         for _ in _run(network, again, step):
             pass
-        found = again.model.state_dict()
-        same = found.keys() == expected.keys() and same_output(list(found.values()), [expected[name] for name in found])
+        ended = again.model.state_dict()
+        same = ended.keys() == expected.keys() and same_output(list(ended.values()), [expected[name] for name in ended])
         require(same, f"taken up after step {step}, in the middle of growth, it ends otherwise")
 
 
@@ -271,9 +271,9 @@ def _gradients(network: Network, model: nn.Module) -> dict[str, Tensor]:
         network.of(model.train()).backward()  # type: ignore[no-untyped-call]
     model.load_state_dict(keep)
     named = model.named_parameters()
-    found = {name: p.grad.clone() for name, p in named if p.grad is not None and ".dendrites." not in name}
+    gradients = {name: p.grad.clone() for name, p in named if p.grad is not None and ".dendrites." not in name}
     model.zero_grad(set_to_none=True)
-    return found
+    return gradients
 
 
 @contextmanager

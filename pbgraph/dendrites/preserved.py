@@ -85,7 +85,7 @@ class _Place:
                 place[name] = value
 
 
-class Standing:
+class Preserved:
     """After the block, parameters, buffers and attributes of these modules are what they were before it.
 
     Tensors are copied when they are first seen, and again if somebody has changed them between two blocks.
@@ -94,7 +94,7 @@ class Standing:
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._modules = [(module, _Place(), _Place(), _Place()) for module in modules]
 
-    def __enter__(self) -> Standing:
+    def __enter__(self) -> Preserved:
         for module, parameters, buffers, attributes in self._modules:
             parameters.look(module._parameters)
             buffers.look(module._buffers)

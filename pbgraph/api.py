@@ -1,0 +1,242 @@
+"""pbgraph from Python, for notebooks and scripts: what the command line does, with frames in the place of text.
+
+    from pbgraph import api
+
+    results = api.run("tox21", preset="smoke", models=["gin"], results="my-results")
+    results.to_frame()                        # a row for each run
+    print(results.table())
+    results.compare("gin/perforated", "gin/backprop").verdict
+
+Errors are those of `pbgraph.errors`: UsageError for a wrong name or value, with the nearest valid one, DataError for
+data that cannot be had. A run that fails is a row whose status is "failed"; it raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Literal
+
+from pbgraph.datasets.user.table import UserTable, to_dataset
+from pbgraph.datasets.user.table import describe as own_table
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.plans.presets import USUAL
+from pbgraph.report.comparisons import Comparison
+from pbgraph.report.figures import draw_learning_curves
+from pbgraph.report.runs import Row, history_rows, run_rows, task_rows
+from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table, drawn_records
+from pbgraph.report.shown import FORMATS
+from pbgraph.results.arms import parse_arm
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
+from pbgraph.results.records import RunRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.plans.plan import Plan
+    from pbgraph.prediction.predict import Predictions, Predictor
+
+__all__ = ["Results", "load_model", "own_table", "predict", "read", "run"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of one task in one results folder.
+
+    records  of single runs; see `pbgraph.results.records.RunRecord`
+    In every method below a preset or split that is not named is the usual one, or else the only one there is.
+    """
+
+    folder: Path
+    task: str
+    records: tuple[RunRecord, ...]
+
+    def to_frame(self, per: Literal["run", "task"] = "run") -> pandas.DataFrame:
+        """A row for each run, or for each run, part and task of the data, with scores in columns of their own.
+
+        per="run": test_METRIC and valid_METRIC, cost, source, and every setting as config.FIELD or settings.FIELD;
+        per="task": a column for each metric, labelled rows and positives.
+        """
+        kinds = {"run": run_rows, "task": task_rows}
+        if per not in kinds:
+            raise unknown_name("kind of row", per, kinds)
+        return _frame(kinds[per](self.records))
+
+    def histories(self) -> pandas.DataFrame:
+        """A row for each epoch of each run: phase, training loss, validation score, dendrites, learning rate."""
+        return _frame(history_rows(self.records))
+
+    def table(
+        self,
+        form: str = "md",
+        *,
+        models: Sequence[str] | None = None,
+        methods: Sequence[str] | None = None,
+        arms: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        preset: str | None = None,
+        split: str | None = None,
+    ) -> str:
+        """The table that ``table TASK`` prints, as "md", "tex", "csv", "html" or "json".
+
+        Raises UsageError if there is nothing to be shown, or if runs do not share one protocol.
+        """
+        if form not in FORMATS:
+            raise unknown_name("format", form, FORMATS)
+        named = None if arms is None else [parse_arm(text) for text in arms]
+        choice = Choice(models=models, methods=methods, arms=named, seeds=seeds, preset=preset, split=split)
+        text: str = resolve_name(FORMATS[form])(chosen_table(self._runs, choice)[1])
+        return text
+
+    def compare(
+        self, a: str, b: str, *, seeds: Sequence[int] | None = None, preset: str | None = None, split: str | None = None
+    ) -> Comparison:
+        """The paired difference of two arms, a - b, with its interval and verdict; arms as in "trimnet/perforated".
+
+        Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
+        """
+        choice = Choice(seeds=seeds, preset=preset, split=split)
+        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice)[2]
+
+    def draw(
+        self,
+        path: str | Path,
+        *,
+        arms: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        preset: str | None = None,
+        split: str | None = None,
+    ) -> Path:
+        """Learning curves as ``table TASK --figure`` draws them, to a .png, .svg or .pdf; returns its path.
+
+        Raises UsageError for another suffix, and if no run has a history of epochs.
+        """
+        named = None if arms is None else [parse_arm(text) for text in arms]
+        choice = Choice(arms=named, seeds=seeds, preset=preset, split=split)
+        records, made = chosen_table(self._runs, choice)
+        draw_learning_curves(drawn_records(records, made, choice), Path(path), seeds=made.protocol.seeds)
+        return Path(path)
+
+    @property
+    def _runs(self) -> TaskRuns:
+        return TaskRuns(ResultsFolder(self.folder), self.task, self.records)
+
+
+def _frame(rows: Sequence[Row]) -> pandas.DataFrame:
+    import pandas
+
+    return pandas.DataFrame(list(rows))
+
+
+def run(
+    task: str | UserTable,
+    preset: str = USUAL,
+    *,
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    split: str | None = None,
+    settings: Sequence[str] = (),
+    results: str | Path = "results",
+    jobs: int | None = None,
+    device: str = "auto",
+    data: str | Path | None = None,
+    offline: bool = False,
+    save_models: bool = False,
+    retry_failed: bool = False,
+) -> Results:
+    """Do what is missing of a plan, as ``python -m pbgraph.bench TASK`` does; returns the runs of the plan.
+
+    task      a registered name, or a table of your own, as `own_table` describes it
+    preset    whose arms, seeds and settings are taken, narrowed or widened by `models`, `methods`, `seeds`, `split`
+    settings  otherwise than in the preset, e.g. ["trimnet.hidden=64", "training.epochs=60"]
+    results   folder of the records: what is finished there is not done again
+    jobs      worker processes; None: as many as there are cores
+    Progress goes to stderr. Raises UsageError, DataError, and Interrupted after Ctrl-C, with all runs saved.
+    """
+    from pbgraph.execution.benchmark import device_of, do_missing, usual_jobs
+    from pbgraph.execution.engines.progress import shown
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.plans.plan import plan
+    from pbgraph.plans.settings import parse_assignment
+
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs={jobs}: expected the number of worker processes, at least 1")
+    dataset = _dataset(task, ResultsFolder(Path(results)))
+    planned = plan(
+        dataset,
+        preset,
+        models=models,
+        methods=methods,
+        seeds=seeds,
+        split=split,
+        settings=[parse_assignment(text) for text in settings],
+    )
+    where, folder = device_of(device), Path(results)
+    options = RunOptions(folder, data=Path(data) if data else None, offline=offline, save_models=save_models)
+    _, records = do_missing(
+        planned,
+        options,
+        jobs=jobs or usual_jobs(where),
+        device=where,
+        shown=shown,
+        retry_failed=retry_failed,
+        make_ready=lambda made: _make_ready(task, dataset, made, options),
+    )
+    return Results(folder, dataset.name, tuple(records.values()))
+
+
+def _dataset(task: str | UserTable, results: ResultsFolder) -> Dataset:
+    from pbgraph.results.described import dataset_of
+
+    return to_dataset(task) if isinstance(task, UserTable) else dataset_of(task, results)
+
+
+def _make_ready(task: str | UserTable, dataset: Dataset, plan: Plan, options: RunOptions) -> None:
+    """Have the data at hand before any run; a table of the user's is described in the results folder."""
+    from pbgraph.datasets.load import load, make_ready
+    from pbgraph.execution.benchmark import check_splits
+    from pbgraph.results.described import keep
+
+    make_ready(dataset, folder=options.data, offline=options.offline)
+    if isinstance(task, UserTable):
+        check_splits(dataset, load(dataset), plan)
+        results = ResultsFolder(options.results)
+        results.check_writable()
+        keep(task, results)
+
+
+def read(results: str | Path, task: str) -> Results:
+    """All runs of a task that a results folder holds; nothing is run.
+
+    What is no record costs a warning in the log and is left out. Raises UsageError, with the nearest name, for a task
+    that is neither registered nor described in the folder.
+    """
+    runs = TaskRuns.read(ResultsFolder(Path(results)), task)
+    return Results(Path(results), task, runs.records)
+
+
+def load_model(
+    folder: str | Path, *, arm: str | None = None, preset: str | None = None, split: str | None = None
+) -> Predictor:
+    """A saved model, RESULTS/models/TASK/KEY, or all models of RESULTS/models/TASK that differ in their seed alone.
+
+    Raises UsageError if there is none, or several kinds and nothing that chooses; DataError for a damaged one.
+    """
+    from pbgraph.prediction.predict import load_predictor
+
+    return load_predictor(Path(folder), parse_arm(arm) if arm else None, preset=preset, split=split)
+
+
+def predict(model: Predictor | str | Path, smiles: Sequence[str]) -> Predictions:
+    """Predictions for structures, by a model or the folder of one, in their order: mean (n, T), sd, and errors.
+
+    A structure that cannot be read has NaN, and a reason among the errors.
+    """
+    predictor = load_model(model) if isinstance(model, str | Path) else model
+    return predictor(list(smiles))

@@ -1,0 +1,188 @@
+"""Commands to see how runs stand, to look at them one by one, and to move them away."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task
+from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.plans.presets import preset_or_none, presets
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice, find_run
+from pbgraph.results.records import RunRecord
+from pbgraph.terminal import say, show
+
+if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
+    from pbgraph.execution.standing import Standing
+    from pbgraph.insight import Insight
+
+log = logging.getLogger(__name__)
+
+
+def status(args: argparse.Namespace) -> int:
+    """Show how the runs of one task or of all tasks stand, while others do them."""
+    from pbgraph.execution.standing import describe_standing
+    from pbgraph.report.formats import json_text
+
+    results = ResultsFolder(args.results)
+    tasks = [args.task] if args.task is not None else _tasks_in(results)
+    found = [_standing(args, task, results) for task in tasks]
+    if args.json:
+        show(json_text(found), end="")
+    elif found:
+        show("\n".join(describe_standing(one) for one in found))
+    else:
+        say(f"{results.root} holds no run, and none is in progress; 'python -m pbgraph.bench TASK' makes some")
+    return 0
+
+
+def _tasks_in(results: ResultsFolder) -> list[str]:
+    """The tasks that there are records of, and those of runs in progress."""
+    from pbgraph.results.progress import read_progress
+
+    said = [read_progress(results, key) for key in results.locks()]
+    return sorted({*results.tasks(), *(one.task for one in said if one is not None)})
+
+
+def _standing(args: argparse.Namespace, task: str, results: ResultsFolder) -> Standing:
+    from pbgraph.cli.commands.running import plan_of
+    from pbgraph.execution.standing import standing
+    from pbgraph.structures.parallel import cores
+
+    dataset = _dataset(task, results)
+    plan = plan_of(args, dataset) if dataset is not None else None
+    return standing(task, plan, results, jobs=args.jobs or cores())
+
+
+def _dataset(task: str, results: ResultsFolder) -> Dataset | None:
+    """The data set of a task; None, with a warning, if it is known no more, while runs of it are there."""
+    from pbgraph.results.described import dataset_of
+
+    try:
+        return dataset_of(task, results)
+    except (UsageError, DataError) as error:
+        if task not in _tasks_in(results):
+            raise
+        log.warning("no plan is made for task %s: %s", task, error)
+        return None
+
+
+def runs(args: argparse.Namespace) -> int:
+    """List the runs of a task, one by one."""
+    from pbgraph.report.runs import to_csv, to_json, to_markdown
+
+    records = _chosen(args)
+    if not records and not (args.json or args.csv):
+        return 0
+    form = to_json if args.json else to_csv if args.csv else to_markdown
+    show(form(records), end="")
+    return 0
+
+
+def _chosen(args: argparse.Namespace) -> list[RunRecord]:
+    """The records that the arguments choose; where there is none, it is said what would make some."""
+    results = ResultsFolder(args.results)
+    known = args.task in results.tasks()
+    if not known:
+        dataset_of_task(args)
+    records = results.records(args.task)
+    choice = _choice(args, records)
+    chosen = choice.of(records)
+    if not chosen:
+        makes = f"'{command_of(args)}' makes them" if not records else f"it holds {len(records)} others"
+        say(f"{results.root} holds no such run of {args.task}; {makes}")
+    return chosen
+
+
+def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
+    """Raises UsageError, with the nearest, for a name that is neither registered nor that of a run."""
+    specs = [record.spec for record in records]
+    check_known("models", args.models or (), {spec.model for spec in specs})
+    check_known("methods", args.methods or (), {spec.method for spec in specs})
+    check_known("splits", [args.split] if args.split else (), {spec.split for spec in specs})
+    named = {spec.preset for spec in specs}
+    if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
+        raise unknown_name("preset", args.preset, {*presets(), *named})
+    choice = choice_of(args)
+    for arm in choice.arms or ():
+        if specs and arm not in (there := {spec.arm for spec in specs}):
+            raise unknown_name("arm", str(arm), map(str, there))
+    return choice
+
+
+def show_run(args: argparse.Namespace) -> int:
+    """Show one run: what it was asked, what came out, how it went."""
+    from pbgraph.report.formats import json_text
+    from pbgraph.report.one_run import to_text
+    from pbgraph.results.folder import said_by
+
+    results = ResultsFolder(args.results)
+    record = results.record(*find_run(results, args.key))
+    if args.json:
+        show(json_text(said_by(record)), end="")
+        return 0
+    show(to_text(record, *_insight(results, record)), end="")
+    return 0
+
+
+def _insight(results: ResultsFolder, record: RunRecord) -> tuple[Insight | None, str]:
+    """What a run's dendrites learnt, or why that is not known; neither where there is nothing to know."""
+    from pbgraph.results.insights import read_insight
+
+    if not record.details.get("dendrites"):
+        return None, ""
+    try:
+        return read_insight(results, record), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def rm(args: argparse.Namespace) -> int:
+    """Move runs to the trash of their results folder, with all that belongs to them; all of them or none."""
+    from pbgraph.results.trash import check_dependents, dependents, move_to_trash
+
+    results = ResultsFolder(args.results)
+    named = [find_run(results, key) for key in args.keys]
+    depending = dependents(results, named)
+    if not args.with_dependents:
+        check_dependents(depending)
+    trash, moved = move_to_trash(results, [*named, *((one.task, one.key) for one in depending)])
+    for one in depending:
+        say(f"with it: {one.key} ({one.name}), which is paired with {one.needs}")
+    show(f"{_runs_in(moved)} moved to {trash}:")
+    show("\n".join(f"  {path}" for path in moved))
+    show(f"to put back what is there: {_putting_back(results.root, trash)}")
+    return 0
+
+
+def _runs_in(moved: Iterable[Path]) -> str:
+    count = len({path.name.split(".", 1)[0] for path in moved})
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _putting_back(root: Path, trash: Path) -> str:
+    """A command that copies what is in the trash to where it was, and overwrites nothing."""
+    return shlex.join(["cp", "-Rpn", f"{trash}/.", f"{root}/"])
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write the runs of a task to files for other programs."""
+    from pbgraph.files.writing import replaced_file
+    from pbgraph.report.runs import as_csv, history_rows, run_rows
+
+    if args.csv is None and args.histories is None:
+        raise UsageError("export: say where to, with --csv FILE or --histories FILE")
+    records = _chosen(args)
+    for path, rows in ((args.csv, run_rows), (args.histories, history_rows)):
+        if path is not None:
+            made = rows(records)
+            with replaced_file(path) as part:
+                part.write_text(as_csv(made), encoding="utf-8")
+            say(f"{len(made)} rows written to {path}")
+    return 0

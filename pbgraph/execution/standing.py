@@ -1,0 +1,235 @@
+"""How all runs of a task stand: done, running, failed or still to do, as seen from outside while others do them.
+
+Nothing is held and nothing written: what is running is told by the locks of runs, how far it is by what they say of
+themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pbgraph.execution.engines.progress import TimeLeft
+from pbgraph.execution.engines.schedule import Work, survey
+from pbgraph.files.locks import is_held
+from pbgraph.humanize import duration, figure, ranges
+from pbgraph.metrics import scale_of
+from pbgraph.plans.plan import Plan
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.progress import STARTING, RunProgress, read_progress
+from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.terminal import visible_cell
+
+State = Literal["done", "running", "failed", "blocked", "to do"]
+UNKNOWN = "unknown"  # of a run that says nothing of itself
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How one run stands.
+
+    planned   whether it is one of the plan that was asked for
+    progress  of a run that is running, or left with a saved state: what it last said of itself
+    seconds   that it took; of one that is to be done, that it is expected to take; None if nobody knows
+    seconds_left  of a running one, by what it last said
+    reason    why it failed, or cannot be done
+    """
+
+    key: str
+    arm: str
+    seed: int | None
+    preset: str
+    split: str
+    state: State
+    planned: bool
+    seconds: float | None = None
+    seconds_left: float | None = None
+    reason: str = ""
+    progress: RunProgress | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the runs of one task stand, those of a plan first, if there is one.
+
+    plan     "preset NAME" or "study NAME"; "" where there is none
+    seconds_left  expected wall time until the plan is done, with so many `jobs`
+    """
+
+    task: str
+    plan: str
+    runs: tuple[RunState, ...]
+    jobs: int
+    seconds_left: float
+
+
+def standing(task: str, plan: Plan | None, results: ResultsFolder, *, jobs: int, now: float | None = None) -> Standing:
+    """How the runs of a task stand in a results folder, whoever does them.
+
+    plan  what is asked for; None: what there is
+    now   seconds since 1970, if it is not now
+    """
+    now = time.time() if now is None else now
+    held = [key for key, lock in results.locks().items() if is_held(lock)]
+    said = {key: read_progress(results, key) for key in held}
+    work = None if plan is None else survey(plan, results)
+    planned = {spec.key: spec for spec in plan.specs} if plan else {}
+    records = {record.key: record for record in results.records(task)}
+    finished = {key for key, record in records.items() if record.status == "finished"}
+    running = {
+        key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
+        for key, news in said.items()
+        if key not in finished and ((news is not None and news.task == task) or key in planned or key in records)
+    }
+    others = {key: _of_record(record, planned=key in planned) for key, record in records.items()}
+    todo = {key: _waiting(results, spec, work) for key, spec in planned.items() if work and key not in others}
+    found = {**todo, **others, **running}
+    order = dict.fromkeys([*planned, *sorted(found.keys() - planned.keys(), key=lambda key: _place(found[key]))])
+    runs = tuple(found[key] for key in order)
+    return Standing(task, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs))
+
+
+def _spec_of(records: Mapping[str, RunRecord], key: str) -> RunSpec | None:
+    return records[key].spec if key in records else None
+
+
+def _place(run: RunState) -> tuple[str, str, str, int]:
+    return run.preset, run.split, run.arm, run.seed or 0
+
+
+def _of_record(record: RunRecord, *, planned: bool) -> RunState:
+    spec = record.spec
+    return RunState(
+        record.key,
+        str(spec.arm),
+        spec.seed,
+        spec.preset,
+        spec.split,
+        state="done" if record.status == "finished" else "failed",
+        planned=planned,
+        seconds=record.cost.seconds if record.cost else None,
+        reason=record.error or "",
+    )
+
+
+def _running(key: str, said: RunProgress | None, spec: RunSpec | None, work: Work | None, now: float) -> RunState:
+    expected = work.seconds.get(key) if work else None
+    one = said or spec
+    return RunState(
+        key,
+        str(one.arm) if one else UNKNOWN,
+        one.seed if one else None,
+        one.preset if one else UNKNOWN,
+        one.split if one else UNKNOWN,
+        state="running",
+        planned=work is not None and any(spec.key == key for spec in work.plan.specs),
+        seconds=expected,
+        seconds_left=_left(said, expected, now),
+        progress=said,
+    )
+
+
+def _left(said: RunProgress | None, expected: float | None, now: float) -> float | None:
+    """Seconds left of a run, as its own display would say."""
+    if said is None or said.began is None:
+        return expected
+    clock = [said.began]
+    left = TimeLeft(expected, now=lambda: clock[-1])
+    for when, fraction in ((said.began, said.first), (said.reported, said.fraction)):
+        clock.append(when)
+        left.update(fraction)
+    clock.append(max(now, said.reported))
+    return left.seconds()
+
+
+def _waiting(results: ResultsFolder, spec: RunSpec, work: Work) -> RunState:
+    blocked = work.blocked.get(spec.key, "")
+    return RunState(
+        spec.key,
+        str(spec.arm),
+        spec.seed,
+        spec.preset,
+        spec.split,
+        state="blocked" if blocked else "to do",
+        planned=True,
+        seconds=work.seconds.get(spec.key),
+        reason=blocked,
+        progress=read_progress(results, spec.key) if results.saved_state(spec.key) else None,
+    )
+
+
+def _seconds_left(work: Work | None, runs: Iterable[RunState], jobs: int) -> float:
+    """Expected wall time of what is running and to do: shared out, but no less than the longest run or chain."""
+    if work is None:
+        return 0.0
+    mine = [run for run in runs if run.planned]
+    waiting = {run.key for run in mine if run.state == "to do"}
+    rest = replace(work, todo=tuple(spec for spec in work.todo if spec.key in waiting))
+    running = [run.seconds_left or 0.0 for run in mine if run.state == "running"]
+    return max([rest.seconds_left(jobs), sum(running) / jobs + rest.seconds_left(1) / jobs, *running])
+
+
+def describe_standing(one: Standing, now: float | None = None) -> str:
+    """For people: a line for each preset and split, then what is running, failed and to do."""
+    now = time.time() if now is None else now
+    groups: dict[tuple[bool, str, str], list[RunState]] = {}
+    for run in one.runs:
+        groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
+    lines = []
+    for (other, preset, split), runs in sorted(groups.items(), key=lambda group: group[0][0]):
+        in_study = one.plan.startswith("study")
+        name = f"preset {preset}" if other else f"{one.plan}, preset {preset}" if in_study else one.plan
+        lines.append(f"{one.task}, {name}, split {split}: {_counted(runs)}")
+        lines += [f"  running  {run.arm} seed {run.seed}: {_how_far(run, now)}" for run in _in(runs, "running")]
+        lines += [f"  failed   {_reason(run)}" for run in _in(runs, "failed")]
+        lines += [f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")]
+        lines += list(_to_do(_in(runs, "to do")))
+    open_runs = [run for run in one.runs if run.planned and run.state in ("running", "to do")]
+    if open_runs:
+        unknown = any(run.seconds is None and run.seconds_left is None for run in open_runs)
+        more = " and runs of unknown length" if unknown else ""
+        lines.append(f"  about {duration(one.seconds_left)}{more} with {one.jobs} worker{'s' if one.jobs > 1 else ''}")
+    return "\n".join(lines)
+
+
+def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
+    return [run for run in runs if run.state == state]
+
+
+def _counted(runs: Sequence[RunState]) -> str:
+    counts: Counter[str] = Counter(run.state for run in runs)
+    shown = [state for state in ("done", "running", "failed", "blocked", "to do") if counts[state] or state == "done"]
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, " + ", ".join(f"{counts[one]} {one}" for one in shown)
+
+
+def _how_far(run: RunState, now: float) -> str:
+    said = run.progress
+    if said is None:
+        return "it does not say how far it is"
+    if said.began is None:
+        return STARTING
+    best = "" if said.best is None else f"best valid {figure(said.best, scale_of(said.metric, [said.best]))}"
+    dendrites = f"{said.dendrites} dendrite{'' if said.dendrites == 1 else 's'}"
+    ago = f"as of {duration(max(now - said.reported, 0.0))} ago"
+    facts = (said.phase, f"epoch {said.epoch}", best, dendrites, f"{duration(run.seconds_left)} left", ago)
+    return visible_cell(", ".join(filter(None, facts)))
+
+
+def _reason(run: RunState) -> str:
+    return f"{run.arm} seed {run.seed} ({run.key}): {visible_cell(run.reason)}"
+
+
+def _to_do(runs: Sequence[RunState]) -> Iterator[str]:
+    by_arm: dict[str, list[RunState]] = {}
+    for run in runs:
+        by_arm.setdefault(run.arm, []).append(run)
+    for arm, mine in by_arm.items():
+        seeds = [run.seed for run in mine if run.seed is not None]
+        noun = "seeds" if len(seeds) > 1 else "seed"
+        each = " each" if len(seeds) > 1 else ""
+        time_each = "" if mine[0].seconds is None else f", about {duration(mine[0].seconds)}{each}"
+        saved = "".join(f"; seed {run.seed} goes on from epoch {run.progress.epoch}" for run in mine if run.progress)
+        yield f"  to do    {arm} {noun} {ranges(seeds)}{time_each}{saved}"

@@ -1,0 +1,157 @@
+"""Which records of a task a table, a comparison or a picture is made of: what is asked for, or what there is.
+
+What is not named is as usual, the default preset and the data set's split; where that has no run, it is what all the
+runs that are there have in common.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pbgraph.errors import UsageError, unknown_name
+from pbgraph.methods.roles import PERFORATED
+from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.presets import USUAL, preset, preset_or_none
+from pbgraph.report import comparisons
+from pbgraph.report.comparisons import Comparison
+from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.results.arms import Arm
+from pbgraph.results.described import command_of, dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
+from pbgraph.results.protocol import choices, usual_or_only
+from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaskRuns:
+    """The runs of one task in one results folder."""
+
+    results: ResultsFolder
+    task: str
+    records: tuple[RunRecord, ...]
+
+    @classmethod
+    def read(cls, results: ResultsFolder, task: str) -> TaskRuns:
+        """All that the folder holds of a task. Raises UsageError, with the nearest name, if there is no such task."""
+        dataset_of(task, results)
+        return cls(results, task, tuple(results.records(task)))
+
+    def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
+        """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
+        declared = self._declared(name)
+        wanted = declared.recipe.name if declared else name
+        presets = None if wanted is None else [wanted]
+        mine = self._of(presets, split, f"preset {wanted or USUAL}", lambda spec: f"preset {spec.preset}")
+        return mine, declared or preset_or_none(mine[0].spec.preset)
+
+    def _declared(self, name: str | None) -> Preset | None:
+        """The preset called so; None for none, or one that only records know."""
+        if name is None or name in {record.spec.preset for record in self.records}:
+            return None if name is None else preset_or_none(name)
+        return preset(name)
+
+    def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
+        """The records of all presets of a study, on one split. Raises UsageError without any."""
+        what = f"study {study.name}"
+        return self._of([one.recipe.name for one in study.presets], split, what, lambda _: what)
+
+    def _of(
+        self, presets: Collection[str] | None, split: str | None, usual: str, name: Callable[[RunSpec], str]
+    ) -> list[RunRecord]:
+        """The records that have one of these presets, the named split, and one name with it.
+
+        usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
+        """
+        found: dict[tuple[str, str], list[RunRecord]] = {}
+        for record in self.records:
+            if (presets is None or record.spec.preset in presets) and split in (None, record.spec.split):
+                found.setdefault((name(record.spec), record.spec.split), []).append(record)
+        split = split or dataset_of(self.task, self.results).split
+        chosen = usual_or_only(found, (usual, split))
+        if chosen is None:
+            there = choices((record.spec for record in self.records), "preset", "split")
+            raise UsageError(
+                f"{self.results.root} holds no run of {self.task} with {usual} and split {split}"
+                + (f", but those of {there}; choose with --preset and --split" if self.records else "")
+                + f"; '{command_of(self.task, self.results)} --{usual} --split {split}' makes them"
+            )
+        return chosen
+
+
+def narrowed(arms: Iterable[Arm], choice: Choice) -> list[Arm]:
+    """The arms that a choice leaves."""
+    return [
+        arm
+        for arm in arms
+        if choice.models is None or arm.model in choice.models
+        if choice.methods is None or arm.method in choice.methods
+        if choice.arms is None or arm in choice.arms
+    ]
+
+
+def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table]:
+    """The records of the preset and split that are chosen, and the table of the arms and seeds.
+
+    Raises UsageError, with the nearest, for an arm that is neither there nor declared; and as `make_table`.
+    """
+    records, declared = runs.of_preset(choice.preset, choice.split)
+    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (declared.arms if declared else ())}
+    for arm in choice.arms or ():
+        if str(arm) not in known:
+            raise unknown_name("arm", str(arm), known)
+    of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
+    arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
+    labels: Mapping[Arm, str] = {}
+    margin = None
+    if declared is not None and choice.preset is not None and declared.has_rows_of_its_own:
+        from pbgraph.plans.plan import plan
+
+        planned = plan(dataset_of(runs.task, runs.results), declared, seeds=seeds, split=records[0].spec.split)
+        arms, labels, margin = list(planned.arms), planned.labels, planned.margin
+    others = sorted({record.spec.seed for record in of_arms} - set(seeds))
+    if others:
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
+    made = make_table(
+        records,
+        arms=narrowed(arms, choice),
+        seeds=seeds,
+        labels=labels,
+        margin=margin,
+        registered=registrations(runs.results),
+        searched=budgets(runs.results.root),
+    )
+    return records, made
+
+
+def _in_order(seeds: Collection[int] | None) -> list[int] | None:
+    return None if seeds is None else list(seeds)
+
+
+def drawn_records(records: Sequence[RunRecord], made: Table, choice: Choice) -> list[RunRecord]:
+    """Those of a table's records whose curves are drawn: of the arms that are named, or else of one model."""
+    model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
+    drawn = [arm for arm in made.arms if choice.arms is not None or arm.model == model]
+    return [record for record in records if record.spec.arm in drawn]
+
+
+def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
+    """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
+
+    Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
+    """
+    records, declared = runs.of_preset(choice.preset, choice.split)
+    known = {record.spec.arm for record in records}
+    for arm in (a, b):
+        if arm not in known:
+            raise unknown_name("arm", str(arm), map(str, known))
+    both = [record for record in records if record.spec.arm in (a, b)]
+    _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
+    shown = make_table(records, arms=(a, b), seeds=seeds)
+    return records, shown, comparisons.compare(records, a, b, seeds=seeds)

@@ -1,0 +1,166 @@
+"""Runs that are not wanted any more, moved to ``RESULTS/.trash/<time>/`` with all that belongs to them.
+
+Files keep their paths relative to the results folder, and the record of a run goes last: whoever is killed between two
+moves has lost nothing, and does the same again to have the rest moved, or puts back what was moved by copying
+``.trash/<time>`` over the results folder. Nothing else looks into the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+
+from pbgraph.errors import UsageError
+from pbgraph.files.locks import exclusive, is_held
+from pbgraph.results.folder import TRASH, WORK, WRITTEN_BY_RUNS, ResultsFolder
+from pbgraph.results.progress import read_progress
+
+Run = tuple[str, str]  # task and key
+LOOKS = 5  # at a lock that another process holds, before a run counts as running
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """A run that is paired with one that is to be moved; `needs` is that one's key. name: its arm and seed."""
+
+    task: str
+    key: str
+    name: str
+    needs: str
+    running: bool = False
+
+
+def dependents(results: ResultsFolder, runs: Collection[Run]) -> list[Dependent]:
+    """The controls that are paired with these runs, and those that are paired with these in turn; not the runs."""
+    found = _closure(runs, _paired_with(results, runs))
+    return sorted(found.values(), key=lambda one: (one.task, one.name, one.key))
+
+
+def _paired_with(results: ResultsFolder, runs: Iterable[Run]) -> dict[Run, list[Dependent]]:
+    """Run -> the controls that are paired with it, of all runs of the tasks of these."""
+    found: dict[Run, list[Dependent]] = {}
+    for task in sorted({task for task, _ in runs}):
+        for one in _paired(results, task):
+            found.setdefault((task, one.needs), []).append(one)
+    return found
+
+
+def _closure(runs: Collection[Run], paired: Mapping[Run, Iterable[Dependent]]) -> dict[Run, Dependent]:
+    found: dict[Run, Dependent] = {}
+    wanted = list(runs)
+    while wanted:
+        for one in paired.get(wanted.pop(), ()):
+            run = (one.task, one.key)
+            if run not in found and run not in runs:
+                found[run] = one
+                wanted.append(run)
+    return found
+
+
+def _paired(results: ResultsFolder, task: str) -> Iterator[Dependent]:
+    """Every control of a task: those with a record, and those that are running now."""
+    for record in results.records(task):
+        spec = record.spec
+        if spec.control_of is not None:
+            yield Dependent(task, record.key, f"{spec.arm} seed {spec.seed}", spec.control_of)
+    for key, lock in results.locks().items():
+        said = read_progress(results, key)
+        if said is not None and said.task == task and said.control_of is not None and is_held(lock):
+            yield Dependent(task, key, f"{said.arm} seed {said.seed}", said.control_of, running=True)
+
+
+def move_to_trash(results: ResultsFolder, runs: Iterable[Run], *, now: float | None = None) -> tuple[Path, list[Path]]:
+    """Move runs away, all of them or none; returns the folder where they are, and what was moved, relative to both.
+
+    now  seconds since 1970, if it is not now
+    Raises UsageError if one of them is running; OSError, with everything back in its place, if a file cannot be moved.
+    """
+    runs = list(dict.fromkeys(runs))
+    with ExitStack() as stack:
+        for _, key in runs:
+            stack.enter_context(_not_running(results, key))
+        paired = _paired_with(results, runs)
+        runs.sort(key=lambda run: len(_closure([run], paired)))  # a control goes before the run it is paired with
+        files = [path.relative_to(results.root) for run in runs for path in files_of(results, *run)]
+        trash = _new_folder(results.root / TRASH, time.time() if now is None else now)
+        _move(files, results.root, trash)
+    return trash, files
+
+
+def files_of(results: ResultsFolder, task: str, key: str) -> list[Path]:
+    """All that belongs to a run, its record last."""
+    companions = [
+        path
+        for kind in WRITTEN_BY_RUNS[1:]
+        for path in sorted((results.root / kind / task).glob(f"{escape(key)}*"))
+        if path.name.split(".", 1)[0] == key
+    ]
+    state = [*results.saved_state(key), *filter(os.path.lexists, [results.progress_path(key)])]
+    return [*companions, *state, *results.record_files(task, key)]
+
+
+@contextmanager
+def _not_running(results: ResultsFolder, key: str) -> Iterator[None]:
+    """Hold the lock of a run, so that nobody begins it. Raises UsageError if another process holds it."""
+    lock = results.root / WORK / f"{key}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    looks = iter(range(LOOKS))
+
+    def give_up() -> None:
+        if next(looks, None) is None:
+            raise UsageError(f"run {key} is running; stop it first, or wait until it is done. Nothing was moved")
+
+    with exclusive(lock, give_up):
+        yield
+
+
+def _new_folder(parent: Path, now: float) -> Path:
+    """A folder of this second's name, or that name with a number."""
+    name = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now))
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _move(files: Iterable[Path], root: Path, trash: Path) -> None:
+    """Move files from one folder to the other; on any error, and on Ctrl-C, those that were moved go back."""
+    moved: list[Path] = []
+    try:
+        for file in files:
+            (trash / file).parent.mkdir(parents=True, exist_ok=True)
+            moved.append(file)
+            os.rename(root / file, trash / file)
+    except BaseException:
+        for file in reversed(moved):
+            if os.path.lexists(trash / file):
+                os.rename(trash / file, root / file)
+        _drop_empty(trash)
+        raise
+
+
+def _drop_empty(folder: Path) -> None:
+    for path, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(path)
+
+
+def check_dependents(found: Iterable[Dependent]) -> None:
+    """Raises UsageError, naming them, if runs that stay are paired with runs that go."""
+    named = [f"{one.key} ({one.name}), paired with {one.needs}" for one in found]
+    if named:
+        raise UsageError(
+            f"nothing was moved, since other runs depend on these: {'; '.join(named)}. Name them too, or move them as "
+            "well with --with-dependents"
+        )

@@ -1,0 +1,110 @@
+"""pbgraph from Python gives what the command line gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from made_records import make_failure, make_record
+from own_tables import write
+from pbgraph import api
+from pbgraph.errors import DataError, UsageError
+from pbgraph.results.folder import ResultsFolder
+
+
+@pytest.fixture
+def results(tmp_path) -> api.Results:
+    folder = ResultsFolder(tmp_path)
+    for seed, plain, grown in [(68, 0.80, 0.85), (69, 0.82, 0.83), (70, 0.84, 0.88)]:
+        folder.write(make_record("trimnet/backprop", seed, plain))
+        folder.write(make_record("trimnet/perforated", seed, grown))
+    folder.write(make_failure("gin/backprop", 68, "ValueError: no"))
+    return api.read(tmp_path, "tox21")
+
+
+def test_frames_have_a_row_for_each_run_task_and_epoch(results):
+    frame = results.to_frame()
+    assert len(frame) == 7
+    assert frame.groupby("arm").test_roc_auc.mean()["trimnet/backprop"] == pytest.approx(0.82)
+    assert list(frame[frame.status == "failed"].error) == ["ValueError: no"]
+    assert {"config.hidden", "settings.epochs", "seconds", "commit", "valid_roc_auc"} <= set(frame.columns)
+    assert len(results.histories()) == 12
+    assert list(results.histories().columns[-7:])[:2] == ["epoch", "phase"]
+    assert len(results.to_frame(per="task")) == 0
+    with pytest.raises(UsageError, match="did you mean 'task'"):
+        results.to_frame(per="tasks")
+
+
+def test_of_no_run_there_is_an_empty_frame(tmp_path):
+    none = api.read(tmp_path / "none", "tox21")
+    assert len(none.to_frame()) == len(none.histories()) == 0
+    with pytest.raises(UsageError, match="holds no run of tox21"):
+        none.table()
+
+
+def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_path):
+    assert "| trimnet       | perforated |" in results.table()
+    rows = json.loads(results.table("json", arms=["trimnet/backprop"], seeds=[68, 69]))["rows"]
+    assert [row["seeds"] for row in rows] == [[68, 69]]
+    assert results.compare("trimnet/perforated", "trimnet/backprop").mean == pytest.approx(0.1 / 3)
+    path = results.draw(tmp_path / "curves.svg")
+    assert path.read_text().startswith("<?xml")
+    for wrong in (
+        lambda: results.table("word"),
+        lambda: results.table(arms=["trimnet/perforatd"]),
+        lambda: results.compare("trimnet/perforatd", "trimnet/backprop"),
+        lambda: results.compare("trimnet", "trimnet/backprop"),
+        lambda: results.draw(tmp_path / "curves.doc"),
+        lambda: results.table(preset="paper"),
+        lambda: api.read(tmp_path, "tox12"),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
+
+
+@pytest.mark.lengthy
+def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
+    table = api.own_table(write(tmp_path), smiles="SMILES", targets=["toxic"])
+    options = {"models": ["random-forest", "gin"], "methods": ["fit", "backprop"], "results": tmp_path / "r", "jobs": 1}
+    settings = ["gin.hidden=8"]
+    made = api.run(table, "smoke", settings=settings, save_models=True, **options)
+    assert set(made.to_frame().arm) == {"random-forest/fit", "gin/backprop:hidden=8"}
+    again = api.run(table, "smoke", settings=settings, **options)  # nothing of it is done again
+    assert again.records == made.records
+    assert {one.key for one in api.read(tmp_path / "r", table.name).records} == {one.key for one in made.records}
+    assert set(made.to_frame(per="task").target) == {"toxic"}
+    folder = tmp_path / "r" / "models" / table.name
+    found = api.predict(api.load_model(folder, arm="random-forest/fit"), ["CCN", "C1CC"])
+    assert found.mean.shape == (2, 1)
+    assert [bool(error) for error in found.errors] == [False, True]
+    assert np.isnan(found.mean[1, 0])
+    (one,) = [record.key for record in made.records if record.spec.model == "gin"]
+    assert api.predict(folder / one, ["CCN"]).mean.shape == (1, 1)
+    with pytest.raises(UsageError, match="several kinds of models"):
+        api.load_model(folder)
+
+
+def test_what_is_wrong_is_said_before_anything_is_run(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'trimnet'"):
+        api.run("tox21", models=["trimnt"], results=tmp_path)
+    with pytest.raises(UsageError, match="jobs=0"):
+        api.run("tox21", jobs=0, results=tmp_path)
+    with pytest.raises(UsageError, match=r"SCOPE\.FIELD=VALUE"):
+        api.run("tox21", settings=["hidden"], results=tmp_path)
+    with pytest.raises(UsageError, match="did you mean 'tox21'"):
+        api.run("tox12", results=tmp_path)
+    with pytest.raises(UsageError, match="holds no saved model"):
+        api.load_model(tmp_path)
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_data_that_are_not_there_are_an_error_with_the_ways_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PBGRAPH_DATA", raising=False)
+    monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="--data DIR"):
+        api.run("tox21", results=tmp_path / "results", offline=True)
+    assert not (tmp_path / "results").exists()
