@@ -38,18 +38,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seeds", default="0-1")
+    parser.add_argument("--epochs", type=int, help="of every run (default: as the recipe and the search have it)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pbgraph.bench", "tune", "tox21", "--models", "gin", "--jobs", "1"]
         command += ["--trials", str(given.trials), "--seeds", given.seeds, "--results", folder]
+        command += [] if given.epochs is None else ["--set", f"training.epochs={given.epochs}"]
         first, whole = timed(command)
         _, again = timed(command)
         trials = read_trials(Path(folder) / "tuning" / "tox21" / "gin-backprop.jsonl")
     runs = [seconds for trial in trials for seconds in trial.seconds]
     rest = whole - sum(runs)
+    after = rest - first
     print(f"{len(trials)} trials, {len(runs)} runs, {whole:.1f} s, of which training {sum(runs):.1f} s")
     print(f"beside training: {rest:.2f} s, {rest / whole:.1%}; per run {rest / len(runs):.2f} s")
-    print(f"of this once: {first:.2f} s until the first run starts; the command with nothing to do: {again:.2f} s")
+    print(f"{first:.2f} s until the first run starts, {after / len(runs):.2f} s per run after that")
+    print(f"the command with nothing to do: {again:.2f} s")
 
 
 if __name__ == "__main__":

@@ -208,6 +208,16 @@ def test_a_line_that_was_taken_out_is_done_again(tmp_path, undisturbed):
     assert do_all(Ledger(search(), tmp_path)) == undisturbed
 
 
+def test_a_recipe_whose_line_was_taken_out_is_done_again(tmp_path):
+    ledger = Ledger(search(trials=3), tmp_path)
+    do_all(ledger)
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    ledger.path.write_bytes(b"".join(lines[1:]))
+    trials = do_all(Ledger(search(trials=3), tmp_path))
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert trials[0].changes == {}
+
+
 @pytest.mark.parametrize(
     "other",
     [

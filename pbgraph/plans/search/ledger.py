@@ -20,7 +20,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import UsageError
-from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.files.locks import exclusive, try_exclusive
 from pbgraph.files.reading import UnreadableError
 from pbgraph.plans.search.sampling import STARTUP, as_parameters, as_values, direction, distributions, propose, quiet
@@ -122,10 +122,13 @@ class Ledger:
             self._give_back(number)
             self._exhausted = True
             return None
-        study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=parameters, distributions=distributions(self.search))
-        )
+        study.add_trial(self._begun(parameters))
         return self._candidate(_trials(study)[number])
+
+    def _begun(self, parameters: dict[str, Scalar]) -> FrozenTrial:
+        from optuna.trial import TrialState, create_trial
+
+        return create_trial(state=TrialState.RUNNING, params=parameters, distributions=distributions(self.search))
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Study, dict[int, Trial]]]:
@@ -143,7 +146,7 @@ class Ledger:
                 return study
         journal.unlink(missing_ok=True)
         study = self._load(journal)
-        study.add_trials([self._frozen(done.get(number)) for number in range(max(done, default=-1) + 1)])
+        study.add_trials([self._frozen(number, done.get(number)) for number in range(max(done, default=-1) + 1)])
         return study
 
     def _load(self, journal: Path) -> Study:
@@ -172,10 +175,12 @@ class Ledger:
                 return False
         return all(number in done or state in (TrialState.RUNNING, TrialState.FAIL) for number, state in found.items())
 
-    def _frozen(self, trial: Trial | None) -> FrozenTrial:
-        """A line as Optuna has it; None: a number that nobody has used."""
+    def _frozen(self, number: int, trial: Trial | None) -> FrozenTrial:
+        """A line as Optuna has it; None: there is none of this number. The recipe is then to be done all the same."""
         from optuna.trial import TrialState, create_trial
 
+        if trial is None and number == 0:
+            return self._begun(as_parameters(self.search, self.search.start))
         if trial is None:
             return create_trial(state=TrialState.FAIL)
         return create_trial(
