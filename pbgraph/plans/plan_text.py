@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.models.base import MODELS
 from pbgraph.plans.declaration import Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
@@ -69,7 +71,7 @@ def _set(spec: RunSpec) -> Iterator[str]:
 
 
 def _of_config(one: Assignment, spec: RunSpec) -> bool:
-    return one.scope == spec.model and one.name in spec.model_config
+    return one.scope == spec.model and one.name in {field.name for field in fields(MODELS.get(spec.model).config)}
 
 
 def _recipe_lines(declared: Preset) -> Iterator[str]:

@@ -242,7 +242,7 @@ def elsewhere(tmp_path) -> Path:
 def test_the_only_runs_there_are_need_no_preset_split_or_seeds(capsys, elsewhere):
     assert call("table", "tox21", "--results", elsewhere, "--format", "csv") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert ["gin,backprop,3,0,0" in lines[1], "gin,perforated,3,0,0" in lines[2], len(lines)] == [True, True, 3]
+    assert ["gin,backprop,,3,0,0" in lines[1], "gin,perforated,,3,0,0" in lines[2], len(lines)] == [True, True, 3]
     assert call("compare", "tox21", "gin/perforated", "gin/backprop", "--results", elsewhere) == 0
     assert "|    3 |" in capsys.readouterr().out
 

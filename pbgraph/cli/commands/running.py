@@ -134,10 +134,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
-        say(
-            f"part {plan.part}: the same command without --shard and --engine shows the table of all parts, once these "
-            "are done"
-        )
+        say(f"part {plan.part}: {_shows_all_of(plan)}")
     elif len(failed) < len(records) and isinstance(declared, Study):
         arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
         made = studies.study_table(
@@ -162,3 +159,13 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0
+
+
+def _shows_all_of(plan: Plan) -> str:
+    """What shows the table of all parts of a plan."""
+    if plan.name.startswith("plan "):
+        return "the same command without --shard and --engine shows the table of all parts, once these are done"
+    return (
+        f"'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows the table of all parts, "
+        "given the same --results, --seeds, --models and --methods"
+    )

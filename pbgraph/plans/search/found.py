@@ -63,8 +63,8 @@ def _arm(ledger: Ledger) -> dict[str, Any]:
     if best is None:
         raise PbgraphError(f"{search.arm}: no trial was finished, so there is no plan to be written")
     spec, recipe = search.spec(Values(best.config, best.settings), 0), search.preset_recipe
-    config = {name: value for name, value in spec.model_config.items() if value != recipe.model_config[name]}
-    settings = {name: value for name, value in spec.settings.items() if value != recipe.settings[name]}
+    config = {name: value for name, value in spec.model_config.items() if recipe.model_config.get(name) != value}
+    settings = {name: value for name, value in spec.settings.items() if recipe.settings.get(name) != value}
     return {
         "model": search.arm.model,
         "method": search.arm.method,
