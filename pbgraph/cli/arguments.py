@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from pbgraph.cli.options import (
     add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import file_to_write, one_of, reruns, seed, trials
+from pbgraph.cli.values import OneOf, file_to_write, reruns, seed, trials
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds
 
@@ -36,6 +37,10 @@ from pbgraph.humanize import parse_seeds
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command, with `command`, the function that takes them. Raises UsageError."""
     tasks = commands.task_names(COMMANDS)
+    if "_ARGCOMPLETE" in os.environ:  # of a shell, which wants nothing done
+        from pbgraph.cli.completion import complete
+
+        complete(_parser(tasks))
     known = [*tasks, *COMMANDS]
     if not argv:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
@@ -137,7 +142,7 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_ls_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.ls)
     parser.add_argument(
-        "kind", nargs="?", type=one_of("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
+        "kind", nargs="?", type=OneOf("kind", commands.KINDS), help=f"one of {', '.join(commands.KINDS)}"
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="one of that kind, with its settings and all it says")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -152,7 +157,7 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_arms_argument(parser)
     formats = ", ".join(commands.FORMATS)
     parser.add_argument(
-        "--format", type=one_of("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
+        "--format", type=OneOf("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
         "--figure",
@@ -188,7 +193,7 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     add_split_arguments(parser)
     formats = ", ".join(commands.DENDRITE_FORMATS)
     parser.add_argument(
-        "--format", type=one_of("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+        "--format", type=OneOf("format", commands.DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
         "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
@@ -233,7 +238,7 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.data)
-    parser.add_argument("action", type=one_of("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
+    parser.add_argument("action", type=OneOf("action", commands.DATA_ACTIONS), help=", ".join(commands.DATA_ACTIONS))
     parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
     add_results_argument(parser)
     add_data_folder_arguments(parser)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import ENGINES, file_to_write, jobs, one_of
+from pbgraph.cli.values import ENGINES, OneOf, file_to_write, jobs
 from pbgraph.humanize import parse_seeds
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import presets, studies
@@ -35,7 +35,7 @@ def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
     add_work_arguments(parser)
     add = parser.add_argument
-    add("--engine", type=one_of("engine", ENGINES), default="local", help="local (default) or shard")
+    add("--engine", type=OneOf("engine", ENGINES), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
@@ -51,7 +51,7 @@ def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
     add_jobs_argument(parser)
     parser.add_argument(
-        "--device", type=one_of("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
+        "--device", type=OneOf("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from pbgraph.errors import UsageError, unknown_name
@@ -51,12 +52,15 @@ def file_to_write(text: str) -> Path:
     return Path(text)
 
 
-def one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
-    """A reader of names that takes those of `known`, and says which is nearest to any other."""
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """A reader of names that takes those that are known, and says which is nearest to any other."""
 
-    def check(name: str) -> str:
-        if name not in known:
-            raise unknown_name(kind, name, known)
+    kind: str
+    known: Collection[str]
+
+    def __call__(self, name: str) -> str:
+        """The name; raises UsageError if it is not known."""
+        if name not in self.known:
+            raise unknown_name(self.kind, name, self.known)
         return name
-
-    return check
