@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pbgraph.molecules import Fingerprints
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphBatch:
@@ -148,6 +150,7 @@ class GraphStore:
     edge_ptr    (G + 1,) int64; graph g owns edges edge_ptr[g] : edge_ptr[g + 1]
     y           (G, T) float32, NaN = not measured
     graph_attr  (G, graph_dim) float32, features of whole molecules, NaN = undefined; None where there are none
+    fingerprints  of the molecules, where labels of similar ones are to become features; else None
     Pointers and labels are NumPy arrays and stay in main memory, so that no index arithmetic waits for a GPU.
     """
 
@@ -161,6 +164,7 @@ class GraphStore:
     edge_ptr: np.ndarray
     y: np.ndarray
     graph_attr: Tensor | None = None
+    fingerprints: Fingerprints | None = None
 
     def __post_init__(self) -> None:
         if self.y.ndim != 2 or len(self.y) != len(self):
@@ -186,11 +190,10 @@ class GraphStore:
         """Columns of features of whole molecules."""
         return 0 if self.graph_attr is None else self.graph_attr.shape[1]
 
-    def with_graph_attr(self, graph_attr: np.ndarray | None) -> GraphStore:
-        """The same graphs with these features of whole molecules, (G, D)."""
-        if graph_attr is None:
-            return replace(self, graph_attr=None)
-        return replace(self, graph_attr=torch.from_numpy(np.ascontiguousarray(graph_attr, dtype=np.float32)))
+    def with_whole(self, graph_attr: np.ndarray | None, fingerprints: Fingerprints | None = None) -> GraphStore:
+        """The same graphs with these features of whole molecules, (G, D), and fingerprints; None for none."""
+        columns = None if graph_attr is None else torch.from_numpy(np.ascontiguousarray(graph_attr, dtype=np.float32))
+        return replace(self, graph_attr=columns, fingerprints=fingerprints)
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[MolGraph], y: np.ndarray) -> GraphStore:
@@ -251,13 +254,21 @@ class GraphStore:
         """All but the labels, by field name, to be kept in a file; `from_arrays` is the inverse."""
         tensors = {name: getattr(self, name).cpu().numpy() for name in _TENSORS}
         whole = {} if self.graph_attr is None else {"graph_attr": self.graph_attr.cpu().numpy()}
+        if self.fingerprints is not None:
+            whole |= {"packed": self.fingerprints.packed, "parent": self.fingerprints.parent}
         return {**tensors, **whole, "node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> GraphStore:
         """A store from what `arrays` gave, and labels (G, T)."""
         tensors = {name: torch.from_numpy(arrays[name]) for name in (*_TENSORS, "graph_attr") if name in arrays}
-        return cls(**tensors, node_ptr=arrays["node_ptr"], edge_ptr=arrays["edge_ptr"], y=y.astype(np.float32))
+        return cls(
+            **tensors,
+            node_ptr=arrays["node_ptr"],
+            edge_ptr=arrays["edge_ptr"],
+            y=y.astype(np.float32),
+            fingerprints=Fingerprints(arrays["packed"], arrays["parent"]) if "packed" in arrays else None,
+        )
 
     def to(self, device: str | torch.device) -> GraphStore:
         """The store with its tensors on `device`, where its batches are then made."""
@@ -282,6 +293,7 @@ class GraphStore:
             edge_ptr=edge_ptr,
             y=self.y[rows],
             graph_attr=None if self.graph_attr is None else self.graph_attr[torch.from_numpy(rows).to(device)],
+            fingerprints=None if self.fingerprints is None else self.fingerprints.select(rows),
         )
 
     def batch(self, index: np.ndarray) -> GraphBatch:

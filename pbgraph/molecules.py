@@ -45,3 +45,22 @@ class Molecules:
 
     def __len__(self) -> int:
         return len(self.smiles)
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """Substructures of n molecules, and which rows are of one compound.
+
+    packed  (n, B) uint8, eight bits to the byte
+    parent  (n,) int64, equal for rows of one parent compound
+    """
+
+    packed: np.ndarray
+    parent: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def select(self, rows: np.ndarray) -> Fingerprints:
+        """The molecules with these numbers, in this order."""
+        return Fingerprints(self.packed[rows], self.parent[rows])

@@ -15,8 +15,11 @@ from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
+from pbgraph.features.preparation import WholeFeatures, fitted_to
 from pbgraph.features.stored import featurised
 from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
+from pbgraph.methods.restore import whole_state
+from pbgraph.methods.training import graphs_of
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.molecules import Molecules
@@ -67,6 +70,17 @@ def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
+def of_raw_rows(fitted: Fitted, whole: WholeFeatures | None, device: str) -> Fitted:
+    """The fitted model for rows as a featuriser makes them."""
+    if whole is None:
+        return fitted
+    return replace(
+        fitted,
+        predict=lambda store: fitted.predict(on_device(whole(graphs_of(store)), device)),
+        state=fitted.state and whole_state(whole, fitted.state),
+    )
+
+
 def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
     """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
 
@@ -90,16 +104,21 @@ def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
 
 def fit_job(
     spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
-) -> FitJob:
-    """All that the method of a run may know: training and validation rows, on the device, and no test row."""
+) -> tuple[FitJob, WholeFeatures | None]:
+    """All that the method of a run may know: training and validation rows, on the device, and no test row.
+
+    And what has to be made of other rows before its model can predict them, if anything has.
+    """
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
     _check_files(spec, model)
-    return FitJob(
+    train, whole = fitted_to(data.store.select(data.split.train), metric.kind)
+    valid = data.store.select(data.split.valid)
+    job = FitJob(
         model=model,
         config=model.config(**spec.model_config),
         settings=method.settings(**spec.settings),
-        train=on_device(data.store.select(data.split.train), device),
-        valid=on_device(data.store.select(data.split.valid), device),
+        train=on_device(train, device),
+        valid=on_device(valid if whole is None else whole(graphs_of(valid)), device),
         seed=spec.seed,
         metric=partial(mean_over_tasks, metric),
         kind=metric.kind,
@@ -108,6 +127,7 @@ def fit_job(
         checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
         report=report,
     )
+    return job, whole
 
 
 def _check_files(spec: RunSpec, model: Model) -> None:

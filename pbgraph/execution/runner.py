@@ -12,7 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
-from pbgraph.execution.fitting import Prepared, RunOptions, device_of, fit_as_planned, fit_job, on_device, prepare
+from pbgraph.execution.fitting import (
+    Prepared,
+    RunOptions,
+    device_of,
+    fit_as_planned,
+    fit_job,
+    of_raw_rows,
+    on_device,
+    prepare,
+)
 from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
@@ -140,7 +149,8 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
     deterministic(device)
     data = prepare(spec, options)
     with seeded(spec.seed, "run"):
-        fitted = fit_as_planned(spec.method, fit_job(spec, data, options, device, report), METRICS.get(spec.metric))
+        job, whole = fit_job(spec, data, options, device, report)
+        fitted = of_raw_rows(fit_as_planned(spec.method, job, METRICS.get(spec.metric)), whole, device)
         yield Trained(fitted, data, device, origins, earlier, started)
 
 

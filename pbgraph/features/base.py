@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +44,7 @@ class Featuriser:
     featurise   (SMILES (n,), y (n, T) float32) -> store of n molecules; raises DataError for what RDKit cannot parse
     from_arrays (arrays of a store, y) -> that store: the inverse of `Store.arrays`
     source      paper or code that defines the features
+    parts       of one that is put together by name, see `pbgraph.features.composed`
     """
 
     name: str
@@ -50,6 +52,27 @@ class Featuriser:
     featurise: Callable[[Sequence[str], np.ndarray], Any]
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
+    parts: tuple[Featuriser, ...] = ()
 
 
-FEATURISERS: Registry[Featuriser] = Registry("featuriser", "pbgraph.featurisers", Featuriser)
+class Featurisers(Registry[Featuriser]):
+    """Featurisers by name, and those that are put together of several, "graph+descriptors"."""
+
+    def get(self, name: str) -> Featuriser:
+        """As of every registry; of a joined name, all parts together."""
+        if JOINED not in name:
+            return super().get(name)
+        from pbgraph.features.composed import compose
+
+        return compose(name)
+
+    def entry(self, name: str) -> EntryPoint | None:
+        """What registers a name; of a joined one, its first part."""
+        return super().entry(name.split(JOINED)[0])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and all(super(Featurisers, self).__contains__(one) for one in name.split(JOINED))
+
+
+JOINED = "+"  # between parts that are put together
+FEATURISERS = Featurisers("featuriser", "pbgraph.featurisers", Featuriser)

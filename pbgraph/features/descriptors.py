@@ -27,9 +27,14 @@ def descriptor_names() -> list[str]:
 
 
 def _featurise(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
-    descriptors = np.concatenate(list(in_parts(_descriptors, smiles, seconds_each=SECONDS_EACH)))
+    descriptors = _all_descriptors(smiles)
     bits = ECFP4.featurise(smiles, y).x.astype(np.float32)
     return VectorStore(np.concatenate([bits, descriptors], axis=1), y.astype(np.float32), BITS)
+
+
+def _all_descriptors(smiles: Sequence[str]) -> np.ndarray:
+    """(n, D) float32 of all molecules."""
+    return np.concatenate(list(in_parts(_descriptors, smiles, seconds_each=SECONDS_EACH)))
 
 
 def _descriptors(smiles: Sequence[str], first: int) -> np.ndarray:
@@ -45,6 +50,17 @@ def _descriptors(smiles: Sequence[str], first: int) -> np.ndarray:
     return np.where(finite, descriptors, np.nan).astype(np.float32)
 
 
+def _descriptors_alone(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
+    return VectorStore(_all_descriptors(smiles), y.astype(np.float32), 0)
+
+
+DESCRIPTORS = Featuriser(
+    name="descriptors",
+    version=1,
+    featurise=_descriptors_alone,
+    from_arrays=VectorStore.from_arrays,
+    source="the two-dimensional descriptors of RDKit's Descriptors.CalcMolDescriptors",
+)
 ECFP4_DESCRIPTORS = Featuriser(
     name="ecfp4-descriptors",
     version=1,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.features.base import Featuriser, Store
+from pbgraph.features.composed import joined
 from pbgraph.files.cache import cached
 from pbgraph.molecules import Molecules
 from pbgraph.structures.smiles import silence, structures_key
@@ -16,7 +17,10 @@ def featurised(featuriser: Featuriser, molecules: Molecules, *, code: str = "") 
     """The store of all molecules, from the cache or made now and kept there.
 
     code  hash of the featuriser's code, where its version alone does not tell two of them apart
+    Of features that are put together, each part is kept by itself.
     """
+    if featuriser.parts:
+        return joined(featuriser.name, [featurised(part, molecules, code=code) for part in featuriser.parts])
 
     def make() -> bytes:
         with silence():

@@ -6,6 +6,7 @@ A state is a nesting that `pbgraph.files.state_file` keeps. Its "form" says what
     perforated  the same, with the dendrites of every site
     ensemble    states of members whose predictions are averaged
     estimator   whatever the estimator keeps
+    whole       another state, and what features of whole molecules its model takes
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.errors import DataError
 from pbgraph.features.base import Store
+from pbgraph.features.preparation import WholeFeatures
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
@@ -53,6 +55,11 @@ def network_saver(model: nn.Module, job: FitJob) -> Callable[[], dict[str, Any]]
     return state
 
 
+def whole_state(whole: WholeFeatures, state: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+    """() -> the state of a model that takes these features of whole molecules."""
+    return lambda: {"form": "whole", "features": whole.state(), "model": state()}
+
+
 def _scale_state(job: FitJob) -> Any:
     if job.kind == "classification":
         return None
@@ -64,6 +71,9 @@ def restored(state: Any, model: Model, kind: Kind) -> Predict:
 
     Raises DataError if the state does not fit the model.
     """
+    if state["form"] == "whole":
+        features, inner = WholeFeatures.from_state(state["features"]), restored(state["model"], model, kind)
+        return lambda store: inner(features(graphs_of(store)))
     if state["form"] == "ensemble":
         members = [_scores(member, model) for member in state["members"]]
         return lambda store: averaged([member(store) for member in members], kind)

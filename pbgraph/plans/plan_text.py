@@ -14,7 +14,7 @@ from pbgraph.plans.declaration import Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
 from pbgraph.plans.resolve import assignments_of
-from pbgraph.plans.settings import Assignment
+from pbgraph.plans.settings import FEATURES, Assignment
 from pbgraph.results.records import RunSpec
 
 
@@ -71,7 +71,10 @@ def _set(spec: RunSpec) -> Iterator[str]:
 
 
 def _of_config(one: Assignment, spec: RunSpec) -> bool:
-    return one.scope == spec.model and one.name in {field.name for field in fields(MODELS.get(spec.model).config)}
+    return one.scope == spec.model and one.name in {
+        FEATURES,
+        *(field.name for field in fields(MODELS.get(spec.model).config)),
+    }
 
 
 def _recipe_lines(declared: Preset) -> Iterator[str]:

@@ -21,7 +21,7 @@ from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Model, file_versions
 from pbgraph.plans.asked import Asked, chain
 from pbgraph.plans.declaration import ANY, Overrides, Recipe
-from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
+from pbgraph.plans.settings import FEATURES, Assignment, config_overrides, features_of, settings_overrides
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
@@ -34,7 +34,8 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
     Raises UsageError for a value that the config or the settings refuse, and for a loss of another kind of task.
     """
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
-    featuriser = FEATURISERS.get(recipe.featurisers.get(model.name, model.featuriser))
+    usual = recipe.featurisers.get(model.name, model.featuriser)
+    featuriser = FEATURISERS.get(features_of(asked.settings, model) or usual)
     parts: dict[str, Any] = {
         "task": dataset,
         "split": SPLITS.get(split),
@@ -57,7 +58,10 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         model_config=told(model.config, resolved.config),
         settings=told(method.settings, resolved.settings),
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
-        changes=_all_changes(recipe, dataset.kind, asked),
+        changes={
+            **_all_changes(recipe, dataset.kind, asked),
+            **({FEATURES: featuriser.name} if featuriser.name != usual else {}),
+        },
     )
 
 
@@ -134,6 +138,8 @@ def assignments_of(spec: RunSpec) -> tuple[Assignment, ...]:
 
 def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     place, dot, rest = name.rpartition(".")
+    if name == FEATURES:
+        return Assignment(spec.model, name, value)
     if dot and place not in (CONFIG, SETTINGS):
         return Assignment(place, rest, value)
     if place == CONFIG or (not place and rest in _names(MODELS.get(spec.model).config)):

@@ -2,8 +2,8 @@
 
     trimnet.hidden=64   training.learning_rate=1e-3   perforated.max_dendrites=3
 
-"training" means every method that trains by gradients. A control shares what is set for the method it is paired with,
-as far as it has the field.
+MODEL.features is the featuriser, e.g. trimnet.features=graph+descriptors. "training" means every method that trains by
+gradients. A control shares what is set for the method it is paired with, as far as it has the field.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.features.base import FEATURISERS
 from pbgraph.fields import checked, from_text
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
@@ -20,6 +21,7 @@ from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS, Model
 
 TRAINING = "training"
+FEATURES = "features"  # of a model, beside the fields of its config
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,18 @@ def parse_assignment(text: str) -> Assignment:
     scope, dot, name = place.rpartition(".")
     if not equals or not dot or not scope or not name:
         raise UsageError(f"setting {text!r:.200} is not SCOPE.FIELD=VALUE, as in trimnet.hidden=64")
+    if _is_features(scope, name):
+        return Assignment(scope, name, FEATURISERS.get(value).name)
     return Assignment(scope, name, _no_comma(from_text(_type_of(scope, name), name, value, called=place), place))
 
 
 def assignment(scope: str, name: str, value: Any) -> Assignment:
     """The assignment of a value that has a type already, as a plan file's has; errors as above."""
     called = f"{scope}.{name}"
+    if _is_features(scope, name):
+        if not isinstance(value, str):
+            raise UsageError(f"{called}={value!r:.100}: expected the name of a featuriser; see 'ls featurisers'")
+        return Assignment(scope, name, FEATURISERS.get(value).name)
     return Assignment(scope, name, _no_comma(checked(_type_of(scope, name), name, value, called=called), called))
 
 
@@ -57,6 +65,16 @@ def config_overrides(assignments: Iterable[Assignment], model: Model) -> dict[st
     """What is set of a model's config."""
     names = _names(model.config)
     return {one.name: one.value for one in assignments if one.scope == model.name and one.name in names}
+
+
+def features_of(assignments: Iterable[Assignment], model: Model) -> str | None:
+    """The featuriser that is set for a model; None if none is."""
+    named = [one.value for one in assignments if one.scope == model.name and _is_features(one.scope, one.name)]
+    return str(named[-1]) if named else None
+
+
+def _is_features(scope: str, name: str) -> bool:
+    return name == FEATURES and scope in MODELS and FEATURES not in _names(MODELS.get(scope).config)
 
 
 def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dict[str, Scalar]:
@@ -69,7 +87,7 @@ def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dic
 
 def check_all_used(assignments: Iterable[Assignment], models: Iterable[Model], methods: Iterable[Method]) -> None:
     """Raises UsageError for what none of these models and methods takes."""
-    taken = {(model.name, name) for model in models for name in _names(model.config)}
+    taken = {(model.name, name) for model in models for name in (*_names(model.config), FEATURES)}
     taken |= {(scope, name) for method in methods for scope in _scopes(method) for name in _names(method.settings)}
     for one in assignments:
         if (one.scope, one.name) not in taken:

@@ -51,6 +51,12 @@ def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: No
     return msgspec.json.decode(content, type=list[Structure])
 
 
+def parents(smiles: Sequence[str]) -> list[str]:
+    """The parent compound of every structure, as `Structure` names it."""
+    every = in_parts(_structures, smiles, seconds_each=SECONDS_EACH)
+    return [structure.parent for part in every for structure in part]
+
+
 def _structures(smiles: Sequence[str], first: int) -> list[Structure]:
     return list(map(_structure, parsed(smiles, first)))
 

@@ -1,0 +1,126 @@
+"""What the labels of the most similar training molecules say of a molecule.
+
+S is the Tanimoto similarity of circular neighbourhoods up to radius 2, counted up to three times:
+Σ min(a, b) / Σ max(a, b). For every target, over the training rows j in which it was measured, m being their mean:
+
+    all      (Σ_j S_j⁸ y_j + 0.05 m) / (Σ_j S_j⁸ + 0.05)
+    nearest  the same with S⁴ and 0.1, over the 8 most similar (measured ones among the 64 most similar)
+
+of classification as logits, cut off at ± 9.2; then the largest, the 3rd and the 8th largest S. A training row sees
+neither itself nor rows of the same parent compound. They are labels, so this is fitted to training rows in every run,
+and never kept in a cache.
+Source: Rogers & Hahn 2010, doi:10.1021/ci100050t (fingerprints); the weights are those of the prototypes in
+benchmarks/recipes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pbgraph.metrics import Kind
+from pbgraph.molecules import Fingerprints
+
+POWER_ALL, PRIOR_ALL = 8, 0.05
+POWER_NEAR, PRIOR_NEAR = 4, 0.1
+NEAR, LOOKED_AT = 8, 64
+PLACES = (1, 3, 8)  # of the similarities that are features themselves
+LEAST = 1e-4  # probability, and 1 - LEAST the largest
+BLOCK = 512  # rows whose similarities are in memory at a time
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourLabels:
+    """Training molecules with their labels.
+
+    y  (n, T) float32, NaN = not measured
+    """
+
+    fingerprints: Fingerprints
+    y: np.ndarray
+    kind: Kind
+
+    @property
+    def width(self) -> int:
+        """Columns that come out: two for each target, and the similarities."""
+        return 2 * int(self.y.shape[1]) + len(PLACES)
+
+    def of_training(self) -> np.ndarray:
+        """(n, 2 T + 3) float64 of the training rows themselves, each without rows of its own parent compound."""
+        return self._features(self.fingerprints, hide=True)
+
+    def __call__(self, fingerprints: Fingerprints) -> np.ndarray:
+        """(m, 2 T + 3) float64 of other molecules."""
+        return self._features(fingerprints, hide=False)
+
+    def _features(self, fingerprints: Fingerprints, *, hide: bool) -> np.ndarray:
+        from rdkit import DataStructs
+
+        mine = _bit_vectors(self.fingerprints.packed)
+        blocks = []
+        for start in range(0, len(fingerprints), BLOCK):
+            rows = fingerprints.select(np.arange(start, min(start + BLOCK, len(fingerprints))))
+            similar = np.array([DataStructs.BulkTanimotoSimilarity(one, mine) for one in _bit_vectors(rows.packed)])
+            if hide:
+                similar[rows.parent[:, None] == self.fingerprints.parent[None, :]] = -1.0
+            blocks.append(self._of_block(similar))
+        return np.concatenate(blocks) if blocks else np.empty((0, self.width))
+
+    def _of_block(self, similar: np.ndarray) -> np.ndarray:
+        """Similarities (b, n), -1 for rows that are not to be seen -> (b, 2 T + 3)."""
+        measured = ~np.isnan(self.y)
+        values = torch.from_numpy(np.where(measured, self.y, 0.0).astype(np.float64))
+        there = torch.from_numpy(measured.astype(np.float64))
+        open_to = torch.from_numpy((similar >= 0).astype(np.float64))
+        mean = (open_to @ values) / (open_to @ there).clamp(min=1)
+        seen = torch.from_numpy(np.maximum(similar, 0.0))
+        weight = _power(seen, POWER_ALL)
+        over_all = (weight @ values + PRIOR_ALL * mean) / (weight @ there + PRIOR_ALL)
+        few = min(LOOKED_AT, similar.shape[1])
+        order = np.argsort(-similar, axis=1, kind="stable")[:, :few]
+        nearest = np.take_along_axis(similar, order, axis=1)
+        near_weight = _power(torch.from_numpy(np.maximum(nearest, 0.0)), POWER_NEAR)[:, :, None]
+        counted = there[order] * torch.from_numpy(nearest >= 0)[:, :, None]
+        counted = counted * (counted.cumsum(1) <= NEAR)
+        near = ((near_weight * counted * values[order]).sum(1) + PRIOR_NEAR * mean) / (
+            (near_weight * counted).sum(1) + PRIOR_NEAR
+        )
+        places = [nearest[:, min(place, few) - 1].clip(min=0.0) for place in PLACES]
+        labels = torch.cat([over_all, near], dim=1)
+        if self.kind == "classification":
+            labels = torch.logit(labels.clamp(LEAST, 1 - LEAST))
+        return np.column_stack([labels.numpy(), *places])
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as `pbgraph.files.state_file` keeps it."""
+        return {
+            "packed": torch.from_numpy(self.fingerprints.packed),
+            "parent": torch.from_numpy(self.fingerprints.parent),
+            "y": torch.from_numpy(self.y),
+            "kind": self.kind,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> NeighbourLabels:
+        """What `state` gave. Raises ValueError if the parts do not fit together."""
+        fingerprints, y = Fingerprints(state["packed"].numpy(), state["parent"].numpy()), state["y"].numpy()
+        if y.ndim != 2 or not len(fingerprints) == len(fingerprints.parent) == len(y):
+            raise ValueError("the saved training molecules do not fit together")
+        return cls(fingerprints, y, state["kind"])
+
+
+def _power(x: torch.Tensor, exponent: int) -> torch.Tensor:
+    """x to a power of two, by squaring."""
+    while exponent > 1:
+        x, exponent = x * x, exponent // 2
+    return x
+
+
+def _bit_vectors(packed: np.ndarray) -> list[Any]:
+    from rdkit import DataStructs
+
+    return [DataStructs.CreateFromFPSText(row.tobytes().hex()) for row in packed]

@@ -1,0 +1,67 @@
+"""Fingerprints by which the most similar molecules are found: ECFP4 with counts up to three, and parent compounds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pbgraph.features.base import Featuriser
+from pbgraph.features.fingerprints import BITS, RADIUS
+from pbgraph.molecules import Fingerprints
+from pbgraph.structures.facts import parents
+from pbgraph.structures.smiles import parsed
+
+MOST = 3  # that a neighbourhood is counted
+
+
+@dataclass(frozen=True, eq=False)
+class FingerprintStore:
+    """n labelled molecules with what similarity is computed from; y (n, T) float32."""
+
+    fingerprints: Fingerprints
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.fingerprints)
+
+    def select(self, index: np.ndarray) -> FingerprintStore:
+        """The molecules with these numbers, in this order."""
+        return FingerprintStore(self.fingerprints.select(index), self.y[index])
+
+    def to(self, device: object) -> FingerprintStore:
+        """The store itself: similarities are computed in main memory."""
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All but the labels."""
+        return {"packed": self.fingerprints.packed, "parent": self.fingerprints.parent}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> FingerprintStore:
+        """A store from what `arrays` gave, and labels (n, T)."""
+        return cls(Fingerprints(arrays["packed"], arrays["parent"]), y.astype(np.float32))
+
+
+def _featurise(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+    from rdkit.Chem import rdFingerprintGenerator
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
+    packed = np.zeros((len(smiles), MOST * BITS // 8), dtype=np.uint8)
+    for row, molecule in zip(packed, parsed(smiles), strict=True):
+        counts = generator.GetCountFingerprintAsNumPy(molecule)
+        row[:] = np.packbits(np.concatenate([counts >= least for least in range(1, MOST + 1)]))
+    names = [hashlib.sha256(parent.encode()).digest()[:8] for parent in parents(smiles)]
+    parent = np.frombuffer(b"".join(names), dtype="<i8").astype(np.int64)
+    return FingerprintStore(Fingerprints(packed, parent), y.astype(np.float32))
+
+
+NEIGHBOURS = Featuriser(
+    name="neighbours",
+    version=1,
+    featurise=_featurise,
+    from_arrays=FingerprintStore.from_arrays,
+    source="Rogers & Hahn 2010, doi:10.1021/ci100050t; RDKit's Morgan counts, up to 3, for labels of neighbours",
+)
