@@ -16,7 +16,7 @@ from timing import Result, in_turn, row_of
 
 from pbgraph.dendrites import Growth, GrowthSettings, perforate
 from pbgraph.graph import GraphBatch
-from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer
+from pbgraph.methods.training import TrainSettings, build_model, graphs_of, make_loss, make_optimizer
 from pbgraph.models.base import Architecture
 from pbgraph.models.gin import GIN
 from pbgraph.models.trimnet import TRIMNET
@@ -31,7 +31,7 @@ class Perforated:
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
         self.growth = Growth(model, make_optimizer(job.settings), settings=settings)
         self.loss_fn = make_loss(job)
-        self.batches: Iterator[GraphBatch] = endless_batches(job.train)
+        self.batches: Iterator[GraphBatch] = endless_batches(graphs_of(job.train))
 
     def steps(self, count: int = PART) -> None:
         """Train on the next batches."""

@@ -25,7 +25,7 @@ import torch
 from captured import CapturedTraining, steps_of
 
 from pbgraph.execution.numerics import deterministic, environment, settle
-from pbgraph.methods.training import train_step
+from pbgraph.methods.training import graphs_of, train_step
 from pbgraph.models.gin import GIN
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
 
@@ -56,7 +56,9 @@ def _mean_loss(training: Training, model: Any, count: int) -> float:
     total = 0.0
     for _ in range(count):
         batch = next(training.batches)
-        total += float(train_step(model, training.optimizer, training.loss_fn, batch, training.job.settings))
+        total += float(
+            train_step(model, training.optimizer, training.loss_fn, batch=batch, settings=training.job.settings)
+        )
     return total / count
 
 
@@ -81,7 +83,7 @@ def profile() -> Iterator[str]:
         training = Training.of(architecture, device="cuda")
         training.steps(PROFILED)
         step = seconds(lambda t=training: t.steps(PROFILED)) / PROFILED  # type: ignore[misc]
-        batches = endless_batches(training.job.train)
+        batches = endless_batches(graphs_of(training.job.train))
         making = seconds(lambda b=batches: [next(b) for _ in range(PROFILED)]) / PROFILED  # type: ignore[misc]
         kernels, busy = _kernels(training)
         times = f"{step * 1e3:.1f} ms | {busy / step:.0%} | {making * 1e3:.2f} ms"

@@ -20,7 +20,8 @@ import sys, tempfile
 from dataclasses import replace
 from pathlib import Path
 from pbgraph.plans.plan import plan
-from pbgraph.execution.runner import RunOptions, run
+from pbgraph.execution.fitting import RunOptions
+from pbgraph.execution.runner import run
 import torch
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from timing import Result, Row
 
 from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.execution import runner
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.memory import peak_bytes
 from pbgraph.plans.plan import plan
 from pbgraph.prediction.molecule_files import read_chunks
@@ -79,7 +80,7 @@ def trained(folder: Path) -> dict[str, Path]:
         for spec in plan(to_dataset(task), "smoke", models=[model], methods=methods).specs
     ]
     for spec in specs:
-        runner.run(spec, runner.RunOptions(results.root, save_models=True))
+        runner.run(spec, RunOptions(results.root, save_models=True))
     return {str(spec.arm): results.model_path(spec) for spec in specs}
 
 

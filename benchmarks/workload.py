@@ -24,6 +24,7 @@ from pbgraph.methods.training import (
     LossFunction,
     TrainSettings,
     build_model,
+    graphs_of,
     make_loss,
     make_optimizer,
     predict,
@@ -103,12 +104,12 @@ class Training:
         job = fit_job(architecture, TrainSettings(), config, featuriser=featuriser, device=device)
         model = build_model(job)
         optimizer = make_optimizer(job.settings)(model.parameters())
-        return cls(job, model, optimizer, make_loss(job), endless_batches(job.train))
+        return cls(job, model, optimizer, make_loss(job), endless_batches(graphs_of(job.train)))
 
     def steps(self, count: int = PART) -> None:
         """Train on the next batches."""
         for batch in islice(self.batches, count):
-            train_step(self.model, self.optimizer, self.loss_fn, batch, self.job.settings)
+            train_step(self.model, self.optimizer, self.loss_fn, batch=batch, settings=self.job.settings)
 
     def evaluate(self) -> None:
         """Logits of all validation and test molecules."""

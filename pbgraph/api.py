@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas
 
     from pbgraph.datasets.base import Dataset
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.plans.plan import Plan
     from pbgraph.prediction.predict import Predictions, Predictor
 
@@ -175,7 +175,7 @@ def run(
     """
     from pbgraph.execution.benchmark import device_of, do_missing, usual_jobs
     from pbgraph.execution.engines.progress import shown
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.plans.plan import plan
     from pbgraph.plans.settings import parse_assignment
 

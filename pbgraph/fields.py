@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -18,6 +18,7 @@ import msgspec
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.files.hashing import Scalar
 
+LATER = {"later": True}  # metadata of a field that came after records were made, see `told`
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
 
 
@@ -71,6 +72,15 @@ def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
     if value == "none" and name in (hints := get_type_hints(type_)) and type(None) in get_args(hints[name]):
         value = value if str in get_args(hints[name]) else None
     return _converted(type_, name, value, called=called, strict=True)
+
+
+def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values that a spec names: all but those of later fields that have their defaults.
+
+    So the keys of records hold that were made before there was such a field.
+    """
+    later = {one.name: one.default for one in fields(type_) if one.metadata.get("later")}
+    return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
 
 def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:

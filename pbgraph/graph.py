@@ -29,6 +29,7 @@ class GraphBatch:
     y             (G, T) float32, NaN = not measured
     receiver_ptr  (N + 1,) int64; node i receives edges receiver_ptr[i] : receiver_ptr[i + 1]
     node_ptr      (G + 1,) int64; graph g owns nodes node_ptr[g] : node_ptr[g + 1]
+    graph_attr    (G, graph_dim) float32, features of whole molecules; None where there are none
     """
 
     x: Tensor
@@ -40,6 +41,7 @@ class GraphBatch:
     y: Tensor
     receiver_ptr: Tensor
     node_ptr: Tensor
+    graph_attr: Tensor | None = None
 
     @property
     def edge_attr(self) -> Tensor:
@@ -56,14 +58,17 @@ class GraphBatch:
         batch: Tensor,
         num_graphs: int,
         y: Tensor | None = None,
+        graph_attr: Tensor | None = None,
     ) -> GraphBatch:
         """A batch from plain tensors; edges are sorted by receiver, equal receivers keep their order.
 
         x (N, node_dim) and edge_attr (E, edge_dim) of any float type, which is kept; edge_index (2, E) in any
-        order; batch (N,) non-decreasing; y (G, T), or None for a batch without labels, (G, 0).
-        Raises ValueError if shapes or numbers of nodes and graphs do not fit together.
+        order; batch (N,) non-decreasing; y (G, T), or None for a batch without labels, (G, 0); graph_attr (G, D) or
+        None. Raises ValueError if shapes or numbers of nodes and graphs do not fit together.
         """
         _check(x, edge_index, edge_attr, batch, num_graphs)
+        if graph_attr is not None and (graph_attr.ndim != 2 or len(graph_attr) != num_graphs):
+            raise ValueError(f"graph_attr is {tuple(graph_attr.shape)}, expected ({num_graphs}, .)")
         order = torch.argsort(edge_index[1], stable=True)
         table, kind = torch.unique(edge_attr[order], dim=0, return_inverse=True) if len(order) else (edge_attr, order)
         return cls(
@@ -76,6 +81,7 @@ class GraphBatch:
             y=x.new_empty((num_graphs, 0), dtype=torch.float32) if y is None else y,
             receiver_ptr=_starts(torch.bincount(edge_index[1], minlength=len(x))),
             node_ptr=_starts(torch.bincount(batch, minlength=num_graphs)),
+            graph_attr=graph_attr,
         )
 
 
@@ -141,7 +147,8 @@ class GraphStore:
     node_ptr    (G + 1,) int64; graph g owns nodes node_ptr[g] : node_ptr[g + 1]
     edge_ptr    (G + 1,) int64; graph g owns edges edge_ptr[g] : edge_ptr[g + 1]
     y           (G, T) float32, NaN = not measured
-    The last three are NumPy arrays and stay in main memory, so that no index arithmetic waits for a GPU.
+    graph_attr  (G, graph_dim) float32, features of whole molecules, NaN = undefined; None where there are none
+    Pointers and labels are NumPy arrays and stay in main memory, so that no index arithmetic waits for a GPU.
     """
 
     node_type: Tensor
@@ -153,10 +160,13 @@ class GraphStore:
     node_ptr: np.ndarray
     edge_ptr: np.ndarray
     y: np.ndarray
+    graph_attr: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.y.ndim != 2 or len(self.y) != len(self):
             raise ValueError(f"labels of shape {self.y.shape} for {len(self)} graphs; expected ({len(self)}, tasks)")
+        if self.graph_attr is not None and (self.graph_attr.ndim != 2 or len(self.graph_attr) != len(self)):
+            raise ValueError(f"graph_attr is {tuple(self.graph_attr.shape)}, expected ({len(self)}, .)")
 
     def __len__(self) -> int:
         return len(self.node_ptr) - 1
@@ -170,6 +180,17 @@ class GraphStore:
     def edge_dim(self) -> int:
         """Columns of edge features."""
         return self.edge_table.shape[1]
+
+    @property
+    def graph_dim(self) -> int:
+        """Columns of features of whole molecules."""
+        return 0 if self.graph_attr is None else self.graph_attr.shape[1]
+
+    def with_graph_attr(self, graph_attr: np.ndarray | None) -> GraphStore:
+        """The same graphs with these features of whole molecules, (G, D)."""
+        if graph_attr is None:
+            return replace(self, graph_attr=None)
+        return replace(self, graph_attr=torch.from_numpy(np.ascontiguousarray(graph_attr, dtype=np.float32)))
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[MolGraph], y: np.ndarray) -> GraphStore:
@@ -229,17 +250,19 @@ class GraphStore:
     def arrays(self) -> dict[str, np.ndarray]:
         """All but the labels, by field name, to be kept in a file; `from_arrays` is the inverse."""
         tensors = {name: getattr(self, name).cpu().numpy() for name in _TENSORS}
-        return {**tensors, "node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr}
+        whole = {} if self.graph_attr is None else {"graph_attr": self.graph_attr.cpu().numpy()}
+        return {**tensors, **whole, "node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> GraphStore:
         """A store from what `arrays` gave, and labels (G, T)."""
-        tensors = {name: torch.from_numpy(arrays[name]) for name in _TENSORS}
+        tensors = {name: torch.from_numpy(arrays[name]) for name in (*_TENSORS, "graph_attr") if name in arrays}
         return cls(**tensors, node_ptr=arrays["node_ptr"], edge_ptr=arrays["edge_ptr"], y=y.astype(np.float32))
 
     def to(self, device: str | torch.device) -> GraphStore:
         """The store with its tensors on `device`, where its batches are then made."""
-        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+        whole = None if self.graph_attr is None else self.graph_attr.to(device)
+        return replace(self, graph_attr=whole, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     def select(self, index: np.ndarray) -> GraphStore:
         """The graphs with these numbers, in this order; a number may occur more than once.
@@ -258,6 +281,7 @@ class GraphStore:
             node_ptr=node_ptr,
             edge_ptr=edge_ptr,
             y=self.y[rows],
+            graph_attr=None if self.graph_attr is None else self.graph_attr[torch.from_numpy(rows).to(device)],
         )
 
     def batch(self, index: np.ndarray) -> GraphBatch:
@@ -281,6 +305,7 @@ class GraphStore:
             y=torch.from_numpy(self.y).to(device),
             receiver_ptr=_starts(self.in_degree),
             node_ptr=torch.from_numpy(self.node_ptr).to(device),
+            graph_attr=self.graph_attr,
         )
 
 

@@ -216,7 +216,7 @@ def mean_over_tasks(metric: Metric, y: np.ndarray, scores: np.ndarray) -> float 
     return float(np.mean(defined)) if defined else None
 
 
-def split_score(y: np.ndarray, scores: np.ndarray, tasks: Sequence[str], metrics: Sequence[Metric]) -> SplitScore:
+def split_score(y: np.ndarray, scores: np.ndarray, tasks: Sequence[str], *, metrics: Sequence[Metric]) -> SplitScore:
     """Every metric of every task and their means; y and scores (n, T), metrics of one kind.
 
     A task where a metric is undefined is left out of that metric's mean.

@@ -112,7 +112,7 @@ class Registry(Generic[T]):
 
     def _resolved(self, name: str) -> T:
         value = self.namespace(_beginning(name)).resolve(name.partition(":")[2])
-        return cast(T, _checked(value, f"{self.kind} {name!r}", name, self.type_))
+        return cast(T, _checked(value, f"{self.kind} {name!r}", name, type_=self.type_))
 
     def _only_entry(self, name: str) -> EntryPoint:
         if name not in self._entries:
@@ -135,10 +135,10 @@ class Registry(Generic[T]):
             value = entry.load()
         except Exception as error:
             raise PbgraphError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
-        return _checked(value, where, name, type_)
+        return _checked(value, where, name, type_=type_)
 
 
-def _checked(value: object, where: str, name: str, type_: type | tuple[type, ...]) -> object:
+def _checked(value: object, where: str, name: str, *, type_: type | tuple[type, ...]) -> object:
     """The value, if it is of the right type and, where it has a name, is named as it is registered."""
     if not isinstance(value, type_):
         expected = " or ".join(one.__name__ for one in (type_ if isinstance(type_, tuple) else (type_,)))

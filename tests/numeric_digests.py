@@ -187,7 +187,7 @@ def of_network(model: Architecture) -> Entry:
         optimizer, loss = make_optimizer(job.settings)(network.parameters()), make_loss(job)
         for step in range(STEPS):
             order = np.roll(np.arange(120), 37 * step)
-            train_step(network, optimizer, loss, store.batch(order[:60]), job.settings)
+            train_step(network, optimizer, loss, batch=store.batch(order[:60]), settings=job.settings)
         digest = sha(*(value.detach().numpy() for value in network.state_dict().values()))
     return entry(digest, features(model) | {"settings": sha_of(job.config, job.settings)}, model)
 
@@ -222,7 +222,8 @@ def of_method(method: Method) -> Entry:
 def of_runs() -> dict[str, Entry]:
     """Of what some runs on the 120 molecules came to, data, split and scores included; nothing is left of them."""
     from pbgraph.datasets.user.table import describe, to_dataset
-    from pbgraph.execution.runner import RunOptions, run
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.execution.runner import run
     from pbgraph.models.base import MODELS
     from pbgraph.plans.plan import plan
     from pbgraph.results.described import keep

@@ -37,6 +37,7 @@ TOP_TO_BOTTOM = (
     "metrics",
     "molecules",
     "history",
+    "spaces",
     "fields",
     "files",
     "streams",

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
-from pbgraph.fields import Setting, settings_of
+from pbgraph.fields import LATER, Setting, settings_of, told
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS, Architecture
 
@@ -50,3 +50,13 @@ def test_every_field_of_what_is_built_in_has_a_meaning(name):
     type_ = owner.settings if name in METHODS else owner.config
     assert [one.name for one in settings_of(type_) if not one.meaning] == []
     assert not isinstance(owner, Architecture) or settings_of(type_)
+
+
+def test_a_later_field_is_told_only_where_it_is_not_at_its_default():
+    @dataclass(frozen=True)
+    class Config:
+        hidden: int = 3
+        head: str = field(default="own", metadata=LATER)
+
+    assert told(Config, {"hidden": 3, "head": "own"}) == {"hidden": 3}
+    assert told(Config, {"hidden": 3, "head": "packed"}) == {"hidden": 3, "head": "packed"}

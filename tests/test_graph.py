@@ -218,3 +218,40 @@ def test_batches_on_a_gpu_equal_those_on_the_cpu() -> None:
     assert {tensor.device.type for tensor in (batch.x, batch.edge_index, batch.edge_table, batch.y)} == {"cuda"}
     for name in ("x", "edge_index", "edge_attr", "batch", "receiver_ptr", "node_ptr", "y"):
         assert torch.equal(getattr(batch, name).cpu(), getattr(store.batch(np.array([1, 0, 1])), name)), name
+
+
+@pytest.fixture
+def whole():
+    """Three graphs with features of whole molecules, one of them undefined."""
+    bond = MolGraph(np.eye(2), np.array([[0, 1], [1, 0]]), np.ones((2, 3)))
+    store = GraphStore.from_graphs([bond, bond, bond], np.zeros((3, 2)))
+    return store.with_graph_attr(np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]]))
+
+
+def test_features_of_whole_molecules_go_with_their_graphs(whole):
+    assert whole.graph_dim == 2
+    batch = whole.batch(np.array([2, 0, 2]))
+    assert batch.graph_attr.tolist() == [[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
+    assert whole.with_graph_attr(None).batch(np.array([0])).graph_attr is None
+    assert whole.with_graph_attr(None).graph_dim == 0
+
+
+def test_features_of_whole_molecules_come_back_from_a_file(whole):
+    again = GraphStore.from_arrays(whole.arrays(), whole.y)
+    np.testing.assert_array_equal(again.graph_attr, whole.graph_attr)
+    assert "graph_attr" not in whole.with_graph_attr(None).arrays()
+
+
+def test_features_of_whole_molecules_must_be_as_many_as_graphs(whole):
+    with pytest.raises(ValueError, match=r"graph_attr is \(2, 2\), expected \(3, \.\)"):
+        whole.with_graph_attr(np.zeros((2, 2)))
+    batch = whole.as_batch()
+    with pytest.raises(ValueError, match=r"graph_attr is \(2, 2\), expected \(3, \.\)"):
+        GraphBatch.from_dense(
+            batch.x,
+            batch.edge_index,
+            batch.edge_attr,
+            batch=batch.batch,
+            num_graphs=3,
+            graph_attr=torch.zeros(2, 2),
+        )

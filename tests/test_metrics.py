@@ -78,7 +78,9 @@ def test_means_are_over_tasks_never_pooled():
 
 def test_a_task_with_one_class_is_named_and_left_out():
     y = np.array([[0.0, 1.0, np.nan], [1.0, 1.0, np.nan]])
-    found = split_score(y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]), ["a", "b", "c"], metrics_of("classification"))
+    found = split_score(
+        y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]), ["a", "b", "c"], metrics=metrics_of("classification")
+    )
     assert found.metrics == {"roc_auc": 1.0, "average_precision": 1.0}
     assert found.undefined("roc_auc") == ("b", "c")
     assert (found.tasks["b"].positives, found.tasks["b"].labelled, found.tasks["c"].labelled) == (2, 2, 0)
@@ -123,7 +125,7 @@ def test_errors_refuse_what_scores_refuse(score):
 
 def test_regression_tasks_are_scored_by_every_metric_of_their_kind():
     y = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, np.nan]])
-    found = split_score(y, y + 1, ["a", "b", "c"], metrics_of("regression"))
+    found = split_score(y, y + 1, ["a", "b", "c"], metrics=metrics_of("regression"))
     assert found.metrics == {"mae": 1.0, "r2": 0.0, "rmse": 1.0}
     assert (found.undefined("rmse"), found.undefined("r2")) == (("c",), ("b", "c"))
     assert (found.tasks["a"].sd, found.tasks["a"].labelled, found.tasks["a"].positives) == (1.0, 2, None)

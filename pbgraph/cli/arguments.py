@@ -24,11 +24,14 @@ from pbgraph.cli.options import (
     add_preset_or_study_arguments,
     add_results_argument,
     add_selection_arguments,
+    add_set_argument,
     add_split_arguments,
+    add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import OneOf, file_to_write, reruns, seed
+from pbgraph.cli.values import OneOf, file_to_write, reruns, seed, trials
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.humanize import parse_seeds
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -197,6 +200,23 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.tune)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("task", metavar="TASK")
+    add("--models", nargs="+", required=True, metavar="NAME", help="whose settings to search; see 'ls models'")
+    add("--methods", nargs="+", metavar="NAME", help="how they are trained (default: backprop, or fit)")
+    add("--trials", type=trials, default=20, metavar="N", help="settings to be tried for each, in all (default: 20)")
+    add("--seeds", nargs="+", type=parse_seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
+    add_preset_argument(add)
+    add_split_arguments(parser)
+    add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")
+    add_work_arguments(parser)
+    add("--write-plan", type=file_to_write, metavar="FILE", help="write the best settings there as a plan, in TOML")
+    add_data_folder_arguments(parser)
+
+
 def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.verify)
     add = parser.add_argument
@@ -276,6 +296,7 @@ ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "show": _add_show_arguments,
     "rm": _add_rm_arguments,
     "export": _add_export_arguments,
+    "tune": _add_tune_arguments,
     "verify": _add_verify_arguments,
     "check": _add_check_arguments,
     "data": _add_data_arguments,

@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
     "train": "the same as TASK, on a table of your own",
+    "tune": "search settings of models by validation score on development seeds",
     "predict": "apply a trained model to molecules",
 }
 EXAMPLES = """examples:
@@ -42,6 +43,10 @@ left out and named in every record.
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
 
+TUNE = """Tries settings of each model, and of how it is trained, in the ranges that the model and the method declare;
+the first trial is the preset's own recipe. A trial is judged by the mean score on the validation rows of the seeds; the
+test rows are not read. Seeds from 68 on belong to results and are refused. Trials are lines of
+RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on."""
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
@@ -76,6 +81,7 @@ every setting. --histories has a row for each epoch of each run. Numbers are not
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
     "register": PLANS,
+    "tune": TUNE,
     "verify": VERIFY,
     "predict": PREDICT,
     "train": TRAIN,
@@ -141,6 +147,10 @@ OF_COMMANDS: Mapping[str, str] = {
     "export": """
   export tox21 --csv runs.csv --histories epochs.csv
   export tox21 --preset default --csv runs.csv
+""",
+    "tune": """
+  tune tox21 --models gin trimnet --trials 20 --seeds 0-2
+  tune tox21 --models gin --set training.epochs=20 --write-plan gin.toml
 """,
     "verify": """
   verify

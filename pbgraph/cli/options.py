@@ -25,27 +25,34 @@ def add_planned_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_or_study_arguments(parser)
     add_selection_arguments(parser)
     add_arm_arguments(parser)
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SCOPE.FIELD=VALUE",
-        help="settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'",
+    add_set_argument(
+        parser, "settings otherwise than in the preset, e.g. trimnet.hidden=64 training.epochs=60; see 'ls models NAME'"
     )
     parser.add_argument("--controls", action="store_true", help="every control of the planned methods as well")
 
 
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
-    add_jobs_argument(parser)
+    add_work_arguments(parser)
     add = parser.add_argument
     add("--engine", type=OneOf("engine", ENGINES), default="local", help="local (default) or shard")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
-    add("--device", type=OneOf("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda")
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
     add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
+    """``--set``."""
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SCOPE.FIELD=VALUE", help=help)
+
+
+def add_work_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--jobs`` and ``--device``."""
+    add_jobs_argument(parser)
+    parser.add_argument(
+        "--device", type=OneOf("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
+    )
 
 
 def add_jobs_argument(parser: argparse.ArgumentParser) -> None:

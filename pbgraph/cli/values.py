@@ -10,6 +10,7 @@ from pathlib import Path
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds, whole
 
+MOST_TRIALS = 10_000
 ENGINES = {
     "local": "worker processes on this machine",
     "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
@@ -27,6 +28,13 @@ def jobs(text: str) -> int:
     """The word of ``--jobs``: a number of worker processes."""
     if not (number := whole(text)):
         raise UsageError(f"--jobs {text:.200}: expected the number of worker processes, at least 1")
+    return number
+
+
+def trials(text: str) -> int:
+    """The word of ``--trials``: a number of settings to be tried."""
+    if not (number := whole(text)) or number > MOST_TRIALS:
+        raise UsageError(f"--trials {text:.200}: expected how many settings are to be tried, from 1 to {MOST_TRIALS}")
     return number
 
 

@@ -109,18 +109,18 @@ def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection
     Raises DataError, naming the rows, for cells that are not of this kind; or if single precision, in which models are
     trained, rounds the numbers of a column by more than MOST_ROUNDING of their standard deviation.
     """
-    y, unfit = fitting_labels(sheet, targets, kind, missing)
+    y, unfit = fitting_labels(sheet, targets, kind, missing=missing)
     for name, rows in unfit.items():
-        raise _does_not_fit(sheet, name, kind, rows)
+        raise _does_not_fit(sheet, name, kind, rows=rows)
     rounded = y.astype(np.float32)
     if kind == "regression":
         for name, exact, single in zip(targets, y.T, rounded.T, strict=True):
-            _check_rounding(sheet, name, exact[~np.isnan(exact)], single[~np.isnan(exact)])
+            _check_rounding(sheet, name, exact[~np.isnan(exact)], single=single[~np.isnan(exact)])
     return rounded
 
 
 def fitting_labels(
-    sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection[str] = ()
+    sheet: Sheet, targets: Sequence[str], kind: Kind, *, missing: Collection[str] = ()
 ) -> tuple[np.ndarray, dict[str, list[int]]]:
     """(n, T) float64, NaN = not measured or not of this kind; and target -> rows whose cells are not of this kind."""
     y = np.empty((len(sheet.places), len(targets)))
@@ -134,7 +134,7 @@ def fitting_labels(
     return y, unfit
 
 
-def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, single: np.ndarray) -> None:
+def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.ndarray) -> None:
     if len(exact) < 2:
         return
     off, sd = float(np.abs(exact - single).max()), float(exact.std())
@@ -147,7 +147,7 @@ def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, single: np.ndarr
         )
 
 
-def _does_not_fit(sheet: Sheet, name: str, kind: Kind, rows: Sequence[int]) -> DataError:
+def _does_not_fit(sheet: Sheet, name: str, kind: Kind, *, rows: Sequence[int]) -> DataError:
     cells = [sheet.columns[name][row] for row in rows]
     listed = shown([f"{sheet.places[row]} ({shortened(cell)!r})" for row, cell in zip(rows, cells, strict=True)])
     return DataError(

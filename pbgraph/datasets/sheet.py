@@ -119,11 +119,11 @@ def read_sheet(file: str, content: bytes, wanted: Sequence[str], *, spaces: bool
     has no rows or more than MAX_ROWS, or if a wanted name occurs twice in its header.
     """
     if any(map(_is_no_text, wanted)):
-        _decoded(file, content, wanted, spaces)  # says that there is no such column
+        _decoded(file, content, wanted, spaces=spaces)  # says that there is no such column
     digest = sha256(content)
     columns = canonical_json(wanted).decode()
     key: dict[str, Scalar] = {"version": VERSION, "sha256": digest, "file": file, "columns": columns, "spaces": spaces}
-    kept = cached("table", key, lambda: msgspec.json.encode(_decoded(file, content, wanted, spaces)))
+    kept = cached("table", key, lambda: msgspec.json.encode(_decoded(file, content, wanted, spaces=spaces)))
     cells, places, warnings = msgspec.json.decode(kept, type=Decoded)
     for warning in warnings:
         log.warning("%s", warning)
@@ -135,11 +135,11 @@ def _is_no_text(name: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _decoded(file: str, content: bytes, wanted: Sequence[str], spaces: bool) -> Decoded:
+def _decoded(file: str, content: bytes, wanted: Sequence[str], *, spaces: bool) -> Decoded:
     if content.startswith(PARQUET):
         decoded = _parquet(file, content, wanted)
     else:
-        decoded = _csv(file, content, wanted, "" if spaces else whitespace)
+        decoded = _csv(file, content, wanted, around="" if spaces else whitespace)
     if not decoded.places:
         raise DataError(f"{file} has a header and no rows under it; supply the table itself")
     return decoded
@@ -155,7 +155,7 @@ def shown(places: Sequence[str]) -> str:
     return ", ".join(places[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _csv(file: str, content: bytes, wanted: Sequence[str], around: str) -> Decoded:
+def _csv(file: str, content: bytes, wanted: Sequence[str], *, around: str) -> Decoded:
     """The columns of a text; around: characters that are no part of a cell at its ends."""
     warnings: list[str] = []
     header, rows = header_and_rows(text(content, file, warnings.append), file, wanted, warn=warnings.append)

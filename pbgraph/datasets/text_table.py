@@ -202,9 +202,9 @@ def _rows(
             count += bool(row)
             yield number, row
     except csv.Error as error:
-        raise _not_csv(where, error, ended + 1, before + reader.line_num) from error
+        raise _not_csv(where, error, ended + 1, last=before + reader.line_num) from error
     if spans:
-        warn(_about_long_rows(where, spans, count - 1, ended - before))
+        warn(_about_long_rows(where, spans, count - 1, lines_read=ended - before))
 
 
 def _suspicious(taken: Sequence[str], separator: str, width: int) -> bool:
@@ -215,7 +215,7 @@ def _suspicious(taken: Sequence[str], separator: str, width: int) -> bool:
     return len(taken) > MOST_LINES or (width > 1 and any(line.count(separator) == width - 1 for line in taken[1:]))
 
 
-def _not_csv(where: str, error: csv.Error, first: int, last: int) -> DataError:
+def _not_csv(where: str, error: csv.Error, first: int, *, last: int) -> DataError:
     if "unexpected end" in str(error):
         return DataError(
             f"{where}, line {first}: this is not CSV: a quote is opened in the row that begins in this line, and none "
@@ -225,7 +225,7 @@ def _not_csv(where: str, error: csv.Error, first: int, last: int) -> DataError:
     return DataError(f"{where}, {rows}: this is not CSV ({error}); a quote in a cell must be written twice, in quotes")
 
 
-def _about_long_rows(where: str, spans: Sequence[tuple[int, int]], rows: int, lines_read: int) -> str:
+def _about_long_rows(where: str, spans: Sequence[tuple[int, int]], rows: int, *, lines_read: int) -> str:
     named = ", ".join(f"lines {first} to {last}" for first, last in spans[:MOST_SHOWN])
     more = f" and {len(spans) - MOST_SHOWN} more" if len(spans) > MOST_SHOWN else ""
     return (

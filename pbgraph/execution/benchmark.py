@@ -12,7 +12,7 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.execution.engines.base import Progress
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.schedule import Work, survey
-from pbgraph.execution.runner import RunOptions
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.molecules import Molecules
 from pbgraph.plans.plan import Plan
 from pbgraph.results.folder import ResultsFolder

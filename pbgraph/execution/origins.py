@@ -86,7 +86,7 @@ def origins_of(spec: RunSpec, values: Mapping[str, Any], metrics: Iterable[str] 
         mine = _sources(kind, name, value)
         components[what] = tuple(mine)
         sources |= mine
-        declared |= _declared(kind, name, value, mine.values())
+        declared |= _declared(kind, name, value, sources=mine.values())
     return Origins(components, sources, frozenset(declared))
 
 
@@ -223,7 +223,7 @@ def _is_library(package: str) -> bool:
     return found is not None and found.name.lower() in PACKAGES
 
 
-def _declared(kind: str, name: str, value: Any, sources: Iterable[Source]) -> set[str]:
+def _declared(kind: str, name: str, value: Any, *, sources: Iterable[Source]) -> set[str]:
     """What a component says that it uses: itself, or its namespace, or a package of somebody else's that it is in."""
     found = {value.package} if isinstance(value, Estimator) else set()
     entry = REGISTRIES[kind].entry(name)

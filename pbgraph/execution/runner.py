@@ -6,25 +6,21 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, Interrupted, PbgraphError, UsageError
+from pbgraph.execution.fitting import Prepared, RunOptions, device_of, fit_as_planned, fit_job, on_device, prepare
 from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
-from pbgraph.execution.origins import Origins, code_of, imported, origins_of
+from pbgraph.execution.origins import Origins, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
-from pbgraph.features.base import FEATURISERS, Store
-from pbgraph.features.stored import featurised
+from pbgraph.features.base import FEATURISERS
 from pbgraph.files.locks import exclusive
-from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
-from pbgraph.metrics import METRICS, Metric, mean_over_tasks, metrics_of, split_score
-from pbgraph.models.base import MODELS, Estimator, Model, file_versions
-from pbgraph.molecules import Molecules
+from pbgraph.methods.base import Fitted, Report
+from pbgraph.metrics import METRICS, metrics_of, split_score
 from pbgraph.prediction.saved import SavedModel, write_model
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
@@ -32,35 +28,34 @@ from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
 from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
-from pbgraph.splits import SPLITS, Split
 from pbgraph.streams import seeded
 
 log = logging.getLogger(__name__)
 
+Train = Callable[[RunSpec, RunOptions, str, Callable[[Report], None]], RunRecord]
+
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What a run takes beside its spec, and does not depend on: none of it is in the key.
+class Trained:
+    """A fitted model, and what its record has to say of how it came about.
 
-    results      where records go
-    data         where data are looked for first; None: the usual places
-    offline      whether to fetch nothing
-    save_models  whether to keep trained models beside their records
+    earlier  libraries that were imported before; started: by the monotonic clock
     """
 
-    results: Path
-    data: Path | None = None
-    offline: bool = False
-    save_models: bool = False
+    fitted: Fitted
+    data: Prepared
+    device: str
+    origins: Origins
+    earlier: tuple[str, ...]
+    started: float
 
+    def provenance(self, spec: RunSpec) -> Provenance:
+        """Of the record."""
+        return _provenance(spec, self.data, self.device, origins=self.origins, earlier=self.earlier)
 
-@dataclass(frozen=True)
-class Prepared:
-    """Data of one run: molecules, featurised store and split."""
-
-    molecules: Molecules
-    store: Store
-    split: Split
+    def cost(self) -> Cost:
+        """Until now."""
+        return _cost(self.fitted, time.monotonic() - self.started)
 
 
 def run(
@@ -73,21 +68,13 @@ def run(
     `report` does; DataError if the data cannot be had; OSError if the record cannot be written.
     """
     results = ResultsFolder(options.results)
-    with _exclusive(results.lock_path(spec), report):
+    with exclusive_run(results.lock_path(spec), report):
         found = results.finished(spec.task, spec.key)
         if found is not None:
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
             return found
-        try:
-            with published(results, spec, report) as tell:
-                record = _train_and_score(spec, options, device, tell)
-        except (Interrupted, DataError, UsageError, OSError):
-            raise
-        except Exception as error:
-            log.error(
-                "%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError)
-            )
-            record = _failure(spec, options, device, f"{type(error).__name__}: {error}")
+        with published(results, spec, report) as tell:
+            record = attempted(_train_and_score, spec, options, device, tell)
         results.write(record)
         results.drop_checkpoints(spec)
     return record
@@ -99,53 +86,80 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
     The record says nothing of the data, which are not loaded: what killed a worker would then kill its parent.
     """
     results = ResultsFolder(options.results)
-    with _exclusive(results.lock_path(spec), lambda _: None):
+    with exclusive_run(results.lock_path(spec), lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            origin = _provenance(spec, None, _device_of(spec, device), _origins(spec, options))
-            record = RunRecord(spec, "failed", origin, error=error)
+            record = failure(spec, options, error, None, device=device_of(spec, device))
             results.write(record)
     return record
 
 
-def _failure(spec: RunSpec, options: RunOptions, device: str, error: str) -> RunRecord:
-    """A failed record; where even the data cannot be prepared, it says nothing of them."""
+def attempted(
+    train: Train, spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]
+) -> RunRecord:
+    """The record that `train` gives, or one that says how it failed; what is wrong outside of the run is raised."""
     try:
-        device = _device_of(spec, device)
-        data = prepare(spec, options)
+        return train(spec, options, device, report)
+    except (Interrupted, DataError, UsageError, OSError):
+        raise
+    except Exception as error:
+        log.error("%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError))
+        error_text = f"{type(error).__name__}: {error}"
+        return failure(spec, options, error_text, _data_of(spec, options), device=device_of(spec, device))
+
+
+def _data_of(spec: RunSpec, options: RunOptions) -> Prepared | None:
+    """The data of a run that has failed; None where not even they can be prepared."""
+    try:
+        return prepare(spec, options)
     except Exception as problem:
         log.warning("%s, seed %s: its record says nothing of the data: %s", spec.arm, spec.seed, problem)
-        data = None
-    return RunRecord(spec, "failed", _provenance(spec, data, device, _origins(spec, options)), error=error)
+        return None
+
+
+def failure(spec: RunSpec, options: RunOptions, error: str, data: Prepared | None, *, device: str) -> RunRecord:
+    """A failed record; without data, it says nothing of them."""
+    return RunRecord(spec, "failed", _provenance(spec, data, device, origins=_origins(spec, options)), error=error)
 
 
 @contextmanager
-def _exclusive(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
+def exclusive_run(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
     """Hold the run's lock; while another process has it, wait, reporting now and then."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(lock, lambda: report(Report("waiting for another process", 0, None, 0, 0.0)), every=0.5):
         yield
 
 
-def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    started, earlier = time.monotonic(), imported()
+@contextmanager
+def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> Iterator[Trained]:
+    """The model of a run, trained and selected; the block is within the run's own stream of randomness."""
+    started, earlier = time.monotonic(), tuple(imported())
     origins = _origins(spec, options)  # what the modules of this process are, before anyone can edit or commit
     reset_peak()
-    device = _device_of(spec, device)
+    device = device_of(spec, device)
     deterministic(device)
-    data, metric = prepare(spec, options), METRICS.get(spec.metric)
-    metrics = metrics_of(metric.kind)
+    data = prepare(spec, options)
     with seeded(spec.seed, "run"):
-        fitted = _fitted(spec.method, _fit_job(spec, data, options, device, report), metric)
+        fitted = fit_as_planned(spec.method, fit_job(spec, data, options, device, report), METRICS.get(spec.metric))
+        yield Trained(fitted, data, device, origins, earlier, started)
+
+
+def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
+    with trained(spec, options, device, report) as made:
+        fitted, data = made.fitted, made.data
         predictions = {
-            name: (index, np.asarray(fitted.predict(_on(data.store.select(index), device)), dtype=np.float64))
+            name: (
+                index,
+                np.asarray(fitted.predict(on_device(data.store.select(index), made.device)), dtype=np.float64),
+            )
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
     if options.save_models:
         _save_model(spec, options, fitted, data.molecules.tasks)
-    tasks = data.molecules.tasks
+    tasks, metrics = data.molecules.tasks, metrics_of(METRICS.get(spec.metric).kind)
     scores = {
-        name: split_score(data.store.y[index], score, tasks, metrics) for name, (index, score) in predictions.items()
+        name: split_score(data.store.y[index], score, tasks, metrics=metrics)
+        for name, (index, score) in predictions.items()
     }
     results = ResultsFolder(options.results)
     path, details = results.predictions_path(spec), fitted.details
@@ -154,37 +168,16 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     return RunRecord(
         spec=spec,
         status="finished",
-        provenance=_provenance(spec, data, device, origins, earlier),
+        provenance=made.provenance(spec),
         selection=fitted.selection,
         scores=scores,
         metrics={one.name: one.version for one in metrics},
-        cost=_cost(fitted, time.monotonic() - started),
+        cost=made.cost(),
         history=fitted.history,
         predictions=path.name,
-        predictions_sha256=write_predictions(path, data.molecules, tasks, predictions),
+        predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),
         details=details,
     )
-
-
-def _fitted(method: str, job: FitJob, metric: Metric) -> Fitted:
-    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
-
-    A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
-    """
-    fit, resumed = METHODS.get(method).fit, job.checkpoint is not None and job.checkpoint.exists()
-    try:
-        return fit_in_own_direction(fit, job, metric)
-    except UsageError as error:
-        raise PbgraphError(str(error)) from error
-    except (PbgraphError, OSError):
-        raise
-    except Exception as error:
-        if not resumed or job.checkpoint is None:
-            raise
-        log.warning("starting again without %s: %s: %s", job.checkpoint, type(error).__name__, error)
-        for path in job.checkpoint.parent.glob(f"{job.checkpoint.stem}*{job.checkpoint.suffix}"):
-            path.unlink()
-    return fit_in_own_direction(fit, job, metric)
 
 
 def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple[str, ...]) -> None:
@@ -197,87 +190,6 @@ def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple
     write_model(results.model_path(spec), facts, fitted.state())
 
 
-@lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
-    dataset = dataset_of(dataset_name, ResultsFolder(options.results))
-    molecules = load(dataset, folder=options.data, offline=options.offline)
-    code = code_of("featuriser", featuriser)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
-
-
-def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
-    """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, options)
-    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
-
-
-def _fit_job(
-    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
-) -> FitJob:
-    model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
-    _check_files(spec, model)
-    return FitJob(
-        model=model,
-        config=model.config(**spec.model_config),
-        settings=method.settings(**spec.settings),
-        train=_on(data.store.select(data.split.train), device),
-        valid=_on(data.store.select(data.split.valid), device),
-        seed=spec.seed,
-        metric=partial(mean_over_tasks, metric),
-        kind=metric.kind,
-        device=device,
-        paired=_paired(spec, options),
-        checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
-        report=report,
-    )
-
-
-def _check_files(spec: RunSpec, model: Model) -> None:
-    """Raises DataError if a file that the model is built from is not the one that the run was planned with."""
-    for name, digest in file_versions(model).items():
-        if spec.versions.get(name) != digest:
-            raise DataError(
-                f"{name} of model {spec.model!r} has changed: its sha256 is {digest}, and run {spec.key} was planned "
-                f"with {spec.versions.get(name)}; restore it, or start again, which makes other runs"
-            )
-
-
-def fit_in_own_direction(fit: Callable[[FitJob], Fitted], job: FitJob, metric: Metric) -> Fitted:
-    """Fit by a method, which maximises, a job whose metric and reports are in the metric's own direction.
-
-    The only place where signs of scores are turned, there and back.
-    """
-    if metric.larger_is_better:
-        return fit(job)
-    turned = replace(
-        job,
-        metric=lambda y, scores: _negative(job.metric(y, scores)),
-        report=lambda news: job.report(replace(news, best=_negative(news.best))),
-    )
-    fitted = fit(turned)
-    return replace(
-        fitted,
-        selection=replace(fitted.selection, score=_negative(fitted.selection.score)),
-        history=tuple(replace(line, valid=_negative(line.valid)) for line in fitted.history),
-    )
-
-
-def _negative(score: float | None) -> float | None:
-    return None if score is None else -score
-
-
-def _paired(spec: RunSpec, options: RunOptions) -> PairedRun | None:
-    """The run that a control is matched to, without its scores: a training method sees no test score."""
-    if spec.control_of is None:
-        return None
-    record = ResultsFolder(options.results).finished(spec.task, spec.control_of)
-    if record is None or record.cost is None:
-        raise PbgraphError(
-            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {options.results}"
-        )
-    return PairedRun(record.cost.parameters, record.history, record.details)
-
-
 def _origins(spec: RunSpec, options: RunOptions) -> Origins:
     source_tree()
     dataset = dataset_of(spec.task, ResultsFolder(options.results))
@@ -285,7 +197,7 @@ def _origins(spec: RunSpec, options: RunOptions) -> Origins:
 
 
 def _provenance(
-    spec: RunSpec, data: Prepared | None, device: str, origins: Origins, earlier: Iterable[str] = ()
+    spec: RunSpec, data: Prepared | None, device: str, *, origins: Origins, earlier: Iterable[str] = ()
 ) -> Provenance:
     featuriser = FEATURISERS.get(spec.featuriser)
     return provenance(
@@ -296,15 +208,6 @@ def _provenance(
         origins=origins,
         earlier=earlier,
     )
-
-
-def _device_of(spec: RunSpec, device: str) -> str:
-    """Where the run computes, if networks do on `device`: estimators know the CPU alone."""
-    return "cpu" if isinstance(MODELS.get(spec.model), Estimator) else device
-
-
-def _on(store: Store, device: str) -> Store:
-    return store if device == "cpu" else store.to(device)
 
 
 def _cost(fitted: Fitted, seconds: float) -> Cost:

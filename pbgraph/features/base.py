@@ -14,7 +14,10 @@ from pbgraph.registry import Registry
 class Store(Protocol):
     """Featurised molecules with their labels; `GraphStore` and `VectorStore` are the kinds."""
 
-    y: Any  # (n, T) float32, NaN = not measured
+    @property
+    def y(self) -> np.ndarray:
+        """(n, T) float32, NaN = not measured."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -14,6 +14,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,22 @@ def exclusive(
     try:
         yield waited
     finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(held)
+        _give_back(path, held)
+
+
+def try_exclusive(path: Path, *, mode: int = 0o666) -> Callable[[], None] | None:
+    """Hold the lock at `path` without waiting: what gives it back, or None if it is held already, here or elsewhere.
+
+    The lock of a process that dies goes with it. Raises OSError as `exclusive` does.
+    """
+    held = _taken(path, mode)
+    return None if held is None else partial(_give_back, path, held)
+
+
+def _give_back(path: Path, held: int) -> None:
+    with suppress(OSError):
+        path.unlink()
+    os.close(held)
 
 
 def is_held(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.plain import train_in_cycles
-from pbgraph.methods.training import TrainSettings, refuses_estimators
+from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, refuses_estimators
 
 
 def fit(job: FitJob) -> Fitted:
@@ -20,4 +20,5 @@ BACKPROP = Method(
     fit=fit,
     refuses=refuses_estimators,
     source="Rumelhart, Hinton & Williams 1986, doi:10.1038/323533a0; AdamW: arXiv:1711.05101",
+    space=TRAIN_SPACE,
 )

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pbgraph.features.base import Store
 from pbgraph.history import Epoch, Phase, Selection
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.registry import Registry
+from pbgraph.spaces import Space
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class PairedRun:
 class FitJob:
     """All that a training method may know: training and validation rows, never test rows.
 
-    train, valid     stores of featurised molecules, see pbgraph.features.base
+    train, valid     featurised molecules: a GraphStore for an Architecture, a VectorStore for an Estimator
     model, config    what to train, and its resolved hyper-parameters (an instance of model.config)
     settings         the method's resolved settings (an instance of method.settings)
     seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
@@ -63,8 +65,8 @@ class FitJob:
     model: Model
     config: Any
     settings: Any
-    train: Any
-    valid: Any
+    train: Store
+    valid: Store
     seed: int
     metric: Callable[[np.ndarray, np.ndarray], float | None]
     kind: Kind = "classification"
@@ -87,7 +89,7 @@ class Fitted:
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
     """
 
-    predict: Callable[[Any], np.ndarray]
+    predict: Callable[[Store], np.ndarray]
     parameters: int
     epochs: int
     selection: Selection
@@ -107,6 +109,7 @@ class Method:
     fit       FitJob -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
+    space     field of the settings -> the range in which `tune` searches it
     """
 
     name: str
@@ -116,6 +119,7 @@ class Method:
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None
+    space: Space = field(default_factory=dict)
 
 
 METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)

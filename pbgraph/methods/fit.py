@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from pbgraph.features.base import Store
+from pbgraph.features.vectors import VectorStore
 from pbgraph.history import Selection
 from pbgraph.methods.base import FitJob, Fitted, Method, Report
 from pbgraph.models.base import Architecture, Estimator, FittedEstimator, Model
@@ -16,17 +20,28 @@ class FitSettings:
     """An estimator's settings are all in its own config."""
 
 
+def vectors_of(store: Store) -> np.ndarray:
+    """(n, D), what estimators take. Raises TypeError for a store of anything else."""
+    if not isinstance(store, VectorStore):
+        raise TypeError(f"an estimator is fitted to a VectorStore, not to a {type(store).__name__}; see its featuriser")
+    return store.x
+
+
 def fit(job: FitJob) -> Fitted:
     """Fit on the training rows; there is nothing to select, so the validation rows are only scored."""
     assert isinstance(job.model, Estimator)
     job.report(Report("fit", 0, None, 0, 0.0))
-    fitted = job.model.fitter(job.kind)(job.train.x, job.train.y, job.config, job.seed)
+    fitted = job.model.fitter(job.kind)(vectors_of(job.train), job.train.y, job.config, job.seed)
+
+    def predict(store: Store) -> np.ndarray:
+        return fitted.predict(vectors_of(store))
+
     return Fitted(
-        predict=lambda store: fitted.predict(store.x),
+        predict=predict,
         state=_saver(fitted),
         parameters=fitted.parameters,
         epochs=1,
-        selection=Selection("fitted once; nothing to select", 0, job.metric(job.valid.y, fitted.predict(job.valid.x))),
+        selection=Selection("fitted once; nothing to select", 0, job.metric(job.valid.y, predict(job.valid))),
     )
 
 

@@ -32,9 +32,11 @@ from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
+    TRAIN_SPACE,
     TrainSettings,
     build_model,
     evaluation_batches,
+    graphs_of,
     make_loss,
     make_optimizer,
     make_predictor,
@@ -45,6 +47,7 @@ from pbgraph.methods.training import (
     validation_score,
 )
 from pbgraph.models.base import Architecture
+from pbgraph.spaces import Choice, Real, Space
 
 RULE = "best validation score over the whole run"
 
@@ -89,6 +92,17 @@ class PerforatedSettings(TrainSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         growth_settings(self)  # says which value is out of range
+
+
+GROWTH_SPACE: Space = {
+    **TRAIN_SPACE,
+    "cycle_epochs": Choice(10, 15, 30),
+    "max_dendrites": Choice(1, 2, 3),
+    "dendrite_epochs": Choice(6, 12, 20),
+    "activation": Choice("tanh", "sigmoid", "relu"),
+    "init_scale": Real(0.3, 3.0, log=True),
+    "dendrites_trainable": Choice(False, True),
+}
 
 
 def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
@@ -143,7 +157,7 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
-        dendrites=growth.insight(evaluation_batches(job.valid)),
+        dendrites=growth.insight(evaluation_batches(graphs_of(job.valid))),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
@@ -182,4 +196,5 @@ PERFORATED = Method(
     fit=fit,
     refuses=refuses_estimators,
     source="Brenner & Itti, arXiv:2501.18018 (independent implementation)",
+    space=GROWTH_SPACE,
 )

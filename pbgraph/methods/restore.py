@@ -24,24 +24,27 @@ from pbgraph.dendrites import perforate
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.errors import DataError
+from pbgraph.features.base import Store
 from pbgraph.methods.base import FitJob
+from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
-from pbgraph.methods.training import averaged, predict
+from pbgraph.methods.training import averaged, dims_of, graphs_of, predict
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 
-Predict = Callable[[Any], np.ndarray]
+Predict = Callable[[Store], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
 
 
 def network_saver(model: nn.Module, job: FitJob) -> Callable[[], dict[str, Any]]:
     """() -> the state of a network, perforated or not, as it is then."""
+    dims = dims_of(graphs_of(job.train))
 
     def state() -> dict[str, Any]:
         perforated = bool(sites_of(model))
         return {
             "form": "perforated" if perforated else "network",
-            "dims": [job.train.node_dim, job.train.edge_dim, job.train.y.shape[1]],
+            "dims": [dims.node, dims.edge, dims.tasks, *([dims.graph] if dims.graph else [])],
             "config": asdict(job.config),
             "scale": _scale_state(job),
             "network": network_state(model, candidates=False) if perforated else dict(model.state_dict()),
@@ -78,17 +81,16 @@ def _scores(state: Any, model: Model) -> Predict:
         if model.restore is None:
             raise DataError(f"model {model.name!r} cannot be read again: it has no restore")
         from_features = model.restore(state["estimator"])
-        return lambda store: from_features(store.x)
+        return lambda store: from_features(vectors_of(store))
     network = _network(state, model)
     if state["scale"] is None:
-        return lambda store: predict(network, store)
+        return lambda store: predict(network, graphs_of(store))
     scale = TargetScale(**{name: values.numpy() for name, values in state["scale"].items()})
-    return lambda store: scale.restored(predict(network, store))
+    return lambda store: scale.restored(predict(network, graphs_of(store)))
 
 
 def _network(state: Any, model: Architecture) -> nn.Module:
-    node, edge, tasks = state["dims"]
-    dims, config = Dims(node, edge, tasks), model.config(**state["config"])
+    dims, config = Dims(*state["dims"]), model.config(**state["config"])
     weights = state["network"]["weights"] if state["form"] == "perforated" else state["network"]
     _check_size(dims, config, weights)
     try:

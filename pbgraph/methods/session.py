@@ -22,7 +22,7 @@ from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphBatch
 from pbgraph.history import Epoch, Phase
 from pbgraph.methods.base import FitJob, Report
-from pbgraph.methods.training import steps_per_epoch
+from pbgraph.methods.training import graphs_of, steps_per_epoch
 from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
@@ -109,7 +109,7 @@ class Session:
 
     def batches(self) -> Iterator[GraphBatch]:
         """The rest of this epoch's shuffled training batches; after each, the run may be saved."""
-        size, train = int(self.job.settings.batch_size), self.job.train
+        size, train = int(self.job.settings.batch_size), graphs_of(self.job.train)
         order = torch.randperm(len(train), generator=generator(self.job.seed, f"shuffle/{self.epoch}")).numpy()
         while self.step < steps_per_epoch(self.job):
             torch.manual_seed(seed_of(self.job.seed, f"dropout/{self.epoch}/{self.step}"))

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.features.base import Store
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
 from pbgraph.ops.loss import masked_cross_entropy
+from pbgraph.spaces import Choice, Real, Space
 from pbgraph.streams import seeded
 
 LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
@@ -77,17 +79,37 @@ class TrainSettings:
             raise UsageError(f"setting schedule is {self.schedule!r}; it must be 'constant' or 'cosine'")
 
 
+TRAIN_SPACE: Space = {  # epochs within what a search can pay for
+    "epochs": Choice(10, 20, 30, 40, 60),
+    "batch_size": Choice(32, 64, 128, 256),
+    "learning_rate": Real(3e-4, 1e-2, log=True),
+    "weight_decay": Real(1e-5, 1e-1, log=True),
+    "schedule": Choice("constant", "cosine"),
+}
+
+
 def refuses_estimators(model: Model) -> str | None:
     """Why gradient methods cannot train `model`, or None if they can."""
     return "it fits itself; use method 'fit'" if isinstance(model, Estimator) else None
 
 
+def graphs_of(store: Store) -> GraphStore:
+    """The store as networks need it. Raises TypeError for one that holds no graphs."""
+    if not isinstance(store, GraphStore):
+        raise TypeError(f"a network is trained on a GraphStore, not on a {type(store).__name__}; see its featuriser")
+    return store
+
+
+def dims_of(store: GraphStore) -> Dims:
+    """What a task gives to an architecture."""
+    return Dims(node=store.node_dim, edge=store.edge_dim, tasks=store.y.shape[1], graph=store.graph_dim)
+
+
 def build_model(job: FitJob) -> nn.Module:
     """The network at its initial weights, the same for every arm with the same seed."""
     assert isinstance(job.model, Architecture)
-    dims = Dims(node=job.train.node_dim, edge=job.train.edge_dim, tasks=job.train.y.shape[1])
     with seeded(job.seed, "init"):
-        return job.model.build(dims, job.config).to(job.device)
+        return job.model.build(dims_of(graphs_of(job.train)), job.config).to(job.device)
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -172,19 +194,19 @@ def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
 
 
-def make_predictor(model: nn.Module, job: FitJob) -> Callable[[GraphStore], np.ndarray]:
+def make_predictor(model: nn.Module, job: FitJob) -> Callable[[Store], np.ndarray]:
     """Store -> scores (n, T) float32 by the model as it is when called: logits, or values in the targets' units."""
     if job.kind == "classification":
-        return lambda store: predict(model, store)
+        return lambda store: predict(model, graphs_of(store))
     scale = TargetScale.of(job.train.y)
-    return lambda store: scale.restored(predict(model, store))
+    return lambda store: scale.restored(predict(model, graphs_of(store)))
 
 
 def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
     """Mean over members of probabilities, which are σ of logits (n, T), or of values (n, T)."""
     from scipy.special import expit  # takes a fifth of a second to import
 
-    mean: np.ndarray = np.mean([expit(one) for one in scores] if kind == "classification" else scores, axis=0)
+    mean: np.ndarray = np.mean([expit(member) for member in scores] if kind == "classification" else scores, axis=0)
     return mean
 
 
@@ -207,6 +229,7 @@ def train_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     loss_fn: LossFunction,
+    *,
     batch: GraphBatch,
     settings: TrainSettings,
 ) -> Tensor:

@@ -61,11 +61,11 @@ def widened(job: FitJob) -> FitJob:
     """
     target, brackets = paired_parameters(job), []
     for field in _fields(job):
-        found = bracket(partial(_parameters, job, field), target, field)
-        if found.match is not None:
-            return _at(job, field, found.match)
-        brackets.append(found)
-        job = _at(job, field, found.below[0])
+        nearest = bracket(partial(_parameters, job, field), target, field)
+        if nearest.match is not None:
+            return _at(job, field, nearest.match)
+        brackets.append(nearest)
+        job = _at(job, field, nearest.below[0])
     raise PbgraphError(
         f"no width of {job.model.name} gives {target} parameters within {TOLERANCE:.0%}; the nearest are "
         + ", then ".join(map(str, brackets))

@@ -30,6 +30,7 @@ from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.recurrent import gru_cell
 from pbgraph.ops.segment import segment_sum, spread
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class GatedAttention(nn.Module):
         kinds = spread(batch.edge_table @ edges.t(), batch.edge_type)
         u = F.leaky_relu(spread(x @ nodes.t(), sender) + kinds)  # E x C
         logits = F.leaky_relu(u @ self.sender + spread(x @ self.receiver, receiver, batch.receiver_ptr))  # E
-        return _attend(logits, x, Edges.of(batch), self) @ self.output.weight.t() + self.bias
+        return _attend(logits, x, Edges.of(batch), layer=self) @ self.output.weight.t() + self.bias
 
 
 class Attention(nn.Module):
@@ -106,10 +107,10 @@ class Attention(nn.Module):
         """Features of senders (M, C) and receivers (N, C) -> (N, C)."""
         weight = self.output.weight
         logits = (x @ (self.sender @ weight))[edges.sender] + (z @ (self.receiver @ weight))[edges.receiver]
-        return _attend(F.leaky_relu(logits), x, edges, self) @ weight.t() + self.bias
+        return _attend(F.leaky_relu(logits), x, edges, layer=self) @ weight.t() + self.bias
 
 
-def _attend(logits: Tensor, x: Tensor, edges: Edges, layer: GatedAttention | Attention) -> Tensor:
+def _attend(logits: Tensor, x: Tensor, edges: Edges, *, layer: GatedAttention | Attention) -> Tensor:
     """Σ_j α_ij x_j (N, C) of logits (E,) and senders (M, C)."""
     alpha = dropout(edge_softmax(logits.unsqueeze(1), edges), layer.dropout, layer.training)  # E x 1
     return weighted_sum(alpha, x.unsqueeze(1), edges).squeeze(1)
@@ -179,4 +180,10 @@ ATTENTIVE_FP = Architecture(
     dendrite_sites=("embedding", "convs.*", "grus.*", "readout_conv", "readout_gru", "logits"),
     width="hidden",
     source="doi:10.1021/acs.jmedchem.9b00959; torch_geometric.nn.models.AttentiveFP",
+    space={
+        "hidden": Choice(64, 128, 200),
+        "layers": Whole(1, 3),
+        "steps": Whole(1, 3),
+        "dropout": Real(0.0, 0.5),
+    },
 )

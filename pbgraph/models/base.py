@@ -16,15 +16,17 @@ from pbgraph.errors import DataError, UsageError, not_installed
 from pbgraph.files.hashing import Scalar
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
+from pbgraph.spaces import Space
 
 
 @dataclass(frozen=True)
 class Dims:
-    """Sizes that a task gives to an architecture: columns of nodes and edges, and number of tasks."""
+    """Sizes that a task gives to an architecture: columns of nodes, edges and whole molecules, and number of tasks."""
 
     node: int
     edge: int
     tasks: int
+    graph: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Architecture:
     featuriser      registered featuriser that makes its graphs
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
     recipe          settings of training that it needs, by name, where a preset says nothing else for it
+    space           field of the config -> the range in which `tune` searches it
     """
 
     name: str
@@ -55,6 +58,7 @@ class Architecture:
     fine_width: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Estimator:
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
                 pbgraph's own dependencies; "" for nothing
-    files       as of an `Architecture`
+    files, space  as of an `Architecture`
     """
 
     name: str
@@ -85,6 +89,7 @@ class Estimator:
     fit_regressor: Fit | None = None
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""

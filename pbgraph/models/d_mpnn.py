@@ -25,6 +25,7 @@ from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean, segment_sum, spread
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -127,4 +128,10 @@ D_MPNN = Architecture(
     dendrite_sites=("edge_input", "message", "node_output", "hidden", "logits"),
     width="hidden",
     source="doi:10.1021/acs.jcim.9b00237; github.com/chemprop/chemprop",
+    space={
+        "hidden": Choice(100, 200, 300),
+        "depth": Whole(2, 5),
+        "dropout": Real(0.0, 0.4),
+        "output_hidden": Choice(100, 200, 300),
+    },
 )

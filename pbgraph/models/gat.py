@@ -27,6 +27,7 @@ from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.segment import segment_mean
+from pbgraph.spaces import Choice, Real, Whole
 
 NEGATIVE_SLOPE = 0.2
 
@@ -149,4 +150,10 @@ GAT = Architecture(
     width="hidden",
     fine_width="last_hidden",
     source="arXiv:2105.14491; torch_geometric GATv2Conv",
+    space={
+        "hidden": Choice(8, 16, 32),
+        "heads": Choice(2, 4, 8),
+        "layers": Whole(2, 5),
+        "dropout": Real(0.0, 0.5),
+    },
 )

@@ -22,6 +22,7 @@ from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,9 @@ GCN = Architecture(
     dendrite_sites=("convs.*", "logits"),
     width="hidden",
     source="arXiv:1609.02907; torch_geometric GCNConv",
+    space={
+        "hidden": Choice(32, 64, 128, 256),
+        "layers": Whole(2, 5),
+        "dropout": Real(0.0, 0.6),
+    },
 )

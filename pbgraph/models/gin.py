@@ -27,6 +27,7 @@ from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.neighbours import neighbour_sum
 from pbgraph.ops.segment import segment_mean, segment_sum
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,10 @@ GIN = Architecture(
     dendrite_sites=("layers.*.conv", "layers.*.update", "logits.*"),
     width="hidden",
     source="arXiv:1810.00826; github.com/weihua916/powerful-gnns",
+    space={
+        "hidden": Choice(32, 64, 128),
+        "layers": Whole(2, 6),
+        "dropout": Real(0.0, 0.6),
+        "readout": Choice("sum", "mean"),
+    },
 )

@@ -24,6 +24,7 @@ from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.messages import relu_sum
 from pbgraph.ops.segment import segment_mean, segment_sum
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -111,4 +112,10 @@ GINE = Architecture(
     dendrite_sites=("embedding", "layers.*.conv", "layers.*.update", "logits.*"),
     width="hidden",
     source="arXiv:1905.12265; torch_geometric GINEConv",
+    space={
+        "hidden": Choice(32, 64, 128),
+        "layers": Whole(2, 6),
+        "dropout": Real(0.0, 0.6),
+        "readout": Choice("sum", "mean"),
+    },
 )

@@ -32,6 +32,7 @@ from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
 from pbgraph.ops.messages import relu_sum
 from pbgraph.ops.segment import segment_sum
 from pbgraph.ops.walks import return_probabilities
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -228,4 +229,11 @@ GPS = Architecture(
     width="hidden",
     fine_width="readout",
     source="arXiv:2205.12454; torch_geometric GPSConv and examples/graph_gps.py",
+    space={
+        "hidden": Choice(8, 16, 32),
+        "heads": Choice(2, 4),
+        "layers": Whole(2, 6),
+        "dropout": Real(0.0, 0.4),
+        "attention_dropout": Real(0.0, 0.6),
+    },
 )

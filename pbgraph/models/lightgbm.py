@@ -21,6 +21,7 @@ from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.lightgbm_text import checked_text
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -123,4 +124,12 @@ LIGHTGBM = Estimator(
     fit_regressor=fit_regressor,
     restore=restore,
     package="lightgbm",
+    space={
+        "trees": Choice(100, 200, 400, 600),
+        "learning_rate": Real(0.01, 0.2, log=True),
+        "leaves": Whole(7, 63, log=True),
+        "min_leaf_rows": Whole(5, 50, log=True),
+        "column_fraction": Real(0.05, 1.0, log=True),
+        "l2": Real(0.1, 100.0, log=True),
+    },
 )

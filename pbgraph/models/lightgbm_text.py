@@ -46,11 +46,11 @@ def _tree(block: str, columns: int) -> list[str]:
     leaves = int(found["num_leaves"])
     lines = [f"num_leaves={leaves}", "num_cat=0"]
     if leaves > 1:
-        arrays = {name: _array(found, name, leaves - 1, int) for name in INTEGERS}
+        arrays = {name: _array(found, name, leaves - 1, kind=int) for name in INTEGERS}
         _check_nodes(arrays, leaves, columns)
-        _array(found, "threshold", leaves - 1, float)
+        _array(found, "threshold", leaves - 1, kind=float)
         lines += [f"{name}={found[name]}" for name in ("threshold", *INTEGERS)]
-    _array(found, "leaf_value", leaves, float)
+    _array(found, "leaf_value", leaves, kind=float)
     return [*lines, f"leaf_value={found['leaf_value']}", "is_linear=0", f"shrinkage={found['shrinkage']}"]
 
 
@@ -76,7 +76,7 @@ def _fields(block: str, wanted: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _array(found: Mapping[str, str], name: str, count: int, kind: type) -> np.ndarray:
+def _array(found: Mapping[str, str], name: str, count: int, *, kind: type) -> np.ndarray:
     """The finite numbers of a line, which must be so many."""
     words = found.get(name, "").split(" ")
     shape = r"-?[0-9]{1,9}" if kind is int else r"-?[0-9]{1,30}(\.[0-9]{1,30})?(e[-+]?[0-9]{1,3})?"

@@ -17,6 +17,7 @@ import torch
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
+from pbgraph.spaces import Real
 
 
 @dataclass(frozen=True)
@@ -133,4 +134,7 @@ LOGISTIC_REGRESSION = Estimator(
     featuriser="ecfp4-descriptors",
     restore=restore,
     package="sklearn",
+    space={
+        "c": Real(1e-5, 1e-1, log=True),
+    },
 )

@@ -26,6 +26,7 @@ from pbgraph.models.layers import Set2Set
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
 from pbgraph.ops.segment import segment_sum, spread
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -129,4 +130,11 @@ MPNN = Architecture(
     dendrite_sites=("embedding", "message", "gru", "set2set", "hidden", "logits"),
     width="hidden",
     source="arXiv:1704.01212; torch_geometric examples/qm9_nn_conv.py",
+    space={
+        "hidden": Choice(32, 48, 64),
+        "edge_hidden": Choice(32, 64, 128),
+        "steps": Whole(2, 5),
+        "set2set_steps": Whole(2, 4),
+        "dropout": Real(0.0, 0.5),
+    },
 )

@@ -32,6 +32,7 @@ from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
 from pbgraph.ops.segment import segment_mean, spread
 from pbgraph.ops.statistics import edge_statistics
+from pbgraph.spaces import Choice, Real, Whole
 
 SCALED = 3  # y, s y and y / s
 STATISTICS = 4
@@ -136,4 +137,9 @@ PNA = Architecture(
     dendrite_sites=("embedding", "layers.*", "hidden.*", "logits"),
     width="hidden",
     source="arXiv:2004.05718; github.com/lukecavabarrett/pna; torch_geometric PNAConv",
+    space={
+        "hidden": Choice(32, 48, 80),
+        "layers": Whole(2, 5),
+        "dropout": Real(0.0, 0.5),
+    },
 )

@@ -15,6 +15,7 @@ import numpy as np
 from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, fit_tasks, restore_tasks
+from pbgraph.spaces import Choice, Whole
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,9 @@ RANDOM_FOREST = Estimator(
     fit_regressor=fit_regressor,
     restore=restore,
     package="sklearn",
+    space={
+        "trees": Choice(100, 200, 300, 500),
+        "min_samples_leaf": Whole(1, 5),
+        "class_weight": Choice("none", "balanced"),
+    },
 )

@@ -18,6 +18,7 @@ from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.logistic_regression import Standardiser, restored_standardiser, with_standardiser
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
+from pbgraph.spaces import Real
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,7 @@ RIDGE = Estimator(
     fit_regressor=fit_regressor,
     restore=restore,
     package="sklearn",
+    space={
+        "alpha": Real(1.0, 1e5, log=True),
+    },
 )

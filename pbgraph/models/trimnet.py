@@ -32,6 +32,7 @@ from pbgraph.ops.activations import celu
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell_norm
 from pbgraph.ops.triplet import triplet_attention
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -209,4 +210,11 @@ TRIMNET = Architecture(
     width="hidden",
     fine_width="output_hidden",
     source="doi:10.1093/bib/bbaa266; github.com/yvquanli/TrimNet@147ca4d",
+    space={
+        "hidden": Choice(16, 32, 64),
+        "depth": Whole(1, 3),
+        "heads": Choice(2, 4, 8),
+        "dropout": Real(0.0, 0.5),
+        "output_hidden": Choice(128, 256, 512),
+    },
 )

@@ -22,6 +22,7 @@ from pbgraph.errors import UsageError
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 from pbgraph.models.xgboost_json import checked_json
+from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -129,4 +130,13 @@ XGBOOST = Estimator(
     featuriser="ecfp4-descriptors",
     fit_regressor=fit_regressor,
     restore=restore,
+    space={
+        "trees": Choice(100, 200, 400, 600),
+        "learning_rate": Real(0.01, 0.2, log=True),
+        "depth": Whole(3, 8),
+        "min_leaf_weight": Real(0.5, 10.0, log=True),
+        "row_fraction": Real(0.5, 1.0),
+        "column_fraction": Real(0.05, 1.0, log=True),
+        "l2": Real(0.1, 100.0, log=True),
+    },
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.models.base import MODELS
 from pbgraph.plans.declaration import Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
@@ -23,15 +25,15 @@ def plan_text(plan: Plan) -> str:
             f"part {plan.part} of a plan is no plan of its own; leave --shard out to have the whole written"
         )
     head = [
-        _line("task", plan.task),
-        _line("split", plan.split),
-        _line("seeds", ranges(plan.seeds).replace(" ", "")),
-        *([_line("margin", plan.margin)] if plan.margin is not None else []),
+        toml_line("task", plan.task),
+        toml_line("split", plan.split),
+        toml_line("seeds", ranges(plan.seeds).replace(" ", "")),
+        *([toml_line("margin", plan.margin)] if plan.margin is not None else []),
     ]
     rows = list(_rows(plan))
     if len(plan.presets) == 1:
         return "\n".join([*head, *_recipe_lines(plan.presets[0]), *rows]) + "\n"
-    return "\n".join([_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
+    return "\n".join([toml_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
 
 
 def _rows(plan: Plan) -> Iterator[str]:
@@ -48,9 +50,9 @@ def _rows(plan: Plan) -> Iterator[str]:
             [
                 "",
                 "[[arms]]",
-                _line("model", arm.model),
-                _line("method", arm.method),
-                *([_line("label", label)] if label else []),
+                toml_line("model", arm.model),
+                toml_line("method", arm.method),
+                *([toml_line("label", label)] if label else []),
                 *_set(spec),
             ]
         )
@@ -63,30 +65,30 @@ def _set(spec: RunSpec) -> Iterator[str]:
     for one in assignments_of(spec):
         (config if _of_config(one, spec) else settings.setdefault(one.scope, {}))[one.name] = one.value
     if config:
-        yield _line("config", config)
+        yield toml_line("config", config)
     if settings:
-        yield _line("settings", settings)
+        yield toml_line("settings", settings)
 
 
 def _of_config(one: Assignment, spec: RunSpec) -> bool:
-    return one.scope == spec.model and one.name in spec.model_config
+    return one.scope == spec.model and one.name in {field.name for field in fields(MODELS.get(spec.model).config)}
 
 
 def _recipe_lines(declared: Preset) -> Iterator[str]:
     """Whose recipe it is; one that no preset has that is known here is written down."""
     known = preset_or_none(declared.recipe.name)
     if known is not None and known.recipe == declared.recipe:
-        yield _line("preset", declared.recipe.name)
+        yield toml_line("preset", declared.recipe.name)
         return
-    yield _line("name", declared.recipe.name)
+    yield toml_line("name", declared.recipe.name)
     yield from _recipe(declared.recipe, "recipe")
 
 
 def _parts(plan: Plan) -> Iterator[str]:
     for one in plan.presets:
         yield "\n[[parts]]"
-        yield _line("name", one.name.removeprefix(f"{_study_name(plan)}-"))
-        yield _line("summary", one.summary)
+        yield toml_line("name", one.name.removeprefix(f"{_study_name(plan)}-"))
+        yield toml_line("summary", one.summary)
         yield from _recipe(one.recipe, "recipe")
 
 
@@ -108,7 +110,8 @@ def _recipe(recipe: Recipe, key: str) -> Iterator[str]:
             yield f"{key}.{name} = {_value(table)}"
 
 
-def _line(key: str, value: Any) -> str:
+def toml_line(key: str, value: Any) -> str:
+    """An assignment in TOML, of text, numbers, truth values, none, and tables of these."""
     return f"{_key(key)} = {_value(value)}"
 
 
@@ -124,5 +127,5 @@ def _value(value: Any) -> str:
     '{ "a b" = 1e-05, on = true }'
     """
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(_line(key, inner) for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(toml_line(key, inner) for key, inner in value.items()) + " }"
     return json.dumps("none" if value is None else value, ensure_ascii=False)

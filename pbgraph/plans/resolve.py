@@ -13,7 +13,7 @@ from typing import Any
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import PbgraphError
 from pbgraph.features.base import FEATURISERS
-from pbgraph.fields import checked
+from pbgraph.fields import checked, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
@@ -54,8 +54,8 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         metric=dataset.metric,
         featuriser=featuriser.name,
         preset=recipe.name,
-        model_config=resolved.config,
-        settings=resolved.settings,
+        model_config=told(model.config, resolved.config),
+        settings=told(method.settings, resolved.settings),
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
         changes=_all_changes(recipe, dataset.kind, asked),
     )
@@ -136,7 +136,7 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     place, dot, rest = name.rpartition(".")
     if dot and place not in (CONFIG, SETTINGS):
         return Assignment(place, rest, value)
-    if place == CONFIG or (not place and rest in spec.model_config):
+    if place == CONFIG or (not place and rest in _names(MODELS.get(spec.model).config)):
         return Assignment(spec.model, rest, value)
     links = chain(METHODS.get(spec.method))
     return Assignment([one for one in links if rest in _names(one.settings)][-1].name, rest, value)

@@ -73,7 +73,7 @@ def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) 
         return
     where = "stdin" if path == STANDARD else str(path)
     with _opened(path, where) as file:
-        rows = _smi_rows(file, where) if form == "smi" else _csv_rows(file, where, smiles, name)
+        rows = _smi_rows(file, where) if form == "smi" else _csv_rows(file, where, smiles, name=name)
         yield from _chunked(rows)
 
 
@@ -152,7 +152,7 @@ def _smi_rows(file: IO[str], where: str) -> Iterator[Row]:
         yield smiles, name, extended
 
 
-def _csv_rows(file: IO[str], where: str, smiles: str, name: str | None) -> Iterator[Row]:
+def _csv_rows(file: IO[str], where: str, smiles: str, *, name: str | None) -> Iterator[Row]:
     header, rows = header_and_rows(file, where, [smiles] if name is None else [smiles, name])
     at, name_at = position(header, smiles, where), None if name is None else position(header, name, where)
     for _, row in rows:

@@ -114,7 +114,7 @@ def load_predictor(
         if all(getattr(facts.spec, name) == value for name, value in asked.items())
     }
     models = tuple(chosen.values())
-    _check_one_kind(folder, tuple(read.values()), models, asked)
+    _check_one_kind(folder, tuple(read.values()), models, asked=asked)
     _check_differ_in_seed(folder, models)
     for facts in models:
         _check_current(facts)
@@ -142,7 +142,7 @@ def _function(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Callab
 
 
 def _check_one_kind(
-    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], asked: Mapping[str, object]
+    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], *, asked: Mapping[str, object]
 ) -> None:
     """Raises UsageError, saying what there is, unless the chosen models have one arm, preset and split."""
     kinds = {(facts.spec.arm, facts.spec.preset, facts.spec.split) for facts in chosen}

@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit, TaskFacts
 
 
-def audit_text(one: Audit, refused: Mapping[str, str]) -> str:
+def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:
     """What is in a data set, for people; refused: split -> why it does not apply."""
-    cells = one.accepted * len(one.tasks)
+    cells = audit.accepted * len(audit.tasks)
     facts = [
-        ("accepted rows", f"{one.accepted:,} of {one.rows:,}"),
-        ("measured cells", f"{one.labelled:,} of {cells:,} ({one.labelled / max(cells, 1):.2%})"),
-        ("rows without any label", f"{one.blank_rows:,}"),
-        ("multi-fragment rows (salts, mixtures)", f"{one.multi_fragment:,}"),
-        ("molecules without a bond", f"{one.bond_free:,}"),
-        ("rows whose structure another row has too", f"{one.duplicate_rows:,}"),
-        ("distinct parents", f"{one.parents:,}"),
-        ("rows that share a parent with another row", f"{one.sharing_rows:,}"),
-        ("cells measured more than once for a parent", f"{one.repeated_cells:,}"),
-        ("of these with conflicting labels", f"{one.conflicting_cells:,}"),
+        ("accepted rows", f"{audit.accepted:,} of {audit.rows:,}"),
+        ("measured cells", f"{audit.labelled:,} of {cells:,} ({audit.labelled / max(cells, 1):.2%})"),
+        ("rows without any label", f"{audit.blank_rows:,}"),
+        ("multi-fragment rows (salts, mixtures)", f"{audit.multi_fragment:,}"),
+        ("molecules without a bond", f"{audit.bond_free:,}"),
+        ("rows whose structure another row has too", f"{audit.duplicate_rows:,}"),
+        ("distinct parents", f"{audit.parents:,}"),
+        ("rows that share a parent with another row", f"{audit.sharing_rows:,}"),
+        ("cells measured more than once for a parent", f"{audit.repeated_cells:,}"),
+        ("of these with conflicting labels", f"{audit.conflicting_cells:,}"),
     ]
-    parts = [markdown((one.dataset, "count"), facts, right=(1,)), _labels(one.tasks), _leakage(one, refused)]
-    if one.rejected:
-        rows = [(str(row.row), row.mol_id, row.reason) for row in one.rejected]
+    parts = [markdown((audit.dataset, "count"), facts, right=(1,)), _labels(audit.tasks), _leakage(audit, refused)]
+    if audit.rejected:
+        rows = [(str(row.row), row.mol_id, row.reason) for row in audit.rejected]
         parts.append(markdown(("rejected row", "name", "reason"), rows))
     return "\n\n".join(parts) + "\n"
 
@@ -50,10 +50,9 @@ def _labels(tasks: Sequence[TaskFacts]) -> str:
     return markdown((f"of {len(tasks)} tasks", "least", "median", "most", "sum"), counted, right=range(1, 5))
 
 
-def _leakage(one: Audit, refused: Mapping[str, str]) -> str:
+def _leakage(audit: Audit, refused: Mapping[str, str]) -> str:
     rows = [
-        (split, f"{found.parents:,}", f"{found.test_rows:,} of {found.tested:,}")
-        for split, found in one.leakage.items()
+        (split, f"{leak.parents:,}", f"{leak.test_rows:,} of {leak.tested:,}") for split, leak in audit.leakage.items()
     ]
     header = ("split", "parents in training and test", "test rows whose parent is in training")
     return markdown(header, rows + [(split, "-", why) for split, why in refused.items()], right=(1,))

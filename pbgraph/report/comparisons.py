@@ -76,21 +76,21 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
-    found = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
-    one = Comparison(
+    difference = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
+    comparison = Comparison(
         a,
         b,
         seeds=tuple(shared),
         declared=len(seeds),
-        mean=found.mean,
-        interval=found.interval,
-        p=found.p,
+        mean=difference.mean,
+        interval=difference.interval,
+        p=difference.p,
         p_holm=None,
         margin=margin_of(finished),
         verdict=Verdict(Outcome.INCOMPLETE),
         one_split=fixed,
     )
-    return _judged(one, found.p, one.margin)
+    return _judged(comparison, difference.p, comparison.margin)
 
 
 def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
@@ -137,29 +137,37 @@ def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
     True
     """
     mine = set(arm.changes)
-    able = [one for one in arms if (one.model, one.method) == (arm.model, PLAIN) and mine.issuperset(one.changes)]
-    return max(able, key=lambda one: len(one.changes), default=None)
+    able = [
+        other for other in arms if (other.model, other.method) == (arm.model, PLAIN) and mine.issuperset(other.changes)
+    ]
+    return max(able, key=lambda other: len(other.changes), default=None)
 
 
 def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     first: dict[Arm, Arm] = {}
-    for arm in sorted(arms, key=lambda one: bool(one.changes)):
+    for arm in sorted(arms, key=lambda variant: bool(variant.changes)):
         first.setdefault(arm.plain, arm)
     return [(arm, first[arm.plain]) for arm in arms if arm.method == PLAIN or not first[arm.plain].changes]
 
 
 def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
     """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values."""
-    tested = [one for one in comparisons if one.p is not None]
-    p_holm = dict(zip([id(one) for one in tested], holm([one.p for one in tested if one.p is not None]), strict=True))
-    return tuple(_judged(one, p_holm.get(id(one)), margin) for one in comparisons)
+    tested = [comparison for comparison in comparisons if comparison.p is not None]
+    p_holm = dict(
+        zip(
+            [id(comparison) for comparison in tested],
+            holm([comparison.p for comparison in tested if comparison.p is not None]),
+            strict=True,
+        )
+    )
+    return tuple(_judged(comparison, p_holm.get(id(comparison)), margin) for comparison in comparisons)
 
 
-def _judged(one: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
+def _judged(comparison: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
     """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
-    found = Difference(len(one.seeds), one.mean, one.interval, one.p)
-    said = verdict(found, p_holm, by=margin) if one.complete else one.verdict
-    return replace(one, p_holm=p_holm, margin=margin, verdict=said)
+    difference = Difference(len(comparison.seeds), comparison.mean, comparison.interval, comparison.p)
+    judgement = verdict(difference, p_holm, by=margin) if comparison.complete else comparison.verdict
+    return replace(comparison, p_holm=p_holm, margin=margin, verdict=judgement)
 
 
 def by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,8 @@ from pbgraph.metrics import label_of
 from pbgraph.report.comparisons import margin_of
 from pbgraph.results.records import RunRecord
 
-COLOURS = {
-    PLAIN: "#444444",
-    PERFORATED: "#c8102e",
-    "continued": "#1f6fb2",
-    "widened": "#2a9d4a",
-    "widened-continued": "#8a5fbf",
-}
+COLOURS = {PLAIN: "#444444", PERFORATED: "#c8102e"}
+OTHERS = ("#1f6fb2", "#2a9d4a", "#8a5fbf", "#b8860b", "#17808a", "#a0527a")  # of controls, in the order of a picture
 PHASE_COLOUR = "#f3c9a5"
 PANELS = 3
 MOST_MARKS = 200  # phases that are shaded, and arrivals that are marked, of one run
@@ -41,11 +37,12 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     if not shown:
         raise UsageError("no finished run with a history of epochs: there is no learning curve to draw")
     models = list(dict.fromkeys(record.spec.model for record in drawn))
+    colours = colours_of([record.spec.method for record in drawn]) if len(models) == 1 else None
     figure, axes = pyplot.subplots(
         1, len(shown), figsize=(max(4.2 * len(shown), 7.0), 3.4), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, seed in zip(axes[0], shown, strict=True):
-        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed], several=len(models) > 1)
+        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed], colours)
         axis.set_title(f"{', '.join(models)}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
     axes[0][0].set_ylabel(f"validation {label_of(drawn[0].spec.metric)}")
@@ -91,13 +88,27 @@ def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
     return min(scores) - 0.1 * span, min(scores) + span
 
 
-def _draw_panel(axis: Any, records: Sequence[RunRecord], *, several: bool) -> None:
-    """The curves of one seed; several: whether there are other models beside, so that a curve has to name its own."""
+def colours_of(methods: Iterable[str]) -> dict[str, str]:
+    """Method -> its colour in one picture: of backpropagation and dendrites always the same, of others by their order.
+
+    >>> colours_of(["perforated", "continued"])
+    {'perforated': '#c8102e', 'continued': '#1f6fb2'}
+    """
+    methods = list(dict.fromkeys(methods))
+    others = dict(zip((method for method in methods if method not in COLOURS), cycle(OTHERS), strict=False))
+    return {method: COLOURS.get(method) or others[method] for method in methods}
+
+
+def _draw_panel(axis: Any, records: Sequence[RunRecord], colours: Mapping[str, str] | None) -> None:
+    """The curves of one seed.
+
+    colours  of the methods; None where there are several models, so that a curve has to name its own
+    """
     for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
         scores = [line.valid for line in record.history]
         arm = record.spec.arm
-        name = " · ".join(filter(None, (f"{arm.model}/{arm.method}" if several else arm.method, arm.variant)))
-        own = None if several or arm.changes else COLOURS.get(arm.method)
+        name = " · ".join(filter(None, (f"{arm.model}/{arm.method}" if colours is None else arm.method, arm.variant)))
+        own = None if colours is None or arm.changes else colours[arm.method]
         (line,) = axis.plot(range(len(scores)), scores, color=own, linewidth=1.2, label=name)
         colour = line.get_color()
         if record.selection is not None and record.selection.score is not None:

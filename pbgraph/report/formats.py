@@ -47,25 +47,36 @@ class Texts:
 
 def texts(table: Table) -> Texts:
     """A table as text."""
-    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
+    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
     return Texts(
         title=_title(table),
         protocol=_protocol(table),
         header=_columns(table),
-        rows=tuple(_cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric) for row in table.rows),
+        rows=tuple(
+            _cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric=by_metric) for row in table.rows
+        ),
         note=how_compared(table.comparisons, table.margin.relevant),
-        comparisons=tuple(_comparison(one, scale) for one in table.comparisons),
+        comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
         answers=tuple(answers(table)),
-        notes=(*_missing(table.rows), *_failures(table.rows), *_undefined(table), *_origins(table)),
+        notes=(
+            *_missing(table.rows),
+            *_failures(table.rows),
+            *_undefined(table),
+            *_tried(table),
+            *_origins(table),
+        ),
     )
 
 
 def scales(table: Table) -> dict[str, float]:
     """The magnitude of every metric's scores in a table, see `pbgraph.humanize.figure`."""
     means = {name: [row.metrics[name] for row in table.rows] for name in table.metrics}
-    return {name: scale_of(name, [one.mean for one in found if one is not None]) for name, found in means.items()}
+    return {
+        name: scale_of(name, [statistic.mean for statistic in statistics if statistic is not None])
+        for name, statistics in means.items()
+    }
 
 
 def to_markdown(table: Table) -> str:
@@ -97,7 +108,7 @@ def to_csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
     writer.writeheader()
-    against_plain = {one.a: one for one in table.comparisons if one.b.method == PLAIN}
+    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
     writer.writerows(
         {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
         for row in table.rows
@@ -126,7 +137,7 @@ def to_json(table: Table) -> str:
         "protocol_id": table.protocol.id,
         "protocol": table.protocol,
         "rows": [_row_content(row) for row in table.rows],
-        "comparisons": [_comparison_content(one) for one in table.comparisons],
+        "comparisons": [_comparison_content(comparison) for comparison in table.comparisons],
         "metrics": table.metrics,
         "yardstick": table.margin,
         "commits": table.commits,
@@ -134,6 +145,10 @@ def to_json(table: Table) -> str:
         "numerics": table.numerics,
         "others": table.others,
         "declared": table.declared,
+        "settings_tried": {
+            str(arm): [{"trials": one.trials, "seeds": one.seeds} for one in found]
+            for arm, found in table.tried.items()
+        },
     }
     return json_text(content)
 
@@ -143,18 +158,18 @@ def _row_content(row: Row) -> dict[str, object]:
     return {**content.pop("arm"), "changes": dict(row.arm.changes), **content}
 
 
-def _comparison_content(one: Comparison) -> dict[str, object]:
+def _comparison_content(comparison: Comparison) -> dict[str, object]:
     return {
-        "a": str(one.a),
-        "b": str(one.b),
-        "seeds": one.seeds,
-        "mean": one.mean,
-        "interval": one.interval,
-        "p": one.p,
-        "p_holm": one.p_holm,
-        "complete": one.complete,
-        "verdict": verdict_words(one),
-        "one_split": one.one_split,
+        "a": str(comparison.a),
+        "b": str(comparison.b),
+        "seeds": comparison.seeds,
+        "mean": comparison.mean,
+        "interval": comparison.interval,
+        "p": comparison.p,
+        "p_holm": comparison.p_holm,
+        "complete": comparison.complete,
+        "verdict": verdict_words(comparison),
+        "one_split": comparison.one_split,
     }
 
 
@@ -163,11 +178,11 @@ def json_text(content: object) -> str:
     text = msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
     if text.replace("\n", "").isprintable():
         return text
-    return re.sub(r"[^\n]", lambda one: one[0] if one[0].isprintable() else json.dumps(one[0])[1:-1], text)
+    return re.sub(r"[^\n]", lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
 
 
 def comparison_lines(
-    one: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
+    comparison: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
 ) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
     seeds = [
@@ -175,16 +190,17 @@ def comparison_lines(
         for seed, (a, b) in scores.items()
     ]
     lines = [
-        f"mean difference            {figure(one.mean, scale, sign='+')}",
-        f"95 % interval, {'plain' if one.one_split else 'corrected'} t".ljust(27) + _interval(one.interval, scale),
+        f"mean difference            {figure(comparison.mean, scale, sign='+')}",
+        f"95 % interval, {'plain' if comparison.one_split else 'corrected'} t".ljust(27)
+        + _interval(comparison.interval, scale),
         f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
-        f"p                          {_p(one.p)}",
-        f"verdict                    {verdict_words(one)}",
+        f"p                          {_p(comparison.p)}",
+        f"verdict                    {verdict_words(comparison)}",
     ]
-    if one.one_split:
+    if comparison.one_split:
         lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
     return (
-        markdown(("seed", str(one.a), str(one.b), "difference"), seeds, right=range(4))
+        markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
         + "\n\n"
         + "\n".join(lines)
         + "\n"
@@ -208,17 +224,18 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Ite
 
 
 def _title(table: Table) -> str:
-    one = table.protocol
-    seeds = f"seed{'' if len(one.seeds) == 1 else 's'} {ranges(one.seeds)}"
-    return f"{one.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
+    protocol = table.protocol
+    seeds = f"seed{'' if len(protocol.seeds) == 1 else 's'} {ranges(protocol.seeds)}"
+    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
 
 
 def _protocol(table: Table) -> str:
-    one = table.protocol
-    features = ", ".join(f"{visible_cell(name)} ({', '.join(models)})" for name, models in one.features.items())
+    protocol = table.protocol
+    features = ", ".join(f"{visible_cell(name)} ({', '.join(models)})" for name, models in protocol.features.items())
     return (
-        f"Protocol {one.id}: {one.task}, {one.rows - one.rejected:,} of {one.rows:,} rows; split {one.split}; metric "
-        f"{one.metric}, mean over tasks; features {features}; preset {one.preset}; {one.selection}."
+        f"Protocol {protocol.id}: {protocol.task}, {protocol.rows - protocol.rejected:,} of {protocol.rows:,} rows; "
+        f"split {protocol.split}; metric {protocol.metric}, mean over tasks; features {features}; "
+        f"preset {protocol.preset}; {protocol.selection}."
     )
 
 
@@ -228,14 +245,14 @@ def direction(table: Table) -> str:
 
 
 def _cells(
-    row: Row, seeds: Sequence[int], difference: Comparison | None, by_metric: Mapping[str, float]
+    row: Row, seeds: Sequence[int], difference: Comparison | None, *, by_metric: Mapping[str, float]
 ) -> tuple[str, ...]:
     count = str(len(row.seeds)) if len(row.seeds) == len(seeds) else f"{len(row.seeds)} of {len(seeds)}"
     return (
         row.label,
         row.arm.method,
         count,
-        *(_statistic(found, by_metric[name]) for name, found in row.metrics.items()),
+        *(_statistic(statistic, by_metric[name]) for name, statistic in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
         "-" if row.epochs is None else f"{row.epochs:.0f}",
         duration(row.seconds),
@@ -243,9 +260,16 @@ def _cells(
     )
 
 
-def _comparison(one: Comparison, scale: float) -> tuple[str, ...]:
-    mean = figure(one.mean, scale, sign="+")
-    return str(one.a), str(one.b), mean, _interval(one.interval, scale), _p(one.p_holm), verdict_words(one)
+def _comparison(comparison: Comparison, scale: float) -> tuple[str, ...]:
+    mean = figure(comparison.mean, scale, sign="+")
+    return (
+        str(comparison.a),
+        str(comparison.b),
+        mean,
+        _interval(comparison.interval, scale),
+        _p(comparison.p_holm),
+        verdict_words(comparison),
+    )
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -267,6 +291,18 @@ def _undefined(table: Table) -> list[str]:
         for row in table.rows
         if row.undefined
     ]
+
+
+def _tried(table: Table) -> list[str]:
+    """How many settings of the arms were tried, arms with equal budgets together; [] where nothing was searched."""
+    if not any(table.tried.values()):
+        return []
+    arms: dict[str, list[str]] = {}
+    for arm, found in table.tried.items():
+        words = " and ".join(f"{one.trials} on seeds {ranges(one.seeds)}" for one in found)
+        arms.setdefault(words or "0", []).append(str(arm))
+    same = "" if len(arms) == 1 else "; the arms were not searched alike"
+    return ["settings tried: " + "; ".join(f"{words} ({', '.join(names)})" for words, names in arms.items()) + same]
 
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
@@ -303,12 +339,12 @@ def _shown(name: str) -> str:
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:
-    one = table.protocol
+    protocol = table.protocol
     line: dict[str, object] = {
-        "protocol": one.id,
-        "task": one.task,
-        "split": one.split,
-        "preset": one.preset,
+        "protocol": protocol.id,
+        "task": protocol.task,
+        "split": protocol.split,
+        "preset": protocol.preset,
         "model": row.arm.model,
         "method": row.arm.method,
         "variant": row.arm.variant,
@@ -346,9 +382,9 @@ def _interval(interval: Interval | None, scale: float) -> str:
     return f"[{figure(interval.low, scale, sign='+')}, {figure(interval.high, scale, sign='+')}]"
 
 
-def _difference(one: Comparison, scale: float) -> str:
-    interval = "" if one.interval is None else f" {_interval(one.interval, scale)}"
-    return figure(one.mean, scale, sign="+") + interval
+def _difference(comparison: Comparison, scale: float) -> str:
+    interval = "" if comparison.interval is None else f" {_interval(comparison.interval, scale)}"
+    return figure(comparison.mean, scale, sign="+") + interval
 
 
 def _p(p: float | None) -> str:

@@ -27,6 +27,7 @@ from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import Registration, registrations
+from pbgraph.results.tuning import Budget, budgets
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -55,9 +56,9 @@ def leaderboard(results: ResultsFolder) -> str:
         log.warning("left out: %s", error)
         published = []
     parts, links = [], []
-    registered = registrations(results)
+    registered, searched = registrations(results), budgets(results.root)
     for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task), registered):
+        for anchor, title, text in _sections(task, results.records(task), registered=registered, searched=searched):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -93,7 +94,10 @@ def read_published(path: Path) -> list[Published]:
 
 def ranks(table: Table) -> list[str]:
     """The place of every row by the mean of its selection metric, "-" for all unless every declared run is there."""
-    means = [None if found is None else found.mean for found in (row.metrics[table.metrics[0]] for row in table.rows)]
+    means = [
+        None if statistic is None else statistic.mean
+        for statistic in (row.metrics[table.metrics[0]] for row in table.rows)
+    ]
     if any(row.missing or row.failed for row in table.rows) or None in means:
         return ["-"] * len(table.rows)
     sign = table.margin.sign
@@ -101,7 +105,7 @@ def ranks(table: Table) -> list[str]:
 
 
 def _sections(
-    task: str, records: Sequence[RunRecord], registered: Sequence[Registration]
+    task: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
 ) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
@@ -111,24 +115,38 @@ def _sections(
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
         anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
         title = f"{task}, split {split}, preset {preset}"
-        yield anchor, title, _section(anchor, title, list(same), preset, registered)
+        yield (
+            anchor,
+            title,
+            _section(anchor, title, list(same), preset=preset, registered=registered, searched=searched),
+        )
 
 
 def _section(
-    anchor: str, title: str, records: Sequence[RunRecord], preset: str, registered: Sequence[Registration]
+    anchor: str,
+    title: str,
+    records: Sequence[RunRecord],
+    *,
+    preset: str,
+    registered: Sequence[Registration],
+    searched: Sequence[Budget],
 ) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, registered=registered)
+        table = make_table(records, arms=arms, seeds=seeds, registered=registered, searched=searched)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
     notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
+    if len({tuple((one.trials, one.seeds) for one in found) for found in table.tried.values()}) > 1:
+        notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next((one.name for one in studies().values() if preset in [p.name for p in one.presets]), None):
+    if in_study := next(
+        (study.name for study in studies().values() if preset in [p.name for p in study.presets]), None
+    ):
         notes.append(
             f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
             "there can be more cautious."
@@ -138,7 +156,7 @@ def _section(
 
 def _literature(published: Sequence[Published]) -> str:
     header = [field.name for field in fields(Published)]
-    rows = [[getattr(one, name) or "-" for name in header] for one in published]
+    rows = [[getattr(value, name) or "-" for name in header] for value in published]
     return "\n".join(
         [
             '<section id="published">',

@@ -24,6 +24,7 @@ from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
         labels=labels,
         margin=margin,
         registered=registrations(runs.results),
+        searched=budgets(runs.results.root),
     )
     return records, made
 

@@ -23,6 +23,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.formats:to_markdown",
@@ -50,7 +51,7 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
     for task, mine in records.items():
         for name in FORMATS:
             yield from _there(
-                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name)
+                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name=name)
             )
         for study in studies().values():
             for name in _study_formats():
@@ -66,7 +67,7 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
         from pbgraph.results.described import dataset_of
@@ -80,7 +81,7 @@ def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, name
             raise UsageError(f"there is no one table of {task}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
         made: str = resolve_name(FORMATS[name])(
-            make_table(mine, arms=arms, seeds=seeds, registered=registrations(results))
+            make_table(mine, arms=arms, seeds=seeds, registered=registrations(results), searched=budgets(results.root))
         )
         return made
 
@@ -105,7 +106,9 @@ def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, n
                 groups.setdefault(record.spec.split, []).append(record)
         task = records[0].spec.task
         mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
-        made: str = _study_formats()[name](study_table(study, mine or (), registered=registrations(results)))
+        made: str = _study_formats()[name](
+            study_table(study, mine or (), registered=registrations(results), searched=budgets(results.root))
+        )
         return made
 
     return text

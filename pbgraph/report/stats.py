@@ -165,7 +165,7 @@ def hierarchical_bootstrap(
     random = np.random.default_rng(seed)
     differences = []
     for one in seeds:
-        differences.append(_molecule_bootstrap(one, metric, resamples, random))
+        differences.append(_molecule_bootstrap(one, metric, resamples, random=random))
         done(1)
     by_molecule = np.stack(differences)  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
@@ -182,13 +182,13 @@ def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resample
 
     0 where fewer than two resamples have a defined mean. seed: of the resampling.
     """
-    drawn = _mean_of_defined(_resampled(y, [score], metric, resamples, np.random.default_rng(seed))[0])
+    drawn = _mean_of_defined(_resampled(y, [score], metric, resamples=resamples, random=np.random.default_rng(seed))[0])
     defined = drawn[~np.isnan(drawn)]
     return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
 
 
 def _resampled(
-    y: np.ndarray, scores: Sequence[np.ndarray], metric: Metric, resamples: int, random: np.random.Generator
+    y: np.ndarray, scores: Sequence[np.ndarray], metric: Metric, *, resamples: int, random: np.random.Generator
 ) -> np.ndarray:
     """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
     weighted = metric.weighted or partial(_repeated, metric)
@@ -202,12 +202,12 @@ def _resampled(
     return values
 
 
-def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, random: np.random.Generator) -> np.ndarray:
+def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, *, random: np.random.Generator) -> np.ndarray:
     """(resamples,): difference in the metric's mean on rows drawn with replacement, the same rows for both arms.
 
     NaN where the metric is undefined for every task.
     """
-    a, b = _resampled(rows.y, [rows.a, rows.b], metric, resamples, random)
+    a, b = _resampled(rows.y, [rows.a, rows.b], metric, resamples=resamples, random=random)
     return _mean_of_defined(a - b)
 
 

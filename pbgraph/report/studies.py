@@ -17,7 +17,7 @@ from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
 from pbgraph.report.comparisons import adjusted
-from pbgraph.report.figures import COLOURS, agg, save_figure
+from pbgraph.report.figures import agg, colours_of, save_figure
 from pbgraph.report.formats import (
     COMPARED,
     bullets,
@@ -35,6 +35,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import Registration
+from pbgraph.results.tuning import Budget
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -73,29 +74,36 @@ def study_table(
     arms: Mapping[str, Sequence[Arm]] | None = None,
     labels: Mapping[Arm, str] | None = None,
     registered: Sequence[Registration] = (),
+    searched: Sequence[Budget] = (),
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
-    labels, registered  as for `make_table`
+    labels, registered, searched  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
-    made = {}
+    tables = {}
     for preset in study.presets:
         mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)
         rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
         if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
-            made[preset.name] = make_table(
-                mine, arms=rows, seeds=shown, labels=labels, margin=preset.margin, registered=registered
+            tables[preset.name] = make_table(
+                mine,
+                arms=rows,
+                seeds=shown,
+                labels=labels,
+                margin=preset.margin,
+                registered=registered,
+                searched=searched,
             )
-    if not made:
+    if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
         raise UsageError(
             f"none of the runs asked for of study {study.name} is finished; --study {study.name} runs it. "
             f"Finished here: {there or 'nothing'}"
         )
-    return StudyTable(study, _adjusted_together(made))
+    return StudyTable(study, _adjusted_together(tables))
 
 
 def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
@@ -106,49 +114,55 @@ def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
     return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
 
 
-def to_markdown(made: StudyTable) -> str:
+def to_markdown(outcome: StudyTable) -> str:
     """For people: every arm, every comparison, the answers in words, and what is missing."""
-    said = {name: texts(table) for name, table in made.tables.items()}
+    said = {name: texts(table) for name, table in outcome.tables.items()}
     first = next(iter(said.values()))
-    comparisons = [(name, *cells) for name, one in said.items() for cells in one.comparisons]
-    split, selection = made.first.protocol.split, made.first.protocol.selection
-    protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in made.tables.items())
-    rows = [(name, *cells) for name, one in said.items() for cells in one.rows]
+    comparisons = [(name, *cells) for name, comparison in said.items() for cells in comparison.comparisons]
+    split, selection = outcome.first.protocol.split, outcome.first.protocol.selection
+    protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in outcome.tables.items())
+    rows = [(name, *cells) for name, comparison in said.items() for cells in comparison.rows]
     parts = [
-        f"## Study {made.study.name} of {first.title}",
-        f"{made.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
+        f"## Study {outcome.study.name} of {first.title}",
+        f"{outcome.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
         markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
     ]
     if comparisons:
         parts += [
             how_compared(
-                [one for table in made.tables.values() for one in table.comparisons], made.first.margin.relevant
+                [comparison for table in outcome.tables.values() for comparison in table.comparisons],
+                outcome.first.margin.relevant,
             ),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
-            bullets(f"{name}, {answer}" for name, one in said.items() for answer in one.answers),
+            bullets(f"{name}, {answer}" for name, comparison in said.items() for answer in comparison.answers),
         ]
-    return "\n\n".join([*parts, bullets(f"{name}: {note}" for name, one in said.items() for note in one.notes)]) + "\n"
+    return (
+        "\n\n".join(
+            [*parts, bullets(f"{name}: {note}" for name, comparison in said.items() for note in comparison.notes)]
+        )
+        + "\n"
+    )
 
 
-def study_csv(made: StudyTable) -> str:
+def study_csv(outcome: StudyTable) -> str:
     """One line per preset and arm."""
-    texts = [to_csv(table) for table in made.tables.values()]
+    texts = [to_csv(table) for table in outcome.tables.values()]
     return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:])
 
 
-def study_json(made: StudyTable) -> str:
+def study_json(outcome: StudyTable) -> str:
     """Everything the tables hold, by preset."""
-    content = {name: msgspec.json.decode(to_json(table)) for name, table in made.tables.items()}
-    return json_text({"study": made.study.name, "presets": content})
+    content = {name: msgspec.json.decode(to_json(table)) for name, table in outcome.tables.items()}
+    return json_text({"study": outcome.study.name, "presets": content})
 
 
 STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "csv": study_csv, "json": study_json}
 
 
-def points(made: StudyTable) -> list[Point]:
+def points(outcome: StudyTable) -> list[Point]:
     """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
     found = []
-    for name, table in made.tables.items():
+    for name, table in outcome.tables.items():
         for row in table.rows:
             if row.parameters and row.test:
                 scores = tuple(row.test.values())
@@ -168,15 +182,15 @@ def frontier(of: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
     return best
 
 
-def draw_frontier(made: StudyTable, path: Path) -> None:
+def draw_frontier(outcome: StudyTable, path: Path) -> None:
     """Scores against parameters (log axis), a line per method with 95 % intervals, and the frontier behind them.
 
     Small dots are single seeds; methods are moved aside by a few per cent, so that intervals do not hide each other.
     The suffix of `path` says which format: .png, .svg or .pdf.
     """
-    every = points(made)
+    every = points(outcome)
     figure, axis = agg().subplots(figsize=(8.0, 4.6), layout="constrained")
-    best = frontier(every, larger_is_better=made.first.margin.larger_is_better)
+    best = frontier(every, larger_is_better=outcome.first.margin.larger_is_better)
     axis.step(
         [one.parameters for one in best],
         [one.mean for one in best],
@@ -187,14 +201,14 @@ def draw_frontier(made: StudyTable, path: Path) -> None:
         label="frontier",
         zorder=0,
     )
-    methods = list(dict.fromkeys(one.method for one in every))
-    for number, method in enumerate(methods):
-        aside = ASIDE ** (number - len(methods) / 2)
+    colours = colours_of(point.method for point in every)
+    for number, (method, colour) in enumerate(colours.items()):
+        aside = ASIDE ** (number - len(colours) / 2)
         mine = [replace(one, parameters=one.parameters * aside) for one in every if one.method == method]
-        _draw_method(axis, mine, COLOURS.get(method, f"C{number}"))
+        _draw_method(axis, mine, colour)
     axis.set_xscale("log")
     axis.set_xlabel("parameters")
-    axis.set_ylabel(f"test {label_of(made.first.metrics[0])}{direction(made.first)}")
+    axis.set_ylabel(f"test {label_of(outcome.first.metrics[0])}{direction(outcome.first)}")
     axis.grid(alpha=0.25, linewidth=0.5, which="both")
     axis.legend(frameon=False, fontsize=9)
     save_figure(figure, path)

@@ -18,8 +18,9 @@ from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
-from pbgraph.results.records import Provenance, RunRecord
+from pbgraph.results.records import Provenance, RunRecord, RunSpec
 from pbgraph.results.registered import Registration, how_declared
+from pbgraph.results.tuning import Budget
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Table:
     others    code of other packages than pbgraph that components are from -> runs
     numerics  numeric platform, in words -> runs
     declared  whether a plan of these runs was registered before them, in words
+    tried     arm, as its preset's recipe has it -> the searches of its settings
     """
 
     protocol: Protocol
@@ -78,6 +80,7 @@ class Table:
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
+    tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -110,6 +113,7 @@ def make_table(
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
     registered: Iterable[Registration] = (),
+    searched: Iterable[Budget] = (),
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -119,11 +123,12 @@ def make_table(
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares
     registered  plans, by which it is said whether these runs were declared beforehand
+    searched  what was searched by any recipe on any split, by which it is said how many settings were tried
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
     wanted_arms, wanted_seeds = set(arms), set(seeds)
-    mine = [one for one in records if one.spec.arm in wanted_arms and one.spec.seed in wanted_seeds]
+    mine = [origin for origin in records if origin.spec.arm in wanted_arms and origin.spec.seed in wanted_seeds]
     by_arm: dict[Arm, list[RunRecord]] = {arm: [] for arm in arms}
     for record in mine:
         by_arm[record.spec.arm].append(record)
@@ -148,12 +153,19 @@ def make_table(
         comparisons=adjusted(compared, judged_by),
         metrics=metrics,
         margin=judged_by,
-        commits=_counted(one.commit[:12] + ("*" if one.dirty else "") for one in origins),
-        software=_counted(_software(one) for one in origins),
+        commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
+        software=_counted(_software(origin) for origin in origins),
         declared=how_declared(finished, registered),
-        others=_counted(one for record in finished for one in _others(record)),
-        numerics=_counted(one.numerics.described if one.numerics else "not recorded" for one in origins),
+        tried=_tried(finished[0].spec, arms, searched),
+        others=_counted(origin for record in finished for origin in _others(record)),
+        numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
+
+
+def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
+    """The searches of these arms by the recipe and on the split of a table's runs."""
+    mine = [one for one in searched if (one.task, one.preset, one.split) == (spec.task, spec.preset, spec.split)]
+    return {arm.plain: tuple(one for one in mine if (one.model, one.method) == (arm.model, arm.method)) for arm in arms}
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -170,8 +182,8 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
 def _others(record: RunRecord) -> Iterable[str]:
     """What is known of the code of components that are not pbgraph's; "unknown" where it could not be found out."""
     components = record.provenance.components
-    found = {code for name in components for code in others_code(record, name).values()}
-    return sorted(found | {f"unknown, of {name}" for name, packages in components.items() if not packages})
+    known = {code for name in components for code in others_code(record, name).values()}
+    return sorted(known | {f"unknown, of {name}" for name, packages in components.items() if not packages})
 
 
 def _software(origin: Provenance) -> str:

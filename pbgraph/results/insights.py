@@ -24,12 +24,12 @@ DIGEST = "dendrites_sha256"  # among a record's details
 LARGEST = 64 * MEBIBYTE  # of a file
 
 
-def write_insight(path: Path, found: Insight) -> str:
+def write_insight(path: Path, insight: Insight) -> str:
     """Write it as JSON, floats with 6 significant digits, and return the SHA-256 of the file's content.
 
     A file left by a run that ended before its record was written is replaced.
     """
-    content = canonical_json(_rounded(msgspec.to_builtins(found)))
+    content = canonical_json(_rounded(msgspec.to_builtins(insight)))
     path.unlink(missing_ok=True)
     with new_file(path) as part:
         part.write_bytes(content)

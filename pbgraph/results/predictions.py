@@ -41,7 +41,7 @@ class Predicted:
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], scored: Scored) -> str:
+def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], *, scored: Scored) -> str:
     """Write one row per measured cell, and return the SHA-256 of the file's content.
 
     scored  split name -> (index (n,) into the accepted rows, scores (n, T))
@@ -51,7 +51,9 @@ def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], sc
     import pyarrow as pa
     from pyarrow import parquet  # a third of a second, which a worker need not wait for before it trains
 
-    table = pa.concat_tables(_rows(molecules, tasks, name, index, score) for name, (index, score) in scored.items())
+    table = pa.concat_tables(
+        _rows(molecules, tasks, name, index=index, score=score) for name, (index, score) in scored.items()
+    )
     path.unlink(missing_ok=True)
     with new_file(path) as part:
         parquet.write_table(table, part, compression="zstd")
@@ -59,7 +61,7 @@ def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], sc
     return digest
 
 
-def _rows(molecules: Molecules, tasks: Sequence[str], split: str, index: np.ndarray, score: np.ndarray) -> pa.Table:
+def _rows(molecules: Molecules, tasks: Sequence[str], split: str, *, index: np.ndarray, score: np.ndarray) -> pa.Table:
     import pyarrow as pa
 
     y = molecules.y[index]

@@ -45,13 +45,13 @@ def _problems(record: Any) -> Iterator[str]:
             for value in spec.changes.values()
         ),
     )
-    yield from _outside("seed", [spec.seed, spec.split_seed], 0, LARGEST_SEED)
-    yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, MOST)
-    yield from _outside("rows", [record.provenance.rows], 0, MOST)
+    yield from _outside("seed", [spec.seed, spec.split_seed], 0, most=LARGEST_SEED)
+    yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, most=MOST)
+    yield from _outside("rows", [record.provenance.rows], 0, most=MOST)
     if record.cost is not None:
         counts = [record.cost.parameters, record.cost.epochs, record.cost.peak_memory_bytes, record.cost.sittings]
-        yield from _outside("cost", counts, 0, MOST)
-        yield from _outside("seconds", [record.cost.seconds], 0, MOST_SECONDS)
+        yield from _outside("cost", counts, 0, most=MOST)
+        yield from _outside("seconds", [record.cost.seconds], 0, most=MOST_SECONDS)
     for part, score in record.scores.items():
         yield from _of_scores(visible_cell(part), score)
     if record.status == "finished":
@@ -76,31 +76,31 @@ def _of_finished(record: Any) -> Iterator[str]:
 
 
 def _of_scores(part: str, score: Any) -> Iterator[str]:
-    yield from _outside(f"{part} size", [score.size], 0, MOST)
+    yield from _outside(f"{part} size", [score.size], 0, most=MOST)
     yield from _of_metrics(part, score.metrics)
     for name, task in score.tasks.items():
         where = f"{part} {visible_cell(name[:40])}"
         yield from _of_metrics(where, task.metrics)
-        yield from _outside(where, [task.labelled, task.positives], 0, MOST)
-        yield from _outside(where, [task.sd], 0, LARGEST)
+        yield from _outside(where, [task.labelled, task.positives], 0, most=MOST)
+        yield from _outside(where, [task.sd], 0, most=LARGEST)
 
 
 def _of_metrics(where: str, metrics: Mapping[str, float | None]) -> Iterator[str]:
     yield from filter(None, (name_problem(f"a metric of {where}", name) for name in metrics))
-    yield from _outside(where, metrics.values(), -LARGEST, LARGEST)
+    yield from _outside(where, metrics.values(), -LARGEST, most=LARGEST)
 
 
 def _of_history(record: Any) -> Iterator[str]:
     lines = record.history
-    yield from _outside("epoch", (line.epoch for line in lines), 0, MOST)
-    yield from _outside("dendrites", (line.dendrites for line in lines), 0, MOST)
+    yield from _outside("epoch", (line.epoch for line in lines), 0, most=MOST)
+    yield from _outside("dendrites", (line.dendrites for line in lines), 0, most=MOST)
     numbers = (value for line in lines for value in (line.train_loss, line.valid, line.learning_rate, line.score))
-    yield from _outside("history", numbers, -LARGEST, LARGEST)
+    yield from _outside("history", numbers, -LARGEST, most=LARGEST)
     if record.selection is not None:
-        yield from _outside("selection", [record.selection.epoch, record.selection.score], -LARGEST, LARGEST)
+        yield from _outside("selection", [record.selection.epoch, record.selection.score], -LARGEST, most=LARGEST)
 
 
-def _outside(what: str, values: Iterable[float | None], least: float, most: float) -> Iterator[str]:
+def _outside(what: str, values: Iterable[float | None], least: float, *, most: float) -> Iterator[str]:
     """One sentence for the first value that is not within these bounds; None is no value."""
     for value in values:
         if value is not None and not (least <= value <= most and (isinstance(value, int) or math.isfinite(value))):

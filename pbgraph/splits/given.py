@@ -24,7 +24,7 @@ def predefined(molecules: Molecules, seed: int | None = None) -> Split:
     """
     PREDEFINED.refuse(seed)
     subset = _column(PREDEFINED, molecules.subset, "--split-column COL, a column that says train, valid or test")
-    _check(molecules, subset, lambda cell: cell in PARTS, "train, valid or test")
+    _check(molecules, subset, lambda cell: cell in PARTS, expected="train, valid or test")
     return PREDEFINED.parts(*([row for row, cell in enumerate(subset) if cell == name] for name in PARTS))
 
 
@@ -47,7 +47,7 @@ def _dates(molecules: Molecules) -> tuple[str, ...]:
     dates = _column(TIME, molecules.date, "--time-column COL, a column of dates such as 2019-05-31")
     form = next((form for form in FORMS if dates and _is_date(dates[0], form)), None)
     expected = f"a date as {form}, like the first row's" if form else "a date as YYYY-MM-DD, without a time of day"
-    _check(molecules, dates, lambda cell: _is_date(cell, form or "YYYY-MM-DD"), expected)
+    _check(molecules, dates, lambda cell: _is_date(cell, form or "YYYY-MM-DD"), expected=expected)
     return dates
 
 
@@ -68,7 +68,7 @@ def _column(splitter: Splitter, column: tuple[str, ...] | None, how: str) -> tup
     return column
 
 
-def _check(molecules: Molecules, cells: Sequence[str], right: Callable[[str], bool], expected: str) -> None:
+def _check(molecules: Molecules, cells: Sequence[str], right: Callable[[str], bool], *, expected: str) -> None:
     wrong = [i for i, cell in enumerate(cells) if not right(cell)]
     if wrong:
         named = "; ".join(f"row {molecules.rows[i]} ({molecules.mol_ids[i]}): {cells[i]!r}" for i in wrong[:SHOWN])

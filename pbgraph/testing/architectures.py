@@ -20,7 +20,7 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch, GraphStore, MolGraph
 from pbgraph.models.base import MODELS, Architecture, Dims
 from pbgraph.streams import seeded
-from pbgraph.testing.base import Check, CheckFailed, checks_of, require
+from pbgraph.testing.base import Check, CheckFailed, checks_of, require, require_space
 
 DIMS = Dims(node=6, edge=3, tasks=2)
 LARGE = 500  # atoms of the largest molecule tried
@@ -232,6 +232,11 @@ def check_autocast(architecture: Architecture) -> None:
     require(bool(found.isfinite().all()), "logits are not finite under autocast")
 
 
+def check_space(architecture: Architecture) -> None:
+    """What it offers to be searched are fields of its config, in ranges that these take."""
+    require_space(architecture.space, architecture.config)
+
+
 ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
     "shapes": check_shapes,
     "permutation": check_permutation,
@@ -245,6 +250,7 @@ ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
     "dendrite-sites": check_dendrite_sites,
     "perforation": check_perforation,
     "autocast": check_autocast,
+    "space": check_space,
 }
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from pbgraph.dendrites.testing.base import Check, CheckFailed, checks_of, require
+from pbgraph.errors import PbgraphError
 from pbgraph.files.hashing import Scalar
+from pbgraph.spaces import Space, check_space
 
 __all__ = [
     "Check",
@@ -20,6 +22,7 @@ __all__ = [
     "require",
     "require_described",
     "require_plain_fields",
+    "require_space",
 ]
 
 
@@ -38,6 +41,16 @@ def require_plain_fields(what: str, settings: Any) -> None:
     defaults = settings()
     wrong = [field.name for field in fields(defaults) if not isinstance(getattr(defaults, field.name), Scalar)]
     require(not wrong, f"{what} {', '.join(wrong)} are none of str, int, float, bool and None")
+
+
+def require_space(space: Space, type_: Any) -> None:
+    """Raises CheckFailed unless every point of a space that is at the ends of its ranges makes a valid `type_`."""
+    try:
+        check_space(space, type_, owner="this one")
+        for end in (0, -1):
+            type_(**{name: range_.corners[end] for name, range_ in space.items()})
+    except PbgraphError as error:
+        raise CheckFailed(str(error)) from error
 
 
 def draw_at_random() -> None:

@@ -21,7 +21,15 @@ from pbgraph.features.base import FEATURISERS
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.metrics import Kind, r2, roc_auc
 from pbgraph.models.base import MODELS, Estimator, FittedEstimator
-from pbgraph.testing.base import Check, checks_of, draw_at_random, require, require_described, require_plain_fields
+from pbgraph.testing.base import (
+    Check,
+    checks_of,
+    draw_at_random,
+    require,
+    require_described,
+    require_plain_fields,
+    require_space,
+)
 from pbgraph.testing.splits import table
 
 SEED = 68
@@ -118,6 +126,7 @@ def check_described(trial: Trial) -> None:
     require(bool(trial.kinds), "it has neither fit_classifier nor fit_regressor")
     FEATURISERS.get(trial.estimator.featuriser)
     require_plain_fields("config", trial.estimator.config)
+    require_space(trial.estimator.space, trial.estimator.config)
 
 
 def check_scores(trial: Trial) -> None:

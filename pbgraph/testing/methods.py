@@ -22,7 +22,15 @@ from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models import base as models
 from pbgraph.testing.architectures import DIMS
 from pbgraph.testing.architectures import molecules as random_molecules
-from pbgraph.testing.base import Check, checks_of, draw_at_random, require, require_described, require_plain_fields
+from pbgraph.testing.base import (
+    Check,
+    checks_of,
+    draw_at_random,
+    require,
+    require_described,
+    require_plain_fields,
+    require_space,
+)
 
 MODELS: Mapping[str, Mapping[str, Scalar]] = {"gin": {"layers": 2}, "random-forest": {"trees": 10}}
 TRAIN, VALID, OTHER = 64, 40, 24
@@ -84,9 +92,10 @@ def _outcome(job: FitJob, fitted: Fitted) -> tuple[Any, ...]:
 
 
 def check_described(method: Method) -> None:
-    """It has a name, a version and a source, and settings that JSON can hold."""
+    """It has a name, a version and a source, and settings that JSON can hold, with a space within them."""
     require_described(method)
     require_plain_fields("settings", method.settings)
+    require_space(method.space, method.settings)
 
 
 def check_refusal(method: Method) -> None:

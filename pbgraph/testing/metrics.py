@@ -83,7 +83,7 @@ def check_permutation(metric: Metric) -> None:
     """The order of the rows does not matter."""
     random = np.random.default_rng(0)
     y, score, order = labels(metric, random), noise(random), random.permutation(ROWS)
-    _require_same(metric, (y[order], score[order]), (y, score), "rows in another order")
+    _require_same(metric, (y[order], score[order]), (y, score), what="rows in another order")
 
 
 def check_blanks(metric: Metric) -> None:
@@ -92,7 +92,7 @@ def check_blanks(metric: Metric) -> None:
     y, score = labels(metric, random), noise(random)
     measured = ~np.isnan(y)
     for other in (score, np.where(measured, score, 1e6), np.where(measured, score, np.nan)):
-        _require_same(metric, (y, other), (y[measured], score[measured]), "blank rows left in and left out")
+        _require_same(metric, (y, other), (y[measured], score[measured]), what="blank rows left in and left out")
 
 
 def check_scale(metric: Metric) -> None:
@@ -102,7 +102,7 @@ def check_scale(metric: Metric) -> None:
     random = np.random.default_rng(0)
     y, score = labels(metric, random), noise(random)
     for other in (1 / (1 + np.exp(-score)), 10 * score - 100, score**3):
-        _require_same(metric, (y, other), (y, score), "another increasing scale")
+        _require_same(metric, (y, other), (y, score), what="another increasing scale")
 
 
 def check_bad_input(metric: Metric) -> None:
@@ -135,7 +135,7 @@ def check_weighted(metric: Metric) -> None:
 
 
 def _require_same(
-    metric: Metric, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], what: str
+    metric: Metric, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], *, what: str
 ) -> None:
     found, expected = value(metric, *one), value(metric, *other)
     require(math.isclose(found, expected, rel_tol=1e-9), f"{what}: {found} and {expected}")

@@ -18,6 +18,7 @@ from pbgraph.verify.receipt import Receipt, receipt_of
 from pbgraph.verify.reruns import Rerun, drawn, rerun
 from pbgraph.verify.scores import check_scores
 from pbgraph.verify.tables import check_tables
+from pbgraph.verify.trials import check_trials
 
 
 def verify_results(
@@ -48,20 +49,20 @@ def verify_results(
     with counted("plans and scores", 2 * len(whole)) as done:
         planned, found = check_plans(results, whole, done)
         found += check_scores(results, whole, data=data, offline=offline, done=done)
-    found = held.found + found + check_tables(results, held)
+    found = held.found + found + check_trials(results) + check_tables(results, held)
     draw, again = None, tuple[Rerun, ...]()
     if reruns:
         draw = random.SystemRandom().randrange(2**31) if seed is None else seed
         chosen = drawn([record for record in whole if record.key in planned], reruns, draw)
         keys = ", ".join(record.key for record in chosen)
         say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
-        again, more = _again(results, chosen, data, offline)
+        again, more = _again(results, chosen, data, offline=offline)
         found += more
-    return receipt_of(results, held, found, draw, again)
+    return receipt_of(results, held, found, draw=draw, reruns=again)
 
 
 def _again(
-    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, offline: bool
+    results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, *, offline: bool
 ) -> tuple[tuple[Rerun, ...], Found]:
     """What came of doing these runs again; that they cannot be done is none of the folder's faults."""
     if not chosen:

@@ -47,7 +47,7 @@ class Receipt:
 
 
 def receipt_of(
-    results: ResultsFolder, held: Held, found: Found, draw: int | None, reruns: tuple[Rerun, ...]
+    results: ResultsFolder, held: Held, found: Found, *, draw: int | None, reruns: tuple[Rerun, ...]
 ) -> Receipt:
     """The receipt of what was found by this process, now."""
     commit, dirty = source_tree()

@@ -30,7 +30,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.progress import shown
 from pbgraph.execution.engines.schedule import Work
-from pbgraph.execution.runner import RunOptions
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.files.writing import new_file
@@ -92,7 +92,7 @@ def rerun(
             _lay_out(results, ResultsFolder(options.results), mine)
             made = {record.key: record for record in _run(mine, options)}
             for record in mine:
-                compared[record.key] = _compared(results, record, ResultsFolder(options.results), made[record.key])
+                compared[record.key] = _compared(results, record, ResultsFolder(options.results), new=made[record.key])
     return [compared[record.key] for record in records]
 
 
@@ -136,7 +136,7 @@ def _run(records: Sequence[RunRecord], options: RunOptions) -> list[RunRecord]:
         return run_all(work, options, jobs=jobs, device="cpu", progress=progress)
 
 
-def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Rerun:
+def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, new: RunRecord) -> Rerun:
     same, why = one_platform(record.provenance, new.provenance)
     scores: dict[str, tuple[float | None, float | None, float]] = {}
     if new.status == "failed":
@@ -145,7 +145,7 @@ def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
         rule, lines, scores = f"{EXACT}: {'' if same else 'equal, although '}{why}", [], _scores(record, new, {})
     elif same:
         rule, scores = f"{EXACT}: {why}", _scores(record, new, {})
-        lines = list(_not_exact(results, record, scratch, new))
+        lines = list(_not_exact(results, record, scratch, new=new))
     else:
         rule, scores = f"{CLOSE}: {why}", _scores(record, new, _tolerances(results, record))
         lines = [*_other_experiment(record, new), *_too_far(scores)]
@@ -178,7 +178,7 @@ def _platform(origin: Provenance) -> dict[str, Any]:
     }
 
 
-def _not_exact(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, new: RunRecord) -> Iterator[str]:
+def _not_exact(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, new: RunRecord) -> Iterator[str]:
     """In which of its parts a run is not the same, bit for bit.
 
     Parquet files name the library that wrote them: where that is another one, the cells are compared.

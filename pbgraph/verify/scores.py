@@ -118,7 +118,7 @@ def check_scores(
     """
     wrong, unchecked, counted = [], [], Counter({"scores": 0})
     for task, mine in by_task(records).items():
-        known = _loaded(task, results, data, offline)
+        known = _loaded(task, results, data, offline=offline)
         if isinstance(known, str):
             unchecked.append(f"labels, rows and splits of {len(mine)} runs of {task}: {known}")
         unchecked += sorted({line for record in mine for line in _unknown_metrics(record)})
@@ -133,7 +133,7 @@ def check_scores(
     return found(counted, wrong, unchecked)
 
 
-def _loaded(task: str, results: ResultsFolder, folder: Path | None, offline: bool) -> _Data | str:
+def _loaded(task: str, results: ResultsFolder, folder: Path | None, *, offline: bool) -> _Data | str:
     """The data of a task, or why they cannot be had."""
     try:
         return _Data(load(dataset_of(task, results), folder=folder, offline=offline))
@@ -163,7 +163,7 @@ def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None, cou
     if parts - {"valid", "test"}:
         yield f"its predictions have rows of {', '.join(sorted(parts - {'valid', 'test'}))}; expected valid and test"
     for part in record.scores:
-        yield from _part_problems(record, part, _of_part(table, part), data, counted)
+        yield from _part_problems(record, part, _of_part(table, part), data=data, counted=counted)
     selected, valid = record.selection, record.scores["valid"].metrics[record.spec.metric]
     if selected is not None and not _same(selected.score, valid):
         yield f"it was selected by a validation score of {selected.score}, and the reported network has {valid}"
@@ -202,14 +202,14 @@ def _other_data(record: RunRecord, data: _Data) -> Iterator[str]:
 
 
 def _part_problems(
-    record: RunRecord, part: str, table: pa.Table, data: _Data | None, counted: Counter[str]
+    record: RunRecord, part: str, table: pa.Table, *, data: _Data | None, counted: Counter[str]
 ) -> Iterator[str]:
     said = record.scores[part]
     cells = data.cells_of(record, part) if data else Cells.said_by(table, tuple(said.tasks))
     if (wrong := _other_cells(cells, table)) is not None:
         yield f"its predictions of the {part} rows {wrong}"
         return
-    again = split_score(cells.y, cells.grid(table), cells.tasks, _metrics(record))
+    again = split_score(cells.y, cells.grid(table), cells.tasks, metrics=_metrics(record))
     both = [task for name, task in again.tasks.items() if name in said.tasks]
     counted["scores"] += len(again.metrics) + sum(len(task.metrics) for task in both)
     yield from (f"{part} {line}" for line in _score_differences(said, again, sizes=data is not None))

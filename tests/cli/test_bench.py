@@ -242,7 +242,7 @@ def elsewhere(tmp_path) -> Path:
 def test_the_only_runs_there_are_need_no_preset_split_or_seeds(capsys, elsewhere):
     assert call("table", "tox21", "--results", elsewhere, "--format", "csv") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert ["gin,backprop,3,0,0" in lines[1], "gin,perforated,3,0,0" in lines[2], len(lines)] == [True, True, 3]
+    assert ["gin,backprop,,3,0,0" in lines[1], "gin,perforated,,3,0,0" in lines[2], len(lines)] == [True, True, 3]
     assert call("compare", "tox21", "gin/perforated", "gin/backprop", "--results", elsewhere) == 0
     assert "|    3 |" in capsys.readouterr().out
 
@@ -442,7 +442,7 @@ def test_predictions_are_replaced_but_never_half_written(tmp_path, tox21):
 
     path = tmp_path / "p.parquet"
     scored = {"test": (np.arange(5), np.zeros((5, 12)))}
-    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored) for _ in range(2)]
+    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored=scored) for _ in range(2)]
     assert digests[0] == digests[1]
     assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
 

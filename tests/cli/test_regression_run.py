@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from made_records import arms
-from pbgraph.execution.runner import RunOptions, run
+from pbgraph.execution.fitting import RunOptions
+from pbgraph.execution.runner import run
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
 from pbgraph.report.formats import to_markdown

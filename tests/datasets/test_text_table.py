@@ -105,7 +105,7 @@ def test_a_table_is_decoded_once_and_warned_of_each_time(monkeypatch, tmp_path, 
     monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path))
     content = table((6, 'CCCCC,1,"M5'), (7, 'CO,0,\xe4"')).decode().encode("latin-1")
     first, said = read(content), [record.getMessage() for record in caplog.records]
-    monkeypatch.setattr(sheets, "_decoded", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(sheets, "_decoded", lambda *_, **__: pytest.fail("decoded again"))
     caplog.clear()
     again = read(content)
     assert (again.columns, again.places, again.sha256) == (first.columns, first.places, first.sha256)
@@ -117,7 +117,7 @@ def test_a_table_is_decoded_once_and_warned_of_each_time(monkeypatch, tmp_path, 
 def test_what_its_cells_depend_on_is_in_the_key(change, monkeypatch, tmp_path):
     monkeypatch.setenv("PBGRAPH_CACHE", str(tmp_path))
     read_sheet("my.csv", table(), ["smiles", "toxic"])
-    monkeypatch.setattr(sheets, "_decoded", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(sheets, "_decoded", lambda *_, **__: pytest.fail("decoded again"))
     read_sheet("my.csv", table(), ["smiles", "toxic"])
     monkeypatch.setattr(sheets, "VERSION", sheets.VERSION + (change == "version"))
     content = table((2, "C,0,M1")) if change == "content" else table()

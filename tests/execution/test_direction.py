@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pbgraph.execution.runner import fit_in_own_direction
+from pbgraph.execution.fitting import fit_in_own_direction
 from pbgraph.history import Epoch, Selection
 from pbgraph.methods.base import FitJob, Fitted, Report
 from pbgraph.metrics import R2, RMSE, mean_over_tasks

@@ -17,6 +17,7 @@ import pytest
 from made_records import PROVENANCE, arms, make_record
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution import runner
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.origins import (
     LIBRARIES,
     code_of,
@@ -26,7 +27,6 @@ from pbgraph.execution.origins import (
     package_of,
     source_of,
 )
-from pbgraph.execution.runner import RunOptions
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.stored import featurised
 from pbgraph.models.base import MODELS, file_versions

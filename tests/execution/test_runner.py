@@ -13,7 +13,7 @@ import pytest
 
 from isolated import Isolated
 from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.execution import runner
+from pbgraph.execution import fitting
 from pbgraph.files.hashing import sha256
 from pbgraph.metrics import ROC_AUC
 from pbgraph.results.folder import ResultsFolder
@@ -30,7 +30,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from pbgraph.methods import session
 from pbgraph.plans.plan import plan
-from pbgraph.execution.runner import RunOptions, run
+from pbgraph.execution.fitting import RunOptions
+from pbgraph.execution.runner import run
 
 results, method, kills, save_every, processes = sys.argv[1:]
 session.REPORT_EVERY, session.SAVE_EVERY = 0.0, float(save_every)
@@ -150,7 +151,7 @@ def test_what_a_method_refuses_in_the_middle_is_its_own_runs_failure(monkeypatch
     def refuse(task):
         raise UsageError("this model cannot be made wider")
 
-    monkeypatch.setattr(runner, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
+    monkeypatch.setattr(fitting, "METHODS", {"wider": SimpleNamespace(fit=refuse)})
     with pytest.raises(PbgraphError, match="cannot be made wider") as caught:
-        runner._fitted("wider", SimpleNamespace(checkpoint=None), ROC_AUC)
+        fitting.fit_as_planned("wider", SimpleNamespace(checkpoint=None), ROC_AUC)
     assert not isinstance(caught.value, UsageError)  # which would end the whole plan

@@ -21,6 +21,8 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.progress import published
 from pbgraph.results.records import RunRecord
 
+pytestmark = pytest.mark.lengthy
+
 
 @pytest.fixture(scope="module")
 def made():

@@ -74,7 +74,7 @@ def first_step(name: str, device: str) -> list[Tensor]:
     batch = made.train.batch(np.arange(24))
     batch = replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double(), y=batch.y.double())
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
-    loss = train_step(model, optimizer, make_loss(made), batch, made.settings)
+    loss = train_step(model, optimizer, make_loss(made), batch=batch, settings=made.settings)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     return [one.detach().cpu() for one in (loss, *gradients, model.eval()(batch))]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.ops.segment import segment_sum
+from pbgraph.spaces import Choice
 
 
 @dataclass(frozen=True)
@@ -136,4 +137,7 @@ MUTANTS: dict[str, Architecture] = {
         "perforation": CountsItsModules,
         "autocast": WritesIntoFloat32,
     }.items()
-} | {"dendrite-sites": replace(SOUND, name="NamesNoSite", dendrite_sites=("convs.*",))}
+} | {
+    "dendrite-sites": replace(SOUND, name="NamesNoSite", dendrite_sites=("convs.*",)),
+    "space": replace(SOUND, name="SearchesNothingThereIs", space={"hiden": Choice(1, 2)}),
+}

@@ -24,6 +24,7 @@ from pbgraph.datasets.sheet import read_content
 from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution import runner
+from pbgraph.execution.fitting import RunOptions
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.plans.plan import plan
 from pbgraph.prediction import molecule_files
@@ -48,7 +49,7 @@ def trained(folder: Path, targets: list[str], arms: dict[str, list[str]], seeds:
     results = ResultsFolder(folder / "results")
     task = describe(write(folder), smiles="SMILES", targets=targets, id="name")
     keep(task, results)
-    options = runner.RunOptions(results.root, save_models=True)
+    options = RunOptions(results.root, save_models=True)
     for model, methods in arms.items():
         made = plan(to_dataset(task), "smoke", models=[model], methods=methods, seeds=seeds)
         assert {runner.run(spec, options).status for spec in made.specs} == {"finished"}
@@ -107,7 +108,7 @@ def test_a_saved_network_has_its_dendrites(classes):
 def test_an_estimator_is_recorded_as_computed_on_the_cpu_whatever_the_networks_compute_on(classes, tmp_path):
     (spec,) = [record.spec for record in records(classes) if record.spec.arm == Arm("random-forest", "fit")]
     shutil.copytree(classes.root / "tasks", tmp_path / "tasks")
-    record = runner.run(spec, runner.RunOptions(tmp_path, data=classes.root.parent), device="cuda")
+    record = runner.run(spec, RunOptions(tmp_path, data=classes.root.parent), device="cuda")
     assert (record.status, record.provenance.device) == ("finished", "cpu")
 
 

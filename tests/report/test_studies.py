@@ -26,12 +26,9 @@ from pbgraph.report.studies import (
 pytestmark = pytest.mark.lengthy
 
 ARMS = arms("trimnet/backprop", "trimnet/perforated", "trimnet/widened")
-ROWS = (Row("trimnet", tuple(arm.method for arm in ARMS)),)
-STUDY = Study(
-    "sizes",
-    "does size matter?",
-    tuple(Preset(name, "", ROWS, (1, 2, 3), Recipe(name)) for name in ("small", "large")),
-)
+ROWS = tuple(Row(arm.model, (arm.method,)) for arm in ARMS)
+PARTS = tuple(Preset(name, "", ROWS, (1, 2, 3), Recipe(name)) for name in ("small", "large"))
+STUDY = Study("sizes", "does size matter?", PARTS)
 SCORES = {"small": (0.70, 0.78, 0.72), "large": (0.84, 0.841, 0.85)}
 JITTER = {"backprop": 0.001, "perforated": 0.0011, "widened": 0.00105}
 PARAMETERS = {"small": (1000, 2000, 2010), "large": (100_000, 200_000, 201_000)}

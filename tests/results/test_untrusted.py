@@ -19,7 +19,7 @@ from made_records import make_failure, make_record
 from own_tables import lines
 from pbgraph import bench
 from pbgraph.errors import DataError, PbgraphError
-from pbgraph.execution import runner
+from pbgraph.execution import fitting
 from pbgraph.features.base import FEATURISERS
 from pbgraph.files.hashing import canonical_json
 from pbgraph.files.state_file import load_state, save_state
@@ -313,7 +313,7 @@ def test_no_checkpoint_ends_a_run(tier: range, tmp_path: Path) -> None:
         except (TypeError, RecursionError):
             continue
         try:
-            runner._fitted("backprop", task, ROC_AUC)
+            fitting.fit_as_planned("backprop", task, ROC_AUC)
         except PbgraphError:
             continue  # a loss that is not finite: the run says so
 

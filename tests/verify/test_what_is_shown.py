@@ -72,7 +72,7 @@ def test_predictions_of_other_labels_or_molecules_are_found(copy, tox21, shared)
         made = SPLITS.get("random").split(tox21, 68)
         valid, test = (made.valid, made.test) if change == "labels" else (made.valid[:-1], made.test)
         scored = {"valid": (valid, tox21.y[valid] * 0 + 0.5), "test": (test, tox21.y[test] * 0 + 0.5)}
-        digest = write_predictions(path, molecules, tox21.tasks, scored)
+        digest = write_predictions(path, molecules, tox21.tasks, scored=scored)
         copy.record_path(record.spec).write_bytes(record_bytes(replace(record, predictions_sha256=digest)))
         held = held_by(copy)
         assert not held.found.wrong

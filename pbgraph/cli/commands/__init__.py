@@ -7,6 +7,7 @@ from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
 from pbgraph.cli.commands.steering import export, rm, runs, show_run, status
+from pbgraph.cli.commands.tuning import tune
 from pbgraph.cli.commands.verifying import verify
 from pbgraph.report.shown import FORMATS
 
@@ -34,5 +35,6 @@ __all__ = [
     "table",
     "task_names",
     "train",
+    "tune",
     "verify",
 ]

@@ -15,6 +15,7 @@ from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution import benchmark
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import Work, describe, survey
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     device = benchmark.device_of(args.device)
@@ -133,10 +134,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
-        say(
-            f"part {plan.part}: the same command without --shard and --engine shows the table of all parts, once these "
-            "are done"
-        )
+        say(f"part {plan.part}: {_shows_all_of(plan)}")
     elif len(failed) < len(records) and isinstance(declared, Study):
         arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
         made = studies.study_table(
@@ -146,6 +144,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             arms=arms,
             labels=plan.labels,
             registered=registrations(results),
+            searched=budgets(results.root),
         )
         show(studies.to_markdown(made), end="")
     elif len(failed) < len(records):
@@ -156,6 +155,17 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             labels=plan.labels,
             margin=plan.margin,
             registered=registrations(results),
+            searched=budgets(results.root),
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0
+
+
+def _shows_all_of(plan: Plan) -> str:
+    """What shows the table of all parts of a plan."""
+    if plan.name.startswith("plan "):
+        return "the same command without --shard and --engine shows the table of all parts, once these are done"
+    return (
+        f"'python -m pbgraph.bench table {plan.task} --{plan.name} --split {plan.split}' shows the table of all parts, "
+        "given the same --results, --seeds, --models and --methods"
+    )

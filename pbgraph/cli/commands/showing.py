@@ -16,6 +16,7 @@ from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations
+from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ def _study_table(args: argparse.Namespace) -> int:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
         arms[part.name] = narrowed(rows_and_seeds(part, mine, seeds)[0], choice)
     made = studies.study_table(
-        chosen, records, seeds=seeds, arms=arms, registered=registrations(ResultsFolder(args.results))
+        chosen,
+        records,
+        seeds=seeds,
+        arms=arms,
+        registered=registrations(ResultsFolder(args.results)),
+        searched=budgets(args.results),
     )
     show(studies.STUDY_FORMATS[args.format](made), end="")
     if args.figure is not None:

@@ -228,13 +228,13 @@ def molecules_of(table: UserTable, sheet: Sheet) -> Molecules:
         split_column=table.part,
         date=table.date,
     )
-    _check_some(table, smiles, refused, len(molecules))
+    _check_some(table, smiles, refused, usable=len(molecules))
     _check_labels(table, molecules.y)
-    _warn_of_repeats(table, sheet, [structures[row][1] for row in molecules.rows], molecules)
+    _warn_of_repeats(table, sheet, [structures[row][1] for row in molecules.rows], molecules=molecules)
     return molecules
 
 
-def _check_some(table: UserTable, smiles: Sequence[str], refused: dict[int, str], usable: int) -> None:
+def _check_some(table: UserTable, smiles: Sequence[str], refused: dict[int, str], *, usable: int) -> None:
     if not usable:
         raise DataError(
             f"{table.file}: none of the {len(smiles)} cells of column {table.smiles!r} is a SMILES that can be used; "
@@ -257,7 +257,7 @@ def _check_labels(table: UserTable, y: np.ndarray) -> None:
             )
 
 
-def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], molecules: Molecules) -> None:
+def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], *, molecules: Molecules) -> None:
     """Say how many molecules occur repeatedly, which of them contradict themselves, and what becomes of them."""
     groups: dict[str, list[int]] = {}
     for position, structure in enumerate(structures):

@@ -14,7 +14,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
     from pbgraph.methods.base import Report
 
 
@@ -85,6 +85,26 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """A line for the user."""
+
+
+class Source(Protocol):
+    """Where an engine gets its runs from."""
+
+    @property
+    def waiting(self) -> object:
+        """Truthy as long as there are, or may be, runs that were not taken yet."""
+
+    def take(self) -> RunSpec | None:
+        """The next run that may start now, or None."""
+
+    def put_back(self, spec: RunSpec) -> None:
+        """A run that was taken is to be started again."""
+
+    def close(self, record: RunRecord) -> None:
+        """A run is finished or failed."""
+
+    def take_doomed(self) -> tuple[RunSpec, str] | None:
+        """A run that can never start, and the name of the failed run it is paired with."""
 
 
 class Schedule:

@@ -32,6 +32,7 @@ from pbgraph.execution.engines.base import (
     Reported,
     Schedule,
     Setup,
+    Source,
     Stop,
     Stopped,
     Warned,
@@ -40,7 +41,7 @@ from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
     from pbgraph.execution.engines.schedule import Work
-    from pbgraph.execution.runner import RunOptions
+    from pbgraph.execution.fitting import RunOptions
 
 ATTEMPTS = 2
 TICK = 0.25  # seconds between two looks at the signals
@@ -70,7 +71,16 @@ def run_all(
     Raises Interrupted after Ctrl-C or SIGTERM, with all runs in progress saved; PbgraphError if a worker
     could not get its data or write its record. No worker outlives the call.
     """
-    foreman = _Foreman(work, Setup(runner, options, device), jobs, progress)
+    failed = {key: f"{record.spec.arm} seed {record.spec.seed}" for key, record in work.failed.items()}
+    schedule, planned = Schedule(work.todo, failed), len(work.todo)
+    return run_schedule(
+        schedule, Setup(runner, options, device), min(jobs, planned), progress=progress, planned=planned
+    )
+
+
+def run_schedule(schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> list[RunRecord]:
+    """The same for runs that are made up as the work goes; planned: how many there will be at the most."""
+    foreman = _Foreman(schedule, setup, jobs, progress=progress, planned=planned)
     with _signals_counted() as signals:
         try:
             while not signals and foreman.advance():
@@ -144,11 +154,9 @@ class _Worker:
 class _Foreman:
     """Gives runs to workers until none is left."""
 
-    def __init__(self, work: Work, setup: Setup, jobs: int, progress: Progress) -> None:
-        self.setup, self.progress, self.planned = setup, progress, len(work.todo)
-        self.jobs = min(jobs, len(work.todo))
-        failed = {key: f"{record.spec.arm} seed {record.spec.seed}" for key, record in work.failed.items()}
-        self.schedule = Schedule(work.todo, failed)
+    def __init__(self, schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> None:
+        self.schedule, self.setup, self.jobs = schedule, setup, jobs
+        self.progress, self.planned = progress, planned
         self.workers: list[_Worker] = []
         self.records: list[RunRecord] = []
         self._attempts: Counter[str] = Counter()
@@ -161,7 +169,7 @@ class _Foreman:
         """Start what can be started and hear what the workers say, for a moment; False once all is done."""
         self._bury_the_doomed()
         self._start_runs()
-        wait([worker.connection for worker in self.busy], timeout=TICK if self.busy else 0)
+        wait([worker.connection for worker in self.busy], timeout=TICK if self.busy or self.schedule.waiting else 0)
         for worker in self.busy:
             self._listen_to(worker)
         return bool(self.busy or self.schedule.waiting)

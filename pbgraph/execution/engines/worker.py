@@ -68,10 +68,10 @@ def serve(connection: Connection) -> None:
     inbox, stop = Inbox(), threading.Event()
     threading.Thread(target=_listen, args=(connection, inbox, stop), daemon=True).start()
     while (spec := inbox.get()) is not None:
-        connection.send(_outcome(runner, spec, setup, _Reporter(connection, stop)))
+        connection.send(_outcome(runner, spec, setup, report=_Reporter(connection, stop)))
 
 
-def _outcome(runner: Any, spec: RunSpec, setup: Setup, report: _Reporter) -> Message:
+def _outcome(runner: Any, spec: RunSpec, setup: Setup, *, report: _Reporter) -> Message:
     if report.stop.is_set():
         return Stopped()
     try:

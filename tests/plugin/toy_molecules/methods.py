@@ -2,7 +2,7 @@
 
 from pbgraph.methods.base import Method
 from pbgraph.methods.plain import train_in_cycles
-from pbgraph.methods.training import TrainSettings, refuses_estimators
+from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, refuses_estimators
 
 
 def fit(job):
@@ -18,4 +18,5 @@ RESTARTS = Method(
     fit=fit,
     refuses=refuses_estimators,
     source="Loshchilov & Hutter 2017, arXiv:1608.03983",
+    space=TRAIN_SPACE,
 )

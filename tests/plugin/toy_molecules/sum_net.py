@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from pbgraph.models.base import Architecture
 from pbgraph.ops.segment import segment_sum
+from pbgraph.spaces import Choice
 
 
 @dataclass(frozen=True)
@@ -36,5 +37,6 @@ SUM_NET = Architecture(
     build=SumNet,
     dendrite_sites=("atoms", "update", "logits"),
     width="hidden",
+    space={"hidden": Choice(32, 64, 128)},
     source="where it comes from: a DOI, and the reference code with its commit",
 )

@@ -1,0 +1,122 @@
+"""How searches go, on stderr: a line for every run and trial, and on a terminal what is being trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.status import Status
+
+from pbgraph.humanize import duration, figure
+from pbgraph.metrics import scale_of
+from pbgraph.plans.search.ledger import Ledger
+from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.tuning import Trial, best_of
+from pbgraph.terminal import visible, visible_cell
+
+if TYPE_CHECKING:
+    from pbgraph.execution.engines.searching import SearchSource
+    from pbgraph.methods.base import Report
+
+
+class SearchProgress:
+    """Lines as runs and trials end; a status line on a terminal."""
+
+    def __init__(self, ledgers: Sequence[Ledger], jobs: int, console: Console, status: Status | None) -> None:
+        self._ledgers, self._jobs, self._console, self._status = ledgers, jobs, console, status
+        self._running: dict[int, tuple[RunSpec, Report | None]] = {}
+        self._began = time.monotonic()
+        self.source: SearchSource | None = None
+
+    def started(self, worker: int, spec: RunSpec) -> None:
+        """Say so."""
+        self._running[worker] = spec, None
+        if self._status is None:
+            self.note(f"[{worker + 1}] {self._named(spec)}: started")
+        self._renew()
+
+    def reported(self, worker: int, report: Report) -> None:
+        """Renew the status."""
+        self._running[worker] = self._running[worker][0], report
+        self._renew()
+
+    def ended(self, worker: int | None, record: RunRecord) -> None:
+        """Nothing: `trial_over` says what a trial came to."""
+        if worker is not None:
+            del self._running[worker]
+        self._renew()
+
+    def left(self, worker: int, reason: str) -> None:
+        """Say why."""
+        spec, _ = self._running.pop(worker)
+        self.note(f"[{worker + 1}] {spec.arm.plain} seed {spec.seed}: {reason}")
+
+    def trial_over(self, ledger: Ledger, trial: Trial) -> None:
+        """Say what it came to, the best so far, and how long the rest will take."""
+        done = ledger.trials()
+        best = best_of(done, larger_is_better=ledger.search.larger_is_better)
+        words = [outcome(trial), f"{duration(sum(trial.seconds))}"]
+        if best is not None:
+            words.append(f"best so far {_figure(best)} of trial {best.number}")
+        words.append(f"about {duration(self._seconds_left())} left")
+        head = f"{ledger.search.arm} trial {trial.number} ({len(done)} of {ledger.search.trials} done)"
+        self.note(f"{head}: {', '.join(words)}")
+
+    def note(self, text: str) -> None:
+        """Print a line; where that cannot be, as on a full disk, the work goes on without it."""
+        with suppress(OSError):
+            self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+    def _named(self, spec: RunSpec) -> str:
+        trials = self.source.live if self.source else ()
+        number = next((one.candidate.number for one in trials if spec.key in {each.key for each in one.specs}), "-")
+        return f"{spec.arm.plain} trial {number} seed {spec.seed}"
+
+    def _renew(self) -> None:
+        if self._status is not None:
+            running = [self._cells(spec, report) for spec, report in self._running.values()]
+            self._status.update(visible_cell("; ".join(running) or "waiting for other processes"))
+
+    def _cells(self, spec: RunSpec, report: Report | None) -> str:
+        if report is None:
+            return f"{self._named(spec)}: starting"
+        best = (
+            "" if report.best is None else f", best valid {figure(report.best, scale_of(spec.metric, [report.best]))}"
+        )
+        return f"{self._named(spec)}: {report.phase} epoch {report.epoch} ({report.fraction:.0%}){best}"
+
+    def _seconds_left(self) -> float:
+        """The mean of the trials so far, for each that is missing; of an arm without any, the mean of all."""
+        each = {ledger: [sum(trial.seconds) for trial in ledger.trials() if trial.seconds] for ledger in self._ledgers}
+        known = [seconds for one in each.values() for seconds in one]
+        usual = sum(known) / len(known) if known else 0.0
+        return sum(
+            ledger.missing * (sum(found) / len(found) if found else usual) for ledger, found in each.items()
+        ) / max(self._jobs, 1)
+
+
+def outcome(trial: Trial) -> str:
+    """What a trial came to, in words."""
+    if trial.state == "failed":
+        return f"FAILED: {visible_cell(trial.reason)}"
+    return f"{_figure(trial)}" + (
+        f", given up after {len(trial.scores)} of {len(trial.seeds)} seeds" if trial.state == "pruned" else ""
+    )
+
+
+def _figure(trial: Trial) -> str:
+    return "-" if trial.mean is None else figure(trial.mean, scale_of(trial.metric, [trial.mean]))
+
+
+@contextmanager
+def search_shown(ledgers: Sequence[Ledger], jobs: int) -> Iterator[SearchProgress]:
+    """The display that suits stderr, for as long as the block lasts."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield SearchProgress(ledgers, jobs, console, None)
+        return
+    with console.status("starting") as status:
+        yield SearchProgress(ledgers, jobs, console, status)

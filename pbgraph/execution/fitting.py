@@ -1,0 +1,166 @@
+"""What a run is trained on and how: data, split, model and method put together, up to the fitted model.
+
+Nothing in here scores a test row. `pbgraph.execution.runner` does, once, and `pbgraph.execution.validation` never.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+from pbgraph.datasets.load import load
+from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.execution.origins import code_of
+from pbgraph.features.base import FEATURISERS, Store
+from pbgraph.features.stored import featurised
+from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
+from pbgraph.metrics import METRICS, Metric, mean_over_tasks
+from pbgraph.models.base import MODELS, Estimator, Model, file_versions
+from pbgraph.molecules import Molecules
+from pbgraph.results.described import dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunSpec
+from pbgraph.splits import SPLITS, Split
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run takes beside its spec, and does not depend on: none of it is in the key.
+
+    results      where records go
+    data         where data are looked for first; None: the usual places
+    offline      whether to fetch nothing
+    save_models  whether to keep trained models beside their records
+    """
+
+    results: Path
+    data: Path | None = None
+    offline: bool = False
+    save_models: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data of one run: molecules, featurised store and split."""
+
+    molecules: Molecules
+    store: Store
+    split: Split
+
+
+@lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
+def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+    dataset = dataset_of(dataset_name, ResultsFolder(options.results))
+    molecules = load(dataset, folder=options.data, offline=options.offline)
+    code = code_of("featuriser", featuriser)
+    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
+
+
+def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
+    """Load, featurise and split the data of a run."""
+    molecules, store = _loaded(spec.task, spec.featuriser, options)
+    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
+
+
+def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
+    """What comes of training; what a method refuses only then is this run's failure, and none of the whole plan's.
+
+    A run that fails on what it was taken up from starts again: a checkpoint may hold what no run has saved.
+    """
+    fit, resumed = METHODS.get(method).fit, job.checkpoint is not None and job.checkpoint.exists()
+    try:
+        return fit_in_own_direction(fit, job, metric)
+    except UsageError as error:
+        raise PbgraphError(str(error)) from error
+    except (PbgraphError, OSError):
+        raise
+    except Exception as error:
+        if not resumed or job.checkpoint is None:
+            raise
+        log.warning("starting again without %s: %s: %s", job.checkpoint, type(error).__name__, error)
+        for path in job.checkpoint.parent.glob(f"{job.checkpoint.stem}*{job.checkpoint.suffix}"):
+            path.unlink()
+    return fit_in_own_direction(fit, job, metric)
+
+
+def fit_job(
+    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
+) -> FitJob:
+    """All that the method of a run may know: training and validation rows, on the device, and no test row."""
+    model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
+    _check_files(spec, model)
+    return FitJob(
+        model=model,
+        config=model.config(**spec.model_config),
+        settings=method.settings(**spec.settings),
+        train=on_device(data.store.select(data.split.train), device),
+        valid=on_device(data.store.select(data.split.valid), device),
+        seed=spec.seed,
+        metric=partial(mean_over_tasks, metric),
+        kind=metric.kind,
+        device=device,
+        paired=_paired(spec, options),
+        checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
+        report=report,
+    )
+
+
+def _check_files(spec: RunSpec, model: Model) -> None:
+    """Raises DataError if a file that the model is built from is not the one that the run was planned with."""
+    for name, digest in file_versions(model).items():
+        if spec.versions.get(name) != digest:
+            raise DataError(
+                f"{name} of model {spec.model!r} has changed: its sha256 is {digest}, and run {spec.key} was planned "
+                f"with {spec.versions.get(name)}; restore it, or start again, which makes other runs"
+            )
+
+
+def fit_in_own_direction(fit: Callable[[FitJob], Fitted], job: FitJob, metric: Metric) -> Fitted:
+    """Fit by a method, which maximises, a job whose metric and reports are in the metric's own direction.
+
+    The only place where signs of scores are turned, there and back.
+    """
+    if metric.larger_is_better:
+        return fit(job)
+    turned = replace(
+        job,
+        metric=lambda y, scores: _negative(job.metric(y, scores)),
+        report=lambda news: job.report(replace(news, best=_negative(news.best))),
+    )
+    fitted = fit(turned)
+    return replace(
+        fitted,
+        selection=replace(fitted.selection, score=_negative(fitted.selection.score)),
+        history=tuple(replace(line, valid=_negative(line.valid)) for line in fitted.history),
+    )
+
+
+def _negative(score: float | None) -> float | None:
+    return None if score is None else -score
+
+
+def _paired(spec: RunSpec, options: RunOptions) -> PairedRun | None:
+    """The run that a control is matched to, without its scores: a training method sees no test score."""
+    if spec.control_of is None:
+        return None
+    record = ResultsFolder(options.results).finished(spec.task, spec.control_of)
+    if record is None or record.cost is None:
+        raise PbgraphError(
+            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {options.results}"
+        )
+    return PairedRun(record.cost.parameters, record.history, record.details)
+
+
+def device_of(spec: RunSpec, device: str) -> str:
+    """Where the run computes, if networks do on `device`: estimators know the CPU alone."""
+    return "cpu" if isinstance(MODELS.get(spec.model), Estimator) else device
+
+
+def on_device(store: Store, device: str) -> Store:
+    """The store, its arrays on the device."""
+    return store if device == "cpu" else store.to(device)

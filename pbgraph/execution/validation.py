@@ -1,0 +1,45 @@
+"""From a RunSpec to its score on the validation rows, for searches: the test rows stay unread, no record is written.
+
+Stands where `pbgraph.execution.runner` does for an engine's workers. What comes out is a record in memory, without
+scores or predictions: its selection holds the score by which its epoch was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pbgraph.errors import PbgraphError
+from pbgraph.execution.fitting import RunOptions, device_of
+from pbgraph.execution.runner import attempted, exclusive_run, failure, trained
+from pbgraph.methods.base import Report
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord, RunSpec
+
+
+def run(
+    spec: RunSpec, options: RunOptions, *, device: str = "cpu", report: Callable[[Report], None] = lambda _: None
+) -> RunRecord:
+    """Train once, or go on where that was left; waits while another process trains the same. Errors as for a run."""
+    results = ResultsFolder(options.results)
+    with exclusive_run(results.lock_path(spec), report):
+        record = attempted(_train, spec, options, device, report)
+        results.drop_checkpoints(spec)
+    return record
+
+
+def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu") -> RunRecord:
+    """The record of a run whose worker was killed; it says nothing of the data."""
+    return failure(spec, options, error, None, device=device_of(spec, device))
+
+
+def _train(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
+    with trained(spec, options, device, report) as made:
+        if made.fitted.selection.score is None:
+            raise PbgraphError("none of its tasks can be scored on the validation rows; choose another split or seed")
+        return RunRecord(
+            spec=spec,
+            status="finished",
+            provenance=made.provenance(spec),
+            selection=made.fitted.selection,
+            cost=made.cost(),
+        )

@@ -1,0 +1,143 @@
+"""What a search is: an arm, the ranges of its settings, and the development seeds that they are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pbgraph.datasets.base import Dataset
+from pbgraph.errors import UsageError
+from pbgraph.files.hashing import Scalar
+from pbgraph.humanize import ranges
+from pbgraph.methods.base import METHODS, Method
+from pbgraph.metrics import METRICS
+from pbgraph.models.base import MODELS, Estimator, Model
+from pbgraph.plans.asked import Asked
+from pbgraph.plans.declaration import Preset
+from pbgraph.plans.resolve import spec_of
+from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
+from pbgraph.results.arms import Arm
+from pbgraph.results.records import RunSpec
+from pbgraph.spaces import Space, check_space
+from pbgraph.splits import SPLITS
+
+FIRST_FOR_RESULTS = 68  # seeds from here on belong to results: no choice is made by them
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of what is searched, by field of the config and of the settings."""
+
+    config: Mapping[str, Scalar]
+    settings: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One arm's search.
+
+    config, settings  what is searched, less what is fixed
+    seeds             of split and initialisation, in the order in which a trial runs them
+    fixed             settings of all trials
+    trials            how many settings are to be tried, the recipe among them
+    recipe            the first trial, of seed 0: the preset's own values, with what is fixed
+    """
+
+    dataset: Dataset
+    preset: Preset
+    split: str
+    arm: Arm
+    config: Space
+    settings: Space
+    seeds: tuple[int, ...]
+    fixed: tuple[Assignment, ...]
+    trials: int
+    recipe: RunSpec
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Of the score."""
+        return METRICS.get(self.dataset.metric).larger_is_better
+
+    @property
+    def start(self) -> Values:
+        """The recipe's values of what is searched."""
+        return Values(
+            {name: self.recipe.model_config[name] for name in self.config},
+            {name: self.recipe.settings[name] for name in self.settings},
+        )
+
+    @property
+    def preset_recipe(self) -> RunSpec:
+        """The preset's own, without what is fixed."""
+        return spec_of(self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method))
+
+    def spec(self, values: Values, seed: int) -> RunSpec:
+        """The run of these values with a seed. Raises UsageError if they do not go together."""
+        chosen = (
+            *(Assignment(self.arm.model, name, value) for name, value in values.config.items()),
+            *(Assignment(self.arm.method, name, value) for name, value in values.settings.items()),
+        )
+        spec = spec_of(
+            self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen))
+        )
+        return replace(spec, seed=seed, split_seed=seed if SPLITS.get(self.split).seeded else None)
+
+
+def search_of(
+    dataset: Dataset,
+    preset: Preset,
+    arm: Arm,
+    *,
+    seeds: Sequence[int],
+    trials: int,
+    split: str | None = None,
+    fixed: Sequence[Assignment] = (),
+) -> Search:
+    """The search of an arm's settings.
+
+    Raises UsageError for seeds that belong to results, for what cannot be run, and where there is nothing to search.
+    """
+    split = dataset.split if split is None else split
+    model, method = MODELS.get(arm.model), METHODS.get(arm.method)
+    _check_seeds(seeds, split)
+    _check_can_be_run(dataset, model, method, arm)
+    config = _free(model.space, config_overrides(fixed, model))
+    settings = _free(method.space, settings_overrides(fixed, method))
+    check_space(model.space, model.config, owner=f"model {model.name!r}")
+    check_space(method.space, method.settings, owner=f"method {method.name!r}")
+    if not model.space:
+        raise UsageError(
+            f"{arm}: model {model.name!r} has no space to be searched; declare one beside its config, as gin does"
+        )
+    if not config and not settings:
+        raise UsageError(f"{arm}: every setting that could be searched is fixed by --set; leave one of them out")
+    recipe = spec_of(dataset, preset.recipe, split, Asked(arm.model, arm.method, tuple(fixed)))
+    return Search(
+        dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
+    )
+
+
+def _free(space: Space, fixed: Mapping[str, Scalar]) -> Space:
+    return {name: range_ for name, range_ in space.items() if name not in fixed}
+
+
+def _check_seeds(seeds: Sequence[int], split: str) -> None:
+    if late := [seed for seed in seeds if seed >= FIRST_FOR_RESULTS]:
+        raise UsageError(
+            f"seeds {ranges(late)} belong to results, by which no choice is made; search on seeds below "
+            f"{FIRST_FOR_RESULTS}, such as 0-2"
+        )
+    splitter = SPLITS.get(split)
+    for seed in seeds if splitter.seeded else ():
+        splitter.needed(seed)
+
+
+def _check_can_be_run(dataset: Dataset, model: Model, method: Method, arm: Arm) -> None:
+    if method.control_of:
+        raise UsageError(f"{arm}: it is a control and shares the settings of {method.control_of}; search that")
+    reason = method.refuses(model)
+    if isinstance(model, Estimator):
+        reason = reason or model.refuses(dataset.kind) or model.unavailable()
+    if reason:
+        raise UsageError(f"{arm} cannot be searched: {reason}")

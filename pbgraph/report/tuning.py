@@ -1,0 +1,83 @@
+"""What searches found, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pbgraph.humanize import figure, ranges
+from pbgraph.metrics import label_of, scale_of
+from pbgraph.results.arms import as_changes
+from pbgraph.results.tuning import Trial, best_of
+
+
+def trials_table(trials: Sequence[Trial], *, larger_is_better: bool) -> str:
+    """A row for each trial of one search, the best first, and what follows from them in a sentence."""
+    first = trials[0]
+    recipe = next((trial for trial in trials if trial.number == 0), None)
+    sign = -1.0 if larger_is_better else 1.0
+    order = {"finished": 0, "pruned": 1, "failed": 2}
+    ordered = sorted(trials, key=lambda one: (order[one.state], sign * (one.mean or 0.0), one.number))
+    metric = label_of(first.metric)
+    lines = [
+        f"### {first.model}/{first.method} on {first.task}",
+        "",
+        f"Preset {first.preset}, split {first.split}, {len(trials)} settings tried on the validation rows of seeds "
+        f"{ranges(first.seeds)}.",
+        "",
+        f"| trial | valid {metric} | to the recipe | settings | parameters | seconds |",
+        "|---:|---:|---:|---|---:|---:|",
+        *(_row(trial, recipe) for trial in ordered),
+        "",
+        _verdict(trials, recipe, larger_is_better=larger_is_better),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(trial: Trial, recipe: Trial | None) -> str:
+    marks = {"finished": "", "failed": " failed", "pruned": f" ({len(trial.scores)} of {len(trial.seeds)} seeds)"}
+    score = "–" if trial.mean is None else _figure(trial, trial.mean)
+    settings = changes_text(trial) + (f"; {trial.reason}" if trial.reason else "")
+    cells = [
+        str(trial.number),
+        score + marks[trial.state],
+        _difference(trial, recipe),
+        settings.replace("|", "\\|").replace("\n", " "),
+        "–" if trial.parameters is None else f"{trial.parameters:,}",
+        f"{sum(trial.seconds):.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def changes_text(trial: Trial) -> str:
+    """What a trial set otherwise than its preset's recipe, in words."""
+    changed = ", ".join(f"{name} {_shortened(text)}" for name, text in as_changes(trial.changes))
+    return changed or "the recipe"
+
+
+def _shortened(text: str) -> str:
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text
+
+
+def _difference(trial: Trial, recipe: Trial | None) -> str:
+    """Of means on the seeds that both were run on."""
+    if recipe is None or not trial.scores or not recipe.scores:
+        return "–"
+    pairs = list(zip(trial.scores, recipe.scores, strict=False))
+    return _figure(trial, sum(mine - its for mine, its in pairs) / len(pairs), sign="+")
+
+
+def _verdict(trials: Sequence[Trial], recipe: Trial | None, *, larger_is_better: bool) -> str:
+    best = best_of(trials, larger_is_better=larger_is_better)
+    if best is None or best.mean is None:
+        return "No trial was finished."
+    said = f"Best: trial {best.number}, {_figure(best, best.mean)}, {changes_text(best)}."
+    spread = "Chosen on these seeds, it will do worse on others: only a table of other seeds says what it is worth."
+    return said if recipe is best else f"{said} {spread}"
+
+
+def _figure(trial: Trial, value: float, *, sign: str = "") -> str:
+    scale = trial.mean if trial.mean is not None else value
+    return figure(value, scale_of(trial.metric, [abs(scale)]), sign=sign)

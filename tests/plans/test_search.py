@@ -1,0 +1,332 @@
+"""Which settings a search tries, and what it knows afterwards; nothing is trained, scores are made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from pbgraph.datasets.base import DATASETS
+from pbgraph.errors import UsageError
+from pbgraph.methods.base import METHODS
+from pbgraph.models.base import MODELS
+from pbgraph.plans.plan_file import read_plan
+from pbgraph.plans.presets import preset
+from pbgraph.plans.search.found import check_plan_can_be_written, plan_text
+from pbgraph.plans.search.ledger import Ledger
+from pbgraph.plans.search.sampling import as_parameters
+from pbgraph.plans.search.search import Search, Values, search_of
+from pbgraph.plans.settings import parse_assignment
+from pbgraph.results.arms import parse_arm
+from pbgraph.results.tuning import Trial, append_trial, best_of, read_trials
+
+SEEDS = (0, 1, 2)
+
+
+def search(arm="gin/backprop", *, task="tox21", trials=8, seeds=SEEDS, fixed=(), name="default") -> Search:
+    return search_of(
+        DATASETS.get(task),
+        preset(name),
+        parse_arm(arm),
+        seeds=seeds,
+        trials=trials,
+        fixed=[parse_assignment(text) for text in fixed],
+    )
+
+
+def score(values: Values, seed: int) -> float:
+    """Best with three layers and little dropout; seeds differ."""
+    config = values.config
+    return 0.8 - 0.01 * abs(config["layers"] - 3) - 0.1 * config["dropout"] + 0.001 * seed
+
+
+def trial_of(ledger: Ledger, number: int, values: Values, scores, state="finished") -> Trial:
+    search, spec = ledger.search, ledger.search.spec(values, 0)
+    return Trial(
+        task=spec.task,
+        model=spec.model,
+        method=spec.method,
+        preset=spec.preset,
+        split=spec.split,
+        metric=spec.metric,
+        seeds=search.seeds,
+        recipe=search.recipe.key,
+        number=number,
+        state=state,
+        config=values.config,
+        settings=values.settings,
+        changes=spec.changes,
+        scores=tuple(scores),
+        seconds=(1.0,) * len(scores),
+        mean=mean(scores) if scores else None,
+        versions=spec.versions,
+    )
+
+
+def do_one(ledger: Ledger, judge=score) -> Trial | None:
+    """The next trial, from its proposal to its line."""
+    ledger._looked = float("-inf")
+    candidate = ledger.next()
+    if candidate is None:
+        return None
+    scores: list[float] = []
+    for seed in ledger.search.seeds:
+        scores.append(judge(candidate.values, seed))
+        if ledger.hopeless(candidate.number, scores):
+            break
+    state = "finished" if len(scores) == len(ledger.search.seeds) else "pruned"
+    trial = trial_of(ledger, candidate.number, candidate.values, scores, state)
+    ledger.finish(trial)
+    return trial
+
+
+def do_all(ledger: Ledger, judge=score) -> list[Trial]:
+    while do_one(ledger, judge) is not None:
+        pass
+    return ledger.trials()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> list[Trial]:
+    """What eight trials in one go come to."""
+    return do_all(Ledger(search(), tmp_path_factory.mktemp("undisturbed")))
+
+
+def test_the_first_trial_is_the_recipe_and_no_two_are_alike(undisturbed):
+    recipe = search().recipe
+    first = undisturbed[0]
+    assert first.changes == {}
+    assert first.config == {name: recipe.model_config[name] for name in MODELS.get("gin").space}
+    assert first.settings == {name: recipe.settings[name] for name in METHODS.get("backprop").space}
+    assert [trial.number for trial in undisturbed] == list(range(8))
+    assert len({json.dumps([dict(trial.config), dict(trial.settings)]) for trial in undisturbed}) == 8
+
+
+def test_every_setting_lies_in_its_range(undisturbed):
+    for trial in undisturbed[1:]:
+        assert all(MODELS.get("gin").space[name].holds(value) for name, value in trial.config.items())
+        assert all(METHODS.get("backprop").space[name].holds(value) for name, value in trial.settings.items())
+
+
+def test_a_search_learns_which_settings_are_good(tmp_path):
+    trials = do_all(Ledger(search(trials=30), tmp_path))
+    late = [trial.config["dropout"] for trial in trials[20:]]
+    assert sum(late) / len(late) < 0.25  # drawn evenly from 0 to 0.6, 0.3 on the average
+    assert best_of(trials, larger_is_better=True).mean > trials[0].mean
+
+
+def test_an_error_is_made_small(tmp_path):
+    ledger = Ledger(search(task="esol", trials=30), tmp_path)
+    assert not ledger.search.larger_is_better
+    trials = do_all(ledger, lambda values, seed: 1 - score(values, seed))
+    best = best_of(trials, larger_is_better=False)
+    assert best.mean == min(trial.mean for trial in trials if trial.state == "finished") < trials[0].mean
+    late = [trial.config["dropout"] for trial in trials[20:]]
+    assert sum(late) / len(late) < 0.25
+
+
+def test_trials_that_fall_behind_are_given_up_and_count(tmp_path):
+    trials = do_all(Ledger(search(trials=20), tmp_path))
+    pruned = [trial for trial in trials if trial.state == "pruned"]
+    assert pruned
+    assert all(len(trial.scores) < 3 for trial in pruned)
+    assert all(trial.state == "finished" for trial in trials[:5])  # nothing to compare with before
+
+
+@pytest.mark.parametrize("stop_at", ["asked", "scored", "line written"])
+@pytest.mark.parametrize("stopped_in", [0, 3, 7])
+def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, undisturbed, stop_at, stopped_in):
+    killed = Ledger(search(), tmp_path)
+    for _ in range(stopped_in):
+        do_one(killed)
+    killed._looked = float("-inf")
+    candidate = killed.next()
+    if stop_at != "asked":
+        killed.hopeless(candidate.number, [score(candidate.values, 0)])
+    if stop_at == "line written":
+        scores = [score(candidate.values, seed) for seed in SEEDS]
+        append_trial(killed.path, trial_of(killed, candidate.number, candidate.values, scores))
+    killed.close()  # as the system does with the locks of a process that dies
+    assert do_all(Ledger(search(), tmp_path)) == undisturbed
+
+
+def test_a_trial_in_progress_is_left_to_whoever_does_it(tmp_path, undisturbed):
+    mine, theirs = Ledger(search(), tmp_path), Ledger(search(), tmp_path)
+    first, second = mine.next(), theirs.next()
+    assert (first.number, second.number) == (0, 1)
+    assert first.values == mine.search.start != second.values
+    mine.close()
+    theirs._looked = float("-inf")
+    assert theirs.next() == first  # taken over, since nobody does it any more
+    theirs.close()
+
+
+def test_two_processes_share_the_trials(tmp_path):
+    ledgers = [Ledger(search(trials=9), tmp_path) for _ in range(2)]
+    while [one for one in map(do_one, ledgers) if one is not None]:
+        pass
+    found = ledgers[0].trials()
+    assert [trial.number for trial in found] == list(range(9))
+    assert len(read_trials(ledgers[0].path)) == 9
+    assert ledgers[0].missing == ledgers[1].missing == 0
+
+
+@pytest.mark.parametrize("damage", ["deleted", "torn", "nonsense", "emptied"])
+def test_the_journal_can_be_lost(tmp_path, undisturbed, damage):
+    ledger = Ledger(search(), tmp_path)
+    for _ in range(5):
+        do_one(ledger)
+    (journal,) = (ledger.path.parent / ".work").glob("*.journal")
+    content = journal.read_bytes()
+    match damage:
+        case "deleted":
+            journal.unlink()
+        case "torn":
+            journal.write_bytes(content[:-7])
+        case "nonsense":
+            journal.write_bytes(b"\x00" * 100)
+        case "emptied":
+            journal.write_bytes(b"")
+    assert do_all(Ledger(search(), tmp_path)) == undisturbed
+
+
+def test_lines_count_and_more_trials_go_on_from_them(tmp_path, undisturbed):
+    do_all(Ledger(search(trials=3), tmp_path))
+    again = Ledger(search(trials=3), tmp_path)
+    assert again.missing == 0
+    assert again.next() is None
+    assert do_all(Ledger(search(), tmp_path)) == undisturbed
+
+
+def test_a_line_that_was_taken_out_is_done_again(tmp_path, undisturbed):
+    ledger = Ledger(search(), tmp_path)
+    do_all(ledger)
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    ledger.path.write_bytes(b"".join(lines[:-2]))
+    assert do_all(Ledger(search(), tmp_path)) == undisturbed
+
+
+def test_a_recipe_whose_line_was_taken_out_is_done_again(tmp_path):
+    ledger = Ledger(search(trials=3), tmp_path)
+    do_all(ledger)
+    lines = ledger.path.read_bytes().splitlines(keepends=True)
+    ledger.path.write_bytes(b"".join(lines[1:]))
+    trials = do_all(Ledger(search(trials=3), tmp_path))
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert trials[0].changes == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seeds": (0, 1)},
+        {"fixed": ["gin.layers=4"]},
+        {"fixed": ["training.patience=7"]},
+        {"name": "smoke"},
+    ],
+)
+def test_another_search_has_lines_of_its_own_in_the_same_file(tmp_path, other):
+    do_all(Ledger(search(trials=2), tmp_path))
+    ledger = Ledger(search(trials=2, **other), tmp_path)
+    assert ledger.missing == 2
+    assert len(read_trials(ledger.path)) == 2
+
+
+def test_a_line_that_breaks_off_is_noticed_and_dropped(tmp_path, undisturbed, caplog):
+    ledger = Ledger(search(), tmp_path)
+    do_all(Ledger(search(trials=4), tmp_path))
+    whole = ledger.path.read_bytes()
+    ledger.path.write_bytes(whole[:-30])
+    assert len(ledger.trials()) == 3
+    assert "line 4: it breaks off" in caplog.text
+    assert do_all(ledger) == undisturbed
+    assert len(read_trials(ledger.path)) == 8
+
+
+def test_a_space_with_nothing_left_in_it_ends_the_search(tmp_path):
+    fixed = ["random-forest.trees=100", "random-forest.class_weight=balanced"]
+    ledger = Ledger(search("random-forest/fit", trials=50, fixed=fixed), tmp_path)
+    trials = do_all(ledger, lambda values, seed: 0.8 + 0.01 * values.config["min_samples_leaf"])
+    assert sorted(trial.config["min_samples_leaf"] for trial in trials) == [1, 2, 3, 4, 5]
+    assert ledger.missing == 0
+
+
+def test_the_recipe_may_lie_outside_of_the_space():
+    paper = search(name="paper")
+    assert paper.start.settings["epochs"] == 200
+    near = as_parameters(paper, paper.start)
+    assert (near["settings.epochs"], near["settings.weight_decay"]) == (60, 1e-5)
+    assert near["settings.schedule"] == "constant"
+
+
+def test_what_is_fixed_is_fixed_in_every_trial(tmp_path):
+    chosen = search(trials=4, fixed=["gin.layers=4", "training.epochs=20"])
+    assert "layers" not in chosen.config
+    assert "epochs" not in chosen.settings
+    for trial in do_all(Ledger(chosen, tmp_path), lambda values, seed: 0.8 - values.config["dropout"]):
+        spec = chosen.spec(Values(trial.config, trial.settings), 1)
+        assert (spec.model_config["layers"], spec.settings["epochs"], spec.seed, spec.split_seed) == (4, 20, 1, 1)
+        assert spec.changes == trial.changes
+
+
+@pytest.mark.parametrize(
+    ("arm", "options", "message"),
+    [
+        ("gin/backprop", {"seeds": (0, 68)}, "seeds 68 belong to results"),
+        ("gin/backprop", {"seeds": range(60, 80)}, "seeds 68-79 belong to results"),
+        ("gin/continued", {}, "it is a control and shares the settings of perforated"),
+        ("gin/fit", {}, "use method 'backprop'"),
+        ("random-forest/backprop", {}, "use method 'fit'"),
+        ("ridge/fit", {}, "not for classification"),
+        ("ridge/fit", {"task": "esol", "fixed": ["ridge.alpha=3"]}, "is fixed by --set"),
+        ("gni/backprop", {}, "did you mean 'gin'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(arm, options, message):
+    with pytest.raises(UsageError, match=message):
+        search(arm, **options)
+
+
+def test_a_model_without_a_space_is_refused(monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setitem(MODELS._loaded, "gin", replace(MODELS.get("gin"), space={}))
+    with pytest.raises(UsageError, match="model 'gin' has no space"):
+        search()
+
+
+def test_a_space_of_what_is_no_field_is_refused_with_model_and_field(monkeypatch):
+    from dataclasses import replace
+
+    gin = MODELS.get("gin")
+    monkeypatch.setitem(MODELS._loaded, "gin", replace(gin, space={"hiden": gin.space["hidden"]}))
+    with pytest.raises(UsageError, match=r"model 'gin'.*'hiden'; did you mean 'hidden'"):
+        search()
+
+
+def test_the_best_becomes_a_plan_that_trains_with_its_settings(tmp_path):
+    ledgers = [Ledger(search(arm, trials=6), tmp_path) for arm in ("gin/backprop", "gin/perforated")]
+    for ledger in ledgers:
+        do_all(ledger)
+    path = tmp_path / "found.toml"
+    path.write_text(plan_text(ledgers))
+    declared = read_plan(path)
+    assert (declared.task, declared.split, declared.seeds) == ("tox21", "random", (68, 69, 70))
+    for ledger, row in zip(ledgers, declared.rows, strict=True):
+        best = best_of(ledger.trials(), larger_is_better=True)
+        assert {**row.config, **row.settings} == best.changes
+        assert (row.search.file, row.search.trial) == (str(ledger.path), best.number)
+        assert (row.search.trials, row.search.seeds) == (6, SEEDS)
+
+
+def test_a_plan_on_seeds_of_the_search_is_refused(tmp_path):
+    from dataclasses import replace
+
+    one = search()
+    same = replace(one, preset=replace(one.preset, seeds=(2, 68)))
+    with pytest.raises(UsageError, match="seeds 2 of preset 'default', which the search"):
+        check_plan_can_be_written(tmp_path / "plan.toml", [same])
+    with pytest.raises(UsageError, match="there is no folder"):
+        check_plan_can_be_written(Path(tmp_path / "none" / "plan.toml"), [one])
