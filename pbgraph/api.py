@@ -28,7 +28,7 @@ from pbgraph.report.figures import draw_learning_curves
 from pbgraph.report.runs import Row, history_rows, run_rows, task_rows
 from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table, drawn_records
 from pbgraph.report.shown import FORMATS
-from pbgraph.results.arms import parse_arm
+from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.records import RunRecord
@@ -49,12 +49,16 @@ class Results:
     """The runs of one task in one results folder.
 
     records  of single runs; see `pbgraph.results.records.RunRecord`
-    In every method below a preset or split that is not named is the usual one, or else the only one there is.
+    arms, seeds  of the plan that was run; None of what was only read
+    In every method below, what is not named is that of the plan; of what was only read it is the usual preset and
+    split, or else the only one there is, with the arms and seeds that the preset declares.
     """
 
     folder: Path
     task: str
     records: tuple[RunRecord, ...]
+    arms: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
 
     def to_frame(self, per: Literal["run", "task"] = "run") -> pandas.DataFrame:
         """A row for each run, or for each run, part and task of the data, with scores in columns of their own.
@@ -88,8 +92,14 @@ class Results:
         """
         if form not in FORMATS:
             raise unknown_name("format", form, FORMATS)
-        named = None if arms is None else [parse_arm(text) for text in arms]
-        choice = Choice(models=models, methods=methods, arms=named, seeds=seeds, preset=preset, split=split)
+        choice = Choice(
+            models=models,
+            methods=methods,
+            arms=_parsed(arms or self.arms),
+            seeds=seeds or self.seeds,
+            preset=preset,
+            split=split,
+        )
         text: str = resolve_name(FORMATS[form])(chosen_table(self._runs, choice)[1])
         return text
 
@@ -100,7 +110,7 @@ class Results:
 
         Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
         """
-        choice = Choice(seeds=seeds, preset=preset, split=split)
+        choice = Choice(seeds=seeds or self.seeds, preset=preset, split=split)
         return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice)[2]
 
     def draw(
@@ -116,15 +126,19 @@ class Results:
 
         Raises UsageError for another suffix, and if no run has a history of epochs.
         """
-        named = None if arms is None else [parse_arm(text) for text in arms]
-        choice = Choice(arms=named, seeds=seeds, preset=preset, split=split)
-        records, made = chosen_table(self._runs, choice)
-        draw_learning_curves(drawn_records(records, made, choice), Path(path), seeds=made.protocol.seeds)
+        wanted = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        records, made = chosen_table(self._runs, wanted)
+        drawn = drawn_records(records, made, Choice(arms=_parsed(arms)))
+        draw_learning_curves(drawn, Path(path), seeds=made.protocol.seeds)
         return Path(path)
 
     @property
     def _runs(self) -> TaskRuns:
         return TaskRuns(ResultsFolder(self.folder), self.task, self.records)
+
+
+def _parsed(arms: Sequence[str] | None) -> list[Arm] | None:
+    return None if arms is None else [parse_arm(text) for text in arms]
 
 
 def _frame(rows: Sequence[Row]) -> pandas.DataFrame:
@@ -188,7 +202,8 @@ def run(
         retry_failed=retry_failed,
         make_ready=lambda made: _make_ready(task, dataset, made, options),
     )
-    return Results(folder, dataset.name, tuple(records.values()))
+    arms = tuple(map(str, planned.arms))
+    return Results(folder, dataset.name, tuple(records.values()), arms, planned.seeds)
 
 
 def _dataset(task: str | UserTable, results: ResultsFolder) -> Dataset:

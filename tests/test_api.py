@@ -68,13 +68,23 @@ def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_
 @pytest.mark.lengthy
 def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
     table = api.own_table(write(tmp_path), smiles="SMILES", targets=["toxic"])
-    options = {"models": ["random-forest", "gin"], "methods": ["fit", "backprop"], "results": tmp_path / "r", "jobs": 1}
+    options = {
+        "models": ["random-forest", "gin"],
+        "methods": ["fit", "backprop"],
+        "seeds": [1],
+        "results": tmp_path / "r",
+        "jobs": 1,
+    }
     settings = ["gin.hidden=8"]
     made = api.run(table, "smoke", settings=settings, save_models=True, **options)
     assert set(made.to_frame().arm) == {"random-forest/fit", "gin/backprop:hidden=8"}
     again = api.run(table, "smoke", settings=settings, **options)  # nothing of it is done again
     assert again.records == made.records
     assert {one.key for one in api.read(tmp_path / "r", table.name).records} == {one.key for one in made.records}
+    assert (
+        made.table().count("| 1 of 1 |") + made.table().count("|     1 |") == 2
+    )  # the plan's rows and seeds, no other
+    assert made.draw(tmp_path / "curves.svg").exists()
     assert set(made.to_frame(per="task").target) == {"toxic"}
     folder = tmp_path / "r" / "models" / table.name
     found = api.predict(api.load_model(folder, arm="random-forest/fit"), ["CCN", "C1CC"])

@@ -178,21 +178,27 @@ def describe_standing(one: Standing, now: float | None = None) -> str:
     groups: dict[tuple[bool, str, str], list[RunState]] = {}
     for run in one.runs:
         groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
-    lines = []
-    for (other, preset, split), runs in sorted(groups.items(), key=lambda group: group[0][0]):
+    lines: dict[bool, list[str]] = {False: [], True: []}
+    for (other, preset, split), runs in groups.items():
         in_study = one.plan.startswith("study")
         name = f"preset {preset}" if other else f"{one.plan}, preset {preset}" if in_study else one.plan
-        lines.append(f"{one.task}, {name}, split {split}: {_counted(runs)}")
-        lines += [f"  running  {run.arm} seed {run.seed}: {_how_far(run, now)}" for run in _in(runs, "running")]
-        lines += [f"  failed   {_reason(run)}" for run in _in(runs, "failed")]
-        lines += [f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")]
-        lines += list(_to_do(_in(runs, "to do")))
+        lines[other] += [
+            f"{one.task}, {name}, split {split}: {_counted(runs)}",
+            *(f"  running  {run.arm} seed {run.seed}: {_how_far(run, now)}" for run in _in(runs, "running")),
+            *(f"  failed   {_reason(run)}" for run in _in(runs, "failed")),
+            *(f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")),
+            *_to_do(_in(runs, "to do")),
+        ]
+    return "\n".join([*lines[False], *_time_left(one), *lines[True]])
+
+
+def _time_left(one: Standing) -> Iterator[str]:
+    """How long the plan will take, unless all of it is over."""
     open_runs = [run for run in one.runs if run.planned and run.state in ("running", "to do")]
     if open_runs:
         unknown = any(run.seconds is None and run.seconds_left is None for run in open_runs)
         more = " and runs of unknown length" if unknown else ""
-        lines.append(f"  about {duration(one.seconds_left)}{more} with {one.jobs} worker{'s' if one.jobs > 1 else ''}")
-    return "\n".join(lines)
+        yield f"  about {duration(one.seconds_left)}{more} with {one.jobs} worker{'s' if one.jobs > 1 else ''}"
 
 
 def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
