@@ -73,7 +73,7 @@ def epoch_of_batches(n: int) -> Callable[[], object]:
 
 def score(n: int) -> Callable[[], object]:
     store, training = repeated_store(n), Training.of(TRIMNET)
-    return lambda: predict(training.model, store)
+    return lambda: predict(training.model, store, "classification")
 
 
 def steps(training: Training) -> Callable[[], object]:

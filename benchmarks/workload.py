@@ -114,7 +114,7 @@ class Training:
     def evaluate(self) -> None:
         """Logits of all validation and test molecules."""
         for store in stores()[1:]:
-            predict(self.model, store.to(self.job.device))
+            predict(self.model, store.to(self.job.device), self.job.kind)
 
 
 def endless_batches(store: GraphStore) -> Iterator[GraphBatch]:

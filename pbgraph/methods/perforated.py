@@ -46,7 +46,7 @@ from pbgraph.methods.training import (
     steps_per_epoch,
     validation_score,
 )
-from pbgraph.models.base import Architecture
+from pbgraph.models.base import Architecture, sites_in
 from pbgraph.spaces import Choice, Real, Space
 
 RULE = "best validation score over the whole run"
@@ -131,8 +131,9 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     assert isinstance(job.model, Architecture)
     settings: PerforatedSettings = job.settings
     loss_fn = make_loss(job)
+    network = build_model(job)
     growth = Growth(
-        perforate(build_model(job), sites=job.model.dendrite_sites),
+        perforate(network, sites=sites_in(job.model, network)),
         make_optimizer(settings),
         settings=growth_settings(settings).changed({"errors": errors}),
         seed=job.seed,

@@ -32,7 +32,7 @@ from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
 from pbgraph.methods.training import averaged, dims_of, graphs_of, predict
 from pbgraph.metrics import Kind
-from pbgraph.models.base import Architecture, Dims, Estimator, Model
+from pbgraph.models.base import Architecture, Dims, Estimator, Model, sites_in
 
 Predict = Callable[[Store], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
@@ -94,9 +94,9 @@ def _scores(state: Any, model: Model) -> Predict:
         return lambda store: from_features(vectors_of(store))
     network = _network(state, model)
     if state["scale"] is None:
-        return lambda store: predict(network, graphs_of(store))
+        return lambda store: predict(network, graphs_of(store), "classification")
     scale = TargetScale(**{name: values.numpy() for name, values in state["scale"].items()})
-    return lambda store: scale.restored(predict(network, graphs_of(store)))
+    return lambda store: scale.restored(predict(network, graphs_of(store), "regression"))
 
 
 def _network(state: Any, model: Architecture) -> nn.Module:
@@ -113,7 +113,7 @@ def _network(state: Any, model: Architecture) -> nn.Module:
         network = model.build(dims, config)
     try:
         if state["form"] == "perforated":
-            restore_network(perforate(network, sites=model.dendrite_sites), state["network"])
+            restore_network(perforate(network, sites=sites_in(model, network)), state["network"])
         else:
             network.load_state_dict(state["network"])
     except (RuntimeError, ValueError) as error:

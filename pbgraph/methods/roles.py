@@ -7,3 +7,4 @@ from __future__ import annotations
 
 PLAIN = "backprop"  # trains a model as it is: what every arm is compared with
 PERFORATED = "perforated"  # what the benchmark is about: tables answer for it in words, and controls are paired with it
+GRAPHLESS = "features-only"  # the model that has a network's features and not its graphs

@@ -143,11 +143,16 @@ def make_loss(job: FitJob) -> LossFunction:
     check_loss(job.settings.loss, job.kind)
     if job.kind == "regression":
         scale = TargetScale.of(job.train.y)
-        return lambda model, batch: masked_squared_error(model(batch), scale.standardised(batch.y))
+        return lambda model, batch: masked_squared_error(*_rows(model(batch), scale.standardised(batch.y)))
     weights = None
     if job.settings.loss == "class-weighted":
         weights = torch.from_numpy(class_weights(job.train.y)).to(job.device)
-    return lambda model, batch: masked_cross_entropy(model(batch), batch.y, weights)
+    return lambda model, batch: masked_cross_entropy(*_rows(model(batch), batch.y), weights)
+
+
+def _rows(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs and labels (G, T); of k members (k, G, T) one after another, so that their loss is the mean of theirs."""
+    return (outputs, y) if outputs.ndim == 2 else (outputs.flatten(0, 1), y.repeat(len(outputs), 1))
 
 
 def make_optimizer(settings: TrainSettings) -> Callable[[Any], torch.optim.Optimizer]:
@@ -185,21 +190,35 @@ def evaluation_batches(store: GraphStore) -> Iterator[GraphBatch]:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, store: GraphStore) -> np.ndarray:
-    """Outputs (n, T) float32 of the model for every molecule of `store`, in its order; the model's mode is kept."""
+def predict(model: nn.Module, store: GraphStore, kind: Kind) -> np.ndarray:
+    """Outputs (n, T) float32 of the model for every molecule of `store`, in its order; the model's mode is kept.
+
+    Of several members: of classification the logit of their mean probability, else the mean of their values.
+    """
     training = model.training
     model.eval()
-    parts = [model(batch).cpu().numpy() for batch in evaluation_batches(store)]
+    parts = [_of_members(model(batch), kind).cpu().numpy() for batch in evaluation_batches(store)]
     model.train(training)
     return np.concatenate(parts) if parts else np.empty((0, store.y.shape[1]), np.float32)
+
+
+def _of_members(outputs: Tensor, kind: Kind) -> Tensor:
+    """(G, T), or of k members (k, G, T) -> (G, T)."""
+    if outputs.ndim == 2:
+        return outputs
+    if kind == "regression":
+        return outputs.mean(0)
+    smallest = torch.finfo(outputs.dtype).tiny
+    positive, negative = torch.sigmoid(outputs).mean(0), torch.sigmoid(-outputs).mean(0)
+    return positive.clamp(min=smallest).log() - negative.clamp(min=smallest).log()
 
 
 def make_predictor(model: nn.Module, job: FitJob) -> Callable[[Store], np.ndarray]:
     """Store -> scores (n, T) float32 by the model as it is when called: logits, or values in the targets' units."""
     if job.kind == "classification":
-        return lambda store: predict(model, graphs_of(store))
+        return lambda store: predict(model, graphs_of(store), job.kind)
     scale = TargetScale.of(job.train.y)
-    return lambda store: scale.restored(predict(model, graphs_of(store)))
+    return lambda store: scale.restored(predict(model, graphs_of(store), job.kind))
 
 
 def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -36,8 +37,10 @@ class Architecture:
     name            as registered
     version         raise it when the same config would give other numbers
     config          frozen dataclass of hyper-parameters; its defaults are the paper's
-    build           (dims, config) -> module mapping a GraphBatch to logits (G, T), of regression tasks to scaled values
-    dendrite_sites  names of the sub-modules that may grow dendrites; ``*`` matches within one name
+    build           (dims, config) -> module mapping a GraphBatch to logits (G, T), or of k members side by side to
+                    (k, G, T); of regression tasks to scaled values
+    dendrite_sites  names of the sub-modules that may grow dendrites, where a config builds them; ``*`` matches within
+                    one name
     width           the config field that a size-matched control scales
     fine_width      a field that moves the size by smaller steps, to make up what is missing; or None
     source          DOI, and the reference commit if there is one
@@ -59,6 +62,17 @@ class Architecture:
     files: Mapping[str, Path] = field(default_factory=dict)
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
+
+
+def sites_in(model: Architecture, network: nn.Module) -> tuple[str, ...]:
+    """The patterns of an architecture's sites that this network has parts for; all of them if it has none."""
+    names = [name for name, _ in network.named_modules()]
+
+    def matches(pattern: str) -> bool:
+        expression = re.escape(pattern).replace(r"\*", "[^.]*")
+        return any(re.fullmatch(expression, name) for name in names)
+
+    return tuple(pattern for pattern in model.dendrite_sites if matches(pattern)) or model.dendrite_sites
 
 
 @dataclass(frozen=True)

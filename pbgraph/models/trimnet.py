@@ -13,7 +13,8 @@ Letters: N nodes, B distinct edge feature vectors, G graphs, T tasks, C channels
 Deviations from the authors' code (github.com/yvquanli/TrimNet, commit 147ca4d), none of which changes a value:
 edge features are projected once per distinct vector; the attention logit is a sum of three terms; the two logits
 of a task's classes are returned as their difference, whose sigmoid is the softmax probability of class 1.
-The option ``logits_per_task=1`` puts a single logit in their place.
+The option ``logits_per_task=1`` puts a single logit in their place, and ``head="packed"`` the head of
+`pbgraph.models.head` in that of the last equation.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import Set2Set
 from pbgraph.ops.activations import celu
 from pbgraph.ops.dropout import dropout
@@ -36,7 +38,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class TrimNetConfig:
+class TrimNetConfig(HeadConfig):
     """Hyper-parameters of TrimNet; the defaults are the paper's.
 
     hidden           C, channels of nodes
@@ -66,6 +68,7 @@ class TrimNetConfig:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.logits_per_task not in (1, 2):
             raise UsageError(f"logits_per_task is {self.logits_per_task}, expected 1 or 2")
+        self.check_head("trimnet", 0)
 
 
 class TripletConv(nn.Module):
@@ -180,15 +183,28 @@ class TrimNet(nn.Module):
         self.lin0 = nn.Linear(dims.node, hidden)
         self.blocks = nn.ModuleList(Block(hidden, dims.edge, config.heads, config.steps) for _ in range(config.depth))
         self.set2set = Set2Set(hidden, config.set2set_steps)
+        config.check_head("trimnet", dims.graph)
+        if config.head == "packed":
+            self.head = Head(2 * hidden, dims.graph, dims.tasks, config)
+            return
         self.hidden = LinearNorm(2 * hidden, config.output_hidden)
         self.logits = nn.Linear(config.output_hidden, config.logits_per_task * dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """One vector per graph, (G, 2C)."""
         x = celu(self.lin0(batch.x))  # N x C
         for block in self.blocks:
             x = x + self._dropout(block(x, batch))
-        hidden = F.relu(self.hidden(self.set2set(x, batch)))  # G x output_hidden
+        vectors: Tensor = self.set2set(x, batch)
+        return vectors
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        hidden = F.relu(self.hidden(vectors))  # G x output_hidden
         logits = self.logits(self._dropout(hidden))
         return logits if self.config.logits_per_task == 1 else _differences(logits)
 
@@ -206,7 +222,7 @@ TRIMNET = Architecture(
     version=2,
     config=TrimNetConfig,
     build=TrimNet,
-    dendrite_sites=("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "hidden", "logits"),
+    dendrite_sites=("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "hidden", "logits", *HEAD_SITES),
     width="hidden",
     fine_width="output_hidden",
     source="doi:10.1093/bib/bbaa266; github.com/yvquanli/TrimNet@147ca4d",

@@ -7,20 +7,22 @@ same specs with the same keys, so their results can be merged by copying files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import UsageError
+from pbgraph.features.base import JOINED
 from pbgraph.methods.base import METHODS
+from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
-from pbgraph.models.base import MODELS, Estimator
+from pbgraph.models.base import MODELS, Architecture, Estimator
 from pbgraph.plans.asked import Asked, asked_of
-from pbgraph.plans.declaration import Preset, Study
+from pbgraph.plans.declaration import Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.plans.resolve import spec_of
-from pbgraph.plans.settings import Assignment, check_all_used
+from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used, features_of
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -111,6 +113,7 @@ def plan(
     split            instead of the data set's usual one
     controls         every registered control of the arms as well
     settings         what is set otherwise than in the preset, in every row that takes it
+    Beside every network with features of whole molecules, the head alone on the same features is planned.
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
     valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
@@ -119,7 +122,8 @@ def plan(
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
     rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
-    return _plan_rows(dataset, chosen, [*rows, *(_controls(rows) if controls else ())], seeds=seeds, split=split)
+    rows = [*rows, *(_controls(rows) if controls else ())]
+    return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
 def _plan_rows(
@@ -182,6 +186,24 @@ def _rows(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] |
 
 def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list[Asked]:
     return [row for row in declared if (row.model, row.method) == (model, method)] or [Asked(model, method)]
+
+
+def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
+    """The control of every network that has features of whole molecules: its head on these alone."""
+    found: dict[Asked, None] = {}
+    for row in rows:
+        model = MODELS.get(row.model)
+        features = features_of(row.settings, model) or recipe.featurisers.get(model.name, model.featuriser)
+        if isinstance(model, Architecture) and JOINED in features and model.name != GRAPHLESS:
+            of_head = {one.name for one in fields(MODELS.get(GRAPHLESS).config)}
+            settings = [replace(one, scope=GRAPHLESS) for one in row.settings if _of_model(one, row) & of_head]
+            settings += [one for one in row.settings if one.scope == TRAINING]
+            found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *settings))] = None
+    return list(found)
+
+
+def _of_model(one: Assignment, row: Asked) -> set[str]:
+    return {one.name} if one.scope == row.model else set()
 
 
 def _controls(rows: Sequence[Asked]) -> list[Asked]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import PbgraphError
-from pbgraph.features.base import FEATURISERS
+from pbgraph.features.base import FEATURISERS, JOINED
 from pbgraph.fields import checked, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
@@ -60,9 +60,14 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
         changes={
             **_all_changes(recipe, dataset.kind, asked),
-            **({FEATURES: featuriser.name} if featuriser.name != usual else {}),
+            **({FEATURES: featuriser.name} if featuriser.name != usual or _joined(recipe, model) else {}),
         },
     )
+
+
+def _joined(recipe: Recipe, model: Model) -> bool:
+    """Whether a model has features of whole molecules of its own accord, which a row has to say."""
+    return model.name not in recipe.featurisers and JOINED in model.featuriser
 
 
 @dataclass(frozen=True)

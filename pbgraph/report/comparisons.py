@@ -11,7 +11,7 @@ from statistics import fmean
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import PLAIN
+from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import METRICS
 from pbgraph.report.stats import (
     Difference,
@@ -112,8 +112,8 @@ def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple
     """What the table compares.
 
     Every arm with its model's plain one, a variant with the one that shares most of what was set otherwise; what is
-    paired with a control, with that; and every variant with the preset's recipe, or where that was not run, plain
-    variants with the first of them.
+    paired with a control, with that; a plain network with features of whole molecules, with these alone; and every
+    variant with the preset's recipe, or where that was not run, plain variants with the first of them.
     """
     scored: dict[Arm, set[int]] = {}
     for record in finished:
@@ -125,7 +125,7 @@ def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls, *_variants(arms)])
+    wanted = dict.fromkeys([*plain, *controls, *_graphless(arms), *_variants(arms)])
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
@@ -141,6 +141,17 @@ def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
         other for other in arms if (other.model, other.method) == (arm.model, PLAIN) and mine.issuperset(other.changes)
     ]
     return max(able, key=lambda other: len(other.changes), default=None)
+
+
+def _graphless(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Every plain network that has features set, with the head alone on the same."""
+
+    def features(arm: Arm) -> str | None:
+        return dict(arm.changes).get("features")
+
+    alone = {features(arm): arm for arm in arms if arm.model == GRAPHLESS}
+    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and features(arm)]
+    return [(arm, alone[features(arm)]) for arm in plain if features(arm) in alone]
 
 
 def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:

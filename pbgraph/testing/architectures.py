@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from pbgraph.dendrites.perforation import perforate, sites_of
 from pbgraph.errors import UsageError
+from pbgraph.features.base import JOINED
 from pbgraph.graph import GraphBatch, GraphStore, MolGraph
-from pbgraph.models.base import MODELS, Architecture, Dims
+from pbgraph.models.base import MODELS, Architecture, Dims, sites_in
 from pbgraph.streams import seeded
 from pbgraph.testing.base import Check, CheckFailed, checks_of, require, require_space
 
@@ -60,37 +61,56 @@ def molecules(sizes: Sequence[int], seed: int = 0) -> list[MolGraph]:
 def as_batch(graphs: Sequence[MolGraph], y: np.ndarray | None = None) -> GraphBatch:
     """The molecules as one batch with labels y (G, 2), all 0 unless given."""
     y = np.zeros((len(graphs), DIMS.tasks), dtype=np.float32) if y is None else y
-    return GraphStore.from_graphs(graphs, y).as_batch()
+    return _with_whole(GraphStore.from_graphs(graphs, y).as_batch())
+
+
+def _with_whole(batch: GraphBatch) -> GraphBatch:
+    """The batch with features of whole molecules: sums over their atoms, which no order of these changes."""
+    sums = batch.x.new_zeros((batch.num_graphs, batch.x.shape[1])).index_add(0, batch.batch, batch.x)
+    return replace(batch, graph_attr=sums / 10)
 
 
 def as_double(batch: GraphBatch) -> GraphBatch:
     """The batch with features in float64."""
-    return replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double())
+    whole = None if batch.graph_attr is None else batch.graph_attr.double()
+    return replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double(), graph_attr=whole)
 
 
 def without_atoms(num_graphs: int, after: Sequence[MolGraph] = ()) -> GraphBatch:
     """The molecules `after`, and then so many graphs without a single node."""
     first = as_batch([*after, *molecules([1])])  # one atom too many, which gives the columns
     nodes = int(first.node_ptr[-2])
-    return GraphBatch.from_dense(
+    batch = GraphBatch.from_dense(
         first.x[:nodes],
         first.edge_index,
         first.edge_attr,
         batch=first.batch[:nodes],
         num_graphs=len(after) + num_graphs,
     )
+    return _with_whole(batch)
+
+
+def dims_of(architecture: Architecture) -> Dims:
+    """The sizes that checks build it for: with features of whole molecules where its own featuriser makes some."""
+    return replace(DIMS, graph=DIMS.node) if JOINED in architecture.featuriser else DIMS
 
 
 def built(architecture: Architecture, seed: int = 0, config: Mapping[str, Any] | None = None) -> nn.Module:
     """The network with its initial weights for this seed."""
     with seeded(seed, "init"):
-        return architecture.build(DIMS, architecture.config(**(config or {})))
+        return architecture.build(dims_of(architecture), architecture.config(**(config or {})))
+
+
+def called(model: nn.Module, batch: GraphBatch) -> Tensor:
+    """Logits (G, T); of several members their mean."""
+    found: Tensor = model(batch)
+    return found.mean(0) if found.ndim == 3 else found
 
 
 def logits(model: nn.Module, batch: GraphBatch) -> Tensor:
     """Logits (G, T) in float64, in evaluation mode."""
     with torch.no_grad():
-        found: Tensor = model.double().eval()(as_double(batch))
+        found = called(model.double().eval(), as_double(batch))
     return found
 
 
@@ -107,11 +127,11 @@ def check_shapes(architecture: Architecture) -> None:
     for training in (False, True):
         model = built(architecture).train(training)
         for what, batch in batches.items():
-            found = model(batch)
+            found = called(model, batch)
             expected = (batch.num_graphs, DIMS.tasks)
             require(found.shape == expected, f"{what}: logits are {tuple(found.shape)}, expected {expected}")
             require(bool(found.isfinite().all()), f"{what}: logits are not finite")
-            found.sum().backward()
+            found.sum().backward()  # type: ignore[no-untyped-call]
         bad = [name for name, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
         require(not bad, f"gradients of {', '.join(bad)} are not finite")
 
@@ -154,7 +174,9 @@ def check_no_unused_parameter(architecture: Architecture) -> None:
     model = built(architecture)
     for training in (True, False):  # where batch normalisation takes the mean away, the bias before it gets none
         model.train(training)
-        F.binary_cross_entropy_with_logits(model(as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)).backward()  # type: ignore[no-untyped-call]
+        F.binary_cross_entropy_with_logits(
+            called(model, as_batch(molecules([5, 1, 7, 4]))), torch.ones(4, 2)
+        ).backward()  # type: ignore[no-untyped-call]
     unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     require(not unused, f"no gradient reaches {', '.join(unused)}")
 
@@ -165,8 +187,8 @@ def check_determinism(architecture: Architecture) -> None:
     for _ in range(2):
         model = built(architecture).train()
         with seeded(0, "dropout"):
-            found = model(batch)
-        found.sum().backward()
+            found = called(model, batch)
+        found.sum().backward()  # type: ignore[no-untyped-call]
         runs.append([found.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
     require(all(map(torch.equal, *runs)), "two runs with the same seeds differ: draw from torch's generator alone")
     first, other = (built(architecture, seed).state_dict() for seed in (0, 1))
@@ -192,7 +214,7 @@ def check_overfits(architecture: Architecture) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(OVERFIT_STEPS):
         optimizer.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(model(batch), batch.y)
+        loss = F.binary_cross_entropy_with_logits(called(model, batch), batch.y)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if loss < OVERFIT_LOSS:
@@ -202,8 +224,9 @@ def check_overfits(architecture: Architecture) -> None:
 
 def check_dendrite_sites(architecture: Architecture) -> None:
     """Its dendrite sites exist, can be copied with new weights, and are called."""
-    model = perforate(built(architecture), architecture.dendrite_sites)
-    model(as_batch(molecules([6, 4])))
+    network = built(architecture)
+    model = perforate(network, sites_in(architecture, network))
+    called(model, as_batch(molecules([6, 4])))
     idle = [name for name, site in sites_of(model).items() if site.channels is None]
     require(not idle, f"sites {', '.join(idle)} are never called")
 
@@ -212,7 +235,7 @@ def check_perforation(architecture: Architecture) -> None:
     """Sites and new dendrites leave logits as they are bit for bit, and the dendrites' weights get a gradient."""
     model, batch = built(architecture), as_batch(molecules([6, 1, 4]))
     plain = logits(model, batch)
-    sites = sites_of(perforate(model, architecture.dendrite_sites))
+    sites = sites_of(perforate(model, sites_in(architecture, model)))
     require(torch.equal(logits(model, batch), plain), "logits change when sites are made")
     with seeded(0, "dendrites"):
         for site in sites.values():
@@ -227,8 +250,8 @@ def check_autocast(architecture: Architecture) -> None:
     """It computes finite logits and gradients under autocast to bfloat16."""
     model = built(architecture).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = model(as_batch(molecules([5, 1, 7])))
-        found.float().sum().backward()
+        found = called(model, as_batch(molecules([5, 1, 7])))
+        found.float().sum().backward()  # type: ignore[no-untyped-call]
     require(bool(found.isfinite().all()), "logits are not finite under autocast")
 
 

@@ -1,0 +1,143 @@
+"""The head: from a graph's vector and features of the whole molecule to logits, by k small networks side by side.
+
+    h⁰     = [LayerNorm(vector) ‖ dropout(graph_attr)]
+    hˡ⁺¹   = dropout(relu(LayerNorm(W hˡ + b)))             l = 0 .. layers - 1
+    logits = W hᴸ + b
+
+Every member has weights of its own; all see the same h⁰. Its loss is the mean of theirs, its prediction the mean of
+their probabilities (of regression, of their values). One member is an MLP.
+
+    vector (G, C), graph_attr (G, D) -> (G, T) of one member, (k, G, T) of several
+
+Source: packed members as in Laurent et al. 2023, arXiv:2210.09184, without their groups; an encoder with features
+beside it as in Yang et al. 2019, arXiv:1904.01561 (chemprop).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pbgraph.errors import UsageError
+from pbgraph.fields import LATER
+from pbgraph.ops.dropout import dropout
+
+NO_FEATURES = "features of whole molecules need a head that reads them"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """What follows the encoder.
+
+    head             "own": the architecture's own; "packed": small networks side by side, which see features of whole
+                     molecules too
+    head_members     how many
+    head_hidden      channels of each of their layers
+    head_layers      layers of each, the last not counted
+    head_dropout     probability, after each of these layers
+    feature_dropout  probability, on features of whole molecules
+    """
+
+    head: Literal["own", "packed"] = field(default="own", metadata=LATER)
+    head_members: int = field(default=8, metadata=LATER)
+    head_hidden: int = field(default=128, metadata=LATER)
+    head_layers: int = field(default=2, metadata=LATER)
+    head_dropout: float = field(default=0.3, metadata=LATER)
+    feature_dropout: float = field(default=0.0, metadata=LATER)
+
+    def check_head(self, called: str, graph_dim: int) -> None:
+        """Raises UsageError for values out of range, and for features that the head does not read."""
+        if self.head not in ("own", "packed"):
+            raise UsageError(f"head is {self.head!r}, expected 'own' or 'packed'")
+        if min(self.head_members, self.head_hidden, self.head_layers) < 1:
+            raise UsageError(f"a head needs at least 1 member, channel and layer, got {self}")
+        if not (0 <= self.head_dropout < 1 and 0 <= self.feature_dropout < 1):
+            raise UsageError(f"head_dropout and feature_dropout must be probabilities in [0, 1), got {self}")
+        if self.head == "own" and graph_dim:
+            raise UsageError(f"{NO_FEATURES}: set {called}.head=packed, or features of graphs alone")
+
+
+class PackedLinear(nn.Module):
+    """k linear maps side by side: (G, k·inputs) -> (G, k·outputs), the m-th part by W_m and b_m.
+
+    weight (k, inputs, outputs), bias (k, outputs), both from U(-1/√inputs, 1/√inputs), as of `nn.Linear`
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(members, outputs))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(G, k·inputs) -> (G, k·outputs)."""
+        members, inputs, _ = self.weight.shape
+        parts = x.view(len(x), members, inputs).transpose(0, 1)  # k x G x inputs
+        return torch.baddbmm(self.bias[:, None], parts, self.weight).transpose(0, 1).flatten(1)
+
+
+class PackedLayer(nn.Module):
+    """LayerNorm(W x + b) of each member, the norm over its own channels.
+
+    shared  whether all members read the same inputs: (G, inputs) rather than (G, k·inputs)
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int, *, shared: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, members * outputs) if shared else PackedLinear(inputs, outputs, members)
+        self.scale = nn.Parameter(torch.ones(members, outputs))
+        self.shift = nn.Parameter(torch.zeros(members, outputs))
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.linear.reset_parameters()
+        nn.init.ones_(self.scale)
+        nn.init.zeros_(self.shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(G, inputs) or (G, k·inputs) -> (G, k·outputs)."""
+        members, outputs = self.scale.shape
+        parts = F.layer_norm(self.linear(x).view(len(x), members, outputs), (outputs,))
+        return torch.addcmul(self.shift, parts, self.scale).flatten(1)
+
+
+class Head(nn.Module):
+    """The head of the module's equations; vector_dim or graph_dim may be 0, for None in `forward`."""
+
+    def __init__(self, vector_dim: int, graph_dim: int, tasks: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.config, self.tasks = config, tasks
+        members, hidden = config.head_members, config.head_hidden
+        self.norm = nn.LayerNorm(vector_dim) if vector_dim else None
+        widths = [vector_dim + graph_dim, *[hidden] * config.head_layers]
+        self.layers = nn.ModuleList(
+            PackedLayer(inputs, outputs, members, shared=number == 0)
+            for number, (inputs, outputs) in enumerate(pairwise(widths))
+        )
+        self.logits = PackedLinear(hidden, tasks, members)
+
+    def forward(self, vector: Tensor | None, graph_attr: Tensor | None) -> Tensor:
+        """Vector (G, C) and features (G, D) -> logits (G, T), or (k, G, T) of k members."""
+        parts = [] if self.norm is None or vector is None else [self.norm(vector)]
+        if graph_attr is not None:
+            parts.append(dropout(graph_attr, self.config.feature_dropout, self.training))
+        x = torch.cat(parts, dim=1)
+        for layer in self.layers:
+            x = dropout(F.relu(layer(x)), self.config.head_dropout, self.training)
+        logits: Tensor = self.logits(x).view(len(x), self.config.head_members, self.tasks)
+        return logits.squeeze(1) if self.config.head_members == 1 else logits.transpose(0, 1)
+
+
+HEAD_SITES = ("head.layers.*", "head.logits")
