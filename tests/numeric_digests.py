@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,10 +139,12 @@ def sha(*arrays: np.ndarray) -> str:
 
 
 def sha_of(*said: Any) -> str:
-    """The same of what JSON can hold, dataclasses included."""
+    """The same of what JSON can hold; of dataclasses, what a spec names of them."""
+    from pbgraph.fields import told
     from pbgraph.files.hashing import canonical_json
 
-    return sha(np.frombuffer(canonical_json(said), np.uint8))
+    plain = [told(type(one), asdict(one)) if is_dataclass(one) and not isinstance(one, type) else one for one in said]
+    return sha(np.frombuffer(canonical_json(plain), np.uint8))
 
 
 def molecules(columns: slice = slice(1, 3)) -> tuple[list[str], np.ndarray]:
@@ -168,11 +170,12 @@ def entry(digest: str, of: Mapping[str, object], model: Model) -> Entry:
 def of_network(model: Architecture) -> Entry:
     """Of weights after three steps of AdamW on batches of 60 molecules, dropout included."""
     from pbgraph.features.base import FEATURISERS
+    from pbgraph.features.preparation import fitted_to
     from pbgraph.methods.base import FitJob
     from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer, train_step
     from pbgraph.streams import seeded
 
-    store = FEATURISERS.get(model.featuriser).featurise(*molecules())
+    store, _ = fitted_to(FEATURISERS.get(model.featuriser).featurise(*molecules()), "classification")
     job = FitJob(
         model=model,
         config=model.config(),

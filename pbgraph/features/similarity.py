@@ -27,6 +27,11 @@ class FingerprintStore:
     def __len__(self) -> int:
         return len(self.fingerprints)
 
+    @property
+    def x(self) -> np.ndarray:
+        """(n, B) uint8, eight neighbourhoods to the byte."""
+        return self.fingerprints.packed
+
     def select(self, index: np.ndarray) -> FingerprintStore:
         """The molecules with these numbers, in this order."""
         return FingerprintStore(self.fingerprints.select(index), self.y[index])

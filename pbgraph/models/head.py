@@ -114,11 +114,11 @@ class PackedLayer(nn.Module):
 
 
 class Head(nn.Module):
-    """The head of the module's equations; vector_dim or graph_dim may be 0, for None in `forward`."""
+    """The head of the module's equations; where vector_dim or graph_dim is 0, that part is not read."""
 
     def __init__(self, vector_dim: int, graph_dim: int, tasks: int, config: HeadConfig) -> None:
         super().__init__()
-        self.config, self.tasks = config, tasks
+        self.config, self.tasks, self.graph_dim = config, tasks, graph_dim
         members, hidden = config.head_members, config.head_hidden
         self.norm = nn.LayerNorm(vector_dim) if vector_dim else None
         widths = [vector_dim + graph_dim, *[hidden] * config.head_layers]
@@ -131,7 +131,7 @@ class Head(nn.Module):
     def forward(self, vector: Tensor | None, graph_attr: Tensor | None) -> Tensor:
         """Vector (G, C) and features (G, D) -> logits (G, T), or (k, G, T) of k members."""
         parts = [] if self.norm is None or vector is None else [self.norm(vector)]
-        if graph_attr is not None:
+        if self.graph_dim and graph_attr is not None:
             parts.append(dropout(graph_attr, self.config.feature_dropout, self.training))
         x = torch.cat(parts, dim=1)
         for layer in self.layers:

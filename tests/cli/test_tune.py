@@ -117,7 +117,7 @@ def test_two_searches_at_once_share_the_trials(tmp_path):
 
 def test_ctrl_c_loses_nothing(tmp_path):
     task = described(tmp_path)
-    one = started(tmp_path, task, "--trials", "3")
+    one = started(tmp_path, task, "--trials", "200")
     wait_for(lambda: lines(tmp_path, task))
     one.send_signal(signal.SIGINT)
     _, err = one.communicate(timeout=600)

@@ -94,7 +94,7 @@ def test_a_false_word_about_the_data_is_found(copy, shared):
     [
         ("tox21.md", "0.8414", "0.8415", "line 8, column 'ROC-AUC': it says '0.8415"),
         ("tox21.md", "| -  ", "| +  ", "column 'difference to backprop': it says '+'"),
-        ("tox21.csv", "backprop,3,", "backprop,4,", "column 'seeds': it says '4', the records give '3'"),
+        ("tox21.csv", "backprop,,3,", "backprop,,4,", "column 'seeds': it says '4', the records give '3'"),
         ("leaderboard.html", "46,040", "46,041", "column 'parameters': it says '46,041'"),
         ("tox21.json", '"parameters": 46040', '"parameters": 46041', "tox21.json, line"),
         ("tox21.tex", "46,040", "46,041", "tox21.tex, line"),
