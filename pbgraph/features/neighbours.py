@@ -15,7 +15,7 @@ benchmarks/recipes.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,15 +58,10 @@ class NeighbourLabels:
         return self._features(fingerprints, hide=False)
 
     def _features(self, fingerprints: Fingerprints, *, hide: bool) -> np.ndarray:
-        from rdkit import DataStructs
-
-        mine = _bit_vectors(self.fingerprints.packed)
         blocks = []
-        for start in range(0, len(fingerprints), BLOCK):
-            rows = fingerprints.select(np.arange(start, min(start + BLOCK, len(fingerprints))))
-            similar = np.array([DataStructs.BulkTanimotoSimilarity(one, mine) for one in _bit_vectors(rows.packed)])
+        for rows, similar in similarities(fingerprints.packed, self.fingerprints.packed):
             if hide:
-                similar[rows.parent[:, None] == self.fingerprints.parent[None, :]] = -1.0
+                similar[fingerprints.parent[rows, None] == self.fingerprints.parent[None, :]] = -1.0
             blocks.append(self._of_block(similar))
         return np.concatenate(blocks) if blocks else np.empty((0, self.width))
 
@@ -83,12 +78,7 @@ class NeighbourLabels:
         few = min(LOOKED_AT, similar.shape[1])
         order = _most_similar(similar, few)
         nearest = np.take_along_axis(similar, order, axis=1)
-        near_weight = _power(torch.from_numpy(np.maximum(nearest, 0.0)), POWER_NEAR)[:, :, None]
-        counted = there[order] * torch.from_numpy(nearest >= 0)[:, :, None]
-        counted = counted * (counted.cumsum(1) <= NEAR)
-        near = ((near_weight * counted * values[order]).sum(1) + PRIOR_NEAR * mean) / (
-            (near_weight * counted).sum(1) + PRIOR_NEAR
-        )
+        near = nearest_labels(nearest, values[order], there[order], mean)
         places = [nearest[:, min(place, few) - 1].clip(min=0.0) for place in PLACES]
         labels = torch.cat([over_all, near], dim=1)
         if self.kind == "classification":
@@ -129,11 +119,47 @@ def _most_similar(similar: np.ndarray, few: int) -> np.ndarray:
     return found
 
 
+def similarities(packed: np.ndarray, to: np.ndarray, *, rows: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
+    """Tanimoto similarities of packed bits (m, B) uint8 to others (n, B), so many rows at a time.
+
+    Yields which rows, and theirs (rows, n) float64; two molecules without any bit are not similar, 0.
+    """
+    from rdkit import DataStructs
+
+    others = _bit_vectors(to)
+    for start in range(0, len(packed), rows):
+        some = slice(start, min(start + rows, len(packed)))
+        yield some, np.array([DataStructs.BulkTanimotoSimilarity(one, others) for one in _bit_vectors(packed[some])])
+
+
+def nearest_labels(
+    similar: np.ndarray,
+    y: torch.Tensor,
+    there: torch.Tensor,
+    mean: torch.Tensor,
+    *,
+    neighbours: int = NEAR,
+    power: int = POWER_NEAR,
+    prior: float = PRIOR_NEAR,
+) -> torch.Tensor:
+    """(Σ_j S_jᵖ y_j + prior · m) / (Σ_j S_jᵖ + prior) over the first so many neighbours j that are measured: (b, T).
+
+    similar   (b, L) S of L neighbours, the most similar first; -1 for one that is not to be seen
+    y, there  (b, L, T) their labels, 0 where not measured, and 1 where measured, else 0
+    mean      m (b, T), or what broadcasts to it
+    """
+    weight = _power(torch.from_numpy(np.maximum(similar, 0.0)), power)[:, :, None]
+    counted = there * torch.from_numpy(similar >= 0)[:, :, None]
+    counted = counted * (counted.cumsum(1) <= neighbours)
+    return ((weight * counted * y).sum(1) + prior * mean) / ((weight * counted).sum(1) + prior)
+
+
 def _power(x: torch.Tensor, exponent: int) -> torch.Tensor:
-    """x to a power of two, by squaring."""
-    while exponent > 1:
-        x, exponent = x * x, exponent // 2
-    return x
+    """x to a whole power from 1 up, by squaring: the same bits on every processor."""
+    if exponent == 1:
+        return x
+    half = _power(x * x, exponent // 2)
+    return half * x if exponent % 2 else half
 
 
 def _bit_vectors(packed: np.ndarray) -> list[Any]:

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pbgraph.features.base import Featuriser
-from pbgraph.features.fingerprints import BITS, RADIUS
+from pbgraph.features.fingerprints import BITS, MOST, counted
 from pbgraph.molecules import Fingerprints
 from pbgraph.structures.facts import parents
-from pbgraph.structures.smiles import parsed
-
-MOST = 3  # that a neighbourhood is counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +48,9 @@ class FingerprintStore:
 
 
 def _featurise(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
-    from rdkit.Chem import rdFingerprintGenerator
-
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
     packed = np.zeros((len(smiles), MOST * BITS // 8), dtype=np.uint8)
-    for row, molecule in zip(packed, parsed(smiles), strict=True):
-        counts = generator.GetCountFingerprintAsNumPy(molecule)
-        row[:] = np.packbits(np.concatenate([counts >= least for least in range(1, MOST + 1)]))
+    for row, bits in zip(packed, counted(smiles), strict=True):
+        row[:] = np.packbits(bits)
     names = [hashlib.sha256(parent.encode()).digest()[:8] for parent in parents(smiles)]
     parent = np.frombuffer(b"".join(names), dtype="<i8").astype(np.int64)
     return FingerprintStore(Fingerprints(packed, parent), y.astype(np.float32))
