@@ -59,19 +59,22 @@ def settings_of(type_: type) -> list[Setting]:
 def from_text(type_: type, name: str, text: str, *, called: str) -> Scalar:
     """The value that a text gives to a field; called: the setting in messages, e.g. "trimnet.hidden".
 
+    "none" stands for none where the field may have none, and not that text as one of its values.
     Raises UsageError for an unknown field, with the nearest one, and for a text that is no such value.
     """
-    return _converted(type_, name, None if text.lower() == "none" else text, called=called, strict=False)
+    kinds = _kinds(type_, name)
+    null = text.lower() == "none" and type(None) in kinds and "none" not in kinds
+    return _converted(type_, name, None if null else text, called=called, strict=False)
 
 
 def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
     """The value, if it is of the field's type; a whole number will do where a number is asked for. Errors as above.
 
-    "none" stands for none where the field may have none and no text.
+    "none" stands for none where the field may have none, and neither any text nor that one.
     """
-    if value == "none" and name in (hints := get_type_hints(type_)) and type(None) in get_args(hints[name]):
-        value = value if str in get_args(hints[name]) else None
-    return _converted(type_, name, value, called=called, strict=True)
+    kinds = _kinds(type_, name)
+    null = value == "none" and type(None) in kinds and not {str, "none"}.intersection(kinds)
+    return _converted(type_, name, None if null else value, called=called, strict=True)
 
 
 def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -81,6 +84,24 @@ def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """
     later = {one.name: one.default for one in fields(type_) if one.metadata.get("later")}
     return {name: value for name, value in values.items() if name not in later or value != later[name]}
+
+
+def _kinds(type_: type, name: str) -> list[Any]:
+    """The types that a field may have, and of a Literal its values; nothing of an unknown field."""
+    return _members(get_type_hints(type_).get(name))
+
+
+def _members(hint: Any) -> list[Any]:
+    """What a union and a Literal consist of.
+
+    >>> _members(Literal["none", "all"] | int)
+    ['none', 'all', <class 'int'>]
+    """
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    if get_origin(hint) in (Union, types.UnionType):
+        return [kind for one in get_args(hint) for kind in _members(one)]
+    return [hint]
 
 
 def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
+from typing import Any
 
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.fields import checked
@@ -39,6 +40,14 @@ class Choice:
         """Values that have to be valid if all are."""
         return self.values
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """For programs, as JSON has it."""
+        return {"values": list(self.values)}
+
+    def __str__(self) -> str:
+        return f"among {', '.join('none' if one is None else str(one) for one in self.values)}"
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -59,6 +68,14 @@ class Whole:
     def corners(self) -> tuple[Scalar, ...]:
         """As of a choice."""
         return self.low, self.high
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """As of a choice."""
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+    def __str__(self) -> str:
+        return _between(self.low, self.high, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -81,9 +98,26 @@ class Real:
         """As of a choice."""
         return self.low, self.high
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """As of a choice."""
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+    def __str__(self) -> str:
+        return _between(self.low, self.high, log=self.log)
+
 
 Range = Choice | Whole | Real
 Space = Mapping[str, Range]
+
+
+def _between(low: float, high: float, *, log: bool) -> str:
+    """A range in words.
+
+    >>> _between(0.0003, 0.01, log=True)
+    'from 0.0003 to 0.01, on a scale of logarithms'
+    """
+    return f"from {low} to {high}{', on a scale of logarithms' if log else ''}"
 
 
 def _check_order(low: float, high: float, *, log: bool) -> None:

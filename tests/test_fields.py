@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
-from pbgraph.fields import LATER, Setting, settings_of, told
+from pbgraph.errors import UsageError
+from pbgraph.fields import LATER, Setting, checked, from_text, settings_of, told
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS, Architecture
+from pbgraph.plans.settings import parse_assignment
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,43 @@ def test_a_later_field_is_told_only_where_it_is_not_at_its_default():
 
     assert told(Config, {"hidden": 3, "head": "own"}) == {"hidden": 3}
     assert told(Config, {"hidden": 3, "head": "packed"}) == {"hidden": 3, "head": "packed"}
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """Fields that differ in what "none" is to them."""
+
+    weight: Literal["none", "balanced"] = "none"
+    either: Literal["none", "balanced"] | None = None
+    limit: int | None = None
+    mode: Literal["fast", "slow"] | None = "fast"
+    label: str | None = None
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    ("field_", "of_text", "of_value"),
+    [
+        ("weight", "none", "none"),
+        ("either", "none", "none"),
+        ("limit", None, None),
+        ("mode", None, None),
+        ("label", None, "none"),
+        ("name", "none", "none"),
+    ],
+)
+def test_none_is_no_value_only_where_it_is_not_one_of_the_values(field_, of_text, of_value):
+    assert from_text(Blanks, field_, "none", called=field_) == of_text
+    assert checked(Blanks, field_, "none", called=field_) == of_value
+
+
+def test_none_is_refused_by_a_number():
+    with pytest.raises(UsageError, match="rate=none: expected a number"):
+        from_text(Base, "rate", "none", called="rate")
+    with pytest.raises(UsageError, match="unknown setting 'rte'; did you mean 'rate'"):
+        from_text(Base, "rte", "none", called="rte")
+
+
+def test_a_setting_whose_values_have_none_among_them_can_be_set_to_it():
+    assert parse_assignment("random-forest.class_weight=none").value == "none"
+    assert parse_assignment("random-forest.class_weight=balanced").value == "balanced"

@@ -170,7 +170,7 @@ def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
     A dendrite phase does not change the network, so its score is the one the phase began with.
     """
     phase, dendrites, rate = growth.phase, growth.dendrites, growth.learning_rate
-    score = validation_score(growth.model, job) if phase == "neuron" else growth.best_score
+    score = validation_score(growth.model, job, session.epoch) if phase == "neuron" else growth.best_score
     status = growth.epoch_end(score)
     site_scores = status.site_scores.values()
     session.end_epoch(

@@ -55,7 +55,7 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
         for batch in session.batches():
             set_rate(optimizer, settings.learning_rate * factor(session.steps - starts[cycle] * steps_per_epoch(job)))
             session.add_loss(train_step(model, optimizer, loss_fn, batch=batch, settings=settings))
-        score = validation_score(model, job)
+        score = validation_score(model, job, session.epoch)
         best.offer(model, score, session.epoch)
         session.end_epoch(phase="neuron", dendrites=0, valid=score, learning_rate=optimizer.param_groups[0]["lr"])
     best.restore(model)

@@ -229,19 +229,29 @@ def averaged(scores: Sequence[np.ndarray], kind: Kind) -> np.ndarray:
     return mean
 
 
-def validation_score(model: nn.Module, job: FitJob) -> float:
+def validation_score(model: nn.Module, job: FitJob, epoch: int) -> float:
     """The selection metric on the validation rows; larger is better.
 
-    Raises PbgraphError if no task can be scored there, since nothing could then be selected.
+    Raises PbgraphError if no task can be scored there, since nothing could then be selected, or if the network has
+    diverged: a measured cell's score is NaN, or the metric is not finite.
     """
-    score = job.metric(job.valid.y, make_predictor(model, job)(job.valid))
+    scores = make_predictor(model, job)(job.valid)
+    if bad := int(np.isnan(scores[~np.isnan(job.valid.y)]).sum()):
+        raise _diverged(f"{bad} scores of validation rows became NaN", epoch)
+    score = job.metric(job.valid.y, scores)
     if score is None:
         lack = "has both classes" if job.kind == "classification" else "has targets enough to be scored"
         raise PbgraphError(
             f"none of the {job.valid.y.shape[1]} tasks {lack} among the {len(job.valid)} validation rows; "
             "choose another split or seed"
         )
+    if not math.isfinite(score):
+        raise _diverged(f"the validation score became {score}", epoch)
     return score
+
+
+def _diverged(what: str, epoch: int) -> PbgraphError:
+    return PbgraphError(f"{what} in epoch {epoch}; lower learning_rate or set clip_norm, which clips gradients")
 
 
 def train_step(

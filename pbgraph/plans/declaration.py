@@ -47,7 +47,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Search:
+class FoundBy:
     """Where a row's settings were found: a file of trials, which of them, of how many, and on which seeds."""
 
     file: str
@@ -70,7 +70,7 @@ class Row:
     label: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    search: Search | None = None
+    search: FoundBy | None = None
     lines: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, key: str, error: UsageError) -> UsageError:

@@ -34,7 +34,7 @@ from typing import Any, cast
 from pbgraph.errors import UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, Preset, Recipe, Row, Search, Study
+from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, FoundBy, Preset, Recipe, Row, Study
 from pbgraph.plans.toml_section import Section
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.record_checks import name_problem
@@ -174,7 +174,7 @@ def _row(one: Section) -> Row:
     )
 
 
-def _search(one: Section) -> Search:
+def _search(one: Section) -> FoundBy:
     one.check_keys(SEARCH_KEYS)
     if "seeds" not in one.table:
         one.fail("seeds", "seeds are missing: those of the search")
@@ -184,7 +184,7 @@ def _search(one: Section) -> Search:
     trials = one.number("trials", whole=True)
     if trials is None:
         one.fail("trials", "trials are missing: how many settings were tried")
-    return Search(one.text("file"), int(trial or 0), int(trials or 0), one.seeds("seeds"))
+    return FoundBy(one.text("file"), int(trial or 0), int(trials or 0), one.seeds("seeds"))
 
 
 def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> None:

@@ -130,13 +130,18 @@ def test_ls_says_what_can_be_set(capsys):
     assert call("ls", "models", "trimnet") == 0
     out = capsys.readouterr().out
     assert "  hidden (int, default 32): C, channels of nodes" in out
+    assert call("ls", "models", "gin") == 0
+    assert "C, channels of nodes; searched among 32, 64, 128\n" in capsys.readouterr().out
     assert call("ls", "methods", "perforated", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["settings"]["pool"] == {
         "type": "int",
         "default": 1,
         "meaning": "candidates per site that are trained side by side; the best is accepted",
+        "searched": None,
     }
+    assert told["settings"]["learning_rate"]["searched"] == {"low": 3e-4, "high": 1e-2, "log": True}
+    assert told["settings"]["schedule"]["searched"] == {"values": ["constant", "cosine"]}
     assert call("ls", "presets") == 0
     assert "compression" not in capsys.readouterr().out
     assert call("ls", "plans", "compression") == 0

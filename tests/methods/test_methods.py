@@ -7,15 +7,19 @@ import pytest
 import torch
 
 from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.history import Epoch
 from pbgraph.methods import session as session_module
+from pbgraph.methods import training
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.base import PairedRun
 from pbgraph.methods.controls import CONTINUED, cycle_lengths
+from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
 from pbgraph.methods.plain import train_in_cycles
-from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict
+from pbgraph.methods.training import TrainSettings, build_model, make_loss, parameter_count, predict
+from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED
 from pbgraph.streams import generator, seed_of
-from tiny_task import TinyNet, tiny_store, tiny_task
+from tiny_task import TinyNet, tiny_regression, tiny_store, tiny_task
 
 pytestmark = pytest.mark.lengthy
 
@@ -169,6 +173,47 @@ def test_loss_that_is_not_finite_is_an_error(monkeypatch):
     monkeypatch.setattr(TinyNet, "forward", lambda self, graphs: self.decode.weight.sum() * graphs.y.nan_to_num() / 0)
     with pytest.raises(PbgraphError, match="lower learning_rate"):
         BACKPROP.fit(tiny_task(TrainSettings(epochs=1)))
+
+
+@pytest.mark.parametrize("method", [BACKPROP, PERFORATED, CONTINUED, WIDENED, WIDENED_CONTINUED, ENSEMBLE])
+@pytest.mark.parametrize("make", [tiny_task, tiny_regression])
+def test_validation_scores_that_become_nan_are_an_error_that_names_the_epoch(method, make, monkeypatch):
+    """Though the training loss stays finite, and whatever the metric would make of them."""
+    outputs, scored = training.predict, []
+
+    def predict_once(model, store):
+        scored.append(store)
+        return outputs(model, store) * (1.0 if len(scored) == 1 else float("nan"))
+
+    monkeypatch.setattr(training, "predict", predict_once)
+    settings = method.settings(epochs=4, loss="plain" if make is tiny_task else "squared-error")
+    with pytest.raises(PbgraphError, match=r"became NaN in epoch 1; lower learning_rate or set clip_norm") as raised:
+        method.fit(make(settings, paired=four_epochs_of_twice_the_width()))
+    assert "\n" not in str(raised.value)
+
+
+def four_epochs_of_twice_the_width():
+    """A run without dendrites that controls can be paired with."""
+    wide = build_model(tiny_task(None, config=replace(tiny_task(None).config, hidden=12)))
+    line = Epoch(epoch=0, phase="neuron", dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
+    return PairedRun(parameter_count(wide), tuple(replace(line, epoch=epoch) for epoch in range(4)))
+
+
+@pytest.mark.parametrize("outputs", [math.inf, 1e38])
+def test_a_validation_score_that_is_not_finite_is_an_error_too(outputs, monkeypatch):
+    monkeypatch.setattr(training, "predict", lambda model, store: np.full(store.y.shape, outputs, np.float64))
+    job = tiny_regression(TrainSettings(epochs=1, loss="squared-error"))
+    job = job if math.isinf(outputs) else replace(job, metric=lambda y, scores: float("nan"))
+    with pytest.raises(PbgraphError, match=r"the validation score became (-inf|nan) in epoch 0; lower learning_rate"):
+        BACKPROP.fit(job)
+
+
+def test_a_score_that_is_nan_where_nothing_was_measured_is_no_error(monkeypatch):
+    outputs = training.predict
+    monkeypatch.setattr(
+        training, "predict", lambda model, store: np.where(np.isnan(store.y), np.nan, outputs(model, store))
+    )
+    assert BACKPROP.fit(tiny_task(TrainSettings(epochs=1))).selection.score is not None
 
 
 def plain_cycle(task, model, best, *, start, length, span):

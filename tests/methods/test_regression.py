@@ -133,7 +133,7 @@ def test_validation_without_a_target_is_an_error():
     task = tiny_regression(TrainSettings(**SHORT))
     blank = replace(task.valid, y=np.full_like(task.valid.y, np.nan))
     with pytest.raises(Exception, match="none of the 2 tasks has targets enough"):
-        validation_score(build_model(task), replace(task, valid=blank, metric=lambda y, scores: None))
+        validation_score(build_model(task), replace(task, valid=blank, metric=lambda y, scores: None), 0)
 
 
 def test_the_network_is_that_of_classification():

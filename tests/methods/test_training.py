@@ -71,5 +71,5 @@ def test_validation_without_any_defined_task_is_an_error():
     task = tiny_task(TrainSettings())
     task.valid.y[:] = 1.0
     with pytest.raises(PbgraphError, match="choose another split or seed"):
-        validation_score(build_model(task), task)
-    assert math.isfinite(validation_score(build_model(task), tiny_task(TrainSettings())))
+        validation_score(build_model(task), task, 0)
+    assert math.isfinite(validation_score(build_model(task), tiny_task(TrainSettings()), 0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pbgraph.errors import UsageError
-from pbgraph.plans.declaration import Preset, Search, Study
+from pbgraph.plans.declaration import FoundBy, Preset, Study
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.plan_text import plan_text
@@ -78,7 +78,7 @@ def test_a_recipe_of_its_own_has_its_name(read):
 def test_a_search_is_noted_with_its_row(read):
     search = 'search = { file = "trials.jsonl", trial = 7, trials = 20, seeds = "0-2" }'
     (row,) = read(f'seeds = "68"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n{search}\n').rows
-    assert row.search == Search("trials.jsonl", 7, 20, (0, 1, 2))
+    assert row.search == FoundBy("trials.jsonl", 7, 20, (0, 1, 2))
 
 
 def test_growth_is_set_for_what_a_control_is_paired_with_too(read):

@@ -25,6 +25,7 @@ from pbgraph.terminal import show
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
     from pbgraph.molecules import Molecules
+    from pbgraph.spaces import Range
     from pbgraph.splits import Split
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def _ls_one(args: argparse.Namespace) -> int:
         raise UsageError(f"ls engines {args.name}: 'ls engines' says all there is of them")
     registry: Registry[Any] = resolve_name(KINDS[args.kind])
     value = registry.get(args.name)
-    settings = _settings(value)
+    settings, space = _settings(value), getattr(value, "space", {})
     told = {
         **_entry(args.name, registry.get),
         "packages": registry.packages(args.name) if args.name in registry.names() else [],
@@ -80,7 +81,7 @@ def _ls_one(args: argparse.Namespace) -> int:
             for name in ("featuriser", "dendrite_sites", "control_of")
             if hasattr(value, name)
         },
-        "settings": {one.name: {"type": one.type, "default": one.default, "meaning": one.meaning} for one in settings},
+        "settings": {one.name: _said(one, space.get(one.name)) for one in settings},
     }
     if args.json:
         show(json.dumps(told, indent=1))
@@ -97,7 +98,8 @@ def _ls_one(args: argparse.Namespace) -> int:
     if settings:
         show(f"\nsettings, each set by --set {args.name}.FIELD=VALUE (the preset may have other values than these):")
         for one in settings:
-            said = f"{one.name} ({one.type}, default {_shown(one.default)}): {one.meaning}"
+            searched = f"; searched {space[one.name]}" if one.name in space else ""
+            said = f"{one.name} ({one.type}, default {_shown(one.default)}): {one.meaning}{searched}"
             show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
     return 0
 
@@ -106,6 +108,12 @@ def _settings(value: Any) -> list[Setting]:
     """The fields of a model's config or of a method's settings; of anything else none."""
     type_ = getattr(value, "config", None) or getattr(value, "settings", None)
     return settings_of(type_) if isinstance(type_, type) else []
+
+
+def _said(one: Setting, range_: Range | None) -> dict[str, Any]:
+    """What programs are told of a field; searched: its range, or None where `tune` leaves it as it is."""
+    searched = None if range_ is None else range_.said
+    return {"type": one.type, "default": one.default, "meaning": one.meaning, "searched": searched}
 
 
 def _shown(value: object) -> str:
