@@ -1,4 +1,4 @@
-"""The newcomer's walk through CONTRIBUTING.md: its architecture and its line are those of tests/plugin/."""
+"""The newcomer's walks through CONTRIBUTING.md: what they show are the files of tests/plugin/."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ import pbgraph
 from isolated import PLUGIN
 
 GUIDE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
-LINES = [line for line in GUIDE.splitlines() if line.startswith("    python -m pbgraph.bench ") and "sum-net" in line]
+COMMAND = "    python -m pbgraph.bench "
+LINES = [line for line in GUIDE.splitlines() if line.startswith(COMMAND) and "sum-net" in line]
+OWN_PLAN = re.search(r"### A recipe, a search and a plan of your own\n(.*?)\n##", GUIDE, re.DOTALL)[1]
+WALK = [line for line in OWN_PLAN.splitlines() if line.startswith(COMMAND)]  # each needs what those before it made
 
 
-def block(language: str) -> str:
-    return re.search(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)[1]
+def block(language: str, text: str = GUIDE, place: int = 0) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)[place]
+
+
+def check_entries(group: str, shown: str) -> None:
+    """One line, and the package offers the same and nothing else."""
+    offered, told = (
+        tomllib.loads(text)["project"]["entry-points"][group]
+        for text in ((PLUGIN / "pyproject.toml").read_text(), shown)
+    )
+    assert offered == told
+    assert len(told) == 1
 
 
 def test_the_guide_says_where_every_module_is():
@@ -32,16 +45,28 @@ def test_the_guides_architecture_is_that_of_the_package():
 
 
 def test_the_guides_line_is_that_of_the_package():
-    group = "pbgraph.models"
-    offered, shown = (
-        tomllib.loads(text)["project"]["entry-points"][group]
-        for text in ((PLUGIN / "pyproject.toml").read_text(), block("toml"))
-    )
-    assert offered == shown
-    assert len(shown) == 1
+    check_entries("pbgraph.models", block("toml"))
 
 
-@pytest.mark.parametrize("line", LINES)
+def test_the_guides_plan_is_that_of_the_package():
+    assert block("toml", OWN_PLAN) == (PLUGIN / "toy_molecules" / "sum-net-widths.toml").read_text()
+    check_entries("pbgraph.plans", block("toml", OWN_PLAN, 1))
+    line = re.search(r"`(WIDTHS = .*?)`", OWN_PLAN)[1]
+    assert line in (PLUGIN / "toy_molecules" / "plans.py").read_text().splitlines()
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in WALK])
 def test_the_guides_commands_do_what_it_says(line, toy, tmp_path):
     done = toy.run(*line.split()[3:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_guides_own_plan_is_searched_registered_and_run(toy, tmp_path):
+    said = {}
+    for line in WALK:
+        done = toy.run(*line.split()[3:], cwd=tmp_path)
+        assert done.returncode == 0, (line, done.stderr)
+        said[line.split()[3]] = done.stdout
+    assert list(said) == ["tune", "run", "register", "compare"], "run is there twice"
+    assert "confirmatory: plan sum-net-widths" in said["run"]
+    assert "sum-net/backprop:hidden=32" in said["compare"]

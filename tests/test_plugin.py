@@ -73,6 +73,7 @@ def test_ls_shows_one_of_each_kind_with_its_package(toy, toy_here, tmp_path):
     mine = {key for key, entry in entries.items() if entry["packages"] == ["toy-molecules"]}
     kinds = {"models": {"sum-net"}, "methods": {"restarts"}, "metrics": {"hits"}, "splits": {"by-row", "broken"}}
     kinds["tasks"] = {"toy", "toy-alcohols", "toy-hopeless"}
+    kinds["presets"] = kinds["plans"] = {"sum-net-widths"}
     assert mine == {(kind, name) for kind, names in kinds.items() for name in names}
     assert not [entry for entry in entries.values() if entry["source"].startswith("broken")]
     assert "[package toy-molecules]" in toy_here("ls", "models").stdout
@@ -100,6 +101,41 @@ def test_its_architecture_is_trained_perforated_and_tabulated(toy, toy_here, tmp
     assert mine.sha256 == files_sha256(PLUGIN / "toy_molecules")
     assert origin.sources["pbgraph"].sha256
     assert f"code of other packages: {mine}" in done.stdout
+
+
+def test_its_network_is_searched_and_its_plans_are_run_compared_and_tabulated(toy_here, tmp_path):
+    """By its own recipe, in its own ranges; the plan that the search writes, and the one that the package declares."""
+    search = ("tune", "toy", "--models", "sum-net", "--preset", "smoke", "--trials", 5, "--seeds", "0-2", "--jobs", 1)
+    done = toy_here(*search, "--write-plan", "tuned.toml")
+    assert done.returncode == 0, done.stderr
+    assert "5 settings tried on the validation rows of seeds 0-2" in done.stdout
+    trials = [json.loads(line) for line in (tmp_path / "results/tuning/toy/sum-net-backprop.jsonl").open()]
+    assert trials[0]["settings"]["learning_rate"] == 5e-3, "the first is the recipe, and the network has its own"
+    assert trials[0]["settings"]["batch_size"] == 32
+    assert {trial["config"]["hidden"] for trial in trials} <= {32, 64, 128}
+    done = toy_here("run", "tuned.toml", "--jobs", 1)
+    assert (done.returncode, "| sum-net · tuned" in done.stdout) == (0, True), done.stderr
+    done = toy_here("run", "sum-net-widths", "--jobs", 1)
+    assert (done.returncode, "| sum-net · half" in done.stdout) == (0, True), done.stderr
+    records = ResultsFolder(tmp_path / "results").records("toy")
+    rates = {record.spec.settings["learning_rate"] for record in records if record.spec.arm.model == "trimnet"}
+    assert 5e-3 not in rates, "the recipe is of one network alone"
+    both = toy_here("table", "toy", "--preset", "smoke", "--seeds", "68-69", "--models", "sum-net", "trimnet")
+    assert both.returncode == 0, both.stderr
+    assert all(f"| {name} " in both.stdout for name in ("sum-net", "trimnet", "sum-net · hidden 32"))
+    compared = toy_here("compare", "toy", "sum-net/backprop", "trimnet/backprop", "--preset", "sum-net-widths")
+    assert compared.returncode == 0, compared.stderr
+    assert "| seed | sum-net/backprop | trimnet/backprop |" in compared.stdout
+
+
+def test_a_plan_on_seeds_that_its_search_has_seen_is_refused(toy_here, tmp_path):
+    searched = 'search = { file = "trials.jsonl", trial = 0, trials = 5, seeds = "10-12" }'
+    head, arm = 'task = "toy"\npreset = "smoke"', f'[[arms]]\nmodel = "sum-net"\nmethod = "backprop"\n{searched}'
+    for seeds, said in {"12-13": "take seeds that the search has not seen", "2-3": "are development seeds"}.items():
+        (tmp_path / "seen.toml").write_text(f'{head}\nseeds = "{seeds}"\n\n{arm}\n')
+        refused = toy_here("run", "seen.toml")
+        assert (refused.returncode, said in refused.stderr, refused.stdout) == (2, True, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.toml"]
 
 
 def test_a_data_set_that_is_read_in_a_way_of_its_own_is_a_task_like_any_other(toy_here):

@@ -37,6 +37,7 @@ SUM_NET = Architecture(
     build=SumNet,
     dendrite_sites=("atoms", "update", "logits"),
     width="hidden",
+    recipe={"learning_rate": 5e-3, "batch_size": 32},
     space={"hidden": Choice(32, 64, 128)},
     source="where it comes from: a DOI, and the reference code with its commit",
 )
