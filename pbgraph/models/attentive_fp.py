@@ -13,6 +13,8 @@ dropout also falls on attention weights.
 Source: doi:10.1021/acs.jmedchem.9b00959. Deviation from the paper, as in torch_geometric's AttentiveFP, which this
 network is: attention weights see W x where the paper has x. What is summed is multiplied by W afterwards, once per
 receiver: W Σ_j α_ij x_j = Σ_j α_ij W x_j.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on g, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.recurrent import gru_cell
@@ -34,7 +37,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class AttentiveFPConfig:
+class AttentiveFPConfig(HeadConfig):
     """Hyper-parameters of AttentiveFP; the defaults are those of torch_geometric's example (examples/attentive_fp.py).
 
     hidden   C, channels of nodes and graphs
@@ -53,6 +56,7 @@ class AttentiveFPConfig:
             raise UsageError(f"AttentiveFP needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        self.check_head("attentive-fp", 0)
 
 
 class GatedAttention(nn.Module):
@@ -150,10 +154,14 @@ class AttentiveFPNetwork(nn.Module):
         self.grus = nn.ModuleList(GRU(hidden) for _ in range(config.layers))
         self.readout_conv = Attention(hidden, config.dropout)
         self.readout_gru = GRU(hidden)
+        config.check_head("attentive-fp", dims.graph)
+        if config.head == "packed":
+            self.head = Head(hidden, dims.graph, dims.tasks, config)
+            return
         self.logits = nn.Linear(hidden, dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """g, one vector per graph, (G, C)."""
         x = F.leaky_relu(self.embedding(batch.x))  # N x C
         x = self._updated(self.convs[0](x, batch), x, self.grus[0])
         for conv, gru in zip(list(self.convs)[1:], list(self.grus)[1:], strict=True):
@@ -162,7 +170,15 @@ class AttentiveFPNetwork(nn.Module):
         for _ in range(self.config.steps):
             context = self.readout_conv(x, graphs, Edges.to_graphs(batch))
             graphs = self._updated(context, graphs, self.readout_gru)
-        logits: Tensor = self.logits(self._dropout(graphs))
+        return graphs
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        logits: Tensor = self.logits(self._dropout(vectors))
         return logits
 
     def _updated(self, context: Tensor, state: Tensor, gru: nn.Module) -> Tensor:
@@ -177,7 +193,7 @@ ATTENTIVE_FP = Architecture(
     version=2,
     config=AttentiveFPConfig,
     build=AttentiveFPNetwork,
-    dendrite_sites=("embedding", "convs.*", "grus.*", "readout_conv", "readout_gru", "logits"),
+    dendrite_sites=("embedding", "convs.*", "grus.*", "readout_conv", "readout_gru", "logits", *HEAD_SITES),
     width="hidden",
     source="doi:10.1021/acs.jmedchem.9b00959; torch_geometric.nn.models.AttentiveFP",
     space={

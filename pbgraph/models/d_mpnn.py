@@ -8,8 +8,10 @@
     logits = V₂ dropout(relu(V₁ g + c₁)) + c₂
 
 Letters: N nodes, E directed edges, G graphs, T tasks, C channels. Every edge u → v needs its reverse v → u.
-Deviation from the authors' code (github.com/chemprop/chemprop): no additional molecular features. W_i is
+Deviation from the authors' code (github.com/chemprop/chemprop): additional features by the packed head alone. W_i is
 multiplied with nodes and with distinct edge feature vectors, not with every edge.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on g, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean, segment_sum, spread
 from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class DMPNNConfig:
+class DMPNNConfig(HeadConfig):
     """Hyper-parameters of D-MPNN; the defaults are the authors'.
 
     hidden          C, channels of directed edges and nodes
@@ -48,6 +51,7 @@ class DMPNNConfig:
             raise UsageError(f"D-MPNN needs sizes of at least 1 and a depth of at least 2, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        self.check_head("d-mpnn", 0)
 
 
 def reverse_edges(edge_index: Tensor) -> Tensor:
@@ -98,11 +102,15 @@ class DMPNNNetwork(nn.Module):
         self.edge_input = EdgeInput(dims, config.hidden)
         self.message = nn.Linear(config.hidden, config.hidden, bias=False)
         self.node_output = nn.Linear(dims.node + config.hidden, config.hidden)
+        config.check_head("d-mpnn", dims.graph)
+        if config.head == "packed":
+            self.head = Head(config.hidden, dims.graph, dims.tasks, config)
+            return
         self.hidden = nn.Linear(config.hidden, config.output_hidden)
         self.logits = nn.Linear(config.output_hidden, dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """g, one vector per graph, (G, C)."""
         (sender, receiver), nodes = batch.edge_index, len(batch.x)
         reverse = reverse_edges(batch.edge_index)
         initial = self.edge_input(batch)  # E x C
@@ -112,7 +120,15 @@ class DMPNNNetwork(nn.Module):
             h = self._dropout(F.relu(initial + self.message(received)))
         received = segment_sum(h, receiver, nodes, batch.receiver_ptr)  # N x C
         x = self._dropout(F.relu(self.node_output(torch.cat([batch.x, received], dim=1))))
-        hidden = F.relu(self.hidden(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)))
+        return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        hidden = F.relu(self.hidden(vectors))  # G x output_hidden
         logits: Tensor = self.logits(self._dropout(hidden))
         return logits
 
@@ -125,7 +141,7 @@ D_MPNN = Architecture(
     version=1,
     config=DMPNNConfig,
     build=DMPNNNetwork,
-    dendrite_sites=("edge_input", "message", "node_output", "hidden", "logits"),
+    dendrite_sites=("edge_input", "message", "node_output", "hidden", "logits", *HEAD_SITES),
     width="hidden",
     source="doi:10.1021/acs.jcim.9b00237; github.com/chemprop/chemprop",
     space={

@@ -10,6 +10,8 @@ heads of C channels; each has weights of its own. In training dropout also falls
 
 Deviation from the paper, which classifies nodes and edges: the readout, and the sizes. Wₑ is multiplied with
 distinct edge feature vectors, not with every edge.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on the mean over nodes, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.segment import segment_mean
@@ -33,7 +36,7 @@ NEGATIVE_SLOPE = 0.2
 
 
 @dataclass(frozen=True)
-class GATConfig:
+class GATConfig(HeadConfig):
     """Hyper-parameters of GAT; the sizes are for small graphs, the paper's largest have 8 heads.
 
     hidden       C, channels of a head
@@ -54,6 +57,7 @@ class GATConfig:
             raise UsageError(f"GAT needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        self.check_head("gat", 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +134,26 @@ class GATNetwork(nn.Module):
         layers = [config] * (config.layers - 1) + [last]
         widths = [dims.node] + [layer.hidden * layer.heads for layer in layers]
         self.convs = nn.ModuleList(map(GATConvolution, widths[:-1], repeat(dims.edge), layers))
+        config.check_head("gat", dims.graph)
+        if config.head == "packed":
+            self.head = Head(widths[-1], dims.graph, dims.tasks, config)
+            return
         self.logits = nn.Linear(widths[-1], dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The mean over a graph's nodes, (G, H·C)."""
         x, looped = batch.x, LoopedEdges.of(batch)
         for conv in self.convs:
             x = dropout(F.elu(conv(x, looped)), self.config.dropout, self.training)
-        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr))
+        return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        logits: Tensor = self.logits(vectors)
         return logits
 
 
@@ -146,7 +162,7 @@ GAT = Architecture(
     version=1,
     config=GATConfig,
     build=GATNetwork,
-    dendrite_sites=("convs.*", "logits"),
+    dendrite_sites=("convs.*", "logits", *HEAD_SITES),
     width="hidden",
     fine_width="last_hidden",
     source="arXiv:2105.14491; torch_geometric GATv2Conv",

@@ -7,6 +7,8 @@
 d_i is the number of edges that i receives, plus 1 for itself. Edge features are unused, as in the paper.
 
 Deviation from the paper, which classifies nodes with two layers of 16 channels: the readout, and the sizes.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on the mean over nodes, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean
 from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class GCNConfig:
+class GCNConfig(HeadConfig):
     """Hyper-parameters of GCN; dropout is the paper's, the sizes are for graphs (see above).
 
     hidden   C, channels of nodes
@@ -43,6 +46,7 @@ class GCNConfig:
             raise UsageError(f"GCN needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        self.check_head("gcn", 0)
 
 
 class GCNNetwork(nn.Module):
@@ -55,14 +59,26 @@ class GCNNetwork(nn.Module):
         self.config = config
         widths = [dims.node] + [config.hidden] * config.layers
         self.convs = nn.ModuleList(GCNConv(n, config.hidden, normalize=False) for n in widths[:-1])
+        config.check_head("gcn", dims.graph)
+        if config.head == "packed":
+            self.head = Head(config.hidden, dims.graph, dims.tasks, config)
+            return
         self.logits = nn.Linear(config.hidden, dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The mean over a graph's nodes, (G, C)."""
         x, (edge_index, weights) = batch.x, normalised_adjacency(batch)
         for conv in self.convs:
             x = dropout(F.relu(conv(x, edge_index, weights)), self.config.dropout, self.training)
-        logits: Tensor = self.logits(segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr))
+        return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        logits: Tensor = self.logits(vectors)
         return logits
 
 
@@ -79,7 +95,7 @@ GCN = Architecture(
     version=1,
     config=GCNConfig,
     build=GCNNetwork,
-    dendrite_sites=("convs.*", "logits"),
+    dendrite_sites=("convs.*", "logits", *HEAD_SITES),
     width="hidden",
     source="arXiv:1609.02907; torch_geometric GCNConv",
     space={

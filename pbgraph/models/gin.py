@@ -9,6 +9,8 @@ unused, as in the paper.
 
 Deviations from the paper: one logit per task for binary labels. Where training hands fewer than two nodes to a batch
 normalisation (BN), which then has no variance, its running statistics are used.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on all readouts, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.neighbours import neighbour_sum
@@ -31,7 +34,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class GINConfig:
+class GINConfig(HeadConfig):
     """Hyper-parameters of GIN; the defaults lie in the ranges that the paper searched.
 
     hidden   C, channels of nodes
@@ -52,6 +55,7 @@ class GINConfig:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
+        self.check_head("gin", 0)
 
 
 class GINConv(nn.Module):
@@ -93,16 +97,30 @@ class GINNetwork(nn.Module):
         self.config = config
         widths = [dims.node] + [config.hidden] * config.layers
         self.layers = nn.ModuleList(GINLayer(inputs, config.hidden) for inputs in widths[:-1])
+        config.check_head("gin", dims.graph)
+        if config.head == "packed":
+            self.head = Head(sum(widths), dims.graph, dims.tasks, config)
+            return
         self.logits = nn.ModuleList(nn.Linear(inputs, dims.tasks) for inputs in widths)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The readouts of all depths side by side, (G, node_dim + layers·C)."""
+        return torch.cat(self._readouts(batch), dim=1)
+
+    def _readouts(self, batch: GraphBatch) -> list[Tensor]:
+        """Of every depth (G, ·)."""
         nodes = [batch.x]  # one (N, ·) for every depth
         for layer in self.layers:
             nodes.append(layer(nodes[-1], batch))
         readout = segment_sum if self.config.readout == "sum" else segment_mean
-        graphs = [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
-        votes = [linear(x) for linear, x in zip(self.logits, graphs, strict=True)]  # G x T each
+        return [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        if self.config.head == "packed":
+            packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
+            return packed
+        votes = [linear(x) for linear, x in zip(self.logits, self._readouts(batch), strict=True)]  # G x T each
         return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
 
 
@@ -111,7 +129,7 @@ GIN = Architecture(
     version=1,
     config=GINConfig,
     build=GINNetwork,
-    dendrite_sites=("layers.*.conv", "layers.*.update", "logits.*"),
+    dendrite_sites=("layers.*.conv", "layers.*.update", "logits.*", *HEAD_SITES),
     width="hidden",
     source="arXiv:1810.00826; github.com/weihua916/powerful-gnns",
     space={

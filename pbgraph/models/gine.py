@@ -6,6 +6,8 @@
 
 Deviations from the paper: no pre-training, and sizes and head are those of `pbgraph.models.gin`, so that the two
 differ in the edges alone; the paper has 300 channels and reads out the last layer.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on all readouts, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.messages import relu_sum
@@ -28,7 +31,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class GINEConfig:
+class GINEConfig(HeadConfig):
     """Hyper-parameters of GINE.
 
     hidden   C, channels of nodes and edges
@@ -49,6 +52,7 @@ class GINEConfig:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
+        self.check_head("gine", 0)
 
 
 class GINEConvolution(nn.Module):
@@ -91,16 +95,30 @@ class GINENetwork(nn.Module):
         self.config = config
         self.embedding = nn.Linear(dims.node, config.hidden)
         self.layers = nn.ModuleList(GINELayer(config.hidden, dims.edge) for _ in range(config.layers))
+        config.check_head("gine", dims.graph)
+        if config.head == "packed":
+            self.head = Head(config.hidden * (config.layers + 1), dims.graph, dims.tasks, config)
+            return
         self.logits = nn.ModuleList(nn.Linear(config.hidden, dims.tasks) for _ in range(config.layers + 1))
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The readouts of all depths side by side, (G, (layers + 1)·C)."""
+        return torch.cat(self._readouts(batch), dim=1)
+
+    def _readouts(self, batch: GraphBatch) -> list[Tensor]:
+        """Of every depth (G, ·)."""
         nodes = [self.embedding(batch.x)]  # one (N, C) for every depth
         for layer in self.layers:
             nodes.append(layer(nodes[-1], batch))
         readout = segment_sum if self.config.readout == "sum" else segment_mean
-        graphs = [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
-        votes = [linear(x) for linear, x in zip(self.logits, graphs, strict=True)]  # G x T each
+        return [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        if self.config.head == "packed":
+            packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
+            return packed
+        votes = [linear(x) for linear, x in zip(self.logits, self._readouts(batch), strict=True)]  # G x T each
         return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
 
 
@@ -109,7 +127,7 @@ GINE = Architecture(
     version=1,
     config=GINEConfig,
     build=GINENetwork,
-    dendrite_sites=("embedding", "layers.*.conv", "layers.*.update", "logits.*"),
+    dendrite_sites=("embedding", "layers.*.conv", "layers.*.update", "logits.*", *HEAD_SITES),
     width="hidden",
     source="arXiv:1905.12265; torch_geometric GINEConv",
     space={

@@ -12,6 +12,8 @@ All of W, F and V have a bias. Nodes have D = H·C channels.
 Deviations from the authors' code (github.com/rampasek/GraphGPS): those of torch_geometric's example (sizes, head, h⁰);
 the keys of the attention have no bias, which would cancel in the softmax. Attention runs over the pairs of nodes of
 each graph, so nothing is padded.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on the sum over nodes, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
@@ -36,7 +39,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class GPSConfig:
+class GPSConfig(HeadConfig):
     """Hyper-parameters of GPS; the defaults are those of torch_geometric's example (examples/graph_gps.py).
 
     hidden             C, channels of a head
@@ -69,6 +72,7 @@ class GPSConfig:
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected a probability in [0, 1)")
+        self.check_head("gps", 0)
 
     @property
     def channels(self) -> int:
@@ -197,19 +201,30 @@ class GPSNetwork(nn.Module):
         self.walks = WalkEncoding(config.walk_steps, config.walk_channels)
         self.edges = nn.Linear(dims.edge, channels)
         self.layers = nn.ModuleList(GPSLayer(config) for _ in range(config.layers))
+        config.check_head("gps", dims.graph)
+        if config.head == "packed":
+            self.head = Head(widths[0], dims.graph, dims.tasks, config)
+            return
         self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.logits = nn.Linear(widths[-1], dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The sum over a graph's nodes, (G, D)."""
         x = cat([self.nodes(batch.x), self.walks(return_probabilities(batch, self.config.walk_steps))], dim=1)  # N x D
         edges, pairs = self.edges(batch.edge_table), Edges.complete(batch)
         for layer in self.layers:
             x = layer(x, batch, edges, pairs)
-        graphs = segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
+        return segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
         for linear in self.hidden:
-            graphs = F.relu(linear(graphs))
-        logits: Tensor = self.logits(graphs)
+            vectors = F.relu(linear(vectors))
+        logits: Tensor = self.logits(vectors)
         return logits
 
 
@@ -225,6 +240,7 @@ GPS = Architecture(
         *(f"layers.*.{part}" for part in ("conv", "update", "attention", "expand", "contract")),
         "hidden.*",
         "logits",
+        *HEAD_SITES,
     ),
     width="hidden",
     fine_width="readout",

@@ -9,6 +9,8 @@
 Deviations from the paper: sizes and h⁰ are those of torch_geometric's example for QM9 (examples/qm9_nn_conv.py);
 hydrogens and distances between atoms are no part of the graphs; a bond without direction gives both edges the same A.
 A is computed, and multiplied with, once for each distinct edge feature vector.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on q, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import Set2Set
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
@@ -30,7 +33,7 @@ from pbgraph.spaces import Choice, Real, Whole
 
 
 @dataclass(frozen=True)
-class MPNNConfig:
+class MPNNConfig(HeadConfig):
     """Hyper-parameters of MPNN; the defaults are those of torch_geometric's example.
 
     hidden         C, channels of nodes
@@ -51,6 +54,7 @@ class MPNNConfig:
             raise UsageError(f"MPNN needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        self.check_head("mpnn", 0)
 
 
 class EdgeNetwork(nn.Module):
@@ -109,15 +113,28 @@ class MPNNNetwork(nn.Module):
         self.message = EdgeNetwork(hidden, dims.edge, config.edge_hidden)
         self.gru = GRU(hidden)
         self.set2set = Set2Set(hidden, config.set2set_steps)
+        config.check_head("mpnn", dims.graph)
+        if config.head == "packed":
+            self.head = Head(2 * hidden, dims.graph, dims.tasks, config)
+            return
         self.hidden = nn.Linear(2 * hidden, hidden)
         self.logits = nn.Linear(hidden, dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """q, one vector per graph, (G, 2C)."""
         x = h = F.relu(self.embedding(batch.x))  # N x C
         for _ in range(self.config.steps):
             x, h = self.gru(self.message(x, batch), h)
-        hidden = F.relu(self.hidden(self.set2set(x, batch)))  # G x C
+        vectors: Tensor = self.set2set(x, batch)
+        return vectors
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
+        hidden = F.relu(self.hidden(vectors))  # G x C
         logits: Tensor = self.logits(dropout(hidden, self.config.dropout, self.training))
         return logits
 
@@ -127,7 +144,7 @@ MPNN = Architecture(
     version=2,
     config=MPNNConfig,
     build=MPNNNetwork,
-    dendrite_sites=("embedding", "message", "gru", "set2set", "hidden", "logits"),
+    dendrite_sites=("embedding", "message", "gru", "set2set", "hidden", "logits", *HEAD_SITES),
     width="hidden",
     source="arXiv:1704.01212; torch_geometric examples/qm9_nn_conv.py",
     space={

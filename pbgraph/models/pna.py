@@ -13,6 +13,8 @@ as having one.
 Deviations from the authors' code (github.com/lukecavabarrett/pna): their model for molecules has either edge
 features or no M; the graph-size normalisation is left out, and layers are as in torch_geometric's PNAConv (L, c).
 M is multiplied with nodes and distinct edge feature vectors, not with every edge.
+
+``head="packed"`` puts the head of `pbgraph.models.head`, on the mean over nodes, in the place of the last equation.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
+from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
@@ -39,7 +42,7 @@ STATISTICS = 4
 
 
 @dataclass(frozen=True)
-class PNAConfig:
+class PNAConfig(HeadConfig):
     """Hyper-parameters of PNA; the defaults are those of the authors' model for molecules (ogbg-molhiv).
 
     hidden           C, channels of nodes; the readout has ⌈C / 2⌉ and ⌈C / 4⌉
@@ -60,6 +63,7 @@ class PNAConfig:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if not self.mean_log_degree > 0:
             raise UsageError(f"mean_log_degree is {self.mean_log_degree}, expected a positive number")
+        self.check_head("pna", 0)
 
 
 class PNALayer(nn.Module):
@@ -114,18 +118,29 @@ class PNANetwork(nn.Module):
         widths = [hidden, -(-hidden // 2), -(-hidden // 4)]
         self.embedding = nn.Linear(dims.node, hidden)
         self.layers = nn.ModuleList(PNALayer(hidden, dims.edge, config.mean_log_degree) for _ in range(config.layers))
+        config.check_head("pna", dims.graph)
+        if config.head == "packed":
+            self.head = Head(widths[0], dims.graph, dims.tasks, config)
+            return
         self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.logits = nn.Linear(widths[-1], dims.tasks)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """The mean over a graph's nodes, (G, C)."""
         x = self.embedding(batch.x)  # N x C
         for layer in self.layers:
             x = x + dropout(F.relu(layer(x, batch)), self.config.dropout, self.training)
-        graphs = segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
+        return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        vectors = self.encode(batch)
+        if self.config.head == "packed":
+            packed: Tensor = self.head(vectors, batch.graph_attr)
+            return packed
         for linear in self.hidden:
-            graphs = F.relu(linear(graphs))
-        logits: Tensor = self.logits(graphs)
+            vectors = F.relu(linear(vectors))
+        logits: Tensor = self.logits(vectors)
         return logits
 
 
@@ -134,7 +149,7 @@ PNA = Architecture(
     version=1,
     config=PNAConfig,
     build=PNANetwork,
-    dendrite_sites=("embedding", "layers.*", "hidden.*", "logits"),
+    dendrite_sites=("embedding", "layers.*", "hidden.*", "logits", *HEAD_SITES),
     width="hidden",
     source="arXiv:2004.05718; github.com/lukecavabarrett/pna; torch_geometric PNAConv",
     space={

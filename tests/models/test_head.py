@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphStore
+from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import _of_members, _rows
-from pbgraph.models.base import MODELS, Dims, sites_in
+from pbgraph.models.base import MODELS, Architecture, Dims, sites_in
 from pbgraph.models.head import Head, HeadConfig, PackedLayer, PackedLinear
 from pbgraph.models.trimnet import TrimNetConfig
 from pbgraph.ops.loss import masked_cross_entropy
@@ -110,6 +111,51 @@ def test_sites_are_those_that_the_config_builds():
     packed = sites_in(trimnet, trimnet.build(DIMS, PACKED))
     assert own == ("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "hidden", "logits")
     assert packed == ("lin0", "blocks.*.conv", "blocks.*.gru", "set2set", "head.layers.*", "head.logits")
+
+
+NETWORKS = sorted(
+    name
+    for name in MODELS
+    if isinstance(MODELS.get(name), Architecture) and MODELS.packages(name) == ["pbgraph"] and name != GRAPHLESS
+)
+SMALL = {"hidden": 8, "head": "packed", "head_members": 2, "head_hidden": 6, "head_dropout": 0.0}
+QUICK = ("shapes", "permutation", "batch-independence", "no-unused-parameter", "dendrite-sites", "perforation")
+
+
+def with_features(name: str) -> Architecture:
+    """The architecture with a packed head, which is built with features of whole molecules."""
+    found = MODELS.get(name)
+    assert isinstance(found, Architecture)
+    return replace(found, build=lambda dims, _: found.build(replace(dims, graph=DIMS.node), found.config(**SMALL)))
+
+
+@pytest.mark.lengthy
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_with_a_packed_head_and_features_conforms(name):
+    for check in architecture_checks(with_features(name)):
+        if str(check) in QUICK:
+            check()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_packed_head_of_every_network_reads_its_vector_and_the_features(name):
+    torch.manual_seed(0)
+    network = with_features(name).build(DIMS, None).eval()
+    batch = as_batch(molecules([5, 3]))
+    vectors = network.encode(batch)
+    assert len(vectors) == 2
+    assert torch.equal(network(batch), network.head(vectors, batch.graph_attr))
+    assert not torch.equal(network(batch), network.head(vectors, batch.graph_attr + 1))
+    assert not torch.equal(network(batch), network.head(vectors.roll(1, 1), batch.graph_attr))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_refuses_features_that_its_own_head_does_not_read(name):
+    network = MODELS.get(name)
+    with pytest.raises(UsageError, match=rf"set {name}\.head=packed"):
+        network.build(replace(DIMS, graph=3), network.config())
+    with pytest.raises(UsageError, match="at least 1 member"):
+        network.config(head_members=0)
 
 
 @pytest.mark.parametrize(
