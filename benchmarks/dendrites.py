@@ -16,7 +16,8 @@ from timing import Result, in_turn, row_of
 
 from pbgraph.dendrites import Growth, GrowthSettings, perforate
 from pbgraph.graph import GraphBatch
-from pbgraph.methods.training import TrainSettings, build_model, graphs_of, make_loss, make_optimizer
+from pbgraph.methods.optimizers import make_optimizer
+from pbgraph.methods.training import TrainSettings, build_model, graphs_of, make_loss
 from pbgraph.models.base import Architecture
 from pbgraph.models.gin import GIN
 from pbgraph.models.trimnet import TRIMNET
@@ -29,7 +30,7 @@ class Perforated:
         job = fit_job(architecture, TrainSettings(), config, device=device)
         model = perforate(build_model(job), sites=architecture.dendrite_sites)
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
-        self.growth = Growth(model, make_optimizer(job.settings), settings=settings)
+        self.growth = Growth(model, make_optimizer(job.settings, model), settings=settings)
         self.loss_fn = make_loss(job)
         self.batches: Iterator[GraphBatch] = endless_batches(graphs_of(job.train))
 

@@ -27,7 +27,8 @@ import torch
 from pbgraph.execution.memory import peak_bytes
 from pbgraph.features.graphs import codes
 from pbgraph.graph import GraphStore
-from pbgraph.methods.training import TrainSettings, make_loss, make_optimizer, predict
+from pbgraph.methods.optimizers import make_optimizer
+from pbgraph.methods.training import TrainSettings, make_loss, predict
 from pbgraph.models.base import Dims
 from pbgraph.models.trimnet import TRIMNET
 
@@ -87,7 +88,7 @@ def step_of(tasks: int, channels: int) -> Callable[[], object]:
     job = fit_job(TRIMNET, TrainSettings())
     y = np.tile(train.y, (1, tasks // train.y.shape[1] + 1))[:, :tasks]
     model = TRIMNET.build(Dims(train.node_dim, train.edge_dim, tasks), TRIMNET.config(hidden=channels))
-    optimizer = make_optimizer(job.settings)(model.parameters())
+    optimizer = make_optimizer(job.settings, model)(model.parameters())
     store = type(train)(**{**vars(train), "y": y})
     return steps(Training(job, model, optimizer, make_loss(job), endless_batches(store)))
 

@@ -20,16 +20,8 @@ from pbgraph.features.graphs import TRIMNET_PAPER
 from pbgraph.features.stored import featurised
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitJob
-from pbgraph.methods.training import (
-    LossFunction,
-    TrainSettings,
-    build_model,
-    graphs_of,
-    make_loss,
-    make_optimizer,
-    predict,
-    train_step,
-)
+from pbgraph.methods.optimizers import make_optimizer
+from pbgraph.methods.training import LossFunction, TrainSettings, build_model, graphs_of, make_loss, predict, train_step
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models.base import Architecture
 from pbgraph.splits import RANDOM
@@ -103,7 +95,7 @@ class Training:
         """At the initial weights."""
         job = fit_job(architecture, TrainSettings(), config, featuriser=featuriser, device=device)
         model = build_model(job)
-        optimizer = make_optimizer(job.settings)(model.parameters())
+        optimizer = make_optimizer(job.settings, model)(model.parameters())
         return cls(job, model, optimizer, make_loss(job), endless_batches(graphs_of(job.train)))
 
     def steps(self, count: int = PART) -> None:

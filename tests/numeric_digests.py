@@ -172,7 +172,8 @@ def of_network(model: Architecture) -> Entry:
     from pbgraph.features.base import FEATURISERS
     from pbgraph.features.preparation import fitted_to
     from pbgraph.methods.base import FitJob
-    from pbgraph.methods.training import TrainSettings, build_model, make_loss, make_optimizer, train_step
+    from pbgraph.methods.optimizers import make_optimizer
+    from pbgraph.methods.training import TrainSettings, build_model, make_loss, train_step
     from pbgraph.streams import seeded
 
     store, _ = fitted_to(FEATURISERS.get(model.featuriser).featurise(*molecules()), "classification")
@@ -187,7 +188,7 @@ def of_network(model: Architecture) -> Entry:
     )
     with seeded(0, "run"):
         network = build_model(job).train()
-        optimizer, loss = make_optimizer(job.settings)(network.parameters()), make_loss(job)
+        optimizer, loss = make_optimizer(job.settings, network)(network.parameters()), make_loss(job)
         for step in range(STEPS):
             order = np.roll(np.arange(120), 37 * step)
             train_step(network, optimizer, loss, batch=store.batch(order[:60]), settings=job.settings)

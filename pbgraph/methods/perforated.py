@@ -29,6 +29,7 @@ from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
 from pbgraph.history import Phase, Selection
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
+from pbgraph.methods.optimizers import make_optimizer
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
@@ -38,7 +39,6 @@ from pbgraph.methods.training import (
     evaluation_batches,
     graphs_of,
     make_loss,
-    make_optimizer,
     make_predictor,
     parameter_count,
     rate_factor,
@@ -134,7 +134,7 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     network = build_model(job)
     growth = Growth(
         perforate(network, sites=sites_in(job.model, network)),
-        make_optimizer(settings),
+        make_optimizer(settings, network),
         settings=growth_settings(settings).changed({"errors": errors}),
         seed=job.seed,
         make_scheduler=partial(_scheduler, job),

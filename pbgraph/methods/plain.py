@@ -7,17 +7,16 @@ from itertools import accumulate
 
 from pbgraph.history import Selection
 from pbgraph.methods.base import FitJob, Fitted
+from pbgraph.methods.optimizers import make_optimizer, set_rate
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Best, Session
 from pbgraph.methods.training import (
     TrainSettings,
     build_model,
     make_loss,
-    make_optimizer,
     make_predictor,
     parameter_count,
     rate_factor,
-    set_rate,
     steps_per_epoch,
     train_step,
     validation_score,
@@ -38,7 +37,7 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
     """
     settings: TrainSettings = job.settings
     model, best, loss_fn = build_model(job), Best(), make_loss(job)
-    optimizer = make_optimizer(settings)(model.parameters())
+    optimizer = make_optimizer(settings, model)(model.parameters())
     starts = [0, *accumulate(lengths)]
     session = Session(
         job,

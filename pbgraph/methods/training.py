@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import Store
+from pbgraph.fields import LATER
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
@@ -49,6 +50,8 @@ class TrainSettings:
     schedule       "constant", or "cosine" down to 1 % of the learning rate over `epochs`
     warmup_epochs  the learning rate rises linearly from 0 over so many epochs
     clip_norm      gradients are scaled down to this Euclidean norm; 0 = never
+    head_rate      factor on the learning rate of the head: what is after the encoder, see `pbgraph.methods.optimizers`
+    label_smoothing  of classification: targets 0 and 1 become s / 2 and 1 - s / 2
     """
 
     epochs: int = 200
@@ -60,6 +63,8 @@ class TrainSettings:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: float = 0.0
     clip_norm: float = 0.0
+    head_rate: float = field(default=1.0, metadata=LATER)
+    label_smoothing: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, least in {
@@ -70,9 +75,13 @@ class TrainSettings:
             "weight_decay": 0.0,
             "warmup_epochs": 0.0,
             "clip_norm": 0.0,
+            "head_rate": 0.0,
+            "label_smoothing": 0.0,
         }.items():
             if getattr(self, name) < least:
                 raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")
+        if self.label_smoothing >= 1:
+            raise UsageError(f"setting label_smoothing is {self.label_smoothing}; it must be below 1")
         if self.loss not in LOSSES:
             raise UsageError(f"setting loss is {self.loss!r}; it must be one of {', '.join(map(repr, LOSSES))}")
         if self.schedule not in ("constant", "cosine"):
@@ -141,25 +150,25 @@ def make_loss(job: FitJob) -> LossFunction:
     Raises UsageError if the setting `loss` does not fit the kind of the tasks.
     """
     check_loss(job.settings.loss, job.kind)
+    smoothing = job.settings.label_smoothing
+    if job.kind == "regression" and smoothing:
+        raise UsageError(f"label_smoothing is {smoothing}, and these are regression tasks: it is for classification")
     if job.kind == "regression":
         scale = TargetScale.of(job.train.y)
         return lambda model, batch: masked_squared_error(*_rows(model(batch), scale.standardised(batch.y)))
     weights = None
     if job.settings.loss == "class-weighted":
         weights = torch.from_numpy(class_weights(job.train.y)).to(job.device)
-    return lambda model, batch: masked_cross_entropy(*_rows(model(batch), batch.y), weights)
+    return lambda model, batch: masked_cross_entropy(*_rows(model(batch), _smoothed(batch.y, smoothing)), weights)
+
+
+def _smoothed(y: Tensor, smoothing: float) -> Tensor:
+    return y + smoothing * (0.5 - y) if smoothing else y
 
 
 def _rows(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs and labels (G, T); of k members (k, G, T) one after another, so that their loss is the mean of theirs."""
     return (outputs, y) if outputs.ndim == 2 else (outputs.flatten(0, 1), y.repeat(len(outputs), 1))
-
-
-def make_optimizer(settings: TrainSettings) -> Callable[[Any], torch.optim.Optimizer]:
-    """Parameters, or groups of them -> AdamW."""
-    return lambda parameters: torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
 
 
 def rate_factor(settings: TrainSettings, steps_per_epoch: int, epochs: int) -> Callable[[int], float]:
@@ -273,9 +282,3 @@ def train_step(
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
     optimizer.step()
     return loss.detach()
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the learning rate of the coming step."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate

@@ -74,7 +74,9 @@ def widened(job: FitJob) -> FitJob:
 
 def _fields(job: FitJob) -> list[str]:
     assert isinstance(job.model, Architecture)
-    return [field for field in (job.model.width, job.model.fine_width) if field is not None]
+    packed = getattr(job.config, "head", "own") == "packed"  # the architecture's own head may hold its fine width
+    fine = "head_hidden" if packed else job.model.fine_width
+    return list(dict.fromkeys(field for field in (job.model.width, fine) if field is not None))
 
 
 def _at(job: FitJob, field: str, value: int) -> FitJob:

@@ -140,4 +140,5 @@ class Head(nn.Module):
         return logits.squeeze(1) if self.config.head_members == 1 else logits.transpose(0, 1)
 
 
+HEAD_PARTS = ("head", "hidden", "logits")  # names that the parts of a network after its encoder have
 HEAD_SITES = ("head.layers.*", "head.logits")
