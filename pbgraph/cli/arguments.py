@@ -131,6 +131,7 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
     add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
     add("--split", metavar="NAME", help="which of them, where they were made on several splits")
+    add("--embeddings", action="store_true", help="instead, the vector of each molecule that the network's head reads")
     add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
     add(
         "--for-spreadsheets",

@@ -11,6 +11,7 @@ A state is a nesting that `pbgraph.files.state_file` keeps. Its "form" says what
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,18 +25,23 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from pbgraph.dendrites import perforate
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.errors import DataError
+from pbgraph.errors import DataError, UsageError
 from pbgraph.features.base import Store
 from pbgraph.features.preparation import WholeFeatures
+from pbgraph.graph import GraphStore
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
-from pbgraph.methods.training import averaged, dims_of, graphs_of, predict
+from pbgraph.methods.training import averaged, dims_of, evaluation_batches, graphs_of, predict
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model, sites_in
 
 Predict = Callable[[Store], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
+
+
+class NoEncoderError(UsageError):
+    """A saved model has no vectors of graphs to give."""
 
 
 def network_saver(model: nn.Module, job: FitJob) -> Callable[[], dict[str, Any]]:
@@ -83,6 +89,29 @@ def restored(state: Any, model: Model, kind: Kind) -> Predict:
     if state["form"] == "estimator" or kind == "regression":
         return scores
     return lambda store: averaged([scores(store)], kind)
+
+
+def encoder(state: Any, model: Model) -> Predict:
+    """Store -> the vectors (n, C) float32 that the head of a network reads, as its method `encode` gives them.
+
+    Raises NoEncoderError for an estimator, an ensemble, and a network that has no such method; DataError as `restored`.
+    """
+    if state["form"] == "whole":
+        features, inner = WholeFeatures.from_state(state["features"]), encoder(state["model"], model)
+        return lambda store: inner(features(graphs_of(store)))
+    if isinstance(model, Estimator) or state["form"] == "ensemble":
+        what = "fits itself" if isinstance(model, Estimator) else "is an ensemble of several networks here"
+        raise NoEncoderError(f"--embeddings are of one network, and {model.name} {what}; name a model that is one")
+    network = _network(state, model)
+    if not inspect.ismethod(getattr(network, "encode", None)):
+        raise NoEncoderError(f"--embeddings need a method encode(batch), and the network of {model.name} has none")
+    return lambda store: _vectors(network, graphs_of(store))
+
+
+@torch.no_grad()
+def _vectors(network: nn.Module, store: GraphStore) -> np.ndarray:
+    parts = [network.encode(batch).cpu().numpy() for batch in evaluation_batches(store)]  # type: ignore[operator]
+    return np.concatenate(parts)
 
 
 def _scores(state: Any, model: Model) -> Predict:

@@ -12,9 +12,9 @@ import numpy as np
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.methods.restore import restored
+from pbgraph.methods.restore import NoEncoderError, encoder, restored
 from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS, Estimator, file_versions
+from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.prediction.molecule_files import Chunk
 from pbgraph.prediction.saved import SavedModel, model_folders, read_facts, read_state
 from pbgraph.results.arms import Arm
@@ -23,6 +23,7 @@ from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 
 log = logging.getLogger(__name__)
 
+Function = Callable[[Any], np.ndarray]
 TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 
 
@@ -30,7 +31,8 @@ TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 class Predictions:
     """Of n molecules, in their order.
 
-    mean    (n, T) float64: probability of class 1, or value in the targets' units; mean over models; NaN if none
+    mean    (n, T) float64: probability of class 1, or value in the targets' units; mean over models; NaN if none. Of an
+            encoder (n, C), the vector of each graph
     sd      (n, T) standard deviation over models, or None for a single one
     errors  n reasons why there is no prediction, "" where there is one
     """
@@ -42,25 +44,32 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """One trained model, or several that differ in their seed alone, whose predictions are averaged.
+    """One trained model, or several that differ in their seed alone, whose predictions are averaged; or an encoder.
 
-    models   what they are
+    models    what they are
+    channels  C of an encoder's vectors; None of what predicts
     """
 
     models: tuple[SavedModel, ...]
     featuriser: Featuriser
-    functions: tuple[Callable[[Any], np.ndarray], ...]
+    functions: tuple[Function, ...]
+    channels: int | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the T outputs."""
         return self.models[0].targets
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that a molecule gets: the targets; of an encoder e0, e1, and so on."""
+        return self.targets if self.channels is None else tuple(f"e{number}" for number in range(self.channels))
+
     def __call__(self, smiles: Sequence[str], errors: Sequence[str] = ()) -> Predictions:
         """Predict for structures; errors: reasons already known why some of them cannot be used, else ""."""
         known = errors or [""] * len(smiles)
         reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
-        values = np.full((len(self.functions), len(smiles), len(self.targets)), np.nan)
+        values = np.full((len(self.functions), len(smiles), len(self.columns)), np.nan)
         good, store = self._featurised(smiles, reasons)
         if len(good):
             for value, function in zip(values, self.functions, strict=True):
@@ -106,6 +115,35 @@ def load_predictor(
     Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
     model is damaged or was made by another version of its architecture or features.
     """
+    chosen, featuriser = _chosen(folder, arm, preset=preset, split=split)
+    models = tuple(chosen.values())
+    functions = tuple(_predicting(each, facts, featuriser) for each, facts in chosen.items())
+    return Predictor(models, featuriser, functions)
+
+
+def load_encoder(
+    folder: Path, arm: Arm | None = None, *, preset: str | None = None, split: str | None = None
+) -> Predictor:
+    """The encoder of a network, whose numbers are the vectors that its head reads; arguments and errors as above.
+
+    Raises UsageError for several models, whose vectors have nothing in common, and for what is not one network.
+    """
+    chosen, featuriser = _chosen(folder, arm, preset=preset, split=split)
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
+        )
+    [(each, facts)] = chosen.items()
+    function, made = _tried(each, facts, featuriser, encoder)
+    if made.ndim != 2 or not made.shape[1] or len(made) != 1 or not np.isfinite(made).all():
+        raise DataError(f"{each} gives no vector of finite numbers, but shape {made.shape}; train it again")
+    return Predictor((facts,), featuriser, (function,), made.shape[1])
+
+
+def _chosen(
+    folder: Path, arm: Arm | None, *, preset: str | None, split: str | None
+) -> tuple[dict[Path, SavedModel], Featuriser]:
+    """(What each folder that is meant holds, the featuriser of all)."""
     read = {each: read_facts(each) for each in model_folders(folder)}
     asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
     chosen = {
@@ -118,22 +156,32 @@ def load_predictor(
     _check_differ_in_seed(folder, models)
     for facts in models:
         _check_current(facts)
-    featuriser = FEATURISERS.get(models[0].spec.featuriser)
-    return Predictor(models, featuriser, tuple(_function(each, facts, featuriser) for each, facts in chosen.items()))
+    return chosen, FEATURISERS.get(models[0].spec.featuriser)
 
 
-def _function(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Callable[[Any], np.ndarray]:
-    """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
+def _tried(
+    folder: Path, facts: SavedModel, featuriser: Featuriser, make: Callable[[Any, Model], Function]
+) -> tuple[Function, np.ndarray]:
+    """(What `make` makes of a saved state and its model, what that gives for one molecule).
+
+    Raises DataError if it cannot be made of the folder; NoEncoderError if the model has none and was asked for one.
+    """
     state = read_state(folder, facts)
-    unknown = np.full((1, len(facts.targets)), np.nan, dtype=np.float32)
-    store = featuriser.featurise([TRIAL], unknown)
+    store = featuriser.featurise([TRIAL], np.full((1, len(facts.targets)), np.nan, dtype=np.float32))
     try:
-        function = restored(state, MODELS.get(facts.spec.model), facts.kind)
-        made = function(store)
+        function = make(state, MODELS.get(facts.spec.model))
+        return function, function(store)
+    except NoEncoderError:
+        raise
     except Exception as error:  # whatever the code of a model makes of a state that is not its own
         words = str(error) if isinstance(error, PbgraphError) else f"{type(error).__name__}: {error}"
         raise DataError(f"{folder} holds no model that can predict: {words}; train it again") from error
-    if made.shape != unknown.shape or not np.isfinite(made).all():
+
+
+def _predicting(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Function:
+    """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
+    function, made = _tried(folder, facts, featuriser, lambda state, model: restored(state, model, facts.kind))
+    if made.shape != (1, len(facts.targets)) or not np.isfinite(made).all():
         raise DataError(
             f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {made.shape[1:]}, "
             f"or not finite ones, for {len(facts.targets)} targets; train it again"

@@ -123,6 +123,45 @@ def test_models_of_several_seeds_are_averaged(values):
     np.testing.assert_allclose(both.sd, np.std(singly, axis=0, ddof=1))
 
 
+def test_embeddings_are_what_the_head_reads(values, tmp_path):
+    """The numbers of GIN are a linear function of them, by the weights that are saved."""
+    folder, out = model_of(values, "gin/backprop"), tmp_path / "vectors.csv"
+    source = write(tmp_path)
+    assert call("predict", folder, source, out, "--smiles", "SMILES", "--id", "name", "--embeddings") == 0
+    header, *rows = csv.reader(out.open())
+    width = len(header) - 3
+    assert header == ["name", "smiles", *(f"e{number}" for number in range(width)), "error"]
+    good = [row for row in rows if not row[-1]]
+    vectors = np.array([row[2:-1] for row in good], dtype=np.float64)
+    _, state = read_model(folder)
+    weights = state["network"]
+    weight = np.concatenate(
+        [weights[f"logits.{i}.weight"].numpy() for i in range(state["config"]["layers"] + 1)], axis=1
+    )
+    bias = sum(weights[f"logits.{i}.bias"].numpy() for i in range(state["config"]["layers"] + 1))
+    expected = (vectors @ weight.T + bias) * state["scale"]["std"].numpy() + state["scale"]["mean"].numpy()
+    found = load_predictor(folder)([row[1] for row in good]).mean
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("which", "arm", "words"),
+    [
+        ("classes", "random-forest/fit", "random-forest fits itself"),
+        ("classes", "gin/ensemble", "gin is an ensemble of several networks here"),
+        ("values", "gin/backprop", "holds 2 such models, and --embeddings are of one network"),
+    ],
+)
+def test_what_has_no_embeddings_says_so_in_a_line(which, arm, words, request, tmp_path, capsys):
+    results, out = request.getfixturevalue(which), tmp_path / "out.csv"
+    folder = model_of(results, arm).parent
+    assert call("predict", folder, write(tmp_path), out, "--arm", arm, "--smiles", "SMILES", "--embeddings") == 2
+    said = capsys.readouterr().err.strip()
+    assert words in said
+    assert "\n" not in said
+    assert not out.exists()
+
+
 def copied(model: Path, folder: Path, **changes) -> str:
     """Put a model into the folder as one whose spec differs in this; returns its key."""
     facts, state = read_model(model)

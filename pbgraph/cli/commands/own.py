@@ -59,7 +59,7 @@ def train(args: argparse.Namespace) -> int:
 def predict(args: argparse.Namespace) -> int:
     """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
     from pbgraph.prediction.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
-    from pbgraph.prediction.predict import load_predictor
+    from pbgraph.prediction.predict import load_encoder, load_predictor
 
     form = args.input_format or form_of(args.input)
     if form not in FORMS:
@@ -68,21 +68,23 @@ def predict(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.input} would be overwritten by its predictions; name another OUTPUT")
     written_form(args.output)
     started = time.monotonic()
-    predictor = load_predictor(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
+    load = load_encoder if args.embeddings else load_predictor
+    predictor = load(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
     chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
     begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written
     total = failed = 0
     several = len(predictor.models) > 1
-    names = [name for target in predictor.targets for name in ((target, f"{target}_sd") if several else (target,))]
+    names = [name for target in predictor.columns for name in ((target, f"{target}_sd") if several else (target,))]
     columns = ["name", "smiles", *names, "error"]
     with writer(args.output, columns, numbers=len(names), for_spreadsheets=args.for_spreadsheets) as write:
         for chunk, made in predictor.stream(chain(begun, chunks)):
             write([chunk.names, chunk.smiles, *_columns(made), made.errors])
             total, failed = total + len(made.errors), failed + sum(map(bool, made.errors))
     noun = f"{len(predictor.models)} models" if several else "model"
+    what = "vector" if args.embeddings else "prediction"
     say(
-        f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a prediction, "
+        f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a {what}, "
         f"{duration(time.monotonic() - started)}"
     )
     return 0
