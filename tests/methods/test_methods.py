@@ -231,7 +231,7 @@ def plain_cycle(task, model, best, *, start, length, span):
             optimizer.zero_grad()
             loss_fn(model, task.train.batch(order[step * size : (step + 1) * size].copy())).backward()
             optimizer.step()
-        scores.append(task.metric(task.valid.y, predict(model.eval(), task.valid)))
+        scores.append(task.metric(task.valid.y, predict(model.eval(), task.valid, task.kind)))
         model.train()
         if scores[-1] > best[0]:
             best = scores[-1], copy.deepcopy(model.state_dict())

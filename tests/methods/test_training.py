@@ -52,12 +52,12 @@ def test_predictions_keep_the_order_the_mode_and_the_random_stream():
     task = tiny_task(TrainSettings())
     model, store = build_model(task).train(), tiny_store(1100, 3)
     state = torch.get_rng_state()
-    logits = predict(model, store)
+    logits = predict(model, store, "classification")
     assert logits.shape == (1100, 2)
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
     some = np.array([700, 3, 512])
-    np.testing.assert_allclose(predict(model, store.select(some)), logits[some], rtol=1e-5)
+    np.testing.assert_allclose(predict(model, store.select(some), "classification"), logits[some], rtol=1e-5)
 
 
 def test_initial_weights_are_those_of_the_seed_alone():
