@@ -67,7 +67,7 @@ def test_backprop_is_a_plain_loop_of_adamw():
     optimizer.step()
     fitted = BACKPROP.fit(task)
     assert any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
-    np.testing.assert_allclose(fitted.predict(task.valid), predict(model, task.valid), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(fitted.predict(task.valid), predict(model, task.valid, task.kind), rtol=1e-4, atol=1e-5)
     assert fitted.history[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
 
 
@@ -181,9 +181,9 @@ def test_validation_scores_that_become_nan_are_an_error_that_names_the_epoch(met
     """Though the training loss stays finite, and whatever the metric would make of them."""
     outputs, scored = training.predict, []
 
-    def predict_once(model, store):
+    def predict_once(model, store, kind):
         scored.append(store)
-        return outputs(model, store) * (1.0 if len(scored) == 1 else float("nan"))
+        return outputs(model, store, kind) * (1.0 if len(scored) == 1 else float("nan"))
 
     monkeypatch.setattr(training, "predict", predict_once)
     settings = method.settings(epochs=4, loss="plain" if make is tiny_task else "squared-error")
@@ -201,7 +201,7 @@ def four_epochs_of_twice_the_width():
 
 @pytest.mark.parametrize("outputs", [math.inf, 1e38])
 def test_a_validation_score_that_is_not_finite_is_an_error_too(outputs, monkeypatch):
-    monkeypatch.setattr(training, "predict", lambda model, store: np.full(store.y.shape, outputs, np.float64))
+    monkeypatch.setattr(training, "predict", lambda model, store, kind: np.full(store.y.shape, outputs, np.float64))
     job = tiny_regression(TrainSettings(epochs=1, loss="squared-error"))
     job = job if math.isinf(outputs) else replace(job, metric=lambda y, scores: float("nan"))
     with pytest.raises(PbgraphError, match=r"the validation score became (-inf|nan) in epoch 0; lower learning_rate"):
@@ -211,7 +211,7 @@ def test_a_validation_score_that_is_not_finite_is_an_error_too(outputs, monkeypa
 def test_a_score_that_is_nan_where_nothing_was_measured_is_no_error(monkeypatch):
     outputs = training.predict
     monkeypatch.setattr(
-        training, "predict", lambda model, store: np.where(np.isnan(store.y), np.nan, outputs(model, store))
+        training, "predict", lambda model, store, kind: np.where(np.isnan(store.y), np.nan, outputs(model, store, kind))
     )
     assert BACKPROP.fit(tiny_task(TrainSettings(epochs=1))).selection.score is not None
 
@@ -249,4 +249,4 @@ def test_a_later_cycle_is_a_new_optimiser_on_the_best_weights():
     model.load_state_dict(best[1])
     fitted = train_in_cycles(task, lengths=[6, 3], patience=None)
     assert [line.valid for line in fitted.history] == first + second
-    assert fitted.predict(store).tobytes() == predict(model, store).tobytes()
+    assert fitted.predict(store).tobytes() == predict(model, store, "classification").tobytes()
