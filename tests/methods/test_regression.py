@@ -65,7 +65,7 @@ def test_targets_are_scaled_by_training_rows_alone():
     np.testing.assert_array_equal(there, here)
     scale = TargetScale.of(task.train.y)
     np.testing.assert_allclose(scale.mean, np.nanmean(task.train.y.astype(np.float64), axis=0), rtol=1e-6)
-    np.testing.assert_allclose(here, predict(model, task.valid, task.kind) * scale.std + scale.mean, rtol=1e-6)
+    np.testing.assert_allclose(here, predict(model, task.valid, "regression") * scale.std + scale.mean, rtol=1e-6)
     fitted = [BACKPROP.fit(replace(one, settings=replace(one.settings, epochs=1))) for one in (task, elsewhere)]
     np.testing.assert_array_equal(*(each.predict(task.valid) for each in fitted))
 

@@ -16,6 +16,7 @@ from pbgraph.dendrites.perforation import sites_of
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import MolGraph
 from pbgraph.methods.base import FitJob, PairedRun
+from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import build_model, parameter_count
 from pbgraph.methods.widened import widened
 from pbgraph.models.base import MODELS, Architecture
@@ -25,7 +26,9 @@ from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_doubl
 
 pytestmark = pytest.mark.lengthy
 
-NAMES = [name for name in MODELS if isinstance(MODELS.get(name), Architecture)]
+NAMES = [  # of networks that read graphs; the head alone has its tests in test_head.py, and its conformance checks
+    name for name in MODELS if isinstance(MODELS.get(name), Architecture) and name != GRAPHLESS
+]
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
 

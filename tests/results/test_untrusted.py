@@ -25,6 +25,7 @@ from pbgraph.files.hashing import canonical_json
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
+from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import TrainSettings
 from pbgraph.metrics import ROC_AUC
 from pbgraph.models.base import MODELS, Architecture, Dims
@@ -267,7 +268,10 @@ def test_of_many_models_only_those_that_were_chosen_are_read(models, tmp_path: P
 def test_every_architecture_can_be_sized_without_memory(model: str) -> None:
     found = MODELS.get(model)
     with torch.device("meta"):
-        assert all(one.is_meta for one in found.build(Dims(39, 10, 12), found.config()).parameters())
+        assert all(
+            one.is_meta
+            for one in found.build(Dims(39, 10, 12, 7 if model == GRAPHLESS else 0), found.config()).parameters()
+        )
 
 
 @pytest.mark.parametrize("tier", TIERS)
