@@ -18,7 +18,7 @@ from pbgraph.dendrites import Growth, GrowthSettings, perforate
 from pbgraph.graph import GraphBatch
 from pbgraph.methods.optimizers import make_optimizer
 from pbgraph.methods.training import TrainSettings, build_model, graphs_of, make_loss
-from pbgraph.models.base import Architecture
+from pbgraph.models.base import Architecture, sites_in
 from pbgraph.models.gin import GIN
 from pbgraph.models.trimnet import TRIMNET
 
@@ -28,7 +28,8 @@ class Perforated:
 
     def __init__(self, architecture: Architecture, pool: int, config: Any = None, *, device: str = "cpu") -> None:
         job = fit_job(architecture, TrainSettings(), config, device=device)
-        model = perforate(build_model(job), sites=architecture.dendrite_sites)
+        network = build_model(job)
+        model = perforate(network, sites=sites_in(architecture, network))
         settings = GrowthSettings(patience=1, dendrite_patience=1, priming_batches=1, threshold=1e9, pool=pool)
         self.growth = Growth(model, make_optimizer(job.settings, model), settings=settings)
         self.loss_fn = make_loss(job)

@@ -22,7 +22,7 @@ from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings, growth_settings
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, predict, train_step
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
-from pbgraph.models.base import MODELS, Architecture
+from pbgraph.models.base import MODELS, Architecture, sites_in
 from pbgraph.testing import molecules
 
 pytestmark = pytest.mark.gpu
@@ -104,8 +104,10 @@ def test_backprop_comes_to_the_losses_of_the_cpu(name: str) -> None:
 def test_predictions_of_a_network_do_not_depend_on_the_device(name: str) -> None:
     made = task(name, TrainSettings(**SHORT), device="cpu")
     network = build_model(made)
-    expected = predict(network, made.valid)
-    np.testing.assert_allclose(predict(network.to(DEVICE), made.valid.to(DEVICE)), expected, rtol=1e-4, atol=1e-5)
+    expected = predict(network, made.valid, made.kind)
+    np.testing.assert_allclose(
+        predict(network.to(DEVICE), made.valid.to(DEVICE), made.kind), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 class Pair:
@@ -113,7 +115,8 @@ class Pair:
 
     def __init__(self, name: str, device: str) -> None:
         self.task = task(name, PerforatedSettings(**GROWN), device=device)
-        model = perforate(build_model(self.task), sites=self.task.model.dendrite_sites)  # type: ignore[union-attr]
+        network = build_model(self.task)
+        model = perforate(network, sites=sites_in(self.task.model, network))  # type: ignore[arg-type]
         settings = growth_settings(self.task.settings)
         self.growth = Growth(model, lambda groups: torch.optim.SGD(groups, lr=0.05), settings=settings, seed=68)
         self.loss = make_loss(self.task)
