@@ -19,7 +19,7 @@ from pbgraph.methods.base import FitJob, PairedRun
 from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import build_model, parameter_count
 from pbgraph.methods.widened import widened
-from pbgraph.models.base import MODELS, Architecture
+from pbgraph.models.base import MODELS, Architecture, sites_in
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.streams import seeded
 from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_double, molecules
@@ -185,7 +185,8 @@ def test_it_can_be_widened_to_the_size_of_its_perforated_self(name: str) -> None
     """Within 1 %, at its default sizes and twelve tasks, for one and for two dendrites."""
     store = GRAPH.featurise(["CCO", "c1ccccc1O"], np.zeros((2, 12), np.float32))
     job = FitJob(architecture(name), architecture(name).config(), None, store, store, 0, lambda y, scores: None)
-    model = perforate(build_model(job), sites=architecture(name).dendrite_sites)
+    network = build_model(job)
+    model = perforate(network, sites=sites_in(architecture(name), network))
     model(store.as_batch())
     for _ in range(2):
         for site in sites_of(model).values():
