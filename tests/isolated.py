@@ -15,6 +15,7 @@ import pytest
 
 from pbgraph import bench
 from pbgraph.execution import numerics
+from pbgraph.plans.presets import PLANS
 from pbgraph.testing.find import REGISTRIES
 
 PLUGIN = Path(__file__).parent / "plugin"  # a third party's package
@@ -64,7 +65,7 @@ class Isolated:
         patch.syspath_prepend(packages)
         patch.setenv("PBGRAPH_CACHE", self.env["PBGRAPH_CACHE"])
         patch.chdir(cwd)
-        for registry in REGISTRIES.values():
+        for registry in (*REGISTRIES.values(), PLANS):
             patch.setitem(vars(registry), "_entries", type(registry)(registry.kind, registry.group, object)._entries)
             patch.setattr(registry, "_loaded", {})
 
