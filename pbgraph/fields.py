@@ -82,7 +82,7 @@ def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
     So the keys of records hold that were made before there was such a field.
     """
-    later = {one.name: one.default for one in fields(type_) if one.metadata.get("later")}
+    later = _later(type_)
     return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
 
@@ -102,6 +102,22 @@ def _members(hint: Any) -> list[Any]:
     if get_origin(hint) in (Union, types.UnionType):
         return [kind for one in get_args(hint) for kind in _members(one)]
     return [hint]
+
+
+def untold(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """All values of which `told` named some: later fields that are not named have their defaults.
+
+    >>> from dataclasses import field, make_dataclass
+    >>> head = ("head", str, field(default="own", metadata=LATER))
+    >>> untold(make_dataclass("Config", [("hidden", int), head]), {"hidden": 3})
+    {'head': 'own', 'hidden': 3}
+    """
+    return {**_later(type_), **values}
+
+
+def _later(type_: type) -> dict[str, Any]:
+    """Later fields with their defaults."""
+    return {one.name: one.default for one in fields(type_) if one.metadata.get("later")}
 
 
 def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:

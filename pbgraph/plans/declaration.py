@@ -7,7 +7,7 @@ a method's settings; the resolved values of every field are in each record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class Row:
 
     label    what tables call them instead of naming what was set; ""
     config   what is set of the model's config; settings: of the methods' settings
-    lines    key -> file and line, for errors
+    where    key -> file and line, for errors
     """
 
     model: str
@@ -71,11 +71,11 @@ class Row:
     config: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     search: FoundBy | None = None
-    lines: Mapping[str, str] = field(default_factory=dict)
+    where: Callable[[str], str] = field(default=lambda _: "", compare=False)
 
     def at(self, key: str, error: UsageError) -> UsageError:
-        """The error with the place of a key before it, where that is known."""
-        where = self.lines.get(key, self.lines.get("model", ""))
+        """The error with the place of a key, such as "config.hidden", before it, where that is known."""
+        where = self.where(key)
         return UsageError(f"{where}: {error}") if where else error
 
 

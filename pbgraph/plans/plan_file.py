@@ -42,7 +42,6 @@ from pbgraph.results.record_checks import name_problem
 KEYS = ("name", "summary", "task", "split", "seeds", "margin", "preset", "arms", "recipe", "seconds", "parts")
 ARM_KEYS = ("model", "method", "label", "config", "settings", "search")
 RECIPE_KEYS = ("features", "models", "training", "methods", "every", "loss")
-SET = ("config", "settings")
 SEARCH_KEYS = ("file", "trial", "trials", "seeds")
 PART_KEYS = ("name", "summary", "recipe")
 
@@ -163,14 +162,7 @@ def _row(one: Section) -> Row:
         config=one.section("config").table,
         settings=one.section("settings").table,
         search=_search(one.section("search")) if "search" in one.table else None,
-        lines={
-            **{key: one.where(key) for key in ("model", "method")},
-            **{
-                f"{part}.{key}": one.where(part, key)
-                for part in ("config", "settings")
-                for key in one.section(part).table
-            },
-        },
+        where=lambda key: one.where(*key.split(".", 1)),
     )
 
 
@@ -198,7 +190,7 @@ def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> Non
     for row in rows:
         if row.search and (taken := sorted(set(seeds).intersection(row.search.seeds))):
             raise UsageError(
-                f"{row.lines['model']}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
+                f"{row.where('model')}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
                 f"and the plan runs {ranges(taken)} of them; take seeds that the search has not seen"
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
 from pbgraph.plans.declaration import Preset, Recipe
 from pbgraph.plans.plan import Plan
@@ -32,7 +33,7 @@ def plan_text(plan: Plan) -> str:
     ]
     rows = list(_rows(plan))
     if len(plan.presets) == 1:
-        return "\n".join([*head, *_recipe_lines(plan.presets[0]), *rows]) + "\n"
+        return "\n".join([*head, *recipe_lines(plan.presets[0]), *rows]) + "\n"
     return "\n".join([toml_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
 
 
@@ -53,17 +54,26 @@ def _rows(plan: Plan) -> Iterator[str]:
                 toml_line("model", arm.model),
                 toml_line("method", arm.method),
                 *([toml_line("label", label)] if label else []),
-                *_set(spec),
+                *set_lines(spec),
             ]
         )
 
 
-def _set(spec: RunSpec) -> Iterator[str]:
-    """What is set of the model, and of methods: by name, as a control has settings of what it is paired with too."""
+def set_lines(spec: RunSpec) -> Iterator[str]:
+    """What is set of the model, and of methods: by name for a control, which shares settings of what it is paired with.
+
+    As the keys `config` and `settings` of an arm have it.
+    """
     config: dict[str, Any] = {}
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, Any] = {}
+    alone = METHODS.get(spec.method).control_of is None
     for one in assignments_of(spec):
-        (config if _of_config(one, spec) else settings.setdefault(one.scope, {}))[one.name] = one.value
+        if _of_config(one, spec):
+            config[one.name] = one.value
+        elif alone:
+            settings[one.name] = one.value
+        else:
+            settings.setdefault(one.scope, {})[one.name] = one.value
     if config:
         yield toml_line("config", config)
     if settings:
@@ -77,7 +87,7 @@ def _of_config(one: Assignment, spec: RunSpec) -> bool:
     }
 
 
-def _recipe_lines(declared: Preset) -> Iterator[str]:
+def recipe_lines(declared: Preset) -> Iterator[str]:
     """Whose recipe it is; one that no preset has that is known here is written down."""
     known = preset_or_none(declared.recipe.name)
     if known is not None and known.recipe == declared.recipe:

@@ -11,7 +11,7 @@ import pytest
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
 from pbgraph.methods.base import METHODS
-from pbgraph.models.base import MODELS
+from pbgraph.models.base import MODELS, Architecture
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
 from pbgraph.plans.search.found import check_plan_can_be_written, plan_text
@@ -259,6 +259,25 @@ def test_the_recipe_may_lie_outside_of_the_space():
     near = as_parameters(paper, paper.start)
     assert (near["settings.epochs"], near["settings.weight_decay"]) == (60, 1e-5)
     assert near["settings.schedule"] == "constant"
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if isinstance(MODELS.get(name), Architecture)])
+def test_every_architecture_has_a_first_trial(name):
+    """Its recipe's values, those of later fields too, which a spec at their defaults does not name."""
+    start = search(f"{name}/backprop").start
+    assert set(start.config) == set(MODELS.get(name).space)
+    assert MODELS.get(name).config(**start.config)
+
+
+def test_a_plan_of_a_preset_with_a_recipe_of_its_own_brings_that_along(tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('seeds = "68"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n[recipe.training."*"]\nepochs = 7\n')
+    ledger = Ledger(search(name=str(mine)), tmp_path)
+    append_trial(ledger.path, trial_of(ledger, 0, ledger.search.start, [0.8, 0.8, 0.8]))
+    (tmp_path / "best.toml").write_text(plan_text([ledger]))
+    declared = read_plan(tmp_path / "best.toml")
+    assert declared.recipe == preset(str(mine)).recipe
+    assert declared.recipe.training == {"*": {"epochs": 7}}
 
 
 def test_what_is_fixed_is_fixed_in_every_trial(tmp_path):

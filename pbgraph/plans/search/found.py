@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.files.writing import check_replaceable, replaced_file
 from pbgraph.humanize import ranges
-from pbgraph.plans.plan_text import toml_line
+from pbgraph.plans.plan_text import recipe_lines, set_lines, toml_line
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.search import Search, Values
 from pbgraph.results.tuning import best_of
@@ -41,40 +40,30 @@ def write_plan(path: Path, ledgers: Sequence[Ledger]) -> None:
 def plan_text(ledgers: Sequence[Ledger]) -> str:
     """The plan file's content."""
     search = ledgers[0].search
-    head = {
-        "preset": search.preset.name,
-        "task": search.dataset.name,
-        "split": search.split,
-        "seeds": ranges(search.preset.seeds).replace(" ", ""),
-    }
-    lines = ["# the best settings by validation score that 'python -m pbgraph.bench tune' found", *_lines(head)]
+    lines = [
+        "# the best settings by validation score that 'python -m pbgraph.bench tune' found",
+        toml_line("task", search.dataset.name),
+        toml_line("split", search.split),
+        toml_line("seeds", _ranges(search.preset.seeds)),
+        *recipe_lines(search.preset),
+    ]
     for ledger in ledgers:
-        lines += ["", "[[arms]]", *_lines(_arm(ledger))]
+        lines += ["", "[[arms]]", *_arm(ledger)]
     return "\n".join(lines) + "\n"
 
 
-def _lines(values: Mapping[str, Any]) -> list[str]:
-    return [toml_line(name, value) for name, value in values.items()]
-
-
-def _arm(ledger: Ledger) -> dict[str, Any]:
+def _arm(ledger: Ledger) -> Iterator[str]:
     search, trials = ledger.search, ledger.trials()
     best = best_of(trials, larger_is_better=search.larger_is_better)
     if best is None:
         raise PbgraphError(f"{search.arm}: no trial was finished, so there is no plan to be written")
-    spec, recipe = search.spec(Values(best.config, best.settings), 0), search.preset_recipe
-    config = {name: value for name, value in spec.model_config.items() if recipe.model_config.get(name) != value}
-    settings = {name: value for name, value in spec.settings.items() if recipe.settings.get(name) != value}
-    return {
-        "model": search.arm.model,
-        "method": search.arm.method,
-        "label": "tuned",
-        **({"config": config} if config else {}),
-        **({"settings": settings} if settings else {}),
-        "search": {
-            "file": str(ledger.path),
-            "trial": best.number,
-            "trials": len(trials),
-            "seeds": ranges(best.seeds).replace(" ", ""),
-        },
-    }
+    yield toml_line("model", search.arm.model)
+    yield toml_line("method", search.arm.method)
+    yield toml_line("label", "tuned")
+    yield from set_lines(search.spec(Values(best.config, best.settings), 0))
+    source = {"file": str(ledger.path), "trial": best.number, "trials": len(trials), "seeds": _ranges(best.seeds)}
+    yield toml_line("search", source)
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    return ranges(seeds).replace(" ", "")

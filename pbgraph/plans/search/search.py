@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import UsageError
+from pbgraph.fields import untold
 from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS, Method
@@ -62,15 +63,9 @@ class Search:
     @property
     def start(self) -> Values:
         """The recipe's values of what is searched."""
-        return Values(
-            {name: self.recipe.model_config[name] for name in self.config},
-            {name: self.recipe.settings[name] for name in self.settings},
-        )
-
-    @property
-    def preset_recipe(self) -> RunSpec:
-        """The preset's own, without what is fixed."""
-        return spec_of(self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method))
+        config = untold(MODELS.get(self.arm.model).config, self.recipe.model_config)
+        settings = untold(METHODS.get(self.arm.method).settings, self.recipe.settings)
+        return Values({name: config[name] for name in self.config}, {name: settings[name] for name in self.settings})
 
     def spec(self, values: Values, seed: int) -> RunSpec:
         """The run of these values with a seed. Raises UsageError if they do not go together."""
