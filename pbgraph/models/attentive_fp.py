@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.recurrent import gru_cell
@@ -52,11 +52,11 @@ class AttentiveFPConfig(HeadConfig):
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.layers, self.steps) < 1:
             raise UsageError(f"AttentiveFP needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        self.check_head("attentive-fp", 0)
 
 
 class GatedAttention(nn.Module):
@@ -141,7 +141,7 @@ class GRU(nn.Module):
         return gru_cell(self.cell, message, h)
 
 
-class AttentiveFPNetwork(nn.Module):
+class AttentiveFPNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: AttentiveFPConfig) -> None:
@@ -154,9 +154,7 @@ class AttentiveFPNetwork(nn.Module):
         self.grus = nn.ModuleList(GRU(hidden) for _ in range(config.layers))
         self.readout_conv = Attention(hidden, config.dropout)
         self.readout_gru = GRU(hidden)
-        config.check_head("attentive-fp", dims.graph)
-        if config.head == "packed":
-            self.head = Head(hidden, dims.graph, dims.tasks, config)
+        if self.packs_head("attentive-fp", hidden, dims):
             return
         self.logits = nn.Linear(hidden, dims.tasks)
 
@@ -172,12 +170,9 @@ class AttentiveFPNetwork(nn.Module):
             graphs = self._updated(context, graphs, self.readout_gru)
         return graphs
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         logits: Tensor = self.logits(self._dropout(vectors))
         return logits
 

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean, segment_sum, spread
 from pbgraph.spaces import Choice, Real, Whole
@@ -47,11 +47,11 @@ class DMPNNConfig(HeadConfig):
     output_hidden: int = 300
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.output_hidden) < 1 or self.depth < 2:
             raise UsageError(f"D-MPNN needs sizes of at least 1 and a depth of at least 2, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        self.check_head("d-mpnn", 0)
 
 
 def reverse_edges(edge_index: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class EdgeInput(nn.Module):
         return senders.add_(spread(batch.edge_table @ edge.t(), batch.edge_type))
 
 
-class DMPNNNetwork(nn.Module):
+class DMPNNNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: DMPNNConfig) -> None:
@@ -102,9 +102,7 @@ class DMPNNNetwork(nn.Module):
         self.edge_input = EdgeInput(dims, config.hidden)
         self.message = nn.Linear(config.hidden, config.hidden, bias=False)
         self.node_output = nn.Linear(dims.node + config.hidden, config.hidden)
-        config.check_head("d-mpnn", dims.graph)
-        if config.head == "packed":
-            self.head = Head(config.hidden, dims.graph, dims.tasks, config)
+        if self.packs_head("d-mpnn", config.hidden, dims):
             return
         self.hidden = nn.Linear(config.hidden, config.output_hidden)
         self.logits = nn.Linear(config.output_hidden, dims.tasks)
@@ -122,12 +120,9 @@ class DMPNNNetwork(nn.Module):
         x = self._dropout(F.relu(self.node_output(torch.cat([batch.x, received], dim=1))))
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         hidden = F.relu(self.hidden(vectors))  # G x output_hidden
         logits: Tensor = self.logits(self._dropout(hidden))
         return logits

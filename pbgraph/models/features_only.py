@@ -26,9 +26,6 @@ class FeaturesOnlyConfig(HeadConfig):
 
     head: Literal["packed"] = field(default="packed", metadata=LATER)
 
-    def __post_init__(self) -> None:
-        self.check_head("features-only", 0)
-
 
 class FeaturesOnly(nn.Module):
     """The network of the module's equation: GraphBatch -> logits (G, T), or (k, G, T)."""

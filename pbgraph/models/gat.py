@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
 from pbgraph.ops.segment import segment_mean
@@ -53,11 +53,11 @@ class GATConfig(HeadConfig):
     last_hidden: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.heads, self.layers, self.hidden if self.last_hidden is None else self.last_hidden) < 1:
             raise UsageError(f"GAT needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        self.check_head("gat", 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ class GATConvolution(nn.Module):
         return weighted_sum(alpha, senders.view(shape), edges).flatten(1) + self.bias
 
 
-class GATNetwork(nn.Module):
+class GATNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GATConfig) -> None:
@@ -134,9 +134,7 @@ class GATNetwork(nn.Module):
         layers = [config] * (config.layers - 1) + [last]
         widths = [dims.node] + [layer.hidden * layer.heads for layer in layers]
         self.convs = nn.ModuleList(map(GATConvolution, widths[:-1], repeat(dims.edge), layers))
-        config.check_head("gat", dims.graph)
-        if config.head == "packed":
-            self.head = Head(widths[-1], dims.graph, dims.tasks, config)
+        if self.packs_head("gat", widths[-1], dims):
             return
         self.logits = nn.Linear(widths[-1], dims.tasks)
 
@@ -147,12 +145,9 @@ class GATNetwork(nn.Module):
             x = dropout(F.elu(conv(x, looped)), self.config.dropout, self.training)
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         logits: Tensor = self.logits(vectors)
         return logits
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.segment import segment_mean
 from pbgraph.spaces import Choice, Real, Whole
@@ -42,14 +42,14 @@ class GCNConfig(HeadConfig):
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.layers) < 1:
             raise UsageError(f"GCN needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        self.check_head("gcn", 0)
 
 
-class GCNNetwork(nn.Module):
+class GCNNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GCNConfig) -> None:
@@ -59,9 +59,7 @@ class GCNNetwork(nn.Module):
         self.config = config
         widths = [dims.node] + [config.hidden] * config.layers
         self.convs = nn.ModuleList(GCNConv(n, config.hidden, normalize=False) for n in widths[:-1])
-        config.check_head("gcn", dims.graph)
-        if config.head == "packed":
-            self.head = Head(config.hidden, dims.graph, dims.tasks, config)
+        if self.packs_head("gcn", config.hidden, dims):
             return
         self.logits = nn.Linear(config.hidden, dims.tasks)
 
@@ -72,12 +70,9 @@ class GCNNetwork(nn.Module):
             x = dropout(F.relu(conv(x, edge_index, weights)), self.config.dropout, self.training)
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         logits: Tensor = self.logits(vectors)
         return logits
 

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.neighbours import neighbour_sum
@@ -49,13 +49,13 @@ class GINConfig(HeadConfig):
     readout: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.layers) < 1:
             raise UsageError(f"GIN needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
-        self.check_head("gin", 0)
 
 
 class GINConv(nn.Module):
@@ -89,7 +89,7 @@ class GINLayer(nn.Module):
         return F.relu(self.update(F.relu(self.conv(x, batch))))
 
 
-class GINNetwork(nn.Module):
+class GINNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GINConfig) -> None:
@@ -97,9 +97,7 @@ class GINNetwork(nn.Module):
         self.config = config
         widths = [dims.node] + [config.hidden] * config.layers
         self.layers = nn.ModuleList(GINLayer(inputs, config.hidden) for inputs in widths[:-1])
-        config.check_head("gin", dims.graph)
-        if config.head == "packed":
-            self.head = Head(sum(widths), dims.graph, dims.tasks, config)
+        if self.packs_head("gin", sum(widths), dims):
             return
         self.logits = nn.ModuleList(nn.Linear(inputs, dims.tasks) for inputs in widths)
 
@@ -115,11 +113,8 @@ class GINNetwork(nn.Module):
         readout = segment_sum if self.config.readout == "sum" else segment_mean
         return [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
-        if self.config.head == "packed":
-            packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
-            return packed
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         votes = [linear(x) for linear, x in zip(self.logits, self._readouts(batch), strict=True)]  # G x T each
         return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import LinearNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.messages import relu_sum
@@ -46,13 +46,13 @@ class GINEConfig(HeadConfig):
     readout: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.layers) < 1:
             raise UsageError(f"GINE needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
-        self.check_head("gine", 0)
 
 
 class GINEConvolution(nn.Module):
@@ -87,7 +87,7 @@ class GINELayer(nn.Module):
         return F.relu(self.update(F.relu(self.conv(x, batch))))
 
 
-class GINENetwork(nn.Module):
+class GINENetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GINEConfig) -> None:
@@ -95,9 +95,7 @@ class GINENetwork(nn.Module):
         self.config = config
         self.embedding = nn.Linear(dims.node, config.hidden)
         self.layers = nn.ModuleList(GINELayer(config.hidden, dims.edge) for _ in range(config.layers))
-        config.check_head("gine", dims.graph)
-        if config.head == "packed":
-            self.head = Head(config.hidden * (config.layers + 1), dims.graph, dims.tasks, config)
+        if self.packs_head("gine", config.hidden * (config.layers + 1), dims):
             return
         self.logits = nn.ModuleList(nn.Linear(config.hidden, dims.tasks) for _ in range(config.layers + 1))
 
@@ -113,11 +111,8 @@ class GINENetwork(nn.Module):
         readout = segment_sum if self.config.readout == "sum" else segment_mean
         return [readout(x, batch.batch, batch.num_graphs, batch.node_ptr) for x in nodes]
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
-        if self.config.head == "packed":
-            packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
-            return packed
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         votes = [linear(x) for linear, x in zip(self.logits, self._readouts(batch), strict=True)]  # G x T each
         return dropout(torch.stack(votes), self.config.dropout, self.training).sum(0)
 

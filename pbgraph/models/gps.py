@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
@@ -62,6 +62,7 @@ class GPSConfig(HeadConfig):
     readout: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         readout = 1 if self.readout is None else self.readout
         if min(self.hidden, self.heads, self.layers, self.walk_steps, self.walk_channels, readout) < 1:
             raise UsageError(f"GPS needs sizes of at least 1, got {self}")
@@ -72,7 +73,6 @@ class GPSConfig(HeadConfig):
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected a probability in [0, 1)")
-        self.check_head("gps", 0)
 
     @property
     def channels(self) -> int:
@@ -190,7 +190,7 @@ class GPSLayer(nn.Module):
         return updated
 
 
-class GPSNetwork(nn.Module):
+class GPSNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GPSConfig) -> None:
@@ -201,9 +201,7 @@ class GPSNetwork(nn.Module):
         self.walks = WalkEncoding(config.walk_steps, config.walk_channels)
         self.edges = nn.Linear(dims.edge, channels)
         self.layers = nn.ModuleList(GPSLayer(config) for _ in range(config.layers))
-        config.check_head("gps", dims.graph)
-        if config.head == "packed":
-            self.head = Head(widths[0], dims.graph, dims.tasks, config)
+        if self.packs_head("gps", widths[0], dims):
             return
         self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.logits = nn.Linear(widths[-1], dims.tasks)
@@ -216,12 +214,9 @@ class GPSNetwork(nn.Module):
             x = layer(x, batch, edges, pairs)
         return segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         for linear in self.hidden:
             vectors = F.relu(linear(vectors))
         logits: Tensor = self.logits(vectors)

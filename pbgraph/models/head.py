@@ -16,9 +16,10 @@ beside it as in Yang et al. 2019, arXiv:1904.01561 (chemprop).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,11 @@ from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
 from pbgraph.fields import LATER
+from pbgraph.graph import GraphBatch
+from pbgraph.models.base import Dims
 from pbgraph.ops.dropout import dropout
 
+HEAD_PARTS = ("head", "hidden", "logits")  # names that the parts of a network after its encoder have
 NO_FEATURES = "features of whole molecules need a head that reads them"
 
 
@@ -51,16 +55,13 @@ class HeadConfig:
     head_dropout: float = field(default=0.3, metadata=LATER)
     feature_dropout: float = field(default=0.0, metadata=LATER)
 
-    def check_head(self, called: str, graph_dim: int) -> None:
-        """Raises UsageError for values out of range, and for features that the head does not read."""
+    def __post_init__(self) -> None:
         if self.head not in ("own", "packed"):
             raise UsageError(f"head is {self.head!r}, expected 'own' or 'packed'")
         if min(self.head_members, self.head_hidden, self.head_layers) < 1:
             raise UsageError(f"a head needs at least 1 member, channel and layer, got {self}")
         if not (0 <= self.head_dropout < 1 and 0 <= self.feature_dropout < 1):
             raise UsageError(f"head_dropout and feature_dropout must be probabilities in [0, 1), got {self}")
-        if self.head == "own" and graph_dim:
-            raise UsageError(f"{NO_FEATURES}: set {called}.head=packed, or features of graphs alone")
 
 
 class PackedLinear(nn.Module):
@@ -140,5 +141,40 @@ class Head(nn.Module):
         return logits.squeeze(1) if self.config.head_members == 1 else logits.transpose(0, 1)
 
 
-HEAD_PARTS = ("head", "hidden", "logits")  # names that the parts of a network after its encoder have
+class EncoderAndHead(nn.Module, ABC):
+    """A network that encodes graphs and predicts from that: by the head of its paper, or by a packed one.
+
+    A subclass has `encode` and `own_logits`, and keeps its config as `config`.
+    """
+
+    config: Any  # a HeadConfig with fields of its own
+    head: Head
+
+    def packs_head(self, model: str, vector_dim: int, dims: Dims) -> bool:
+        """Build the packed head on vectors of this width, if the config asks for it; whether it does.
+
+        Raises UsageError for features of whole molecules, which the other head does not read; model: whose setting.
+        """
+        if self.config.head == "packed":
+            self.head = Head(vector_dim, dims.graph, dims.tasks, self.config)
+        elif dims.graph:
+            raise UsageError(f"{NO_FEATURES}: set {model}.head=packed, or features of graphs alone")
+        return bool(self.config.head == "packed")
+
+    @abstractmethod
+    def encode(self, batch: GraphBatch) -> Tensor:
+        """One vector per graph, (G, C)."""
+
+    @abstractmethod
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T) by the head of its paper."""
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T); of several members (k, G, T)."""
+        if self.config.head == "packed":
+            packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
+            return packed
+        return self.own_logits(batch)
+
+
 HEAD_SITES = ("head.layers.*", "head.logits")

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import Set2Set
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
@@ -50,11 +50,11 @@ class MPNNConfig(HeadConfig):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.edge_hidden, self.steps, self.set2set_steps) < 1:
             raise UsageError(f"MPNN needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        self.check_head("mpnn", 0)
 
 
 class EdgeNetwork(nn.Module):
@@ -102,7 +102,7 @@ class GRU(nn.Module):
         return h, h
 
 
-class MPNNNetwork(nn.Module):
+class MPNNNetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: MPNNConfig) -> None:
@@ -113,9 +113,7 @@ class MPNNNetwork(nn.Module):
         self.message = EdgeNetwork(hidden, dims.edge, config.edge_hidden)
         self.gru = GRU(hidden)
         self.set2set = Set2Set(hidden, config.set2set_steps)
-        config.check_head("mpnn", dims.graph)
-        if config.head == "packed":
-            self.head = Head(2 * hidden, dims.graph, dims.tasks, config)
+        if self.packs_head("mpnn", 2 * hidden, dims):
             return
         self.hidden = nn.Linear(2 * hidden, hidden)
         self.logits = nn.Linear(hidden, dims.tasks)
@@ -128,12 +126,9 @@ class MPNNNetwork(nn.Module):
         vectors: Tensor = self.set2set(x, batch)
         return vectors
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         hidden = F.relu(self.hidden(vectors))  # G x C
         logits: Tensor = self.logits(dropout(hidden, self.config.dropout, self.training))
         return logits

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
@@ -57,13 +57,13 @@ class PNAConfig(HeadConfig):
     mean_log_degree: float = 1.09
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.hidden, self.layers) < 1:
             raise UsageError(f"PNA needs sizes of at least 1, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if not self.mean_log_degree > 0:
             raise UsageError(f"mean_log_degree is {self.mean_log_degree}, expected a positive number")
-        self.check_head("pna", 0)
 
 
 class PNALayer(nn.Module):
@@ -108,7 +108,7 @@ class PNALayer(nn.Module):
         return torch.stack([torch.ones_like(degree), amplified, attenuated], dim=1).unsqueeze(2)
 
 
-class PNANetwork(nn.Module):
+class PNANetwork(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: PNAConfig) -> None:
@@ -118,9 +118,7 @@ class PNANetwork(nn.Module):
         widths = [hidden, -(-hidden // 2), -(-hidden // 4)]
         self.embedding = nn.Linear(dims.node, hidden)
         self.layers = nn.ModuleList(PNALayer(hidden, dims.edge, config.mean_log_degree) for _ in range(config.layers))
-        config.check_head("pna", dims.graph)
-        if config.head == "packed":
-            self.head = Head(widths[0], dims.graph, dims.tasks, config)
+        if self.packs_head("pna", widths[0], dims):
             return
         self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
         self.logits = nn.Linear(widths[-1], dims.tasks)
@@ -132,12 +130,9 @@ class PNANetwork(nn.Module):
             x = x + dropout(F.relu(layer(x, batch)), self.config.dropout, self.training)
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         for linear in self.hidden:
             vectors = F.relu(linear(vectors))
         logits: Tensor = self.logits(vectors)

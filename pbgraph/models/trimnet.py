@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
 from pbgraph.models.layers import Set2Set
 from pbgraph.ops.activations import celu
 from pbgraph.ops.dropout import dropout
@@ -61,6 +61,7 @@ class TrimNetConfig(HeadConfig):
     logits_per_task: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         sizes = (self.hidden, self.depth, self.heads, self.output_hidden, self.steps, self.set2set_steps)
         if min(sizes) < 1:
             raise UsageError(f"TrimNet needs sizes of at least 1, got {self}")
@@ -68,7 +69,6 @@ class TrimNetConfig(HeadConfig):
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
         if self.logits_per_task not in (1, 2):
             raise UsageError(f"logits_per_task is {self.logits_per_task}, expected 1 or 2")
-        self.check_head("trimnet", 0)
 
 
 class TripletConv(nn.Module):
@@ -173,7 +173,7 @@ class LinearNorm(nn.Module):
         return normalised
 
 
-class TrimNet(nn.Module):
+class TrimNet(EncoderAndHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: TrimNetConfig) -> None:
@@ -183,9 +183,7 @@ class TrimNet(nn.Module):
         self.lin0 = nn.Linear(dims.node, hidden)
         self.blocks = nn.ModuleList(Block(hidden, dims.edge, config.heads, config.steps) for _ in range(config.depth))
         self.set2set = Set2Set(hidden, config.set2set_steps)
-        config.check_head("trimnet", dims.graph)
-        if config.head == "packed":
-            self.head = Head(2 * hidden, dims.graph, dims.tasks, config)
+        if self.packs_head("trimnet", 2 * hidden, dims):
             return
         self.hidden = LinearNorm(2 * hidden, config.output_hidden)
         self.logits = nn.Linear(config.output_hidden, config.logits_per_task * dims.tasks)
@@ -198,12 +196,9 @@ class TrimNet(nn.Module):
         vectors: Tensor = self.set2set(x, batch)
         return vectors
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T); of several members (k, G, T)."""
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
         vectors = self.encode(batch)
-        if self.config.head == "packed":
-            packed: Tensor = self.head(vectors, batch.graph_attr)
-            return packed
         hidden = F.relu(self.hidden(vectors))  # G x output_hidden
         logits = self.logits(self._dropout(hidden))
         return logits if self.config.logits_per_task == 1 else _differences(logits)
