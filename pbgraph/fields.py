@@ -56,6 +56,11 @@ def settings_of(type_: type) -> list[Setting]:
     ]
 
 
+def field_names(type_: type) -> set[str]:
+    """Names of the fields of a dataclass."""
+    return {one.name for one in fields(type_)}
+
+
 def from_text(type_: type, name: str, text: str, *, called: str) -> Scalar:
     """The value that a text gives to a field; called: the setting in messages, e.g. "trimnet.hidden".
 

@@ -50,19 +50,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A whole number from `low` to `high`, both included; log: as likely between 10 and 20 as between 20 and 40."""
+class _Between:
+    """What ranges of numbers have in common."""
 
-    low: int
-    high: int
+    low: float
+    high: float
     log: bool = False
 
     def __post_init__(self) -> None:
         _check_order(self.low, self.high, log=self.log)
-
-    def holds(self, value: Scalar) -> bool:
-        """Whether the value is in the range."""
-        return type(value) is int and self.low <= value <= self.high
 
     @property
     def corners(self) -> tuple[Scalar, ...]:
@@ -79,32 +75,24 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Real:
+class Whole(_Between):
+    """A whole number from `low` to `high`, both included; log: as likely between 10 and 20 as between 20 and 40."""
+
+    low: int
+    high: int
+
+    def holds(self, value: Scalar) -> bool:
+        """Whether the value is in the range."""
+        return type(value) is int and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Real(_Between):
     """A number from `low` to `high`; log: as likely between 0.01 and 0.1 as between 0.1 and 1."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def __post_init__(self) -> None:
-        _check_order(self.low, self.high, log=self.log)
 
     def holds(self, value: Scalar) -> bool:
         """Whether the value is in the range."""
         return type(value) in (int, float) and self.low <= float(value or 0) <= self.high
-
-    @property
-    def corners(self) -> tuple[Scalar, ...]:
-        """As of a choice."""
-        return self.low, self.high
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """As of a choice."""
-        return {"low": self.low, "high": self.high, "log": self.log}
-
-    def __str__(self) -> str:
-        return _between(self.low, self.high, log=self.log)
 
 
 Range = Choice | Whole | Real

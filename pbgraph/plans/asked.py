@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
 from pbgraph.plans.declaration import Row
-from pbgraph.plans.settings import TRAINING, Assignment, assignment, check_all_used
+from pbgraph.plans.settings import TRAINING, Assignment, assignment, chain, check_all_used
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,6 @@ def asked_of(row: Row) -> Iterator[Asked]:
         yield Asked(row.model, method.name, holding, row.label)
 
 
-def chain(method: Method) -> list[Method]:
-    """A control, what it is paired with, and so on."""
-    return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
-
-
 def _config(model: str, name: str, value: Any) -> list[Assignment]:
     return [assignment(model, name, value)]
 
@@ -77,19 +73,15 @@ def _settings(methods: list[Method], name: str, value: Any) -> list[Assignment]:
 
 def _scope(methods: list[Method], name: str) -> str:
     """Of what a setting of these methods is: of all training, or of the one at the root of a chain that has it."""
-    if name in _names(TrainSettings) and any(issubclass(one.settings, TrainSettings) for one in methods):
+    if name in field_names(TrainSettings) and any(issubclass(one.settings, TrainSettings) for one in methods):
         return TRAINING
     for method in methods:
-        having = [one for one in chain(method) if name in _names(one.settings)]
+        having = [one for one in chain(method) if name in field_names(one.settings)]
         if having:
             return having[-1].name
-    known = {field for method in methods for one in chain(method) for field in _names(one.settings)}
+    known = {field for method in methods for one in chain(method) for field in field_names(one.settings)}
     raise unknown_name("setting", name, known)
 
 
 def _holds_for(one: Assignment, model: str, method: Method) -> bool:
     return one.scope in (model, TRAINING) or one.scope in [link.name for link in chain(method)]
-
-
-def _names(type_: Any) -> set[str]:
-    return {one.name for one in fields(type_)}

@@ -7,13 +7,14 @@ same specs with the same keys, so their results can be merged by copying files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import UsageError
 from pbgraph.features.base import JOINED
+from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
@@ -21,8 +22,8 @@ from pbgraph.models.base import MODELS, Architecture, Estimator
 from pbgraph.plans.asked import Asked, asked_of
 from pbgraph.plans.declaration import Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import spec_of
-from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used, features_of
+from pbgraph.plans.resolve import featuriser_of, spec_of
+from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -190,20 +191,14 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    found: dict[Asked, None] = {}
+    of_head, found = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
     for row in rows:
-        model = MODELS.get(row.model)
-        features = features_of(row.settings, model) or recipe.featurisers.get(model.name, model.featuriser)
-        if isinstance(model, Architecture) and JOINED in features and model.name != GRAPHLESS:
-            of_head = {one.name for one in fields(MODELS.get(GRAPHLESS).config)}
-            settings = [replace(one, scope=GRAPHLESS) for one in row.settings if _of_model(one, row) & of_head]
-            settings += [one for one in row.settings if one.scope == TRAINING]
-            found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *settings))] = None
+        features = featuriser_of(recipe, row)
+        if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
+            mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
+            training = [one for one in row.settings if one.scope == TRAINING]
+            found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
     return list(found)
-
-
-def _of_model(one: Assignment, row: Asked) -> set[str]:
-    return {one.name} if one.scope == row.model else set()
 
 
 def _controls(rows: Sequence[Asked]) -> list[Asked]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import field_names
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
@@ -81,10 +81,7 @@ def set_lines(spec: RunSpec) -> Iterator[str]:
 
 
 def _of_config(one: Assignment, spec: RunSpec) -> bool:
-    return one.scope == spec.model and one.name in {
-        FEATURES,
-        *(field.name for field in fields(MODELS.get(spec.model).config)),
-    }
+    return one.scope == spec.model and one.name in {FEATURES, *field_names(MODELS.get(spec.model).config)}
 
 
 def recipe_lines(declared: Preset) -> Iterator[str]:

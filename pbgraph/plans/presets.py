@@ -43,7 +43,7 @@ def preset(name: str) -> Preset:
         raise UsageError(f"{name} is a study, not a preset: 'python -m pbgraph.bench run {name}' runs it")
     if name in PLANS and isinstance(value := PLANS.get(name), Preset):
         return value
-    known = {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
+    known = _every()
     if name not in known:
         raise unknown_name("preset", name, known)
     return known[name]
@@ -51,8 +51,12 @@ def preset(name: str) -> Preset:
 
 def preset_or_none(name: str) -> Preset | None:
     """The preset called so, if this machine has one; a record may be of another's."""
-    every = {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
-    return every.get(name)
+    return _every().get(name)
+
+
+def _every() -> Mapping[str, Preset]:
+    """All presets, and the parts of all studies."""
+    return {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
 
 
 def study(name: str) -> Study:

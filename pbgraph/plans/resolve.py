@@ -13,15 +13,15 @@ from typing import Any
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import PbgraphError
 from pbgraph.features.base import FEATURISERS, JOINED
-from pbgraph.fields import checked, told
+from pbgraph.fields import checked, field_names, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Model, file_versions
-from pbgraph.plans.asked import Asked, chain
+from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import ANY, Overrides, Recipe
-from pbgraph.plans.settings import FEATURES, Assignment, config_overrides, features_of, settings_overrides
+from pbgraph.plans.settings import FEATURES, Assignment, chain, config_overrides, features_of, settings_overrides
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
@@ -34,8 +34,7 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
     Raises UsageError for a value that the config or the settings refuse, and for a loss of another kind of task.
     """
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
-    usual = recipe.featurisers.get(model.name, model.featuriser)
-    featuriser = FEATURISERS.get(features_of(asked.settings, model) or usual)
+    featuriser = FEATURISERS.get(featuriser_of(recipe, asked))
     parts: dict[str, Any] = {
         "task": dataset,
         "split": SPLITS.get(split),
@@ -60,14 +59,22 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
         changes={
             **_all_changes(recipe, dataset.kind, asked),
-            **({FEATURES: featuriser.name} if featuriser.name != usual or _joined(recipe, model) else {}),
+            **_features_set(recipe, model, featuriser.name),
         },
     )
 
 
-def _joined(recipe: Recipe, model: Model) -> bool:
-    """Whether a model has features of whole molecules of its own accord, which a row has to say."""
-    return model.name not in recipe.featurisers and JOINED in model.featuriser
+def featuriser_of(recipe: Recipe, asked: Asked) -> str:
+    """The featuriser of a row: what is set, or the recipe's for the model, or the model's own."""
+    model = MODELS.get(asked.model)
+    return features_of(asked.settings, model) or recipe.featurisers.get(model.name, model.featuriser)
+
+
+def _features_set(recipe: Recipe, model: Model, featuriser: str) -> dict[str, Scalar]:
+    """What a row says of its features: others than the usual, and those of whole molecules that no recipe names."""
+    usual = recipe.featurisers.get(model.name, model.featuriser)
+    of_its_own = model.name not in recipe.featurisers and JOINED in usual
+    return {FEATURES: featuriser} if featuriser != usual or of_its_own else {}
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,10 @@ def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
     mine = resolve(recipe, model, method, kind=kind, assignments=asked.settings).changes
     if asked.pair is None:
         return dict(mine)
-    theirs, fields_of_pair = _all_changes(recipe, kind, asked.pair), _names(METHODS.get(asked.pair.method).settings)
+    theirs, fields_of_pair = (
+        _all_changes(recipe, kind, asked.pair),
+        field_names(METHODS.get(asked.pair.method).settings),
+    )
     own = {
         f"{method.name}.{name}" if name in fields_of_pair and theirs.get(name) != value else name: value
         for name, value in mine.items()
@@ -147,14 +157,10 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
         return Assignment(spec.model, name, value)
     if dot and place not in (CONFIG, SETTINGS):
         return Assignment(place, rest, value)
-    if place == CONFIG or (not place and rest in _names(MODELS.get(spec.model).config)):
+    if place == CONFIG or (not place and rest in field_names(MODELS.get(spec.model).config)):
         return Assignment(spec.model, rest, value)
     links = chain(METHODS.get(spec.method))
-    return Assignment([one for one in links if rest in _names(one.settings)][-1].name, rest, value)
-
-
-def _names(type_: type) -> set[str]:
-    return {one.name for one in fields(type_)}
+    return Assignment([one for one in links if rest in field_names(one.settings)][-1].name, rest, value)
 
 
 def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
@@ -181,7 +187,7 @@ def _training_overrides(recipe: Recipe, model: Model) -> Overrides:
 
 def _method_overrides(recipe: Recipe, method: Method) -> dict[str, Scalar]:
     """The recipe's for this method; a control shares those of its pair, as far as it has the fields."""
-    names = _names(method.settings)
+    names = field_names(method.settings)
     of_pair = recipe.methods.get(method.control_of, {}) if method.control_of else {}
     shared = {name: value for name, value in of_pair.items() if name in names}
     return {**shared, **recipe.methods.get(method.name, {})}

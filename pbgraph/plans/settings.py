@@ -9,12 +9,12 @@ gradients. A control shares what is set for the method it is paired with, as far
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.features.base import FEATURISERS
-from pbgraph.fields import checked, from_text
+from pbgraph.fields import checked, field_names, from_text
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import TrainSettings
@@ -63,7 +63,7 @@ def assignment(scope: str, name: str, value: Any) -> Assignment:
 
 def config_overrides(assignments: Iterable[Assignment], model: Model) -> dict[str, Scalar]:
     """What is set of a model's config."""
-    names = _names(model.config)
+    names = field_names(model.config)
     return {one.name: one.value for one in assignments if one.scope == model.name and one.name in names}
 
 
@@ -74,12 +74,12 @@ def features_of(assignments: Iterable[Assignment], model: Model) -> str | None:
 
 
 def _is_features(scope: str, name: str) -> bool:
-    return name == FEATURES and scope in MODELS and FEATURES not in _names(MODELS.get(scope).config)
+    return name == FEATURES and scope in MODELS and FEATURES not in field_names(MODELS.get(scope).config)
 
 
 def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dict[str, Scalar]:
     """What is set of a method's settings: for all training, then for what it is paired with, then for itself."""
-    names, found = _names(method.settings), dict[str, Scalar]()
+    names, found = field_names(method.settings), dict[str, Scalar]()
     for scope in _scopes(method):
         found |= {one.name: one.value for one in assignments if one.scope == scope and one.name in names}
     return found
@@ -87,8 +87,8 @@ def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dic
 
 def check_all_used(assignments: Iterable[Assignment], models: Iterable[Model], methods: Iterable[Method]) -> None:
     """Raises UsageError for what none of these models and methods takes."""
-    taken = {(model.name, name) for model in models for name in (*_names(model.config), FEATURES)}
-    taken |= {(scope, name) for method in methods for scope in _scopes(method) for name in _names(method.settings)}
+    taken = {(model.name, name) for model in models for name in (*field_names(model.config), FEATURES)}
+    taken |= {(scope, name) for method in methods for scope in _scopes(method) for name in field_names(method.settings)}
     for one in assignments:
         if (one.scope, one.name) not in taken:
             raise UsageError(f"{one}: no planned arm takes it; plan one with --models or --methods, or leave it out")
@@ -97,12 +97,12 @@ def check_all_used(assignments: Iterable[Assignment], models: Iterable[Model], m
 def _scopes(method: Method) -> tuple[str, ...]:
     """Whose settings a method's are, the weakest first: a control is trained as what it is paired with."""
     of_training = (TRAINING,) if issubclass(method.settings, TrainSettings) else ()
-    return (*of_training, *_pairs(method), method.name)
+    return (*of_training, *(link.name for link in reversed(chain(method))))
 
 
-def _pairs(method: Method) -> tuple[str, ...]:
-    """What a control is paired with, after what that is paired with itself."""
-    return (*_pairs(METHODS.get(method.control_of)), method.control_of) if method.control_of else ()
+def chain(method: Method) -> list[Method]:
+    """A control, what it is paired with, and so on."""
+    return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
 
 
 def _type_of(scope: str, name: str) -> type:
@@ -114,11 +114,7 @@ def _type_of(scope: str, name: str) -> type:
     ]
     if not types:
         raise unknown_name("scope of a setting", scope, [TRAINING, *MODELS, *METHODS])
-    return next((one for one in types if name in _names(one)), types[0])
-
-
-def _names(type_: type) -> set[str]:
-    return {one.name for one in fields(type_)}
+    return next((one for one in types if name in field_names(one)), types[0])
 
 
 def _no_comma(value: Scalar, called: str) -> Scalar:
