@@ -60,8 +60,7 @@ class Prepared:
 def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
     dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
-    code = code_of("featuriser", featuriser)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=code)
+    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
 
 
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:

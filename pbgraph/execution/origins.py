@@ -29,7 +29,7 @@ import msgspec
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError
 from pbgraph.execution.checkouts import checkout
-from pbgraph.features.base import FEATURISERS
+from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
@@ -99,7 +99,9 @@ def _value(kind: str, name: str) -> Any:
 
 
 def _sources(kind: str, name: str, value: Any) -> dict[str, Source]:
-    """The packages that a component's code is in, the one that registers it first."""
+    """The packages that a component's code is in, the one that registers it first; of joined features, of each."""
+    if isinstance(value, Featuriser) and value.parts:
+        return {package: source for part in value.parts for package, source in _sources(kind, part.name, part).items()}
     entry = REGISTRIES[kind].entry(name)
     first = {} if entry is None else {package_of(entry.module): entry.dist}
     others = dict.fromkeys(package_of(module) for module in _modules_of(value))

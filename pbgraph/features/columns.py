@@ -4,7 +4,7 @@
 
 A value's mid-rank is the mean of the numbers of smaller ones and of those that are not larger. Columns that do not vary
 in the training rows are left out; of those in which one is undefined, a column says which rows are.
-Source: van der Waerden 1952 (normal scores); the limits are those of the prototypes in benchmarks/recipes.md.
+Source: van der Waerden 1952 (normal scores). The limit is a choice, which was not searched.
 """
 
 from __future__ import annotations

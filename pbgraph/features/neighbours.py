@@ -9,8 +9,8 @@ S is the Tanimoto similarity of circular neighbourhoods up to radius 2, counted 
 of classification as logits, cut off at ± 9.2; then the largest, the 3rd and the 8th largest S. A training row sees
 neither itself nor rows of the same parent compound. They are labels, so this is fitted to training rows in every run,
 and never kept in a cache.
-Source: Rogers & Hahn 2010, doi:10.1021/ci100050t (fingerprints); the weights are those of the prototypes in
-benchmarks/recipes.md.
+Source: Rogers & Hahn 2010, doi:10.1021/ci100050t (fingerprints). Powers, priors and numbers of neighbours are a choice,
+which was not searched.
 """
 
 from __future__ import annotations

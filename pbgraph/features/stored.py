@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from pbgraph.molecules import Molecules
 from pbgraph.structures.smiles import silence, structures_key
 
 
-def featurised(featuriser: Featuriser, molecules: Molecules, *, code: str = "") -> Any:
+def featurised(featuriser: Featuriser, molecules: Molecules, *, code: Callable[[str], str] = lambda _: "") -> Any:
     """The store of all molecules, from the cache or made now and kept there.
 
-    code  hash of the featuriser's code, where its version alone does not tell two of them apart
+    code  name of a featuriser -> hash of its code, where its version alone does not tell two of them apart; or ""
     Of features that are put together, each part is kept by itself.
     """
     if featuriser.parts:
@@ -27,7 +28,9 @@ def featurised(featuriser: Featuriser, molecules: Molecules, *, code: str = "") 
             return packed(featuriser.featurise(molecules.smiles, molecules.y))
 
     key = {"version": featuriser.version, **structures_key(molecules.smiles)}
-    content = cached(f"{molecules.dataset}-{featuriser.name}", {**key, "code": code} if code else key, make)
+    if its_code := code(featuriser.name):
+        key |= {"code": its_code}
+    content = cached(f"{molecules.dataset}-{featuriser.name}", key, make)
     return unpacked(content, featuriser, molecules.y)
 
 

@@ -32,6 +32,7 @@ from pbgraph.features.stored import featurised
 from pbgraph.models.base import MODELS, file_versions
 from pbgraph.models.gin import GIN
 from pbgraph.plans.plan import plan
+from pbgraph.plans.settings import parse_assignment
 from pbgraph.report.formats import to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.tables import make_table
@@ -166,8 +167,23 @@ def test_features_of_other_code_are_made_again(package, monkeypatch):
 
     molecules = SimpleNamespace(dataset="five", smiles=("CCO",), y=np.zeros((1, 1), np.float32))
     for code in (*codes, *codes):
-        featurised(replace(own, featurise=featurise), molecules, code=code)
+        featurised(replace(own, featurise=featurise), molecules, code=lambda _, code=code: code)
     assert len(set(codes)) == len(made) == 2
+
+
+def test_of_features_that_are_put_together_the_code_of_each_counts(package, monkeypatch):
+    package("six", {"six_features/__init__.py": "def featurise(smiles, y):\n    return None\n"})
+    theirs = replace(FEATURISERS.get("ecfp4"), featurise=importlib.import_module("six_features").featurise)
+    monkeypatch.setitem(FEATURISERS._loaded, "ecfp4", theirs)
+    settings = [parse_assignment("trimnet.features=graph+ecfp4"), parse_assignment("trimnet.head=packed")]
+    spec = plan("tox21", models=["trimnet"], methods=["backprop"], settings=settings).specs[0]
+    assert origins_of(spec, {}).components["featuriser"] == ("pbgraph", "six_features")
+    assert code_of("featuriser", "graph+ecfp4") == code_of("featuriser", "ecfp4") != ""
+    assert code_of("featuriser", "graph+descriptors") == ""
+    asked = []
+    molecules = SimpleNamespace(dataset="six", smiles=("CCO",), y=np.zeros((1, 1), np.float32))
+    featurised(FEATURISERS.get("graph+descriptors"), molecules, code=lambda name: asked.append(name) or "")
+    assert asked == ["graph", "descriptors"]
 
 
 def test_a_component_that_cannot_be_loaded_has_no_known_origin():
