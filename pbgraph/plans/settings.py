@@ -48,7 +48,7 @@ def parse_assignment(text: str) -> Assignment:
         raise UsageError(f"setting {text!r:.200} is not SCOPE.FIELD=VALUE, as in trimnet.hidden=64")
     if _is_features(scope, name):
         return Assignment(scope, name, FEATURISERS.get(value).name)
-    return Assignment(scope, name, _no_comma(from_text(_type_of(scope, name), name, value, called=place), place))
+    return Assignment(scope, name, _no_comma(from_text(type_of(scope, name), name, value, called=place), place))
 
 
 def assignment(scope: str, name: str, value: Any) -> Assignment:
@@ -58,7 +58,7 @@ def assignment(scope: str, name: str, value: Any) -> Assignment:
         if not isinstance(value, str):
             raise UsageError(f"{called}={value!r:.100}: expected the name of a featuriser; see 'ls featurisers'")
         return Assignment(scope, name, FEATURISERS.get(value).name)
-    return Assignment(scope, name, _no_comma(checked(_type_of(scope, name), name, value, called=called), called))
+    return Assignment(scope, name, _no_comma(checked(type_of(scope, name), name, value, called=called), called))
 
 
 def config_overrides(assignments: Iterable[Assignment], model: Model) -> dict[str, Scalar]:
@@ -105,7 +105,7 @@ def chain(method: Method) -> list[Method]:
     return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
 
 
-def _type_of(scope: str, name: str) -> type:
+def type_of(scope: str, name: str) -> type:
     """The dataclass that a scope stands for; where a model and a method have one name, the one that has the field."""
     types = [
         *([TrainSettings] if scope == TRAINING else []),

@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pbgraph.fields import shown
 from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
@@ -115,7 +116,7 @@ def run_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_cost(record),
             **_origin(record),
             **{f"config.{name}": value for name, value in record.spec.model_config.items()},
-            **{f"settings.{name}": value for name, value in record.spec.settings.items()},
+            **{f"settings.{name}": shown(name, value) for name, value in record.spec.settings.items()},
         }
         for record in records
     ]

@@ -68,7 +68,7 @@ class Registration:
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
     """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
     for path, earlier in _there(results):
-        if earlier.declared == registration.declared:
+        if (earlier.keys, earlier.margin) == (registration.keys, registration.margin):
             return path, earlier
     sealed = registration.sealed()
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
