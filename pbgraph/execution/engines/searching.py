@@ -79,7 +79,7 @@ class SearchSource:
         elif hopeless:
             self._end(trial, "pruned")
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """None: no trial waits for another run."""
         return None
 
