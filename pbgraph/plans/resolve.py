@@ -156,8 +156,8 @@ def assignments_of(spec: RunSpec) -> tuple[Assignment, ...]:
     return tuple(_today(_assignment_of(spec, name, value)) for name, value in spec.changes.items())
 
 
-def _today(one: Assignment) -> Assignment:
-    return replace(one, value=respelt(type_of(one.scope, one.name), one.name, one.value))
+def _today(assigned: Assignment) -> Assignment:
+    return replace(assigned, value=respelt(type_of(assigned.scope, assigned.name), assigned.name, assigned.value))
 
 
 def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
@@ -169,7 +169,7 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     if place == CONFIG or (not place and rest in field_names(MODELS.get(spec.model).config)):
         return Assignment(spec.model, rest, value)
     links = chain(METHODS.get(spec.method))
-    return Assignment([one for one in links if rest in field_names(one.settings)][-1].name, rest, value)
+    return Assignment([link for link in links if rest in field_names(link.settings)][-1].name, rest, value)
 
 
 def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
@@ -206,7 +206,7 @@ def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
     value: Any = type_(**typed)
-    resolved = {one.name: getattr(value, one.name) for one in fields(type_)}
+    resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):
             raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")
