@@ -88,7 +88,11 @@ def as_changes(settings: Mapping[str, Scalar]) -> tuple[Change, ...]:
 def in_row_order(declared: Iterable[Arm], others: Iterable[Arm]) -> list[Arm]:
     """The declared arms, each followed by those of the others that are variants of it; then the rest, sorted."""
     first, rest = list(dict.fromkeys(declared)), sorted(set(others))
-    ordered = [arm for one in first for arm in (one, *(other for other in rest if other.plain == one.plain))]
+    ordered = [
+        arm
+        for declared_arm in first
+        for arm in (declared_arm, *(other for other in rest if other.plain == declared_arm.plain))
+    ]
     return list(dict.fromkeys([*ordered, *rest]))
 
 
