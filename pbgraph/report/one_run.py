@@ -79,7 +79,7 @@ def _scores(record: RunRecord) -> str:
     for name in names:
         tasks = {part: record.scores[part].tasks.get(name) for part in parts}
         cells = [
-            _figure(task.metrics.get(metric) if (task := tasks[part]) else None, scales[metric])
+            _figure(target.metrics.get(metric) if (target := tasks[part]) else None, scales[metric])
             for metric in metrics
             for part in parts
         ]

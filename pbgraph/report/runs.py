@@ -129,13 +129,13 @@ def task_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_identity(record),
             "part": part,
             "target": target,
-            **{name: task.metrics.get(name) for name in record.metrics},
-            "labelled": task.labelled,
-            "positives": task.positives,
+            **{name: of_target.metrics.get(name) for name in record.metrics},
+            "labelled": of_target.labelled,
+            "positives": of_target.positives,
         }
         for record in records
         for part, score in record.scores.items()
-        for target, task in score.tasks.items()
+        for target, of_target in score.tasks.items()
     ]
 
 
