@@ -51,6 +51,7 @@ class Plan:
     rows     of the data set, or 0 if that is not known before it is read
     part     "i/n" if `specs` are part i of n of what was asked for, else ""
     labels   of rows that are not called after what was set
+    study    that the presets are of, if they are of one
     """
 
     task: str
@@ -62,6 +63,7 @@ class Plan:
     rows: int = 0
     part: str = ""
     labels: Mapping[Arm, str] = field(default_factory=dict)
+    study: Study | None = None
 
     @property
     def margin(self) -> float | None:
@@ -92,6 +94,7 @@ def plan_study(task: str | Dataset, declared: str | Study, **narrowed: Any) -> P
         tuple(dict.fromkeys(one for part in parts for one in part.refused)),
         parts[0].rows,
         labels={arm: label for part in parts for arm, label in part.labels.items()},
+        study=chosen,
     )
 
 

@@ -18,13 +18,12 @@ from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.results.arms import Arm
+from pbgraph.results.background import background_of
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +123,7 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
         seeds=seeds,
         labels=labels,
         margin=margin,
-        registered=registrations(runs.results),
-        searched=budgets(runs.results.root),
+        background=background_of(runs.results),
     )
     return records, made
 
