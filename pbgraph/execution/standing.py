@@ -9,15 +9,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pbgraph.errors import UsageError
 from pbgraph.execution.engines.progress import TimeLeft
 from pbgraph.execution.engines.schedule import Work, survey
 from pbgraph.files.locks import is_held
 from pbgraph.humanize import duration, figure, ranges
 from pbgraph.metrics import scale_of
 from pbgraph.plans.plan import Plan
+from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.progress import STARTING, RunProgress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
@@ -175,8 +178,9 @@ def _seconds_left(work: Work | None, runs: Iterable[RunState], jobs: int) -> flo
 def describe_standing(one: Standing, now: float | None = None) -> str:
     """For people: a line for each preset and split, then what is running, failed and to do."""
     now = time.time() if now is None else now
+    called = _called({run.arm for run in one.runs})
     groups: dict[tuple[bool, str, str], list[RunState]] = {}
-    for run in one.runs:
+    for run in (replace(run, arm=called.get(run.arm, run.arm)) for run in one.runs):
         groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
     lines: dict[bool, list[str]] = {False: [], True: []}
     for (other, preset, split), runs in groups.items():
@@ -190,6 +194,16 @@ def describe_standing(one: Standing, now: float | None = None) -> str:
             *_to_do(_in(runs, "to do")),
         ]
     return "\n".join([*lines[False], *_time_left(one), *lines[True]])
+
+
+def _called(names: Iterable[str]) -> dict[str, str]:
+    """Name of an arm -> the short one by which it is shown; what runs in progress say may be no name of an arm."""
+    arms: dict[str, Arm] = {}
+    for name in names:
+        with suppress(UsageError):
+            arms[name] = parse_arm(name)
+    short = shortened(arms.values())
+    return {name: str(short[arm]) for name, arm in arms.items()}
 
 
 def _time_left(one: Standing) -> Iterator[str]:

@@ -110,10 +110,7 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
         raise unknown_name("preset", args.preset, {*presets(), *named})
     choice = choice_of(args)
-    for arm in choice.arms or ():
-        if specs and arm not in (there := {spec.arm for spec in specs}):
-            raise unknown_name("arm", str(arm), map(str, there))
-    return choice
+    return choice.among(spec.arm for spec in specs) if specs else choice
 
 
 def show_run(args: argparse.Namespace) -> int:
