@@ -106,10 +106,10 @@ def read_registration(path: Path) -> Registration:
 
 def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
     """In words, whether one registered plan has all these runs and is older than each of them."""
-    keys, began = {record.key for record in finished}, min(_began(record) for record in finished)
+    keys, first = {record.key for record in finished}, min(began(record) for record in finished)
     holding = [one for one in registered if keys.issubset(one.keys)]
     for one in holding:
-        if datetime.fromisoformat(one.created).timestamp() <= began:
+        if datetime.fromisoformat(one.created).timestamp() <= first:
             return f"confirmatory: plan {one.name} ({one.declared}) was registered {one.created}, before the first run"
     if holding:
         one = holding[0]
@@ -120,7 +120,7 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
     return "exploratory: no registered plan has these runs"
 
 
-def _began(record: RunRecord) -> float:
+def began(record: RunRecord) -> float:
     """When a run began, in seconds: when its record was written, less what it took; pauses are not seen.
 
     Raises UsageError if the record has no time.
