@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pbgraph.errors import UsageError
-from pbgraph.execution.engines.progress import TimeLeft
+from pbgraph.execution.engines.progress import TimeLeft, line_of
 from pbgraph.execution.engines.schedule import Work, survey
 from pbgraph.files.locks import is_held
-from pbgraph.humanize import duration, figure, ranges
-from pbgraph.metrics import scale_of
+from pbgraph.humanize import duration, ranges
+from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
 from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.progress import STARTING, RunProgress, read_progress
+from pbgraph.results.progress import SAID, STARTING, RunProgress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
 
@@ -229,13 +229,12 @@ def _how_far(run: RunState, now: float) -> str:
     said = run.progress
     if said is None:
         return "it does not say how far it is"
-    if said.began is None:
+    if said.phase == STARTING:
         return STARTING
-    best = "" if said.best is None else f"best valid {figure(said.best, scale_of(said.metric, [said.best]))}"
-    dendrites = f"{said.dendrites} dendrite{'' if said.dendrites == 1 else 's'}"
+    line = line_of(Report(**{name: getattr(said, name) for name in SAID}), said.metric)
+    left = "" if run.seconds_left is None else f"{duration(run.seconds_left)} left"
     ago = f"as of {duration(max(now - said.reported, 0.0))} ago"
-    facts = (said.phase, f"epoch {said.epoch}", best, dendrites, f"{duration(run.seconds_left)} left", ago)
-    return visible_cell(", ".join(filter(None, facts)))
+    return visible_cell(", ".join(filter(None, (line.phase, line.epoch, line.best, line.dendrites, left, ago))))
 
 
 def _reason(run: RunState) -> str:
@@ -251,5 +250,6 @@ def _to_do(runs: Sequence[RunState]) -> Iterator[str]:
         noun = "seeds" if len(seeds) > 1 else "seed"
         each = " each" if len(seeds) > 1 else ""
         time_each = "" if mine[0].seconds is None else f", about {duration(mine[0].seconds)}{each}"
-        saved = "".join(f"; seed {run.seed} goes on from epoch {run.progress.epoch}" for run in mine if run.progress)
+        left = [(run.seed, run.progress.epoch + 1) for run in mine if run.progress]
+        saved = "".join(f"; seed {seed} goes on from epoch {epoch}" for seed, epoch in left)
         yield f"  to do    {arm} {noun} {ranges(seeds)}{time_each}{saved}"
