@@ -15,7 +15,7 @@ from typing import Literal
 
 from pbgraph.errors import UsageError
 from pbgraph.execution.engines.progress import TimeLeft, line_of
-from pbgraph.execution.engines.schedule import Work, survey
+from pbgraph.execution.engines.schedule import Work, about, survey
 from pbgraph.files.locks import is_held
 from pbgraph.humanize import duration, ranges
 from pbgraph.methods.base import Report
@@ -211,8 +211,7 @@ def _time_left(one: Standing) -> Iterator[str]:
     open_runs = [run for run in one.runs if run.planned and run.state in ("running", "to do")]
     if open_runs:
         unknown = any(run.seconds is None and run.seconds_left is None for run in open_runs)
-        more = " and runs of unknown length" if unknown else ""
-        yield f"  about {duration(one.seconds_left)}{more} with {one.jobs} worker{'s' if one.jobs > 1 else ''}"
+        yield f"  {about(one.seconds_left, unknown=unknown)} with {one.jobs} worker{'s' if one.jobs > 1 else ''}"
 
 
 def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
