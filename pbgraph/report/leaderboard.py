@@ -56,8 +56,8 @@ def leaderboard(results: ResultsFolder) -> str:
         published = []
     parts, links = [], []
     background = background_of(results)
-    for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task), background=background):
+    for dataset in results.tasks():
+        for anchor, title, text in _sections(dataset, results.records(dataset), background=background):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -103,15 +103,15 @@ def ranks(table: Table) -> list[str]:
     return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
 
 
-def _sections(task: str, records: Sequence[RunRecord], *, background: Background) -> Iterable[tuple[str, str, str]]:
+def _sections(dataset: str, records: Sequence[RunRecord], *, background: Background) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
     def group(record: RunRecord) -> tuple[str, str]:
         return record.spec.split, record.spec.preset
 
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
-        anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
-        title = f"{task}, split {split}, preset {preset}"
+        anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
+        title = f"{dataset}, split {split}, preset {preset}"
         yield (
             anchor,
             title,
@@ -136,7 +136,7 @@ def _section(
     notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
-    if len({tuple((one.trials, one.seeds) for one in found) for found in table.tried.values()}) > 1:
+    if len({tuple((budget.trials, budget.seeds) for budget in searches) for searches in table.tried.values()}) > 1:
         notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")

@@ -48,14 +48,14 @@ class Shown:
 def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
     background = cache(lambda: background_of(results))
-    for task, mine in records.items():
+    for dataset, mine in records.items():
         for name in FORMATS:
-            text = _table(task, mine, results, name=name, background=background)
-            yield from _there(results.root / f"{task}.{name}", f"table {task} --format {name}", text)
+            text = _table(dataset, mine, results, name=name, background=background)
+            yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
-                path, text = results.root / f"{task}-{study.name}.{name}", _study(study, mine, name, background)
-                yield from _there(path, f"table {task} --study {study.name} --format {name}", text)
+                path, text = results.root / f"{dataset}-{study.name}.{name}", _study(study, mine, name, background)
+                yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
 
@@ -65,7 +65,12 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
 
 
 def _table(
-    task: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str, background: Callable[[], Background]
+    dataset: str,
+    records: Sequence[RunRecord],
+    results: ResultsFolder,
+    *,
+    name: str,
+    background: Callable[[], Background],
 ) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
@@ -74,13 +79,13 @@ def _table(
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
             groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (USUAL, dataset_of(task, results).split))
+        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
-            raise UsageError(f"there is no one table of {task}: its runs are of {there}")
+            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        made: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds, background=background()))
-        return made
+        written: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds, background=background()))
+        return written
 
     return text
 
@@ -98,15 +103,15 @@ def _study(
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table
 
-        presets = [one.name for one in study.presets]
+        presets = [part.name for part in study.presets]
         groups: dict[str, list[RunRecord]] = {}
         for record in records:
             if record.spec.preset in presets:
                 groups.setdefault(record.spec.split, []).append(record)
-        task = records[0].spec.task
-        mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
-        made: str = _study_formats()[name](study_table(study, mine or (), background=background()))
-        return made
+        dataset = records[0].spec.task
+        mine = usual_or_only(groups, DATASETS.get(dataset).split if dataset in DATASETS else "")
+        written: str = _study_formats()[name](study_table(study, mine or (), background=background()))
+        return written
 
     return text
 

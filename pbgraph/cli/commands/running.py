@@ -135,8 +135,11 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
     if plan.part:
         say(f"part {plan.part}: {_shows_all_of(plan)}")
     elif len(failed) < len(records) and plan.study is not None:
-        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
-        made = studies.study_table(
+        arms = {
+            preset.name: [spec.arm for spec in plan.specs if spec.preset == preset.recipe.name]
+            for preset in plan.presets
+        }
+        shown = studies.study_table(
             plan.study,
             records,
             seeds=plan.seeds,
@@ -144,7 +147,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
             labels=plan.labels,
             background=background_of(results),
         )
-        show(studies.to_markdown(made), end="")
+        show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
         table = make_table(
             records,

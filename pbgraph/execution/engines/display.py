@@ -42,8 +42,9 @@ def laid_out(lines: Sequence[Line], width: int) -> list[str]:
     What does not fit goes in this order: the bar, the number of dendrites, the phase; then names lose their middle, and
     in the end lines are cut.
 
-    >>> laid_out([Line("trimnet/backprop 68", "neuron", "epoch 3 of 60", "best 0.8412", left="1:10 left")], 50)
-    ['trimnet…ckprop 68  epoch 3 of 60  best 0.8412  1:1…']
+    >>> line = Line("trimnet/backprop:hidden=64 68", "neuron", "epoch 3 of 60", "best 0.8412", left="1:10 left")
+    >>> laid_out([line], 60)
+    ['trimnet/ba…dden=64 68  epoch 3 of 60  best 0.8412  1:10 left']
     """
     rows = [[visible_cell(cell) for cell in astuple(line)[:BAR_COLUMN]] + [_bar(line.fraction)] for line in lines]
     for column in (BAR_COLUMN, DENDRITES, PHASE):
