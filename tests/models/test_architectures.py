@@ -113,6 +113,7 @@ NUMBERS_OF_SITES = {
     "attentive-fp": 8,
     "d-mpnn": 5,
     "gat": 4,
+    "gatedgcn": 13,
     "gcn": 4,
     "gin": 16,
     "gine": 17,
