@@ -111,6 +111,7 @@ def test_fused_and_plain_operations_agree(name: str) -> None:
 
 NUMBERS_OF_SITES = {
     "attentive-fp": 8,
+    "cmpnn": 9,
     "d-mpnn": 5,
     "gat": 4,
     "gatedgcn": 13,
