@@ -193,8 +193,8 @@ def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
     of_head, found = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
     for row in rows:
-        features = featuriser_of(recipe, row)
-        if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
+        features, model = featuriser_of(recipe, row), MODELS.get(row.model)
+        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
             training = [one for one in row.settings if one.scope == TRAINING]
             found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
