@@ -200,8 +200,8 @@ def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
     of_head, controls = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
     for row in rows:
-        features = featuriser_of(recipe, row)
-        if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
+        features, model = featuriser_of(recipe, row), MODELS.get(row.model)
+        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
             training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
             controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
