@@ -140,7 +140,10 @@ def _plan_rows(
     if chosen.task and chosen.task != dataset.name:
         raise UsageError(f"plan {chosen.name} is for task {chosen.task}, not for {dataset.name}; name that task")
     split = split or chosen.split or dataset.split
-    splitter = SPLITS.get(split)
+    try:
+        splitter = SPLITS.get(split)
+    except UsageError as error:
+        raise UsageError(f"plan {chosen.name}: {error}" if split == chosen.split else str(error)) from error
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
         raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
@@ -151,7 +154,10 @@ def _plan_rows(
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, chosen.recipe, split, row)
+        try:
+            of_row = spec_of(dataset, chosen.recipe, split, row)
+        except UsageError as error:
+            raise row.placed(error) from error
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
@@ -174,9 +180,8 @@ def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
     labels: dict[Arm, str] = {}
     for (row, _), spec in specs.items():
         if row.label and labels.setdefault(spec.arm, row.label) != row.label:
-            raise UsageError(
-                f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
-            )
+            two = f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
+            raise row.placed(UsageError(f"{two}; leave one of them out"))
     return {arm: f"{arm.model} · {label}" for arm, label in labels.items()}
 
 

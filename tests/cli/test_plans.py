@@ -173,3 +173,42 @@ def test_ls_says_what_can_be_set(capsys):
     assert "compression" not in capsys.readouterr().out
     assert call("ls", "plans", "compression") == 0
     assert "parts: compression-1k" in capsys.readouterr().out
+
+
+ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (ARM + "config = { hidden = 0 }", "plan.toml, line 6: gin: hidden is 0, expected at least 1"),
+        (
+            ARM + "settings = { epochs = -1 }",
+            "line 6: backprop: setting epochs is -1; it must be at least 1",
+        ),
+        (
+            ARM + "settings = { learning_rate = 0 }",
+            "backprop: setting learning_rate is 0.0; it must be more",
+        ),
+        (ARM + ARM, "line 7: arm gin/backprop is there twice with the same settings; leave one out"),
+        (ARM + 'label = "a"\n' + ARM, "same settings, once labelled 'a' and once without a label; leave one out"),
+        (
+            ARM + 'label = "a"\nconfig = { hidden = 64 }\n' + ARM + 'label = "b"',
+            "line 9: gin/backprop is labelled 'a' and 'b': one variant has one label; leave one of them out",
+        ),
+        ('split = "rnd"\n' + ARM, "plan plan: unknown split 'rnd'; did you mean 'random'?"),
+    ],
+    ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "split"],
+)
+def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_written(plan, said, tmp_path, capsys):
+    (path := tmp_path / "plan.toml").write_text(f'task = "tox21"\nseeds = "68"\n{plan}\n')
+    assert call("run", path, "--results", tmp_path / "results", "--offline") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_setting_that_the_command_line_spoils_is_not_said_to_be_the_plan_files(wider, tmp_path, capsys):
+    assert call("tox21", "--preset", wider, "--results", tmp_path / "r", "--set", "gin.hidden=0") == 2
+    assert capsys.readouterr().err == "pbgraph: gin: hidden is 0, expected at least 1\n"
