@@ -162,6 +162,7 @@ def _plan_rows(
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
             specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
+    _check_no_row_twice(rows, {row: spec.arm for (row, _), spec in specs.items()})
     return Plan(
         dataset.name,
         f"{'plan' if chosen.has_rows_of_its_own else 'preset'} {chosen.name}",
@@ -173,6 +174,18 @@ def _plan_rows(
         labels=_labels(specs),
         searches={spec.arm: row.search for (row, _), spec in specs.items() if row.search},
     )
+
+
+def _check_no_row_twice(rows: Iterable[Asked], arms: Mapping[Asked, Arm]) -> None:
+    """Raises UsageError for two rows of a plan that come to the same: one sets what the other has anyway."""
+    first: dict[Arm, Asked] = {}
+    for row in rows:
+        if row.declared is None or row not in arms:
+            continue
+        other = first.setdefault(arms[row], row)
+        if other.declared is not row.declared:
+            again = f"arm {arms[row]} is there already, with the same values; leave it out, or set others"
+            raise row.placed(UsageError(again))
 
 
 def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:

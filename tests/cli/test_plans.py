@@ -103,6 +103,21 @@ def test_where_settings_were_found_is_written_again_unless_they_are_changed(tmp_
     assert changed.read_text().count(found) == 1
 
 
+def test_a_variant_is_found_by_the_digits_that_are_shown(tmp_path, capsys):
+    exact = "gin/backprop:learning_rate=0.0036343931073551878"
+    results = ResultsFolder(tmp_path)
+    for arm, score in (("gin/backprop", 0.7), (exact, 0.8)):
+        for seed in (68, 69):
+            results.write(make_record(arm, seed, score + seed / 1000))
+    short = "gin/backprop:learning_rate=0.003634"
+    assert call("table", "tox21", "--results", tmp_path, "--arms", short, "gin/backprop") == 0
+    assert "| gin · learning_rate 0.003634 |" in capsys.readouterr().out
+    assert call("compare", "tox21", short, "gin/backprop", "--results", tmp_path) == 0
+    assert f"| {short} | gin/backprop |" in capsys.readouterr().out
+    assert call("runs", "tox21", "--arms", short, "--results", tmp_path, "--json") == 0
+    assert {one["arm"] for one in json.loads(capsys.readouterr().out)} == {exact}
+
+
 def test_registration_says_how_many_runs_and_when(wider, done, capsys):
     assert call("register", wider, "--results", done) == 0
     said = capsys.readouterr().err
@@ -194,11 +209,12 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         (ARM + 'label = "a"\n' + ARM, "same settings, once labelled 'a' and once without a label; leave one out"),
         (
             ARM + 'label = "a"\nconfig = { hidden = 64 }\n' + ARM + 'label = "b"',
-            "line 9: gin/backprop is labelled 'a' and 'b': one variant has one label; leave one of them out",
+            "line 9: arm gin/backprop is there already, with the same values; leave it out, or set others",
         ),
+        (ARM + ARM + "config = { hidden = 64 }", "line 7: arm gin/backprop is there already, with the same values"),
         ('split = "rnd"\n' + ARM, "plan plan: unknown split 'rnd'; did you mean 'random'?"),
     ],
-    ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "split"],
+    ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "the usual value", "split"],
 )
 def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_written(plan, said, tmp_path, capsys):
     (path := tmp_path / "plan.toml").write_text(f'task = "tox21"\nseeds = "68"\n{plan}\n')
