@@ -147,6 +147,7 @@ KNN = Estimator(
     source="doi:10.1109/TSMC.1976.5408784; weights by Tanimoto similarity",
     featuriser="ecfp4-counts",
     fit_regressor=fit_regressor,
+    bits_alone=True,
     restore=restore,
     space={
         "neighbours": Whole(1, 32, log=True),

@@ -19,10 +19,11 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator
+from pbgraph.models.head import HEAD
 from pbgraph.plans.asked import Asked, asked_of
 from pbgraph.plans.declaration import Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import featuriser_of, spec_of
+from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
 from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
@@ -123,7 +124,7 @@ def plan(
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
     rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
-    rows = [*rows, *(_controls(rows) if controls else ())]
+    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(_controls(rows) if controls else ()))]
     return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
@@ -191,7 +192,7 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    of_head, found = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
+    of_head, found = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()  # which it has in any case
     for row in rows:
         features = featuriser_of(recipe, row)
         if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
