@@ -50,14 +50,16 @@ class Kernel:
     signature     kinds of the arguments: "f3" a float array of 3 dimensions, "d2" a float64 array of 2, "i1" an int64
                   array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type
     shapes        of the arguments, in the words of `pbgraph.ops.shapes`; without them it can be compiled, not called
+    exact         whether every operation is rounded as it is written, and sums keep their order
     problem       why it could not be compiled, or None
 
     >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
     True
     """
 
-    def __init__(self, module: str, name: str, signature: str, shapes: str = "") -> None:
+    def __init__(self, module: str, name: str, signature: str, shapes: str = "", *, exact: bool = False) -> None:
         self.module, self.name, self.signature = module, name, signature
+        self.fastmath: Any = False if exact else FASTMATH
         self.shapes = Shapes(shapes)
         self.problem: str | None = None
         self._compiled: dict[torch.dtype, Callable[..., None] | None] = {}
@@ -84,7 +86,7 @@ class Kernel:
         function(*arrays)
 
     def _machine_code(self, dtype: str) -> Callable[..., None]:
-        return _machine_code(self.module, self.name, self.signature, dtype)
+        return _machine_code(self.module, self.name, self.signature, dtype, fastmath=self.fastmath)
 
 
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
@@ -132,14 +134,16 @@ def machine_code(function: Callable[..., Any], types: tuple[Any, ...], *, fastma
 @cache
 def _index_checks() -> tuple[Callable[..., bool], Callable[..., bool]]:
     """Compiled `indices_kernels.within` and `indices_kernels.partition`."""
-    within, partition = (_machine_code("indices_kernels", name, "i1 n", "float64") for name in ("within", "partition"))
+    within, partition = (
+        _machine_code("indices_kernels", name, "i1 n", "float64", fastmath=FASTMATH) for name in ("within", "partition")
+    )
     return within, partition
 
 
-def _machine_code(module: str, name: str, signature: str, dtype: str) -> Callable[..., Any]:
+def _machine_code(module: str, name: str, signature: str, dtype: str, *, fastmath: Any) -> Callable[..., Any]:
     function = getattr(import_module(f"pbgraph.ops.{module}"), name)
     types = tuple(_argument_type(kind, dtype) for kind in signature.split())
-    return machine_code(function, types, fastmath=FASTMATH)
+    return machine_code(function, types, fastmath=fastmath)
 
 
 def _array(tensor: Tensor) -> Any:
