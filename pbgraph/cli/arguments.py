@@ -113,6 +113,14 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help="labels that mean not measured as well, e.g. -1 or ND",
     )
+    add(
+        "--graph-columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COL",
+        help="columns of numbers that models read beside the structures, e.g. pH dose",
+    )
     add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
     add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
     add("--time-column", metavar="COL", help="column of dates; for --split time")

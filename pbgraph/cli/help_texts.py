@@ -38,7 +38,7 @@ A plan that is registered before its first run is said to be so under its table;
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
 blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
-left out and named in every record.
+left out and named in every record. --graph-columns are finite numbers or blank, and vary; 'predict' needs them too.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""

@@ -27,6 +27,7 @@ from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
 from pbgraph.features.base import FEATURISERS
+from pbgraph.features.composed import reads_columns
 from pbgraph.files.locks import exclusive
 from pbgraph.methods.base import Fitted, Report
 from pbgraph.metrics import METRICS, metrics_of, split_score
@@ -199,7 +200,10 @@ def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple
         return
     results = ResultsFolder(options.results)
     dataset, commit = dataset_of(spec.task, results), source_tree()[0]
-    facts = SavedModel(spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
+    columns = dataset.graph_columns if reads_columns(FEATURISERS.get(spec.featuriser)) else ()
+    facts = SavedModel(
+        spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit, graph_columns=columns
+    )
     write_model(results.model_path(spec), facts, fitted.state())
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pbgraph.features.base import Featuriser, Store
-from pbgraph.features.composed import joined
+from pbgraph.features.base import OWN, Featuriser, Store
+from pbgraph.features.composed import joined, own_columns
 from pbgraph.files.cache import cached
 from pbgraph.molecules import Molecules
 from pbgraph.structures.smiles import silence, structures_key
@@ -18,10 +18,12 @@ def featurised(featuriser: Featuriser, molecules: Molecules, *, code: Callable[[
     """The store of all molecules, from the cache or made now and kept there.
 
     code  name of a featuriser -> hash of its code, where its version alone does not tell two of them apart; or ""
-    Of features that are put together, each part is kept by itself.
+    Of features that are put together, each part is kept by itself; columns of a user's table are read anew.
     """
     if featuriser.parts:
         return joined(featuriser.name, [featurised(part, molecules, code=code) for part in featuriser.parts])
+    if featuriser.name == OWN:
+        return own_columns(molecules.columns, molecules.y)
 
     def make() -> bytes:
         with silence():
