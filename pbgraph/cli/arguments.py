@@ -29,9 +29,10 @@ from pbgraph.cli.options import (
     add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import OneOf, file_to_write, reruns, seed, trials
+from pbgraph.cli.values import OneOf, file_to_write, reruns, seconds, seed, trials
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds
+from pbgraph.results.leases import EVERY
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -96,6 +97,35 @@ def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[
     add_data_folder_arguments(parser)
     add_execution_arguments(parser)
     parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+
+
+def _add_planned_command_arguments(parser: argparse.ArgumentParser) -> None:
+    """A plan or a task, and which of its runs."""
+    parser.set_defaults(engine="local", shard=None)
+    add = parser.add_argument
+    add("plan", metavar="PLAN|TASK", help="a plan file, or the name of a registered plan or of a task")
+    add("--task", metavar="TASK", help="of a plan that names none")
+    add_planned_arguments(parser)
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def _add_work_command_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.work)
+    _add_planned_command_arguments(parser)
+    add_work_arguments(parser)
+    add_data_folder_arguments(parser)
+    add = parser.add_argument
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add("--runs", type=Path, metavar="FILE", help="only the runs whose keys are the lines of this file")
+    add("--until", type=seconds("--until"), metavar="TIME", help="stop after so long, e.g. 3h50m (default: when done)")
+    add("--no-wait", dest="stays", action="store_false", help="leave when all that is left is being done by others")
+    add(
+        "--heartbeat",
+        type=seconds("--heartbeat"),
+        default=EVERY,
+        metavar="TIME",
+        help="say so often that a run is going on; after six times that in silence it is taken over (default: 20s)",
+    )
 
 
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -286,6 +316,7 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "run": partial(_add_plan_file_arguments, command=commands.run),
+    "work": _add_work_command_arguments,
     "register": partial(_add_plan_file_arguments, command=commands.register),
     "ls": _add_ls_arguments,
     "table": _add_table_arguments,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 COMMANDS = {
     "run": "run what is missing of a plan file, then show its table",
+    "work": "do runs of a plan that nobody else does, beside other machines that share the folder",
     "register": "write down which runs a plan declares, before they are run",
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
@@ -79,8 +80,15 @@ lost: given again it moves the rest, and what was moved is put back by copying, 
 EXPORT = """--csv has a row for each run: what it is, its scores by every metric, what it cost, where it comes from, and
 every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank."""
 
+WORK = """Takes one run after another that nobody else does. Any number of workers, on as many machines as share the
+results folder, can be started and ended at any time; each says by a lease in RESULTS/.work/leases what it is at, and
+keeps that fresh. What a dead worker leaves is taken over from its saved state after six heartbeats; clocks need not
+agree. A worker waits for what others are at, unless --no-wait. At Ctrl-C, SIGUSR1 or the end of --until it saves what
+it does and gives it back (exit code 130)."""
+
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
+    "work": WORK,
     "register": PLANS,
     "tune": TUNE,
     "verify": VERIFY,
@@ -101,6 +109,10 @@ OF_COMMANDS: Mapping[str, str] = {
     "run": """
   run wider.toml
   run default --task tox21 --dry-run
+""",
+    "work": """
+  work wider.toml --results /shared/results
+  work tox21 --preset paper --results /shared/results --jobs 8 --until 3h50m
 """,
     "register": """
   register wider.toml            before its first run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from pbgraph.errors import UsageError, unknown_name
-from pbgraph.humanize import parse_seeds, whole
+from pbgraph.humanize import parse_seeds, span, whole
 
 MOST_TRIALS = 10_000
 ENGINES = {
@@ -43,6 +43,17 @@ def reruns(text: str) -> int:
     if (number := whole(text)) is None:
         raise UsageError(f"--rerun {text:.200}: expected how many runs are to be done again")
     return number
+
+
+def seconds(option: str) -> Callable[[str], float]:
+    """A reader of times, as in "3h50m" or "3:50:00"."""
+
+    def read(text: str) -> float:
+        if not (found := span(text)):
+            raise UsageError(f"{option} {text:.200}: expected a time above 0, such as 3h50m, 90s or 3:50:00")
+        return float(found)
+
+    return read
 
 
 def file_to_write(text: str) -> Path:

@@ -39,12 +39,14 @@ class RunOptions:
     data         where data are looked for first; None: the usual places
     offline      whether to fetch nothing
     save_models  whether to keep trained models beside their records
+    leased       whether a lease says that nobody else does the run, so that no lock need be waited for
     """
 
     results: Path
     data: Path | None = None
     offline: bool = False
     save_models: bool = False
+    leased: bool = False
 
 
 @dataclass(frozen=True)

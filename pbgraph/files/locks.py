@@ -19,6 +19,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system that has none
 LOOK = 0.1  # seconds between two looks at a lock that another process holds
 
 
@@ -132,6 +133,11 @@ def _taken(path: Path, mode: int) -> int | None:
             return held
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # nobody can be kept out, or be seen to be in
+            return held
+        os.close(held)
+        raise
     except BaseException:
         os.close(held)
         raise

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Pipe, wait
@@ -36,7 +36,9 @@ from pbgraph.execution.engines.base import (
     Stop,
     Stopped,
     Warned,
+    names_of_failed,
 )
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pbgraph.execution.fitting import RunOptions
 
 ATTEMPTS = 2
+TIME_IS_UP = signal.SIGUSR1  # what SLURM is asked to send some time before it ends a job
 TICK = 0.25  # seconds between two looks at the signals
 STOP_SECONDS = 8.0  # workers may take so long to save their runs before they are killed
 # of glibc: freed memory stays with the process, in huge pages, so that training steps pay for no page faults;
@@ -71,25 +74,40 @@ def run_all(
     Raises Interrupted after Ctrl-C or SIGTERM, with all runs in progress saved; PbgraphError if a worker
     could not get its data or write its record. No worker outlives the call.
     """
-    failed = {key: f"{record.spec.arm} seed {record.spec.seed}" for key, record in work.failed.items()}
-    schedule, planned = Schedule(work.todo, failed), len(work.todo)
+    ResultsFolder(options.results).sweep()
+    schedule, planned = Schedule(work.todo, names_of_failed(work)), len(work.todo)
     return run_schedule(
         schedule, Setup(runner, options, device), min(jobs, planned), progress=progress, planned=planned
     )
 
 
-def run_schedule(schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> list[RunRecord]:
-    """The same for runs that are made up as the work goes; planned: how many there will be at the most."""
-    foreman = _Foreman(schedule, setup, jobs, progress=progress, planned=planned)
+def run_schedule(
+    schedule: Source,
+    setup: Setup,
+    jobs: int,
+    *,
+    progress: Progress,
+    planned: int,
+    lost: Container[str] = (),
+    deadline: float | None = None,
+) -> list[RunRecord]:
+    """The same for runs that are made up as the work goes.
+
+    planned   how many there will be at the most
+    lost      keys of runs that are to be left at once, since others do them
+    deadline  of the monotonic clock, when to stop as after Ctrl-C
+    """
+    foreman = _Foreman(schedule, setup, jobs, progress=progress, planned=planned, lost=lost)
     with _signals_counted() as signals:
         try:
             while not signals and foreman.advance():
-                pass
+                if deadline is not None and time.monotonic() >= deadline:
+                    signals.append(TIME_IS_UP)
         finally:
             foreman.stop_workers(signals)
             foreman.kill_workers()
         if signals:
-            raise Interrupted(foreman.interrupted_message())
+            raise Interrupted(foreman.interrupted_message(signals[0]))
     return foreman.records
 
 
@@ -154,9 +172,18 @@ class _Worker:
 class _Foreman:
     """Gives runs to workers until none is left."""
 
-    def __init__(self, schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> None:
+    def __init__(
+        self,
+        schedule: Source,
+        setup: Setup,
+        jobs: int,
+        *,
+        progress: Progress,
+        planned: int,
+        lost: Container[str] = (),
+    ) -> None:
         self.schedule, self.setup, self.jobs = schedule, setup, jobs
-        self.progress, self.planned = progress, planned
+        self.progress, self.planned, self.lost = progress, planned, lost
         self.workers: list[_Worker] = []
         self.records: list[RunRecord] = []
         self._attempts: Counter[str] = Counter()
@@ -168,6 +195,7 @@ class _Foreman:
     def advance(self) -> bool:
         """Start what can be started and hear what the workers say, for a moment; False once all is done."""
         self._bury_the_doomed()
+        self._leave_the_lost()
         self._start_runs()
         wait([worker.connection for worker in self.busy], timeout=TICK if self.busy or self.schedule.waiting else 0)
         for worker in self.busy:
@@ -195,8 +223,9 @@ class _Foreman:
             worker.end()
         self.workers.clear()
 
-    def interrupted_message(self) -> str:
-        return f"interrupted with {len(self.records)} of {self.planned} runs done; the same command goes on from here"
+    def interrupted_message(self, number: int) -> str:
+        what = "the time is up" if number == TIME_IS_UP else "interrupted"
+        return f"{what} with {len(self.records)} of {self.planned} runs done; the same command goes on from here"
 
     def _start_runs(self) -> None:
         while len(self.busy) < self.jobs and (spec := self.schedule.take()) is not None:
@@ -247,6 +276,17 @@ class _Foreman:
         else:
             self._close(worker.number, self._fail(spec, f"{how} ({ATTEMPTS} attempts)"))
 
+    def _leave_the_lost(self) -> None:
+        for worker in self.busy:
+            spec = worker.spec
+            if spec is not None and spec.key in self.lost:
+                worker.process.kill()
+                worker.end()
+                self.workers.remove(worker)
+                self._attempts[spec.key] -= 1
+                self.progress.left(worker.number, "another worker has taken it over")
+                self.schedule.put_back(spec)
+
     def _bury_the_doomed(self) -> None:
         while (doomed := self.schedule.take_doomed()) is not None:
             spec, pair = doomed
@@ -277,7 +317,7 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """A process started in here never sees Ctrl-C and the like, not even while its interpreter starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, TIME_IS_UP})
     try:
         yield
     finally:
@@ -286,7 +326,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 @contextmanager
 def _signals_counted() -> Iterator[list[int]]:
-    """SIGINT, SIGTERM and SIGHUP are collected in a list instead of ending the program; nohup's wish is respected."""
+    """SIGINT and the like are collected in a list instead of ending the program; nohup's wish is respected."""
     seen: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -294,7 +334,7 @@ def _signals_counted() -> Iterator[list[int]]:
 
     wanted = [
         number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, TIME_IS_UP)
         if signal.getsignal(number) != signal.SIG_IGN
     ]
     handlers = {number: signal.signal(number, note) for number in wanted}

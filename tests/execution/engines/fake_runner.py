@@ -38,6 +38,7 @@ PROVENANCE = Provenance(
 @dataclass(frozen=True)
 class RunOptions:
     results: Path
+    leased: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def make_work(*todo: RunSpec, failed: tuple[RunRecord, ...] = ()) -> SimpleNames
     """What engines and displays read of a plan.Work."""
     failures = {record.key: record for record in failed}
     seconds = {spec.key: 10.0 for spec in todo}
-    return SimpleNamespace(plan=SimpleNamespace(specs=todo), todo=todo, finished={}, failed=failures, seconds=seconds)
+    return SimpleNamespace(
+        plan=SimpleNamespace(specs=todo, task="tox21"), todo=todo, finished={}, failed=failures, seconds=seconds
+    )
 
 
 def run(spec, options, *, device="cpu", report):
@@ -106,7 +109,7 @@ def run(spec, options, *, device="cpu", report):
             raise DataError("no data for tox21")
         case "full disk":
             raise OSError(28, "No space left on device")
-        case "endless":
+        case "endless" | "endless once" if spec.settings["do"] == "endless" or tries == 1:
             _until_stopped(options.results / f"{spec.key}.saved", report)
         case "deaf":
             (options.results / f"{spec.key}.deaf").touch()
