@@ -128,6 +128,12 @@ def _add_work_command_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.merge)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="DIR_OR_ZIP", help="results of other machines")
+    add_results_argument(parser)
+
+
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.train, data=None, offline=True, save_models=True)
     add = parser.add_argument
@@ -330,6 +336,7 @@ ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "export": _add_export_arguments,
     "tune": _add_tune_arguments,
     "verify": _add_verify_arguments,
+    "merge": _add_merge_arguments,
     "check": _add_check_arguments,
     "data": _add_data_arguments,
     "predict": _add_predict_arguments,

@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "show one run: settings, scores, history, dendrites, where it comes from",
     "rm": "move runs to the trash of their results folder, with all that belongs to them",
     "export": "write the runs of a task to files for other programs",
+    "merge": "take over the runs of other machines, from folders or zip archives",
     "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
@@ -86,9 +87,16 @@ keeps that fresh. What a dead worker leaves is taken over from its saved state a
 agree. A worker waits for what others are at, unless --no-wait. At Ctrl-C, SIGUSR1 or the end of --until it saves what
 it does and gives it back (exit code 130)."""
 
+MERGE = """Copies runs with all that belongs to them into --results, after their digests were checked: a torn or edited
+file is refused, and no name from an archive becomes a path. Nothing is overwritten, and what is there already is left.
+Where two records of one run say different things, it is said how they differ (scores, processor, numeric platform,
+versions), none of them comes in, what is there stays, and a copy of each is put into RESULTS/.aside/KEY-DIGEST/ (exit
+code 1). Registered plans and descriptions of tables come along; searches only where there is none of the same arm."""
+
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
     "work": WORK,
+    "merge": MERGE,
     "register": PLANS,
     "tune": TUNE,
     "verify": VERIFY,
@@ -169,6 +177,10 @@ OF_COMMANDS: Mapping[str, str] = {
   verify
   verify my-results --offline --receipt receipt.json
   verify --rerun 2 --seed 7
+""",
+    "merge": """
+  merge /mnt/laptop/results node-7.zip
+  merge results-a results-b --results together
 """,
     "check": """
   check gin

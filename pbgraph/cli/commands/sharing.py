@@ -16,8 +16,9 @@ from pbgraph.cli.commands.running import plan_of
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.plans.presets import FILE, PLANS
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.leases import LONGEST
-from pbgraph.terminal import say
+from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
@@ -54,6 +55,26 @@ def work(args: argparse.Namespace) -> int:
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
     return 1 if failed or left.blocked else 0
+
+
+def merge(args: argparse.Namespace) -> int:
+    """Take over runs of other machines; 1 if something was refused."""
+    from pbgraph.results.merging import merge
+
+    results = ResultsFolder(args.results)
+    here = args.results.resolve()
+    if any(source.resolve() == here for source in args.sources):
+        raise UsageError(f"{args.results} is what the others are merged into; name only the others")
+    results.root.mkdir(parents=True, exist_ok=True)
+    results.check_writable()
+    merged = merge(args.sources, results)
+    for note in merged.notes:
+        say(note)
+    for name, reason in merged.refused.items():
+        say(f"refused: {name}: {reason}")
+    counts = f"{len(merged.new)} new, {merged.known} there already, {len(merged.refused)} refused"
+    show(f"merged into {args.results}: {counts}")
+    return 1 if merged.refused else 0
 
 
 def _shows_table(args: argparse.Namespace) -> str:
