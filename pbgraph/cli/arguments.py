@@ -29,7 +29,7 @@ from pbgraph.cli.options import (
     add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import OneOf, file_to_write, reruns, seconds, seed, trials
+from pbgraph.cli.values import DEVICES, OneOf, count, file_to_write, partition, reruns, seconds, seed, trials
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds
 from pbgraph.results.leases import EVERY
@@ -126,6 +126,23 @@ def _add_work_command_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="say so often that a run is going on; after six times that in silence it is taken over (default: 20s)",
     )
+
+
+def _add_submit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.submit)
+    _add_planned_command_arguments(parser)
+    add = parser.add_argument
+    add("--slurm", action="store_true", help="as SLURM job arrays")
+    add("--time", type=seconds("--time"), default=4 * 3600.0, metavar="TIME", help="of each task (default: 4:00:00)")
+    limit = "tasks that an array may have (default: 1000, which every SLURM takes)"
+    add("--array-limit", type=count("--array-limit", "tasks"), default=1000, metavar="N", help=limit)
+    cpus = "of each task, which does so many runs at a time (default: 1)"
+    add("--cpus", type=count("--cpus", "processor cores"), default=1, metavar="N", help=cpus)
+    add("--partition", type=partition, metavar="NAME", help="of the cluster (default: its usual one)")
+    add("--print", action="store_true", help="write the job and print the sbatch line, but do not call it")
+    add("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda, with a GPU each")
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add_data_folder_arguments(parser)
 
 
 def _add_merge_arguments(parser: argparse.ArgumentParser) -> None:
@@ -336,6 +353,7 @@ ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "export": _add_export_arguments,
     "tune": _add_tune_arguments,
     "verify": _add_verify_arguments,
+    "submit": _add_submit_arguments,
     "merge": _add_merge_arguments,
     "check": _add_check_arguments,
     "data": _add_data_arguments,

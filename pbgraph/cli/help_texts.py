@@ -7,6 +7,7 @@ from collections.abc import Mapping
 COMMANDS = {
     "run": "run what is missing of a plan file, then show its table",
     "work": "do runs of a plan that nobody else does, beside other machines that share the folder",
+    "submit": "write what is left of a plan as a SLURM job, and submit it",
     "register": "write down which runs a plan declares, before they are run",
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
@@ -93,9 +94,15 @@ Where two records of one run say different things, it is said how they differ (s
 versions), none of them comes in, what is there stays, and a copy of each is put into RESULTS/.aside/KEY-DIGEST/ (exit
 code 1). Registered plans and descriptions of tables come along; searches only where there is none of the same arm."""
 
+SUBMIT = """Leaves out what is finished, puts short runs together by the time that they are expected to take, and writes
+a job file into RESULTS/.work/slurm/, whose tasks are workers ('work'). The exact sbatch line goes to stdout, one for
+each array if there are more tasks than --array-limit, and is called unless --print. A task saves what it does before
+its time is up and gives it back: when the jobs are over, the same command submits what is left, if anything is."""
+
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
     "work": WORK,
+    "submit": SUBMIT,
     "merge": MERGE,
     "register": PLANS,
     "tune": TUNE,
@@ -181,6 +188,10 @@ OF_COMMANDS: Mapping[str, str] = {
     "merge": """
   merge /mnt/laptop/results node-7.zip
   merge results-a results-b --results together
+""",
+    "submit": """
+  submit tox21 --preset paper --slurm --results /shared/results --time 4:00:00 --print
+  submit wider.toml --slurm --results /shared/results --time 1h --cpus 4 --partition short --array-limit 500
 """,
     "check": """
   check gin

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import ENGINES, OneOf, file_to_write, jobs
+from pbgraph.cli.values import DEVICES, ENGINES, OneOf, file_to_write, jobs
 from pbgraph.humanize import parse_seeds
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import presets, studies
@@ -50,9 +50,7 @@ def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
     add_jobs_argument(parser)
-    parser.add_argument(
-        "--device", type=OneOf("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
-    )
+    parser.add_argument("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda")
 
 
 def add_jobs_argument(parser: argparse.ArgumentParser) -> None:

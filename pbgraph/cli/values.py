@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds, span, whole
 
 MOST_TRIALS = 10_000
+MOST_COUNTED = 1_000_000
+DEVICES = ("auto", "cpu", "cuda")
 ENGINES = {
     "local": "worker processes on this machine",
     "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
@@ -54,6 +57,24 @@ def seconds(option: str) -> Callable[[str], float]:
         return float(found)
 
     return read
+
+
+def count(option: str, what: str) -> Callable[[str], int]:
+    """A reader of numbers from 1 to MOST_COUNTED."""
+
+    def read(text: str) -> int:
+        if not (number := whole(text)) or number > MOST_COUNTED:
+            raise UsageError(f"{option} {text:.200}: expected a number of {what}, from 1 to {MOST_COUNTED}")
+        return number
+
+    return read
+
+
+def partition(text: str) -> str:
+    """The name of a partition of a cluster, or several with commas."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,199}", text):
+        raise UsageError(f"--partition {text!r:.200}: expected the name of one, as 'sinfo' lists them")
+    return text
 
 
 def file_to_write(text: str) -> Path:

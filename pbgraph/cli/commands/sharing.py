@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Collection
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.planning import declared_plan, task_of
 from pbgraph.cli.commands.running import plan_of
-from pbgraph.errors import UsageError, unknown_name
+from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
+from pbgraph.humanize import duration
 from pbgraph.plans.presets import FILE, PLANS
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.leases import LONGEST
@@ -55,6 +57,69 @@ def work(args: argparse.Namespace) -> int:
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
     return 1 if failed or left.blocked else 0
+
+
+def submit(args: argparse.Namespace) -> int:
+    """Write what is left of a plan as a SLURM job, and submit it, or print what would."""
+    from pbgraph.execution.engines.schedule import describe, survey
+    from pbgraph.execution.engines.slurm import LEAST_TIME, Wishes, write_job
+
+    if not args.slurm:
+        raise UsageError("submit: say what to: --slurm writes a job for SLURM")
+    if args.time < LEAST_TIME:
+        raise UsageError(f"--time: expected at least {LEAST_TIME:.0f} s; a worker needs some to start and to save")
+    _, plan = planned(args)
+    results = ResultsFolder(args.results)
+    left = survey(plan, results, retry_failed=args.retry_failed)
+    say(describe(left, args.cpus))
+    if not left.todo:
+        say("nothing to submit")
+        return 0
+    wishes = Wishes(
+        args.time,
+        args.array_limit,
+        cpus=args.cpus,
+        partition=args.partition or "",
+        gpu=args.device == "cuda",
+        options=tuple(_passed_on(args)),
+    )
+    job = write_job(left, results, wishes)
+    tasks, longest = len(job.seconds), duration(max(job.seconds) / args.cpus)
+    say(f"{job.script}: {len(left.todo)} runs in {tasks} task{'s' * (tasks > 1)}, the longest about {longest}")
+    if job.too_long:
+        say(
+            f"{job.too_long} run{'s' * (job.too_long > 1)}, with controls, will take longer than --time: what is saved "
+            "then is gone on with when the same is submitted again"
+        )
+    for command in job.commands:
+        show(shlex.join(command))
+    return 0 if args.print else _submitted(job.commands)
+
+
+def _passed_on(args: argparse.Namespace) -> Iterator[str]:
+    """The options of `submit` that its workers get."""
+    if args.device != "auto":
+        yield from ("--device", args.device)
+    if args.data is not None:
+        yield from ("--data", str(args.data.absolute()))
+    yield from ["--offline"] * args.offline + ["--save-models"] * args.save_models
+    yield from ["--retry-failed"] * args.retry_failed
+
+
+def _submitted(commands: Iterable[Sequence[str]]) -> int:
+    """Have SLURM do it. Raises PbgraphError if there is none, or if it refuses."""
+    for command in commands:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise PbgraphError(
+                "sbatch is not installed here: give the line above where it is, or add --print to be shown it alone"
+            ) from error
+        if done.returncode:
+            reason = done.stderr.strip() or "it does not say why"
+            raise PbgraphError(f"sbatch refused the job (status {done.returncode}): {reason}")
+        say(done.stdout.strip())
+    return 0
 
 
 def merge(args: argparse.Namespace) -> int:
