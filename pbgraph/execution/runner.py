@@ -184,12 +184,12 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
 
 
 def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    with trained(spec, options, device, report) as made:
-        fitted, data = made.fitted, made.data
+    with trained(spec, options, device, report) as outcome:
+        fitted, data = outcome.fitted, outcome.data
         predictions = {
             name: (
                 index,
-                np.asarray(fitted.predict(on_device(data.store.select(index), made.device)), dtype=np.float64),
+                np.asarray(fitted.predict(on_device(data.store.select(index), outcome.device)), dtype=np.float64),
             )
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
@@ -209,11 +209,11 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     return RunRecord(
         spec=spec,
         status="finished",
-        provenance=made.provenance(spec),
+        provenance=outcome.provenance(spec),
         selection=fitted.selection,
         scores=scores,
-        metrics={one.name: one.version for one in metrics},
-        cost=made.cost(),
+        metrics={metric.name: metric.version for metric in metrics},
+        cost=outcome.cost(),
         history=fitted.history,
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),

@@ -115,7 +115,7 @@ class Source(Protocol):
     def close(self, record: RunRecord) -> None:
         """A run is finished or failed."""
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
 
 
@@ -132,7 +132,7 @@ def names_of_failed(work: Work) -> dict[str, str]:
 class Schedule:
     """The runs that are still to be started.
 
-    A control waits for the run it is paired with: it is ready once that run is finished, and doomed if it failed.
+    A control waits for the run it is paired with: it is ready once that run is finished, and fails if that one failed.
 
     todo    runs in the order in which they should start
     failed  key -> name of runs that failed earlier
@@ -143,14 +143,14 @@ class Schedule:
         self._failed = dict(failed)
         self._places = {spec.key: place for place, spec in enumerate(todo)}
         self._ready: list[tuple[int, int, RunSpec]] = []  # a heap; the second number tells those put back apart
-        self._doomed: deque[RunSpec] = deque()
+        self._unpaired: deque[RunSpec] = deque()
         self._controls: dict[str, list[RunSpec]] = {}
         for spec in todo:
             pair = spec.control_of
             if pair in self._places and pair is not None:
                 self._controls.setdefault(pair, []).append(spec)
             elif pair in self._failed:
-                self._doomed.append(spec)
+                self._unpaired.append(spec)
             else:
                 heappush(self._ready, (self._places[spec.key], 0, spec))
         self._put_back = 0
@@ -158,7 +158,7 @@ class Schedule:
     @property
     def ready(self) -> bool:
         """Whether a run can be started, or written off, now."""
-        return bool(self._ready or self._doomed)
+        return bool(self._ready or self._unpaired)
 
     def take(self) -> RunSpec | None:
         """The next run that may start now, or None."""
@@ -172,24 +172,24 @@ class Schedule:
         self.waiting += 1
         self._put_back += 1
         if spec.control_of in self._failed:
-            self._doomed.append(spec)
+            self._unpaired.append(spec)
         else:
             heappush(self._ready, (-1, -self._put_back, spec))
 
     def close(self, record: RunRecord) -> None:
-        """A run has its record; what waits for it becomes ready or doomed."""
+        """A run has its record; what waits for it becomes ready, or is without its pair."""
         controls = self._controls.pop(record.key, [])
         if record.status == "failed":
             self._failed[record.key] = named(record.spec)
-            self._doomed.extend(controls)
+            self._unpaired.extend(controls)
             return
         for control in controls:
             heappush(self._ready, (self._places[control.key], 0, control))
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
-        if not self._doomed:
+        if not self._unpaired:
             return None
         self.waiting -= 1
-        spec = self._doomed.popleft()
+        spec = self._unpaired.popleft()
         return spec, self._failed[spec.control_of or ""]

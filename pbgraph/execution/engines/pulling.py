@@ -132,11 +132,11 @@ class PulledRuns:
         self._leases.release(record.key)
         self._schedule.close(record)
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, whose failure this worker is to write down, and the name of what failed."""
-        while (doomed := self._schedule.take_doomed()) is not None:
-            if self._taken(doomed[0]):
-                return doomed
+        while (unpaired := self._schedule.take_without_pair()) is not None:
+            if self._taken(unpaired[0]):
+                return unpaired
         return None
 
     def _taken(self, spec: RunSpec) -> bool:

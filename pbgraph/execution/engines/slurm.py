@@ -12,6 +12,7 @@ back. So jobs may be submitted twice, cancelled, or joined by workers elsewhere.
 from __future__ import annotations
 
 import heapq
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -179,7 +180,7 @@ def job_text(work: Work, results: ResultsFolder, folder: Path, *, wishes: Wishes
         **({"partition": wishes.partition} if wishes.partition else {}),
         **({"gres": "gpu:1"} if wishes.gpu else {}),
         "signal": f"B:USR1@{max(round(wishes.margin / 2), 1)}",
-        "output": shlex.quote(log),
+        "output": _quoted(log),
         "open-mode": "append",
     }
     return "\n".join(
@@ -188,15 +189,24 @@ def job_text(work: Work, results: ResultsFolder, folder: Path, *, wishes: Wishes
             *(f"#SBATCH --{name}={value}" for name, value in directives.items()),
             "",
             f"# {visible_cell(f'{work.plan.task}, {work.plan.name}')}: {len(work.todo)} runs.",
-            "# Task n does those that bundle-n.txt lists, where n counts on from the first argument; what its time does",
-            "# not suffice for it saves and gives back.",
+            "# Task n does those that bundle-n.txt lists, where n counts on from the first argument; what its time",
+            "# does not suffice for it saves and gives back.",
             "set -eu",
             "number=$((${1:-0} + SLURM_ARRAY_TASK_ID))",
-            f"cd {shlex.quote(str(Path.cwd()))}",
-            f'exec {shlex.join(command)} --runs {shlex.quote(str(folder))}/bundle-"$number".txt',
+            f"cd {_quoted(str(Path.cwd()))}",
+            f'exec {" ".join(map(_quoted, command))} --runs {_quoted(str(folder))}/bundle-"$number".txt',
             "",
         ]
     )
+
+
+def _quoted(word: str) -> str:
+    """A word of a shell command, whatever is in it; in double quotes, in which shellcheck suspects no mistake.
+
+    >>> print(_quoted("results"), _quoted("it's $mine"))
+    results "it's \\$mine"
+    """
+    return word if shlex.quote(word) == word else '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
 
 
 def _slurm_time(seconds: float) -> str:

@@ -94,15 +94,15 @@ def test_the_failure_of_a_doomed_control_is_written_by_one_worker(pull, results)
     failure = RunRecord(pair, "failed", PROVENANCE, error="x")
     results.write(failure)
     a.close(failure)
-    assert a.take_doomed() == (control, "trimnet/backprop seed 0")
+    assert a.take_without_pair() == (control, "trimnet/backprop seed 0")
     b.clock.now += 60
-    assert (b.take(), b.take_doomed()) == (None, None)
+    assert (b.take(), b.take_without_pair()) == (None, None)
     assert b.waiting
     doomed = RunRecord(control, "failed", PROVENANCE, error="its pair failed")
     results.write(doomed)
     a.close(doomed)
     b.clock.now += 60
-    assert (b.take(), b.take_doomed()) == (None, None)
+    assert (b.take(), b.take_without_pair()) == (None, None)
     assert not a.waiting
     assert not b.waiting
 
