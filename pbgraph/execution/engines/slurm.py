@@ -194,7 +194,7 @@ def job_text(work: Work, results: ResultsFolder, folder: Path, *, wishes: Wishes
             "set -eu",
             "number=$((${1:-0} + SLURM_ARRAY_TASK_ID))",
             f"cd {_quoted(str(Path.cwd()))}",
-            f'exec {" ".join(map(_quoted, command))} --runs {_quoted(str(folder))}/bundle-"$number".txt',
+            f'exec {" ".join(map(_quoted, command))} --runs "{_escaped(str(folder))}/bundle-$number.txt"',
             "",
         ]
     )
@@ -206,7 +206,11 @@ def _quoted(word: str) -> str:
     >>> print(_quoted("results"), _quoted("it's $mine"))
     results "it's \\$mine"
     """
-    return word if shlex.quote(word) == word else '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
+    return word if shlex.quote(word) == word else f'"{_escaped(word)}"'
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 def _slurm_time(seconds: float) -> str:
