@@ -33,3 +33,18 @@ class Selection:
     rule: str
     epoch: int
     score: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run is: sent at most a few times per second to whoever shows it.
+
+    phase      of training a network; or "fit", of a model that fits itself; or that the run is being done elsewhere
+    fraction   share of the run's largest possible length that is done, in [0, 1]
+    """
+
+    phase: Phase | Literal["fit", "waiting for another process"]
+    epoch: int
+    best: float | None
+    dendrites: int
+    fraction: float

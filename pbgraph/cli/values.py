@@ -16,6 +16,7 @@ MOST_COUNTED = 1_000_000
 DEVICES = ("auto", "cpu", "cuda")
 ENGINES = {
     "local": "worker processes on this machine",
+    "ray": "the nodes of a Ray cluster, --address (pip install -e '.[ray]')",
     "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
 }
 
@@ -68,6 +69,17 @@ def count(option: str, what: str) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def share(text: str) -> float:
+    """The word of ``--gpu-share``: a part of a GPU, or some of them."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise UsageError(f"--gpu-share {text:.200}: expected the share of a GPU that a run takes, above 0 and up to 1")
+    return found
 
 
 def partition(text: str) -> str:

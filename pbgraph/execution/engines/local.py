@@ -97,8 +97,8 @@ def run_schedule(
     lost      keys of runs that are to be left at once, since others do them
     deadline  of the monotonic clock, when to stop as after Ctrl-C
     """
-    foreman = _Foreman(schedule, setup, jobs, progress=progress, planned=planned, lost=lost)
-    with _signals_counted() as signals:
+    foreman = _Foreman(schedule, setup, jobs, progress=progress, lost=lost)
+    with signals_counted() as signals:
         try:
             while not signals and foreman.advance():
                 if deadline is not None and time.monotonic() >= deadline:
@@ -107,11 +107,17 @@ def run_schedule(
             foreman.stop_workers(signals)
             foreman.kill_workers()
         if signals:
-            raise Interrupted(foreman.interrupted_message(signals[0]))
+            raise Interrupted(interrupted_message(signals[0], len(foreman.records), planned))
     return foreman.records
 
 
-class _Worker:
+def interrupted_message(number: int, done: int, planned: int) -> str:
+    """What is said when a signal has ended the work."""
+    what = "the time is up" if number == TIME_IS_UP else "interrupted"
+    return f"{what} with {done} of {planned} runs done; the same command goes on from here"
+
+
+class Worker:
     """One process and the pipe to it. number: its line in the progress display."""
 
     def __init__(self, number: int, setup: Setup) -> None:
@@ -179,17 +185,16 @@ class _Foreman:
         jobs: int,
         *,
         progress: Progress,
-        planned: int,
         lost: Container[str] = (),
     ) -> None:
         self.schedule, self.setup, self.jobs = schedule, setup, jobs
-        self.progress, self.planned, self.lost = progress, planned, lost
-        self.workers: list[_Worker] = []
+        self.progress, self.lost = progress, lost
+        self.workers: list[Worker] = []
         self.records: list[RunRecord] = []
         self._attempts: Counter[str] = Counter()
 
     @property
-    def busy(self) -> list[_Worker]:
+    def busy(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.spec is not None]
 
     def advance(self) -> bool:
@@ -223,10 +228,6 @@ class _Foreman:
             worker.end()
         self.workers.clear()
 
-    def interrupted_message(self, number: int) -> str:
-        what = "the time is up" if number == TIME_IS_UP else "interrupted"
-        return f"{what} with {len(self.records)} of {self.planned} runs done; the same command goes on from here"
-
     def _start_runs(self) -> None:
         while len(self.busy) < self.jobs and (spec := self.schedule.take()) is not None:
             idle = [worker for worker in self.workers if worker.spec is None]
@@ -235,20 +236,20 @@ class _Foreman:
             worker.start(spec)
             self.progress.started(worker.number, spec)
 
-    def _hire(self) -> _Worker:
+    def _hire(self) -> Worker:
         taken = {worker.number for worker in self.workers}
-        worker = _Worker(min(set(range(self.jobs)) - taken), self.setup)
+        worker = Worker(min(set(range(self.jobs)) - taken), self.setup)
         self.workers.append(worker)
         return worker
 
-    def _listen_to(self, worker: _Worker) -> None:
+    def _listen_to(self, worker: Worker) -> None:
         try:
             for message in worker.messages():
                 self._hear(worker, message)
         except EOFError:
             self._retry_or_fail(worker)
 
-    def _hear(self, worker: _Worker, message: Message) -> None:
+    def _hear(self, worker: Worker, message: Message) -> None:
         match message:
             case Reported(report):
                 self.progress.reported(worker.number, report)
@@ -264,7 +265,7 @@ class _Foreman:
                 worker.spec = None
                 raise error
 
-    def _retry_or_fail(self, worker: _Worker) -> None:
+    def _retry_or_fail(self, worker: Worker) -> None:
         """A worker is gone: start its run again, or record that it failed."""
         spec, how = worker.spec, worker.end()
         self.workers.remove(worker)
@@ -325,7 +326,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_counted() -> Iterator[list[int]]:
+def signals_counted() -> Iterator[list[int]]:
     """SIGINT and the like are collected in a list instead of ending the program; nohup's wish is respected."""
     seen: list[int] = []
 
