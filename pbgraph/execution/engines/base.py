@@ -89,6 +89,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """A line for the user."""
 
+    def passed(self) -> None:
+        """Time went by, a quarter of a second at the most."""
+
 
 class Engine(Protocol):
     """What does the runs that are left of a plan; see `pbgraph.execution.engines.local.run_all`."""

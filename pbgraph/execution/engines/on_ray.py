@@ -190,6 +190,7 @@ class _Driver:
             for ref in self.ray.wait(refs, num_returns=len(refs), timeout=0)[0]:
                 self._hear(ref)
         self._look()
+        self.progress.passed()
         return bool(self.flights or self.schedule.waiting)
 
     def cancel(self) -> None:
