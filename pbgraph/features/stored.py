@@ -38,7 +38,7 @@ def featurised(featuriser: Featuriser, molecules: Molecules, *, code: Callable[[
 def stored_files(
     featuriser: Featuriser, molecules: Molecules, *, code: Callable[[str], str] = lambda _: ""
 ) -> list[Path]:
-    """The files of the cache that `featurised` reads, whether they are there or not; columns of a table are not kept."""
+    """The files of the cache that `featurised` reads, there or not; columns of a table are not kept."""
     if featuriser.parts:
         return [path for part in featuriser.parts for path in stored_files(part, molecules, code=code)]
     if featuriser.name == OWN:
