@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.errors import UsageError
-from pbgraph.features.base import FEATURISERS, JOINED, Featuriser
+from pbgraph.features.base import FEATURISERS, JOINED, TRIAL, Featuriser
 from pbgraph.features.similarity import FingerprintStore
 from pbgraph.features.vectors import VectorStore
 from pbgraph.graph import GraphStore
@@ -37,7 +37,18 @@ def compose(name: str) -> Featuriser:
         from_arrays=GraphStore.from_arrays,
         source="; ".join(part.source for part in parts),
         parts=tuple(parts),
+        files={file: path for part in parts for file, path in part.files.items()},
+        pretrained_on=partial(_pretrained_on, parts) if any(part.pretrained_on for part in parts) else None,
+        blank=partial(_blank, name, parts) if any(part.blank for part in parts) else None,
     )
+
+
+def _pretrained_on(parts: Sequence[Featuriser]) -> str:
+    return "; ".join(part.pretrained_on() for part in parts if part.pretrained_on)
+
+
+def _blank(name: str, parts: Sequence[Featuriser], y: np.ndarray) -> GraphStore:
+    return joined(name, [part.blank(y) if part.blank else part.featurise([TRIAL] * len(y), y) for part in parts])
 
 
 def _featurise(name: str, parts: Sequence[Featuriser], smiles: Sequence[str], y: np.ndarray) -> GraphStore:

@@ -27,10 +27,13 @@ def featurised(featuriser: Featuriser, molecules: Molecules, *, code: Callable[[
         with silence():
             return packed(featuriser.featurise(molecules.smiles, molecules.y))
 
-    key = {"version": featuriser.version, **structures_key(molecules.smiles)}
+    name, namespaced, _ = featuriser.name.partition(":")  # what follows may be a path, which is no part of a file name
+    key = {"version": featuriser.version, **structures_key(molecules.smiles), **featuriser.file_versions()}
+    if namespaced:
+        key |= {"name in full": featuriser.name}
     if its_code := code(featuriser.name):
         key |= {"code": its_code}
-    content = cached(f"{molecules.dataset}-{featuriser.name}", key, make)
+    content = cached(f"{molecules.dataset}-{name}", key, make)
     return unpacked(content, featuriser, molecules.y)
 
 

@@ -24,7 +24,6 @@ from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 log = logging.getLogger(__name__)
 
 Function = Callable[[Any], np.ndarray]
-TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +166,7 @@ def _tried(
     Raises DataError if it cannot be made of the folder; NoEncoderError if the model has none and was asked for one.
     """
     state = read_state(folder, facts)
-    store = featuriser.featurise([TRIAL], np.full((1, len(facts.targets)), np.nan, dtype=np.float32))
+    store = featuriser.trial(len(facts.targets))
     try:
         function = make(state, MODELS.get(facts.spec.model))
         return function, function(store)
@@ -232,7 +231,7 @@ def _check_current(facts: SavedModel) -> None:
                 f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
                 f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
             )
-    for name, digest in file_versions(model).items():
+    for name, digest in {**file_versions(model), **featuriser.file_versions()}.items():
         if spec.versions.get(name) != digest:
             raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
     missing = model.unavailable() if isinstance(model, Estimator) else None
