@@ -255,6 +255,7 @@ def _provenance(
         split_sha256=data.split.sha256 if data else "",
         origins=origins,
         earlier=earlier,
+        pretrained_on=featuriser.pretrained_on() if data and featuriser.pretrained_on else "",
     )
 
 

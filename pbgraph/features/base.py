@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.registry import Registry
 
 
@@ -45,6 +47,10 @@ class Featuriser:
     from_arrays (arrays of a store, y) -> that store: the inverse of `Store.arrays`
     source      paper or code that defines the features
     parts       of one that is put together by name, see `pbgraph.features.composed`
+    files       name -> file that it reads; what is in it enters the key
+    pretrained_on  () -> on what the network was trained that made what it reads, as a person states it; None: there is
+                none. Raises DataError if that cannot be read
+    blank       y (n, T) -> a store of n molecules that says nothing of them, of one that does not know every molecule
     """
 
     name: str
@@ -53,6 +59,13 @@ class Featuriser:
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
     parts: tuple[Featuriser, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    pretrained_on: Callable[[], str] | None = None
+    blank: Callable[[np.ndarray], Any] | None = None
+
+    def file_versions(self) -> dict[str, str]:
+        """SHA-256 of every file that it reads, as a spec's versions have it. Raises DataError if one cannot be read."""
+        return versions_of("featuriser", self.files, "put it there, or name the features by where it is now")
 
 
 class Featurisers(Registry[Featuriser]):

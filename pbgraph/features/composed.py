@@ -22,6 +22,9 @@ from pbgraph.graph import GraphStore
 MOST_VERSIONS = 1000  # of one part
 
 
+TRIAL = "CCO"  # a molecule that every featuriser knows which has no `blank`
+
+
 def compose(name: str) -> Featuriser:
     """The featuriser of a joined name. Raises UsageError for unknown parts, and for one that is named twice."""
     names = name.split(JOINED)
@@ -38,7 +41,13 @@ def compose(name: str) -> Featuriser:
         from_arrays=_from_arrays,
         source="; ".join(part.source for part in parts),
         parts=tuple(parts),
+        files={file: path for part in parts for file, path in part.files.items()},
+        pretrained_on=partial(_pretrained_on, parts) if any(part.pretrained_on for part in parts) else None,
     )
+
+
+def _pretrained_on(parts: Sequence[Featuriser]) -> str:
+    return "; ".join(part.pretrained_on() for part in parts if part.pretrained_on)
 
 
 def _featurise(name: str, parts: Sequence[Featuriser], smiles: Sequence[str], y: np.ndarray) -> Any:
@@ -73,6 +82,19 @@ def featurise(featuriser: Featuriser, smiles: Sequence[str], y: np.ndarray, colu
     if featuriser.parts:
         return joined(featuriser.name, [featurise(part, smiles, y, columns) for part in featuriser.parts])
     return own_columns(columns, y) if featuriser.name == OWN else featuriser.featurise(smiles, y)
+
+
+def trial(featuriser: Featuriser, tasks: int, columns: int = 0) -> Any:
+    """A store of one molecule, to see what a model makes of it: blank labels, and blank columns of a user's table."""
+    return _trial(featuriser, np.full((1, tasks), np.nan, dtype=np.float32), np.full((1, columns), np.nan))
+
+
+def _trial(featuriser: Featuriser, y: np.ndarray, columns: np.ndarray) -> Any:
+    if featuriser.parts:
+        return joined(featuriser.name, [_trial(part, y, columns) for part in featuriser.parts])
+    if featuriser.blank is not None:
+        return featuriser.blank(y)
+    return featurise(featuriser, [TRIAL], y, columns)
 
 
 def joined(name: str, stores: Sequence[Any]) -> Any:

@@ -50,10 +50,17 @@ def _cached_as(
     featuriser: Featuriser, molecules: Molecules, code: Callable[[str], str]
 ) -> tuple[str, dict[str, Scalar]]:
     """Name and key of the features of one featuriser in the cache."""
-    key: dict[str, Scalar] = {"version": featuriser.version, **structures_key(molecules.smiles)}
+    name, namespaced, _ = featuriser.name.partition(":")  # what follows may be a path, which is no part of a file name
+    key: dict[str, Scalar] = {
+        "version": featuriser.version,
+        **structures_key(molecules.smiles),
+        **featuriser.file_versions(),
+    }
+    if namespaced:
+        key["name in full"] = featuriser.name
     if its_code := code(featuriser.name):
         key["code"] = its_code
-    return f"{molecules.dataset}-{featuriser.name}", key
+    return f"{molecules.dataset}-{name}", key
 
 
 def packed(store: Store) -> bytes:

@@ -67,7 +67,11 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         preset=recipe.name,
         model_config=told(model.config, resolved.config),
         settings=told(method.settings, resolved.settings),
-        versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
+        versions={
+            **{name: part.version for name, part in parts.items()},
+            **file_versions(model),
+            **featuriser.file_versions(),
+        },
         changes={
             **_all_changes(recipe, dataset.kind, asked),
             **_features_set(recipe, model, featuriser.name),

@@ -14,7 +14,7 @@ import numpy as np
 from pbgraph.datasets.user.graph_columns import is_blank, value_of
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.features.composed import featurise
+from pbgraph.features.composed import featurise, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
@@ -27,7 +27,6 @@ from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 log = logging.getLogger(__name__)
 
 Function = Callable[[Any], np.ndarray]
-TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +215,8 @@ def _tried(
     Raises DataError if it cannot be made of the folder; NoEncoderError if the model has none and was asked for one.
     """
     state = read_state(folder, facts)
-    unknown = np.full((1, len(facts.targets)), np.nan, dtype=np.float32)
-    blank = np.full((1, len(facts.graph_columns)), np.nan) if facts.graph_columns else None
     try:
-        store = featurise(featuriser, [TRIAL], unknown, blank)
+        store = trial(featuriser, len(facts.targets), len(facts.graph_columns))
         function = make(state, MODELS.get(facts.spec.model))
         return function, function(store)
     except NoEncoderError:
@@ -284,7 +281,7 @@ def _check_current(facts: SavedModel) -> None:
                 f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
                 f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
             )
-    for name, digest in file_versions(model).items():
+    for name, digest in {**file_versions(model), **featuriser.file_versions()}.items():
         if spec.versions.get(name) != digest:
             raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
     missing = model.unavailable() if isinstance(model, Estimator) else None

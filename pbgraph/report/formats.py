@@ -158,6 +158,7 @@ def to_json(table: Table) -> str:
         "software": table.software,
         "numerics": table.numerics,
         "others": table.others,
+        "pretrained": table.pretrained,
         "declared": table.declared,
         "settings_tried": {
             str(arm): [{"trials": budget.trials, "seeds": budget.seeds} for budget in searches]
@@ -332,6 +333,7 @@ def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
 def _origins(table: Table) -> list[str]:
     dirty = "; * = with uncommitted changes" if any(commit.endswith("*") for commit in table.commits) else ""
     others = [f"code of other packages: {_runs(table.others)}"] if table.others else []
+    pretrained = [f"pretrained elsewhere: {_runs(table.pretrained)}"] if table.pretrained else []
     mixed = (
         "; between platforms numbers may differ, by one and equal versions of packages they are equal bit for bit"
         if len(table.numerics) > 1
@@ -341,6 +343,7 @@ def _origins(table: Table) -> list[str]:
         table.declared,
         f"source commit: {_runs(table.commits)}{dirty}",
         *others,
+        *pretrained,
         f"software: {_runs(table.software)}",
         f"numeric platform: {_runs(table.numerics)}{mixed}",
     ]

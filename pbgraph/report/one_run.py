@@ -133,5 +133,7 @@ def _provenance(record: RunRecord) -> str:
     where = origin.numerics.described if origin.numerics else "numeric platform not recorded"
     versions = ", ".join(f"{name} {origin.packages[name]}" for name in ("torch", "rdkit") if name in origin.packages)
     lines.append(", ".join(filter(None, [f"on {origin.device}", versions])) + f"; {where}")
+    if origin.pretrained_on:
+        lines.append(f"features {record.spec.featuriser}, pretrained on {origin.pretrained_on}")
     lines.append(f"data {origin.data_sha256[:12] or '-'}, split {origin.split_sha256[:12] or '-'}")
     return "\n".join(map(visible_cell, lines))

@@ -188,6 +188,7 @@ def _origin(record: RunRecord) -> Row:
         "selected_epoch": record.selection.epoch if record.selection else None,
         "metric": spec.metric,
         "featuriser": spec.featuriser,
+        "pretrained_on": origin.pretrained_on,
         "control_of": spec.control_of,
         "created": origin.created,
         "commit": origin.commit,

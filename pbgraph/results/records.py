@@ -30,7 +30,7 @@ class RunSpec:
     preset        name of the recipe the settings came from
     model_config, settings  resolved: every field of the model's config and of the method's settings
     versions      of "task", "split", "featuriser", "model", "method", "metric"; and the SHA-256 of every file that the
-                  model is built from, under "model file NAME"
+                  model is built from, under "model file NAME", and of those of its features, "featuriser file NAME"
     control_of    key of the run a control is paired with
     changes       settings that differ from the preset's recipe, those of the run a control is paired with among them as
                   "METHOD.FIELD"; what has none is the recipe itself
@@ -156,6 +156,7 @@ class Provenance:
     sources         these packages by name
     libraries       versions of other libraries that took part, beside `packages`
     These three are empty in older records.
+    pretrained_on   on what a network was trained that made some of its features, as somebody states it; "" if none did
     """
 
     created: str
@@ -178,6 +179,7 @@ class Provenance:
     sources: Mapping[str, Source] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     numerics: NumericPlatform | None = None
+    pretrained_on: str = ""
 
 
 @dataclass(frozen=True)
