@@ -33,6 +33,7 @@ TOP_TO_BOTTOM = (
     "features",
     "structures",
     "graph",
+    "headroom",
     "insight",
     "metrics",
     "molecules",

@@ -194,25 +194,9 @@ class DendritePhase:
     def _output_gradients(
         self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
     ) -> dict[str, list[Tensor]]:
-        """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
-
-        Sites none of whose calls has any are left out. Raises SiteError for a loss without gradient.
-        """
-        if not loss.requires_grad:
-            raise unreached_sites(list(self.pools))
-        calls = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
-        outputs = [call.output for own in calls.values() for call in own]
-        try:
-            gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
-        except RuntimeError as error:
-            if "heckpoint" in str(error):
-                raise SiteError(
-                    "a part of the network is checkpointed with use_reentrant=True, where the errors of sites cannot "
-                    "be seen: checkpoint with use_reentrant=False"
-                ) from error
-            raise
-        left = iter(gradients)
-        return filled(calls, {name: [next(left) for _ in own] for name, own in calls.items()})
+        """`output_gradients` of all sites; None: of the calls that they have kept."""
+        kept = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
+        return output_gradients(loss, kept)
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -262,6 +246,27 @@ class DendritePhase:
             yield
         finally:
             hook.remove()
+
+
+def output_gradients(loss: Tensor, calls: Mapping[str, Sequence[Call]]) -> dict[str, list[Tensor]]:
+    """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
+
+    Sites none of whose calls has any are left out. Raises SiteError for a loss without gradient.
+    """
+    if not loss.requires_grad:
+        raise unreached_sites(list(calls))
+    outputs = [call.output for own in calls.values() for call in own]
+    try:
+        gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
+    except RuntimeError as error:
+        if "heckpoint" in str(error):
+            raise SiteError(
+                "a part of the network is checkpointed with use_reentrant=True, where the errors of sites cannot be "
+                "seen: checkpoint with use_reentrant=False"
+            ) from error
+        raise
+    left = iter(gradients)
+    return filled(calls, {name: [next(left) for _ in own] for name, own in calls.items()})
 
 
 def filled(
