@@ -146,7 +146,7 @@ class Headroom:
         return json.dumps(content, indent=1) + "\n"
 
     def plot(self) -> Figure:
-        """Train against held-out share of every site, as a matplotlib Figure.
+        """Train against held-out share of every site, as a matplotlib Figure; a star marks the sites with headroom.
 
         ``headroom.plot().savefig("headroom.png")`` writes it.
         """
@@ -159,7 +159,7 @@ class Headroom:
         good = self.above_chance()
         names = [f"{name} *" if name in good else name for name in self.sites]
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.axvline(0.0, color="0.6", linewidth=0.8)
         axes.set_xlabel("share of δ's variance (hollow: rows of the fit; filled: other rows; bars: chance)")
         axes.legend(fontsize="small")
@@ -167,12 +167,13 @@ class Headroom:
         return figure
 
     def _draw(self, axes: Axes, learner: str, offset: float) -> None:
-        """One learner's shares at every site that it was tried at; a star marks the sites with headroom."""
-        places = [place + offset for place, site in enumerate(self.sites.values()) if learner in site.learners]
-        found = [site.learners[learner] for site in self.sites.values() if learner in site.learners]
-        colour = _COLOURS[learner]
-        axes.hlines(
-            places, *zip(*(one.chance for one in found), strict=True), color=colour, alpha=0.25, linewidth=6
-        ) if found else None
-        axes.plot([one.train for one in found], places, "o", color=colour, markerfacecolor="none")
-        axes.plot([one.held_out for one in found], places, "o", color=colour, label=learner)
+        """One learner's shares at every site that it was tried at."""
+        found = {place + offset: site.learners.get(learner) for place, site in enumerate(self.sites.values())}
+        tried = {place: one for place, one in found.items() if one is not None}
+        if not tried:
+            return
+        low, high = zip(*(one.chance for one in tried.values()), strict=True)
+        colour, places = _COLOURS[learner], list(tried)
+        axes.hlines(places, low, high, color=colour, alpha=0.25, linewidth=6)
+        axes.plot([one.train for one in tried.values()], places, "o", color=colour, markerfacecolor="none")
+        axes.plot([one.held_out for one in tried.values()], places, "o", color=colour, label=learner)

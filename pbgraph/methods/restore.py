@@ -40,6 +40,18 @@ Predict = Callable[[Store], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
 
 
+def network_of(state: Any, model: Architecture) -> nn.Module:
+    """The network of a state, perforated or not, in evaluation mode.
+
+    Raises UsageError for an ensemble, which is several; DataError as `restored`.
+    """
+    if state["form"] == "whole":
+        return network_of(state["model"], model)
+    if state["form"] == "ensemble":
+        raise UsageError(f"this {model.name} is an ensemble of several networks; name an arm that is one")
+    return _network(state, model)
+
+
 class NoEncoderError(UsageError):
     """A saved model has no vectors of graphs to give."""
 
