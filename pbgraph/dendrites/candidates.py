@@ -82,7 +82,7 @@ class SiteCandidates:
         """
         if not deltas:
             return self._without_patterns()
-        delta = self._joined(deltas)
+        delta = self.joined(deltas)
         delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
@@ -91,7 +91,7 @@ class SiteCandidates:
         seen = []
         for number in self.live:
             answers = [call.candidates[number] for call in calls]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
+            batch = self.processes.merged(Moments.of(self.joined([a.detach() for a in answers]), delta))
             if batch.patterns:
                 seen.append(Observed(self, number, answers, delta, batch))
         return seen
@@ -110,13 +110,13 @@ class SiteCandidates:
                 self.discarded.append(number)
         return []
 
-    def _joined(self, calls: list[Tensor]) -> Tensor:
+    def joined(self, calls: list[Tensor]) -> Tensor:
         """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
         rows = [rows_of(values, self.site.axis) for values in calls]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
     def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
-        """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
+        """The inverse of `joined`: (P, C) -> values of every call, shaped and typed as these."""
         if len(calls) == 1 and self.site.axis == -1:
             return [joined.view(calls[0].shape).to(calls[0].dtype)]
         shapes = [neurons_last(call, self.site.axis).shape for call in calls]
@@ -233,6 +233,10 @@ class Observed:
     def statistics(self) -> CandidateStatistics:
         """Of the candidate."""
         return self.pool.statistics[self.number]
+
+    def activations(self) -> Tensor:
+        """(P, C): over all patterns of all calls."""
+        return self.pool.joined([a.detach() for a in self.calls])
 
     def usable(self) -> bool:
         """Whether it can be trained on: a candidate that is not finite is discarded.

@@ -165,6 +165,7 @@ class Growth(Phases):
         self.finished, self.epoch = state["finished"], state["epoch"]
         self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
         self._best, self._journal = state["best"], Journal.from_state(state["journal"])
+        self._first_rate = self._journal.first_rate()
         if state["dendrite_phase"] is not None:
             self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes, self._scaling)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])

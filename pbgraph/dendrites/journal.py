@@ -65,6 +65,10 @@ class Journal:
         )
         self.loss, self.losses = 0.0, 0
 
+    def first_rate(self) -> float | None:
+        """Learning rate of the last step of the first neuron phase; None while that lasts."""
+        return next((row["learning_rate"] for row in self.history if row["switched"] is not None), None)
+
     def state_dict(self) -> dict[str, Any]:
         """All of it as plain values, by reference."""
         trials = {name: [asdict(trial) for trial in tried] for name, tried in self.trials.items()}

@@ -9,7 +9,12 @@ maximised for each neuron separately by minimising
     − Σ_i s_i · mean_p [ a_ip · (δ_ip − δ̄_i) ] / n_i,        s_i = sign of the running covariance,
 
 with δ, the means and s as constants. n_i = 1 for the "raw" objective; for the "normalised" one it is the product of
-the running standard deviations of a_i and δ_i, also constants, which gives every neuron and site the same say.
+the running standard deviations σ_a and σ_δ of a_i and δ_i, also constants, which gives every neuron and site the same
+say. There a larger σ_a is to be had for nothing, so tanh saturates. The "correlation" objective counts it: its gradient
+is that of −|corr(a_i, δ_i)| = −|r_i| in full,
+
+    ∂/∂a_ip = − s_i / P · [ (δ_ip − δ̄_i) / (σ_a σ_δ) − r_i (a_ip − ā_i) / σ_a² ].
+
 Running values are exponential averages over batches. What is reported and picks the best candidate is the normalised
 score |corr(a_i, δ_i)| over all patterns of an epoch, which has no scale.
 
@@ -134,6 +139,18 @@ class CandidateStatistics:
             deviations = a_squares.sqrt().clamp(min=FLOOR) * delta_squares.sqrt()
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
         return centre, -weight / patterns
+
+    def spread_gradient(self, a: Tensor, patterns: Patterns) -> Tensor:
+        """What the gradient of −|corr| has beside the normalised one: |r| (a − ā) / σ_a² (P, C), over these patterns.
+
+        a  (P, C), the activations
+        """
+        centre, _, a_squares, delta_squares, covariance = self.running
+        deviation = a_squares.sqrt().clamp(min=FLOOR)
+        varies = delta_squares > 0
+        r = covariance.abs() / (deviation * delta_squares.sqrt())
+        weight = torch.where(varies, r / deviation.square(), torch.zeros_like(r)) / patterns
+        return activation_gradient(a, centre.to(a.dtype), weight.to(a.dtype))
 
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""

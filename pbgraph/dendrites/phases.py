@@ -35,7 +35,7 @@ from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Course, Phase, Status, look_at_scores, new_clock
+from pbgraph.dendrites.switching import Course, Phase, Status, look_at_scores, new_clock, spread_of
 from pbgraph.dendrites.training import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, Training, refuse_wrong_recipe
 from pbgraph.insight import DendriteInsight
 
@@ -80,6 +80,7 @@ class Phases(Journalled):
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
+        self._first_rate: float | None = None
         self._loop = ForeignLoop(model, self.settings.accumulate)
         self._enter(None)
 
@@ -135,6 +136,7 @@ class Phases(Journalled):
         return self._status(improved, self._after_neuron_phase() if over else None)
 
     def _after_neuron_phase(self) -> str:
+        self._first_rate = self._training.learning_rate if self._first_rate is None else self._first_rate
         gained = self._course.end_cycle()
         if not gained:
             self._note("drop", dendrites=self.dendrites, tries=self._course.tries)
@@ -168,7 +170,7 @@ class Phases(Journalled):
             site.accept(cast(Dendrite, own[0]))
             self.trials[name].append(DendriteInsight(number=len(site.dendrites), epoch=self.epoch + 1))
         self._enter(None)
-        self._note("accept", dendrites=self.dendrites, scores={}, discarded={})
+        self._note("accept", dendrites=self.dendrites, scores={}, discarded={}, **self._margin())
         return "accept"
 
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
@@ -185,13 +187,22 @@ class Phases(Journalled):
         scores = phase.accept(self._allotment.chosen(phase.scores))
         self._enter(None)
         if scores:
-            facts = {"by_layer": by_layer} if by_layer else {}
+            facts: dict[str, Any] = {"by_layer": by_layer} if by_layer else {}
             facts |= {"unreached": phase.unreached} if phase.unreached else {}
+            facts |= self._margin()
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         self._course.end_cycle()
         self._note("fail", dendrites=self.dendrites, tries=self._course.tries, discarded=phase.discarded)
         return self._grow_or_finish("drop")
+
+    def _margin(self) -> dict[str, float]:
+        """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event."""
+        if not self.settings.accept_margin:
+            return {}
+        self._course.margin = self.settings.accept_margin * spread_of(self._course.recent)
+        self._course.recent = []
+        return {"margin": self._course.margin}
 
     def _leave_dendrite_phase(self) -> None:
         self._loop.stop_listening()
@@ -218,6 +229,7 @@ class Phases(Journalled):
             dendrite_phase=self._dendrite_phase,
             dendrites=self.dendrites,
             scaling=self._scaling,
+            first_rate=self._first_rate,
         )
         self._processes = training.processes or self._processes
         return training

@@ -21,7 +21,8 @@ class PhaseStatistics:
     """
 
     def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
-        self._normalised = settings.objective == "normalised"
+        self._normalised = settings.objective != "raw"
+        self._full = settings.objective == "correlation"
         self._joined: list[JoinedStatistics] = []
         self.of: dict[str, list[CandidateStatistics]] = {}
         devices = {name: next(site.parameters()).device for name, site in sites.items()}
@@ -43,6 +44,9 @@ class PhaseStatistics:
             members = {id(member) for member in joined.members}
             here = [candidate for candidate in seen if id(candidate.statistics) in members]
             for candidate, gradient in zip(*self._gradients(joined, here), strict=True):
+                if self._full:
+                    spread = candidate.statistics.spread_gradient(candidate.activations(), candidate.batch.patterns)
+                    gradient = gradient + spread.to(gradient.dtype)
                 scaled = gradient if scale == 1 else gradient * scale
                 pairs += zip(candidate.calls, candidate.pool.separated(scaled, candidate.calls), strict=True)
         return pairs

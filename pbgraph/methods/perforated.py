@@ -19,22 +19,23 @@ Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, The Cascade-Correla
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
+from pbgraph.fields import LATER, field_names
 from pbgraph.history import Phase, Selection
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.optimizers import make_optimizer
+from pbgraph.methods.plain import CycleSettings
 from pbgraph.methods.restore import network_saver
 from pbgraph.methods.session import Session
 from pbgraph.methods.training import (
     TRAIN_SPACE,
-    TrainSettings,
     build_model,
     evaluation_batches,
     graphs_of,
@@ -53,7 +54,7 @@ RULE = "best validation score over the whole run"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerforatedSettings(TrainSettings):
+class PerforatedSettings(CycleSettings):
     """Settings of gradient training, which hold for every neuron phase, and of growth.
 
     cycle_epochs       longest neuron phase after the first (which has `epochs`)
@@ -64,13 +65,16 @@ class PerforatedSettings(TrainSettings):
     threshold          relative rise of a site's score that counts
     priming_batches    batches that only start the running means
     activation         g of the dendrites: "tanh", "sigmoid" or "relu"
-    objective          "normalised" or "raw" covariance
+    objective          "normalised" or "raw" covariance, or "correlation", the full gradient of |corr|
     pool               candidates per site that are trained side by side; the best is accepted
     snapshot           which weights of a candidate are accepted: the best of each "layer" or of each "neuron"
     init_scale         factor on the candidates' initial weights
     initial_w          size of the output weights w at acceptance; 0 changes nothing at first
     dendrites_trainable  whether accepted dendrites are trained in neuron phases too
     switching          "history": a phase ends by patience or at its length; "fixed": at its length alone
+    accept_margin      dendrites are kept if the network becomes better by more than so many times the spread of its
+                       validation scores from epoch to epoch
+    grow_at            the first neuron phase ends after so many epochs, a whole number, or after a share of `epochs`
     """
 
     cycle_epochs: int = 200
@@ -88,6 +92,8 @@ class PerforatedSettings(TrainSettings):
     initial_w: float = 0.0
     dendrites_trainable: bool = False
     switching: str = "history"
+    accept_margin: float = field(default=0.0, metadata=LATER)
+    grow_at: int | float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,12 +108,16 @@ GROWTH_SPACE: Space = {
     "activation": Choice("tanh", "sigmoid", "relu"),
     "init_scale": Real(0.3, 3.0, log=True),
     "dendrites_trainable": Choice(False, True),
+    "objective": Choice("normalised", "correlation"),
+    "accept_margin": Choice(0.0, 1.0, 2.0),
+    "restart": Choice("peak", "end", 0.1, 0.3),
+    "grow_at": Choice(None, 0.1, 0.25, 0.5),
 }
 
 
 def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
     """The part of the settings that governs growth, in the words of `pbgraph.dendrites`."""
-    shared = {field.name for field in fields(GrowthSettings)} & {field.name for field in fields(settings)}
+    shared = field_names(GrowthSettings) & field_names(type(settings))
     return GrowthSettings(
         **{name: getattr(settings, name) for name in shared},
         max_epochs=settings.epochs,
@@ -118,7 +128,8 @@ def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
 def longest_run(settings: PerforatedSettings) -> int:
     """Epochs if every phase takes its full length and only the last dendrites fail."""
     cycles = settings.max_dendrites + settings.max_tries - 1 if settings.max_dendrites else 0
-    return settings.epochs + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
+    first = growth_settings(settings).first_epochs or settings.epochs
+    return first + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
 
 
 def fit(job: FitJob) -> Fitted:
