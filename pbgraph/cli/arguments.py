@@ -71,15 +71,15 @@ def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    for task in tasks:
-        _add_run_arguments(command(task, "run what is missing of a plan on this task, then show the table"), task)
+    for dataset in tasks:
+        _add_run_arguments(command(dataset, "run what is missing of a plan on this task, then show the table"), dataset)
     for name, summary in COMMANDS.items():
         ADDERS[name](command(name, summary))
     return parser
 
 
-def _add_run_arguments(parser: argparse.ArgumentParser, task: str) -> None:
-    parser.set_defaults(command=commands.benchmark, task=task)
+def _add_run_arguments(parser: argparse.ArgumentParser, dataset: str) -> None:
+    parser.set_defaults(command=commands.benchmark, task=dataset)
     add_data_folder_arguments(parser)
     add_plan_arguments(parser)
     parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")

@@ -107,7 +107,7 @@ def add_preset_argument(add: Callable[..., Any]) -> None:
 
 
 def _summaries(plans: Mapping[str, Preset | Study]) -> str:
-    return "; ".join(f"{name}: {one.summary}" if one.summary else name for name, one in plans.items())
+    return "; ".join(f"{name}: {plan.summary}" if plan.summary else name for name, plan in plans.items())
 
 
 def add_split_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,9 +19,9 @@ ENGINES = {
 
 def seed(text: str) -> int:
     """The word of ``--seed``: one number."""
-    if len(found := parse_seeds(text)) != 1:
+    if len(seeds := parse_seeds(text)) != 1:
         raise UsageError(f"--seed {text}: expected one number")
-    return found[0]
+    return seeds[0]
 
 
 def jobs(text: str) -> int:

@@ -18,7 +18,7 @@ from pbgraph.dendrites.loop import GrowthOptimizer
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.phases import Phases
 from pbgraph.dendrites.structure import known_state, network_state, refuse_other_growth, restore_network
-from pbgraph.dendrites.switching import Clock, Course, Status, plain_score
+from pbgraph.dendrites.switching import BestScore, EarlyStopping, Status, plain_score
 from pbgraph.dendrites.training import LossFunction
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.insight import Insight, with_trials
@@ -129,8 +129,8 @@ class Growth(Phases):
             {
                 "finished": self.finished,
                 "epoch": self.epoch,
-                "course": asdict(self._course),
-                "clock": asdict(self._clock),
+                "course": asdict(self._score),
+                "clock": asdict(self._stopping),
                 "journal": self._journal.state_dict(),
                 "best": self._best,
                 "network": network_state(self.model, candidates=True),
@@ -163,7 +163,7 @@ class Growth(Phases):
         self._leave_dendrite_phase()
         restore_network(self.model, state["network"])
         self.finished, self.epoch = state["finished"], state["epoch"]
-        self._course, self._clock = Course(**state["course"]), Clock(**state["clock"])
+        self._score, self._stopping = BestScore(**state["course"]), EarlyStopping(**state["clock"])
         self._best, self._journal = state["best"], Journal.from_state(state["journal"])
         self._first_rate = self._journal.first_rate()
         if state["dendrite_phase"] is not None:

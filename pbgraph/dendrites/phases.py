@@ -35,7 +35,7 @@ from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import Course, Phase, Status, look_at_scores, new_clock, spread_of
+from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores, spread_of
 from pbgraph.dendrites.training import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, Training, refuse_wrong_recipe
 from pbgraph.insight import DendriteInsight
 
@@ -76,7 +76,7 @@ class Phases(Journalled):
         self.epoch = 0
         self._stepped = False  # in this epoch
         self._journal = Journal.of(self.sites)
-        self._course = Course(self.settings.mode, self.settings.min_delta)
+        self._score = BestScore(self.settings.mode, self.settings.min_delta)
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
@@ -97,12 +97,12 @@ class Phases(Journalled):
     @property
     def best_score(self) -> float | None:
         """Best validation score of the whole run; None before the first epoch is over."""
-        return self._course.best_score
+        return self._score.best_score
 
     @property
     def best_epoch(self) -> int:
         """The epoch (0-based, over all phases) that had it; -1 before the first is over."""
-        return self._course.best_epoch
+        return self._score.best_epoch
 
     @property
     def scaler(self) -> torch.amp.GradScaler | None:
@@ -127,27 +127,27 @@ class Phases(Journalled):
         if self.settings.max_dendrites and not self.epoch:
             self._training.refuse_unreached()  # now, not when they should grow
         self._training.schedule_epoch(score)
-        improved = self._course.offer(score, self.epoch)
+        improved = self._score.update(score, self.epoch)
         if improved:
             self._best = network_state(self.model, candidates=False)
-        over = self._clock.tick(improved)
-        if self._clock.exhausted and not self.dendrites and self._clock.epochs > 2:
-            look_at_scores(self._course, score, self._clock.epochs)
+        over = self._stopping.after_epoch(improved)
+        if self._stopping.exhausted and not self.dendrites and self._stopping.epochs > 2:
+            look_at_scores(self._score, score, self._stopping.epochs)
         return self._status(improved, self._after_neuron_phase() if over else None)
 
     def _after_neuron_phase(self) -> str:
         self._first_rate = self._training.learning_rate if self._first_rate is None else self._first_rate
-        gained = self._course.end_cycle()
+        gained = self._score.end_cycle()
         if not gained:
-            self._note("drop", dendrites=self.dendrites, tries=self._course.tries)
+            self._note("drop", dendrites=self.dendrites, tries=self._score.tries)
         restore_network(self.model, self._best)
         return self._grow_or_finish("grow" if gained else "drop")
 
     def _grow_or_finish(self, switched: str) -> str:
         """The next dendrite phase from the best network, or the end; returns what `Status.switched` tells."""
-        if self._allotment.full or self._course.tries >= self.settings.max_tries:
+        if self._allotment.full or self._score.tries >= self.settings.max_tries:
             return self._finish()
-        add_candidates(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._course.tries}")
+        add_candidates(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._score.tries}")
         if not self._allotment.keep_affordable():
             return self._finish()
         if self.settings.dendrite_max_epochs == 0:
@@ -176,12 +176,12 @@ class Phases(Journalled):
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
         scores, improved = phase.end_epoch()
         self._training.schedule_epoch(sum(scores.values()) / len(scores))
-        over = self._clock.tick(improved) or phase.all_discarded
+        over = self._stopping.after_epoch(improved) or phase.all_discarded
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:
         by_layer = phase.by_layer
-        for name, tried in phase.insights(self.epoch + 1 - self._clock.epochs).items():
+        for name, tried in phase.insights(self.epoch + 1 - self._stopping.epochs).items():
             self.trials[name].append(tried)
         self._loop.stop_listening()
         scores = phase.accept(self._allotment.chosen(phase.scores))
@@ -192,17 +192,17 @@ class Phases(Journalled):
             facts |= self._margin()
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
-        self._course.end_cycle()
-        self._note("fail", dendrites=self.dendrites, tries=self._course.tries, discarded=phase.discarded)
+        self._score.end_cycle()
+        self._note("fail", dendrites=self.dendrites, tries=self._score.tries, discarded=phase.discarded)
         return self._grow_or_finish("drop")
 
     def _margin(self) -> dict[str, float]:
         """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event."""
         if not self.settings.accept_margin:
             return {}
-        self._course.margin = self.settings.accept_margin * spread_of(self._course.recent)
-        self._course.recent = []
-        return {"margin": self._course.margin}
+        self._score.margin = self.settings.accept_margin * spread_of(self._score.recent)
+        self._score.recent = []
+        return {"margin": self._score.margin}
 
     def _leave_dendrite_phase(self) -> None:
         self._loop.stop_listening()
@@ -217,7 +217,7 @@ class Phases(Journalled):
     def _enter(self, dendrite_phase: DendritePhase | None) -> None:
         """Begin this dendrite phase or, with None, a neuron phase."""
         self._dendrite_phase = dendrite_phase
-        self._clock = new_clock(self.settings, self.phase, grown=self.dendrites > 0)
+        self._stopping = early_stopping(self.settings, self.phase, grown=self.dendrites > 0)
         self._training = self._new_training()
         self._loop.follow(self._training, self._dendrite_phase)
 

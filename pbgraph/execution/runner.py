@@ -78,10 +78,10 @@ def run(
     """
     results = ResultsFolder(options.results)
     with exclusive_run(results.lock_path(spec), report):
-        found = results.finished(spec.task, spec.key)
-        if found is not None:
+        finished = results.finished(spec.task, spec.key)
+        if finished is not None:
             results.drop_checkpoints(spec)  # of a run that was killed right after its record
-            return found
+            return finished
         with published(results, spec, report) as tell:
             record = attempted(_train_and_score, spec, options, device, tell)
         results.write(record)
@@ -155,12 +155,12 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
 
 
 def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    with trained(spec, options, device, report) as made:
-        fitted, data = made.fitted, made.data
+    with trained(spec, options, device, report) as outcome:
+        fitted, data = outcome.fitted, outcome.data
         predictions = {
             name: (
                 index,
-                np.asarray(fitted.predict(on_device(data.store.select(index), made.device)), dtype=np.float64),
+                np.asarray(fitted.predict(on_device(data.store.select(index), outcome.device)), dtype=np.float64),
             )
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
@@ -178,11 +178,11 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     return RunRecord(
         spec=spec,
         status="finished",
-        provenance=made.provenance(spec),
+        provenance=outcome.provenance(spec),
         selection=fitted.selection,
         scores=scores,
-        metrics={one.name: one.version for one in metrics},
-        cost=made.cost(),
+        metrics={metric.name: metric.version for metric in metrics},
+        cost=outcome.cost(),
         history=fitted.history,
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),

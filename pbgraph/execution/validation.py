@@ -33,13 +33,13 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
 
 
 def _train(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    with trained(spec, options, device, report) as made:
-        if made.fitted.selection.score is None:
+    with trained(spec, options, device, report) as outcome:
+        if outcome.fitted.selection.score is None:
             raise PbgraphError("none of its tasks can be scored on the validation rows; choose another split or seed")
         return RunRecord(
             spec=spec,
             status="finished",
-            provenance=made.provenance(spec),
-            selection=made.fitted.selection,
-            cost=made.cost(),
+            provenance=outcome.provenance(spec),
+            selection=outcome.fitted.selection,
+            cost=outcome.cost(),
         )

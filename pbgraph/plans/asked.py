@@ -46,7 +46,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
     except UsageError as error:
         raise row.at("method", error) from error
     settings: list[Assignment] = []
-    links = [one for method in methods for one in chain(method)]
+    links = [link for method in methods for link in chain(method)]
     for part, values in (("config", row.config), ("settings", row.settings)):
         for name, value in values.items():
             try:
@@ -56,7 +56,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
                 raise row.at(f"{part}.{name}", error) from error
             settings += mine
     for method in methods:
-        holding = tuple(one for one in settings if _holds_for(one, model.name, method))
+        holding = tuple(assigned for assigned in settings if _holds_for(assigned, model.name, method))
         yield Asked(row.model, method.name, holding, row.label)
 
 
@@ -73,15 +73,15 @@ def _settings(methods: list[Method], name: str, value: Any) -> list[Assignment]:
 
 def _scope(methods: list[Method], name: str) -> str:
     """Of what a setting of these methods is: of all training, or of the one at the root of a chain that has it."""
-    if name in field_names(TrainSettings) and any(issubclass(one.settings, TrainSettings) for one in methods):
+    if name in field_names(TrainSettings) and any(issubclass(method.settings, TrainSettings) for method in methods):
         return TRAINING
     for method in methods:
-        having = [one for one in chain(method) if name in field_names(one.settings)]
+        having = [link for link in chain(method) if name in field_names(link.settings)]
         if having:
             return having[-1].name
-    known = {field for method in methods for one in chain(method) for field in field_names(one.settings)}
+    known = {field for method in methods for link in chain(method) for field in field_names(link.settings)}
     raise unknown_name("setting", name, known)
 
 
-def _holds_for(one: Assignment, model: str, method: Method) -> bool:
-    return one.scope in (model, TRAINING) or one.scope in [link.name for link in chain(method)]
+def _holds_for(assigned: Assignment, model: str, method: Method) -> bool:
+    return assigned.scope in (model, TRAINING) or assigned.scope in [link.name for link in chain(method)]

@@ -79,24 +79,24 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
-def plan_study(task: str | Dataset, declared: str | Study, **narrowed: Any) -> Plan:
-    """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
+def plan_study(dataset: str | Dataset, declared: str | Study, **narrowed: Any) -> Plan:
+    """The runs of all presets of a study on `dataset`, narrowed or widened by the arguments of `plan`."""
     chosen = study(declared) if isinstance(declared, str) else declared
-    parts = [plan(task, one, **narrowed) for one in chosen.presets]
+    parts = [plan(dataset, part, **narrowed) for part in chosen.presets]
     return Plan(
         parts[0].task,
         f"study {chosen.name}",
         chosen.presets,
         parts[0].split,
         tuple(spec for part in parts for spec in part.specs),
-        tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+        tuple(dict.fromkeys(refusal for part in parts for refusal in part.refused)),
         parts[0].rows,
         labels={arm: label for part in parts for arm, label in part.labels.items()},
     )
 
 
 def plan(
-    task: str | Dataset,
+    dataset: str | Dataset,
     declared: str | Preset = USUAL,
     *,
     models: Sequence[str] | None = None,
@@ -106,7 +106,7 @@ def plan(
     controls: bool = False,
     settings: Sequence[Assignment] = (),
 ) -> Plan:
-    """The runs of a preset on `task`, a registered name or a data set; narrowed or widened by the other arguments.
+    """The runs of a preset on `dataset`, a registered name or the set itself; narrowed or widened by the others.
 
     models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
                      with everything on its other side. Both: every combination.
@@ -119,7 +119,7 @@ def plan(
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
     valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
     """
-    dataset = DATASETS.get(task) if isinstance(task, str) else task
+    dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
     rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
@@ -137,9 +137,9 @@ def _plan_rows(
     splitter = SPLITS.get(split)
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
-        raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
+        raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
     models, methods = [MODELS.get(row.model) for row in asked], [METHODS.get(row.method) for row in asked]
-    check_all_used([one for row in rows for one in row.settings], models, methods)
+    check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
         splitter.needed(seed)
@@ -175,7 +175,7 @@ def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
 
 def _rows(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Asked]:
     models, methods = _checked(MODELS, models), _checked(METHODS, methods)
-    declared = [row for one in chosen.rows for row in asked_of(one)]
+    declared = [row for declaration in chosen.rows for row in asked_of(declaration)]
     if models is not None and methods is not None:
         return [row for pair in dict.fromkeys(product(models, methods)) for row in _declared_or_new(declared, *pair)]
     if models is not None:
@@ -191,19 +191,19 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    of_head, found = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
+    of_head, controls = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
     for row in rows:
         features = featuriser_of(recipe, row)
         if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
-            training = [one for one in row.settings if one.scope == TRAINING]
-            found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
-    return list(found)
+            training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
+            controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
+    return list(controls)
 
 
 def _controls(rows: Sequence[Asked]) -> list[Asked]:
     every = list(METHODS.working())
-    return [replace(row, method=one.name) for row in rows for one in every if one.control_of == row.method]
+    return [replace(row, method=control.name) for row in rows for control in every if control.control_of == row.method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:

@@ -7,13 +7,13 @@ another value than the recipe's is named in the spec, so that it makes a variant
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import PbgraphError
 from pbgraph.features.base import FEATURISERS, JOINED
-from pbgraph.fields import checked, field_names, told
+from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
@@ -21,7 +21,15 @@ from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Model, file_versions
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import ANY, Overrides, Recipe
-from pbgraph.plans.settings import FEATURES, Assignment, chain, config_overrides, features_of, settings_overrides
+from pbgraph.plans.settings import (
+    FEATURES,
+    Assignment,
+    chain,
+    config_overrides,
+    features_of,
+    settings_overrides,
+    type_of,
+)
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
@@ -81,7 +89,8 @@ def _features_set(recipe: Recipe, model: Model, featuriser: str) -> dict[str, Sc
 class Resolved:
     """Every field of a model's config and of a method's settings; changes: what differs from the preset's recipe.
 
-    A change is named by its field, or where config and settings share that name, "config.FIELD" and "settings.FIELD".
+    A change is named by its field, or where config and settings share that name, "config.FIELD" and "settings.FIELD";
+    its value is as specs write it.
     """
 
     config: Mapping[str, Scalar]
@@ -97,26 +106,22 @@ def resolve(
         _filled(model.name, model.config, recipe.models.get(model.name, {})),
         _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind)),
     )
-    config = {**usual.config, **config_overrides(assignments, model)}
-    settings = {**usual.settings, **settings_overrides(assignments, method)}
-    changed = Resolved(
-        _filled(model.name, model.config, config),
-        _filled(method.name, method.settings, settings),
-        _changes(usual, config, settings),
-    )
+    config = _filled(model.name, model.config, {**usual.config, **config_overrides(assignments, model)})
+    settings = _filled(method.name, method.settings, {**usual.settings, **settings_overrides(assignments, method)})
     if issubclass(method.settings, TrainSettings):
-        check_loss(str(changed.settings["loss"]), kind)
-    return changed
-
-
-def _changes(usual: Resolved, config: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        check_loss(str(settings["loss"]), kind)
+    of_config = as_written(model.config, _other(config, usual.config))
+    of_settings = as_written(method.settings, _other(settings, usual.settings))
     shared = config.keys() & settings.keys()
-    of_config = {name: value for name, value in config.items() if value != usual.config[name]}
-    of_settings = {name: value for name, value in settings.items() if value != usual.settings[name]}
-    return {
+    changes = {
         **{f"{CONFIG}.{name}" if name in shared else name: value for name, value in of_config.items()},
         **{f"{SETTINGS}.{name}" if name in shared else name: value for name, value in of_settings.items()},
     }
+    return Resolved(config, settings, changes)
+
+
+def _other(values: Mapping[str, Scalar], usual: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {name: value for name, value in values.items() if value != usual[name]}
 
 
 def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
@@ -147,8 +152,12 @@ def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
 
 
 def assignments_of(spec: RunSpec) -> tuple[Assignment, ...]:
-    """What has to be set for a spec's changes to come about."""
-    return tuple(_assignment_of(spec, name, value) for name, value in spec.changes.items())
+    """What has to be set for a spec's changes to come about, in today's spelling."""
+    return tuple(_today(_assignment_of(spec, name, value)) for name, value in spec.changes.items())
+
+
+def _today(assigned: Assignment) -> Assignment:
+    return replace(assigned, value=respelt(type_of(assigned.scope, assigned.name), assigned.name, assigned.value))
 
 
 def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
@@ -160,7 +169,7 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     if place == CONFIG or (not place and rest in field_names(MODELS.get(spec.model).config)):
         return Assignment(spec.model, rest, value)
     links = chain(METHODS.get(spec.method))
-    return Assignment([one for one in links if rest in field_names(one.settings)][-1].name, rest, value)
+    return Assignment([link for link in links if rest in field_names(link.settings)][-1].name, rest, value)
 
 
 def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
@@ -197,7 +206,7 @@ def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
     value: Any = type_(**typed)
-    resolved = {one.name: getattr(value, one.name) for one in fields(type_)}
+    resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):
             raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")

@@ -119,13 +119,13 @@ def _opened(path: Path, where: str) -> Iterator[IO[str]]:
         try:
             file = _unpacked(raw)
             if _can_be_read_twice(path):
-                found = _encoding(path, where)
+                encoding = _encoding(path, where)
             else:
                 start = file.peek(len(PARQUET))
                 if start.startswith(PARQUET):
                     raise UsageError(f"Parquet cannot be read from {where}, which can be read once; give it as a file")
-                found = marked_encoding(start, where) or "utf-8"
-            yield io.TextIOWrapper(file, encoding=found, newline="")
+                encoding = marked_encoding(start, where) or "utf-8"
+            yield io.TextIOWrapper(file, encoding=encoding, newline="")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{where} is damaged gzip ({error}); supply it anew") from error
 
@@ -215,9 +215,9 @@ def written_form(path: Path) -> str:
     ('.tsv.gz', '.csv')
     """
     name = path.name.lower()
-    found = next((ending for ending in WRITTEN if name.endswith(ending)), None)
-    if found is not None:
-        return found
+    form = next((ending for ending in WRITTEN if name.endswith(ending)), None)
+    if form is not None:
+        return form
     if not Path(name.removesuffix(".gz")).suffix:
         return ".csv.gz" if name.endswith(".gz") else ".csv"
     raise UsageError(f"{path}: predictions are written as {', '.join(WRITTEN)}; give OUTPUT one of these endings")
@@ -240,12 +240,12 @@ def _stdout() -> Iterator[IO[str]]:
 
 
 def _different(names: Sequence[str]) -> list[str]:
-    made: list[str] = []
+    different: list[str] = []
     for name in names:
-        while name in made:
+        while name in different:
             name += "_"
-        made.append(name)
-    return made
+        different.append(name)
+    return different
 
 
 def _csv_writer(file: Any, names: Sequence[str], *, separator: str = ",", for_spreadsheets: bool = False) -> Write:

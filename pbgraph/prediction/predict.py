@@ -134,10 +134,10 @@ def load_encoder(
             f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
         )
     [(each, facts)] = chosen.items()
-    function, made = _tried(each, facts, featuriser, encoder)
-    if made.ndim != 2 or not made.shape[1] or len(made) != 1 or not np.isfinite(made).all():
-        raise DataError(f"{each} gives no vector of finite numbers, but shape {made.shape}; train it again")
-    return Predictor((facts,), featuriser, (function,), made.shape[1])
+    function, vectors = _tried(each, facts, featuriser, encoder)
+    if vectors.ndim != 2 or not vectors.shape[1] or len(vectors) != 1 or not np.isfinite(vectors).all():
+        raise DataError(f"{each} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
+    return Predictor((facts,), featuriser, (function,), vectors.shape[1])
 
 
 def _chosen(
@@ -180,10 +180,10 @@ def _tried(
 
 def _predicting(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Function:
     """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
-    function, made = _tried(folder, facts, featuriser, lambda state, model: restored(state, model, facts.kind))
-    if made.shape != (1, len(facts.targets)) or not np.isfinite(made).all():
+    function, numbers = _tried(folder, facts, featuriser, lambda state, model: restored(state, model, facts.kind))
+    if numbers.shape != (1, len(facts.targets)) or not np.isfinite(numbers).all():
         raise DataError(
-            f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {made.shape[1:]}, "
+            f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {numbers.shape[1:]}, "
             f"or not finite ones, for {len(facts.targets)} targets; train it again"
         )
     return function

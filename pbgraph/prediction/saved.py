@@ -123,16 +123,16 @@ def model_folders(folder: Path) -> list[Path]:
     """
     if os.path.lexists(folder / FACTS):
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
+    if not folders:
         raise UsageError(f"{folder} holds no saved model; {_what_to_do(folder)}")
-    return found
+    return folders
 
 
 def _what_to_do(folder: Path) -> str:
     """For a run that is finished without a saved model, that; else how models are made."""
-    results, task = folder.absolute().parent.parent.parent, folder.absolute().parent.name
-    record = results / "records" / task / f"{folder.name}.json"
+    results, dataset = folder.absolute().parent.parent.parent, folder.absolute().parent.name
+    record = results / "records" / dataset / f"{folder.name}.json"
     if record.exists():
         return (
             f"this run is finished, but its model was not saved: a record holds no weights. To have it trained again, "

@@ -146,8 +146,8 @@ def to_json(table: Table) -> str:
         "others": table.others,
         "declared": table.declared,
         "settings_tried": {
-            str(arm): [{"trials": one.trials, "seeds": one.seeds} for one in found]
-            for arm, found in table.tried.items()
+            str(arm): [{"trials": budget.trials, "seeds": budget.seeds} for budget in searches]
+            for arm, searches in table.tried.items()
         },
     }
     return json_text(content)
@@ -298,8 +298,8 @@ def _tried(table: Table) -> list[str]:
     if not any(table.tried.values()):
         return []
     arms: dict[str, list[str]] = {}
-    for arm, found in table.tried.items():
-        words = " and ".join(f"{one.trials} on seeds {ranges(one.seeds)}" for one in found)
+    for arm, searches in table.tried.items():
+        words = " and ".join(f"{budget.trials} on seeds {ranges(budget.seeds)}" for budget in searches)
         arms.setdefault(words or "0", []).append(str(arm))
     same = "" if len(arms) == 1 else "; the arms were not searched alike"
     return ["settings tried: " + "; ".join(f"{words} ({', '.join(names)})" for words, names in arms.items()) + same]
@@ -307,7 +307,7 @@ def _tried(table: Table) -> list[str]:
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
     if len(undefined) <= MOST_NAMED:
-        return ", ".join(f"{visible_cell(task)} in {count} of {runs} runs" for task, count in undefined.items())
+        return ", ".join(f"{visible_cell(target)} in {count} of {runs} runs" for target, count in undefined.items())
     least, most = min(undefined.values()), max(undefined.values())
     times = str(most) if least == most else f"{least} to {most}"
     return f"{len(undefined)} tasks in {times} of {runs} runs"

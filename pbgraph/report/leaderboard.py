@@ -57,8 +57,10 @@ def leaderboard(results: ResultsFolder) -> str:
         published = []
     parts, links = [], []
     registered, searched = registrations(results), budgets(results.root)
-    for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task), registered=registered, searched=searched):
+    for dataset in results.tasks():
+        for anchor, title, text in _sections(
+            dataset, results.records(dataset), registered=registered, searched=searched
+        ):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -105,7 +107,7 @@ def ranks(table: Table) -> list[str]:
 
 
 def _sections(
-    task: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
+    dataset: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
 ) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
@@ -113,8 +115,8 @@ def _sections(
         return record.spec.split, record.spec.preset
 
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
-        anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
-        title = f"{task}, split {split}, preset {preset}"
+        anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
+        title = f"{dataset}, split {split}, preset {preset}"
         yield (
             anchor,
             title,
@@ -140,7 +142,7 @@ def _section(
     notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
-    if len({tuple((one.trials, one.seeds) for one in found) for found in table.tried.values()}) > 1:
+    if len({tuple((budget.trials, budget.seeds) for budget in searches) for searches in table.tried.values()}) > 1:
         notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")

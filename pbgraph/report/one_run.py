@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pbgraph.fields import shown
 from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import duration, figure
 from pbgraph.insight import Insight
@@ -51,15 +52,17 @@ def _settings(spec: RunSpec) -> str:
     if spec.changes:
         lines.append(f"* otherwise than in the recipe of preset {spec.preset}")
     if pair:
-        lines.append("of the run it is paired with: " + ", ".join(f"{name} {value}" for name, value in pair.items()))
+        words = ", ".join(f"{name} {shown(name, value)}" for name, value in pair.items())
+        lines.append(f"of the run it is paired with: {words}")
     return "\n".join(lines)
 
 
 def _fields(spec: RunSpec, place: str, values: Mapping[str, Scalar]) -> Iterator[str]:
     width = max(map(len, values), default=0)
     for name, value in values.items():
+        said = shown(name, value) if place == "settings" else value
         names = {name, f"{place}.{name}", f"{spec.method}.{name}" if place == "settings" else name}
-        yield f"  {'*' if names & spec.changes.keys() else ' '} {name:<{width}}  {visible_cell(str(value))}"
+        yield f"  {'*' if names & spec.changes.keys() else ' '} {name:<{width}}  {visible_cell(str(said))}"
 
 
 def _scores(record: RunRecord) -> str:
@@ -76,7 +79,7 @@ def _scores(record: RunRecord) -> str:
     for name in names:
         tasks = {part: record.scores[part].tasks.get(name) for part in parts}
         cells = [
-            _figure(task.metrics.get(metric) if (task := tasks[part]) else None, scales[metric])
+            _figure(target.metrics.get(metric) if (target := tasks[part]) else None, scales[metric])
             for metric in metrics
             for part in parts
         ]

@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pbgraph.fields import shown
 from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
@@ -115,7 +116,7 @@ def run_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_cost(record),
             **_origin(record),
             **{f"config.{name}": value for name, value in record.spec.model_config.items()},
-            **{f"settings.{name}": value for name, value in record.spec.settings.items()},
+            **{f"settings.{name}": shown(name, value) for name, value in record.spec.settings.items()},
         }
         for record in records
     ]
@@ -128,13 +129,13 @@ def task_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_identity(record),
             "part": part,
             "target": target,
-            **{name: task.metrics.get(name) for name in record.metrics},
-            "labelled": task.labelled,
-            "positives": task.positives,
+            **{name: of_target.metrics.get(name) for name in record.metrics},
+            "labelled": of_target.labelled,
+            "positives": of_target.positives,
         }
         for record in records
         for part, score in record.scores.items()
-        for target, task in score.tasks.items()
+        for target, of_target in score.tasks.items()
     ]
 
 

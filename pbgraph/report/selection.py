@@ -38,10 +38,10 @@ class TaskRuns:
     records: tuple[RunRecord, ...]
 
     @classmethod
-    def read(cls, results: ResultsFolder, task: str) -> TaskRuns:
+    def read(cls, results: ResultsFolder, dataset: str) -> TaskRuns:
         """All that the folder holds of a task. Raises UsageError, with the nearest name, if there is no such task."""
-        dataset_of(task, results)
-        return cls(results, task, tuple(results.records(task)))
+        dataset_of(dataset, results)
+        return cls(results, dataset, tuple(results.records(dataset)))
 
     def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
         """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
@@ -60,7 +60,7 @@ class TaskRuns:
     def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
         """The records of all presets of a study, on one split. Raises UsageError without any."""
         what = f"study {study.name}"
-        return self._of([one.recipe.name for one in study.presets], split, what, lambda _: what)
+        return self._of([part.recipe.name for part in study.presets], split, what, lambda _: what)
 
     def _of(
         self, presets: Collection[str] | None, split: str | None, usual: str, name: Callable[[RunSpec], str]
@@ -69,12 +69,12 @@ class TaskRuns:
 
         usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
         """
-        found: dict[tuple[str, str], list[RunRecord]] = {}
+        groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in self.records:
             if (presets is None or record.spec.preset in presets) and split in (None, record.spec.split):
-                found.setdefault((name(record.spec), record.spec.split), []).append(record)
+                groups.setdefault((name(record.spec), record.spec.split), []).append(record)
         split = split or dataset_of(self.task, self.results).split
-        chosen = usual_or_only(found, (usual, split))
+        chosen = usual_or_only(groups, (usual, split))
         if chosen is None:
             there = choices((record.spec for record in self.records), "preset", "split")
             raise UsageError(
@@ -118,7 +118,7 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
     if others:
         log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
-    made = make_table(
+    table = make_table(
         records,
         arms=narrowed(arms, choice),
         seeds=seeds,
@@ -127,17 +127,17 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
         registered=registrations(runs.results),
         searched=budgets(runs.results.root),
     )
-    return records, made
+    return records, table
 
 
 def _in_order(seeds: Collection[int] | None) -> list[int] | None:
     return None if seeds is None else list(seeds)
 
 
-def drawn_records(records: Sequence[RunRecord], made: Table, choice: Choice) -> list[RunRecord]:
+def drawn_records(records: Sequence[RunRecord], table: Table, choice: Choice) -> list[RunRecord]:
     """Those of a table's records whose curves are drawn: of the arms that are named, or else of one model."""
-    model = next((arm for arm in made.arms if arm.method == PERFORATED), made.arms[0]).model
-    drawn = [arm for arm in made.arms if choice.arms is not None or arm.model == model]
+    model = next((arm for arm in table.arms if arm.method == PERFORATED), table.arms[0]).model
+    drawn = [arm for arm in table.arms if choice.arms is not None or arm.model == model]
     return [record for record in records if record.spec.arm in drawn]
 
 

@@ -48,16 +48,18 @@ class Shown:
 
 def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
-    for task, mine in records.items():
+    for dataset, mine in records.items():
         for name in FORMATS:
             yield from _there(
-                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name=name)
+                results.root / f"{dataset}.{name}",
+                f"table {dataset} --format {name}",
+                _table(dataset, mine, results, name=name),
             )
         for study in studies().values():
             for name in _study_formats():
-                path = results.root / f"{task}-{study.name}.{name}"
+                path = results.root / f"{dataset}-{study.name}.{name}"
                 yield from _there(
-                    path, f"table {task} --study {study.name} --format {name}", _study(study, mine, results, name)
+                    path, f"table {dataset} --study {study.name} --format {name}", _study(study, mine, results, name)
                 )
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
@@ -67,7 +69,7 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
+def _table(dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
         from pbgraph.results.described import dataset_of
@@ -75,15 +77,15 @@ def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, n
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
             groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (USUAL, dataset_of(task, results).split))
+        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
-            raise UsageError(f"there is no one table of {task}: its runs are of {there}")
+            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        made: str = resolve_name(FORMATS[name])(
+        written: str = resolve_name(FORMATS[name])(
             make_table(mine, arms=arms, seeds=seeds, registered=registrations(results), searched=budgets(results.root))
         )
-        return made
+        return written
 
     return text
 
@@ -99,17 +101,17 @@ def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, n
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table
 
-        presets = [one.name for one in study.presets]
+        presets = [part.name for part in study.presets]
         groups: dict[str, list[RunRecord]] = {}
         for record in records:
             if record.spec.preset in presets:
                 groups.setdefault(record.spec.split, []).append(record)
-        task = records[0].spec.task
-        mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
-        made: str = _study_formats()[name](
+        dataset = records[0].spec.task
+        mine = usual_or_only(groups, DATASETS.get(dataset).split if dataset in DATASETS else "")
+        written: str = _study_formats()[name](
             study_table(study, mine or (), registered=registrations(results), searched=budgets(results.root))
         )
-        return made
+        return written
 
     return text
 

@@ -164,8 +164,15 @@ def make_table(
 
 def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
     """The searches of these arms by the recipe and on the split of a table's runs."""
-    mine = [one for one in searched if (one.task, one.preset, one.split) == (spec.task, spec.preset, spec.split)]
-    return {arm.plain: tuple(one for one in mine if (one.model, one.method) == (arm.model, arm.method)) for arm in arms}
+    mine = [
+        budget
+        for budget in searched
+        if (budget.task, budget.preset, budget.split) == (spec.task, spec.preset, spec.split)
+    ]
+    return {
+        arm.plain: tuple(budget for budget in mine if (budget.model, budget.method) == (arm.model, arm.method))
+        for arm in arms
+    }
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ def trials_table(trials: Sequence[Trial], *, larger_is_better: bool) -> str:
     recipe = next((trial for trial in trials if trial.number == 0), None)
     sign = -1.0 if larger_is_better else 1.0
     order = {"finished": 0, "pruned": 1, "failed": 2}
-    ordered = sorted(trials, key=lambda one: (order[one.state], sign * (one.mean or 0.0), one.number))
+    ordered = sorted(trials, key=lambda trial: (order[trial.state], sign * (trial.mean or 0.0), trial.number))
     metric = label_of(first.metric)
     lines = [
         f"### {first.model}/{first.method} on {first.task}",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import shown
 from pbgraph.files.hashing import Scalar
 
 Change = tuple[str, str]  # a setting and its value, as text
@@ -76,18 +77,22 @@ def parse_arm(text: str) -> Arm:
 
 
 def as_changes(settings: Mapping[str, Scalar]) -> tuple[Change, ...]:
-    """Settings as an arm has them, by name.
+    """Settings as an arm has them, by name, in today's spelling.
 
     >>> as_changes({"hidden": 64, "dropout": 1e-3, "dendrites_trainable": True})
     (('dendrites_trainable', 'true'), ('dropout', '0.001'), ('hidden', '64'))
     """
-    return tuple(sorted((name, _text(value)) for name, value in settings.items()))
+    return tuple(sorted((name, _text(shown(name, value))) for name, value in settings.items()))
 
 
 def in_row_order(declared: Iterable[Arm], others: Iterable[Arm]) -> list[Arm]:
     """The declared arms, each followed by those of the others that are variants of it; then the rest, sorted."""
     first, rest = list(dict.fromkeys(declared)), sorted(set(others))
-    ordered = [arm for one in first for arm in (one, *(other for other in rest if other.plain == one.plain))]
+    ordered = [
+        arm
+        for declared_arm in first
+        for arm in (declared_arm, *(other for other in rest if other.plain == declared_arm.plain))
+    ]
     return list(dict.fromkeys([*ordered, *rest]))
 
 

@@ -55,7 +55,7 @@ def finished_run(records: Sequence[RunRecord], arm: Arm, seed: int | None, *, co
     if not of_arm:
         raise unknown_name("arm", str(arm), {str(record.spec.arm) for record in records})
     check_no_twins(record for record in of_arm if record.status == "finished")
-    mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda one: one.status == "finished")}
+    mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda record: record.status == "finished")}
     finished = sorted(seed for seed, record in mine.items() if record.status == "finished")
     wanted = min(finished, default=min(mine)) if seed is None else seed
     if wanted in finished:

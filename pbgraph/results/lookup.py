@@ -24,11 +24,13 @@ def find_run(results: ResultsFolder, beginning: str) -> tuple[str, str]:
     if len(beginning) < SHORTEST:
         raise UsageError(f"key {beginning!r}: expected at least {SHORTEST} characters of it; 'runs TASK' lists them")
     runs = results.runs()
-    found = [run for run in runs if run[1].startswith(beginning.lower())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"key {beginning!r} is not the beginning of one run, but of {_named(found)}; write more of it")
+    matching = [run for run in runs if run[1].startswith(beginning.lower())]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise UsageError(
+            f"key {beginning!r} is not the beginning of one run, but of {_named(matching)}; write more of it"
+        )
     near = _nearest(beginning.lower(), [key for _, key in runs])
     hint = f"; near it: {_named([run for run in runs if run[1] in near])}" if near else ""
     raise UsageError(
@@ -52,7 +54,7 @@ def _alike(a: str, b: str) -> int:
 
 
 def _named(runs: Iterable[tuple[str, str]]) -> str:
-    named = [f"{key} ({task})" for task, key in runs]
+    named = [f"{key} ({dataset})" for dataset, key in runs]
     return ", ".join(named[:MOST_NAMED]) + (f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else "")
 
 
@@ -70,7 +72,10 @@ class Choice:
     def of(self, records: Iterable[RunRecord]) -> list[RunRecord]:
         """The records that are meant, by preset, split, arm and seed."""
         chosen = [record for record in records if self._takes(record)]
-        return sorted(chosen, key=lambda one: (one.spec.preset, one.spec.split, one.spec.arm, one.spec.seed, one.key))
+        return sorted(
+            chosen,
+            key=lambda record: (record.spec.preset, record.spec.split, record.spec.arm, record.spec.seed, record.key),
+        )
 
     def _takes(self, record: RunRecord) -> bool:
         spec = record.spec

@@ -65,15 +65,15 @@ def _rows(molecules: Molecules, tasks: Sequence[str], split: str, *, index: np.n
     import pyarrow as pa
 
     y = molecules.y[index]
-    molecule, task = np.nonzero(~np.isnan(y))
+    molecule, target = np.nonzero(~np.isnan(y))
     ids = np.asarray(molecules.mol_ids, dtype=object)[index]
     return pa.table(
         {
             "split": pa.array([split] * len(molecule)).dictionary_encode(),
             "mol_id": pa.array(ids[molecule], pa.string()),
-            "task": pa.array(np.asarray(tasks, dtype=object)[task], pa.string()).dictionary_encode(),
-            "y": pa.array(y[molecule, task], pa.float32()),
-            "score": pa.array(score[molecule, task], pa.float64()),
+            "task": pa.array(np.asarray(tasks, dtype=object)[target], pa.string()).dictionary_encode(),
+            "y": pa.array(y[molecule, target], pa.float32()),
+            "score": pa.array(score[molecule, target], pa.float64()),
         }
     )
 

@@ -61,13 +61,13 @@ class RunProgress:
 def read_progress(results: ResultsFolder, key: str) -> RunProgress | None:
     """What a run has said of itself; None if it has said nothing, or nothing that can be believed."""
     try:
-        found = decoded(read_bytes(results.progress_path(key), LARGEST), RunProgress)
+        progress = decoded(read_bytes(results.progress_path(key), LARGEST), RunProgress)
     except (UnreadableError, RecursionError):
         return None
-    times, counts = (found.began or 0.0, found.reported), (found.epoch, found.dendrites)
-    sane = all(0 <= one <= 1 for one in (found.fraction, found.first))
-    sane = sane and all(0 <= one <= MOST_SECONDS for one in times)
-    return found if sane and all(0 <= one <= MOST for one in counts) else None
+    times, counts = (progress.began or 0.0, progress.reported), (progress.epoch, progress.dendrites)
+    sane = all(0 <= share <= 1 for share in (progress.fraction, progress.first))
+    sane = sane and all(0 <= seconds <= MOST_SECONDS for seconds in times)
+    return progress if sane and all(0 <= count <= MOST for count in counts) else None
 
 
 @contextmanager

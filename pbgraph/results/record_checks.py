@@ -78,11 +78,11 @@ def _of_finished(record: Any) -> Iterator[str]:
 def _of_scores(part: str, score: Any) -> Iterator[str]:
     yield from _outside(f"{part} size", [score.size], 0, most=MOST)
     yield from _of_metrics(part, score.metrics)
-    for name, task in score.tasks.items():
+    for name, target in score.tasks.items():
         where = f"{part} {visible_cell(name[:40])}"
-        yield from _of_metrics(where, task.metrics)
-        yield from _outside(where, [task.labelled, task.positives], 0, most=MOST)
-        yield from _outside(where, [task.sd], 0, most=LARGEST)
+        yield from _of_metrics(where, target.metrics)
+        yield from _outside(where, [target.labelled, target.positives], 0, most=MOST)
+        yield from _outside(where, [target.sd], 0, most=LARGEST)
 
 
 def _of_metrics(where: str, metrics: Mapping[str, float | None]) -> Iterator[str]:

@@ -186,7 +186,7 @@ def test_validation_scores_that_become_nan_are_an_error_that_names_the_epoch(met
         return outputs(model, store, kind) * (1.0 if len(scored) == 1 else float("nan"))
 
     monkeypatch.setattr(training, "predict", predict_once)
-    settings = method.settings(epochs=4, loss="plain" if make is tiny_task else "squared-error")
+    settings = method.settings(epochs=4, loss="bce" if make is tiny_task else "squared-error")
     with pytest.raises(PbgraphError, match=r"became NaN in epoch 1; lower learning_rate or set clip_norm") as raised:
         method.fit(make(settings, paired=four_epochs_of_twice_the_width()))
     assert "\n" not in str(raised.value)

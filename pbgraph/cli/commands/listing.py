@@ -81,7 +81,7 @@ def _ls_one(args: argparse.Namespace) -> int:
             for name in ("featuriser", "dendrite_sites", "control_of")
             if hasattr(value, name)
         },
-        "settings": {one.name: _said(one, space.get(one.name)) for one in settings},
+        "settings": {setting.name: _said(setting, space.get(setting.name)) for setting in settings},
     }
     if args.json:
         show(json.dumps(told, indent=1))
@@ -91,15 +91,15 @@ def _ls_one(args: argparse.Namespace) -> int:
     if isinstance(value, Preset):
         show(f"seeds {ranges(value.seeds)}; rows: {', '.join(map(str, value.arms))}")
     if isinstance(value, Study):
-        show(f"parts: {', '.join(one.name for one in value.presets)}")
+        show(f"parts: {', '.join(preset.name for preset in value.presets)}")
     for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
         if told.get(name):
             show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
     if settings:
         show(f"\nsettings, each set by --set {args.name}.FIELD=VALUE (the preset may have other values than these):")
-        for one in settings:
-            searched = f"; searched {space[one.name]}" if one.name in space else ""
-            said = f"{one.name} ({one.type}, default {_shown(one.default)}): {one.meaning}{searched}"
+        for setting in settings:
+            searched = f"; searched {space[setting.name]}" if setting.name in space else ""
+            said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
             show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
     return 0
 
@@ -110,10 +110,10 @@ def _settings(value: Any) -> list[Setting]:
     return settings_of(type_) if isinstance(type_, type) else []
 
 
-def _said(one: Setting, range_: Range | None) -> dict[str, Any]:
+def _said(setting: Setting, range_: Range | None) -> dict[str, Any]:
     """What programs are told of a field; searched: its range, or None where `tune` leaves it as it is."""
     searched = None if range_ is None else range_.said
-    return {"type": one.type, "default": one.default, "meaning": one.meaning, "searched": searched}
+    return {"type": setting.type, "default": setting.default, "meaning": setting.meaning, "searched": searched}
 
 
 def _shown(value: object) -> str:
@@ -132,7 +132,7 @@ def _listed(kind: str) -> list[dict[str, Any]]:
     if kind == "engines":
         return [{"name": name, "version": None, "source": said, "packages": []} for name, said in ENGINES.items()]
     entries = _entries(resolve_name(KINDS[kind]))
-    return [one for one in entries if kind != "presets" or one["name"] in presets()]
+    return [entry for entry in entries if kind != "presets" or entry["name"] in presets()]
 
 
 def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
@@ -155,13 +155,13 @@ def check(args: argparse.Namespace) -> int:
     from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in checks(args.name, args.data):
+    for conformance in checks(args.name, args.data):
         try:
-            one()
-            show(f"ok      {one!s:<20} {one.summary}")
+            conformance()
+            show(f"ok      {conformance!s:<20} {conformance.summary}")
         except CheckFailed as error:
             failed += 1
-            show(f"FAILED  {one!s:<20} {error}")
+            show(f"FAILED  {conformance!s:<20} {error}")
     return 1 if failed else 0
 
 

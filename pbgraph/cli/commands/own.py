@@ -78,9 +78,9 @@ def predict(args: argparse.Namespace) -> int:
     names = [name for target in predictor.columns for name in ((target, f"{target}_sd") if several else (target,))]
     columns = ["name", "smiles", *names, "error"]
     with writer(args.output, columns, numbers=len(names), for_spreadsheets=args.for_spreadsheets) as write:
-        for chunk, made in predictor.stream(chain(begun, chunks)):
-            write([chunk.names, chunk.smiles, *_columns(made), made.errors])
-            total, failed = total + len(made.errors), failed + sum(map(bool, made.errors))
+        for chunk, predictions in predictor.stream(chain(begun, chunks)):
+            write([chunk.names, chunk.smiles, *_columns(predictions), predictions.errors])
+            total, failed = total + len(predictions.errors), failed + sum(map(bool, predictions.errors))
     noun = f"{len(predictor.models)} models" if several else "model"
     what = "vector" if args.embeddings else "prediction"
     say(
@@ -90,8 +90,8 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
-def _columns(made: Predictions) -> list[list[float | None]]:
+def _columns(predictions: Predictions) -> list[list[float | None]]:
     """The numbers of every target, each followed by its standard deviations if there are any; None for NaN."""
-    parts = [made.mean] if made.sd is None else [made.mean, made.sd]
-    columns = [part[:, target] for target in range(made.mean.shape[1]) for part in parts]
+    parts = [predictions.mean] if predictions.sd is None else [predictions.mean, predictions.sd]
+    columns = [part[:, target] for target in range(predictions.mean.shape[1]) for part in parts]
     return [[None if np.isnan(value) else value for value in column.tolist()] for column in columns]

@@ -34,8 +34,8 @@ def register(args: argparse.Namespace) -> int:
     args.declared = declared_plan(args.plan)
     args.task = task_of(args.declared, args)
     plan = plan_of(args, DATASETS.get(args.task))
-    path, found = register(ResultsFolder(args.results), registration_of(plan, plan_text(plan), *source_tree()))
-    say(f"{path}: {len(found.keys)} runs, declared {found.created}")
+    path, registration = register(ResultsFolder(args.results), registration_of(plan, plan_text(plan), *source_tree()))
+    say(f"{path}: {len(registration.keys)} runs, declared {registration.created}")
     return 0
 
 
@@ -49,11 +49,11 @@ def declared_plan(named: str) -> Preset | Study:
 def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
     """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not."""
     presets = declared.presets if isinstance(declared, Study) else (declared,)
-    task = presets[0].task or args.task
-    if not task:
+    name = presets[0].task or args.task
+    if not name:
         raise UsageError(f"plan {declared.name} names no task; give one with --task, e.g. --task tox21")
-    if args.task not in (None, task):
-        raise UsageError(f"plan {declared.name} is for task {task}, not for {args.task}; leave --task out")
-    if not is_task(task):
-        raise unknown_name("task", task, task_names())
-    return str(task)
+    if args.task not in (None, name):
+        raise UsageError(f"plan {declared.name} is for task {name}, not for {args.task}; leave --task out")
+    if not is_task(name):
+        raise unknown_name("task", name, task_names())
+    return str(name)

@@ -136,8 +136,11 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
     if plan.part:
         say(f"part {plan.part}: {_shows_all_of(plan)}")
     elif len(failed) < len(records) and isinstance(declared, Study):
-        arms = {one.name: [spec.arm for spec in plan.specs if spec.preset == one.recipe.name] for one in plan.presets}
-        made = studies.study_table(
+        arms = {
+            preset.name: [spec.arm for spec in plan.specs if spec.preset == preset.recipe.name]
+            for preset in plan.presets
+        }
+        shown = studies.study_table(
             declared,
             records,
             seeds=plan.seeds,
@@ -146,7 +149,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             registered=registrations(results),
             searched=budgets(results.root),
         )
-        show(studies.to_markdown(made), end="")
+        show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
         table = make_table(
             records,

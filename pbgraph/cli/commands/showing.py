@@ -37,10 +37,10 @@ def table(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import chosen_table, drawn_records
 
     choice = choice_of(args)
-    records, made = chosen_table(_runs(args), choice)
-    show(resolve_name(FORMATS[args.format])(made), end="")
+    records, shown = chosen_table(_runs(args), choice)
+    show(resolve_name(FORMATS[args.format])(shown), end="")
     if args.figure is not None:
-        draw_learning_curves(drawn_records(records, made, choice), args.figure, seeds=made.protocol.seeds)
+        draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
 
 
@@ -57,7 +57,7 @@ def _study_table(args: argparse.Namespace) -> int:
     for part in chosen.presets:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
         arms[part.name] = narrowed(rows_and_seeds(part, mine, seeds)[0], choice)
-    made = studies.study_table(
+    shown = studies.study_table(
         chosen,
         records,
         seeds=seeds,
@@ -65,9 +65,9 @@ def _study_table(args: argparse.Namespace) -> int:
         registered=registrations(ResultsFolder(args.results)),
         searched=budgets(args.results),
     )
-    show(studies.STUDY_FORMATS[args.format](made), end="")
+    show(studies.STUDY_FORMATS[args.format](shown), end="")
     if args.figure is not None:
-        studies.draw_frontier(made, args.figure)
+        studies.draw_frontier(shown, args.figure)
     return 0
 
 
@@ -100,7 +100,7 @@ def compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Comparison) -> Interval | None:
+def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], comparison: Comparison) -> Interval | None:
     """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
     from pbgraph.execution.engines.progress import counted
     from pbgraph.metrics import METRICS
@@ -108,7 +108,7 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], found: Co
     from pbgraph.results.predictions import paired_predictions
 
     by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
-    pairs = [(by_run[found.a, seed], by_run[found.b, seed]) for seed in found.seeds]
+    pairs = [(by_run[comparison.a, seed], by_run[comparison.b, seed]) for seed in comparison.seeds]
     try:
         predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
@@ -134,10 +134,10 @@ def dendrites(args: argparse.Namespace) -> int:
     record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
     if args.headroom:
         return _headroom(args, record)
-    found = read_insight(ResultsFolder(args.results), record)
-    show(FORMATS[args.format](record.spec, found), end="")
+    insight = read_insight(ResultsFolder(args.results), record)
+    show(FORMATS[args.format](record.spec, insight), end="")
     if args.figure is not None:
-        draw_dendrites(record.spec, found, args.figure)
+        draw_dendrites(record.spec, insight, args.figure)
     return 0
 
 

@@ -32,11 +32,11 @@ def status(args: argparse.Namespace) -> int:
 
     results = ResultsFolder(args.results)
     tasks = [args.task] if args.task is not None else _tasks_in(results)
-    found = [_standing(args, task, results) for task in tasks]
+    standings = [_standing(args, name, results) for name in tasks]
     if args.json:
-        show(json_text(found), end="")
-    elif found:
-        show("\n".join(describe_standing(one) for one in found))
+        show(json_text(standings), end="")
+    elif standings:
+        show("\n".join(describe_standing(state) for state in standings))
     else:
         say(f"{results.root} holds no run, and none is in progress; 'python -m pbgraph.bench TASK' makes some")
     return 0
@@ -47,29 +47,29 @@ def _tasks_in(results: ResultsFolder) -> list[str]:
     from pbgraph.results.progress import read_progress
 
     said = [read_progress(results, key) for key in results.locks()]
-    return sorted({*results.tasks(), *(one.task for one in said if one is not None)})
+    return sorted({*results.tasks(), *(run.task for run in said if run is not None)})
 
 
-def _standing(args: argparse.Namespace, task: str, results: ResultsFolder) -> Standing:
+def _standing(args: argparse.Namespace, name: str, results: ResultsFolder) -> Standing:
     from pbgraph.cli.commands.running import plan_of
     from pbgraph.execution.standing import standing
     from pbgraph.structures.parallel import cores
 
-    dataset = _dataset(task, results)
+    dataset = _dataset(name, results)
     plan = plan_of(args, dataset) if dataset is not None else None
-    return standing(task, plan, results, jobs=args.jobs or cores())
+    return standing(name, plan, results, jobs=args.jobs or cores())
 
 
-def _dataset(task: str, results: ResultsFolder) -> Dataset | None:
+def _dataset(name: str, results: ResultsFolder) -> Dataset | None:
     """The data set of a task; None, with a warning, if it is known no more, while runs of it are there."""
     from pbgraph.results.described import dataset_of
 
     try:
-        return dataset_of(task, results)
+        return dataset_of(name, results)
     except (UsageError, DataError) as error:
-        if task not in _tasks_in(results):
+        if name not in _tasks_in(results):
             raise
-        log.warning("no plan is made for task %s: %s", task, error)
+        log.warning("no plan is made for task %s: %s", name, error)
         return None
 
 
@@ -152,9 +152,9 @@ def rm(args: argparse.Namespace) -> int:
     depending = dependents(results, named)
     if not args.with_dependents:
         check_dependents(depending)
-    trash, moved = move_to_trash(results, [*named, *((one.task, one.key) for one in depending)])
-    for one in depending:
-        say(f"with it: {one.key} ({one.name}), which is paired with {one.needs}")
+    trash, moved = move_to_trash(results, [*named, *((control.task, control.key) for control in depending)])
+    for control in depending:
+        say(f"with it: {control.key} ({control.name}), which is paired with {control.needs}")
     show(f"{_runs_in(moved)} moved to {trash}:")
     show("\n".join(f"  {path}" for path in moved))
     show(f"to put back what is there: {_putting_back(results.root, trash)}")
@@ -181,8 +181,8 @@ def export(args: argparse.Namespace) -> int:
     records = _chosen(args)
     for path, rows in ((args.csv, run_rows), (args.histories, history_rows)):
         if path is not None:
-            made = rows(records)
+            exported = rows(records)
             with replaced_file(path) as part:
-                part.write_text(as_csv(made), encoding="utf-8")
-            say(f"{len(made)} rows written to {path}")
+                part.write_text(as_csv(exported), encoding="utf-8")
+            say(f"{len(exported)} rows written to {path}")
     return 0

@@ -109,9 +109,9 @@ def _show(args: argparse.Namespace, ledgers: Sequence[Ledger]) -> int:
     from pbgraph.report.tuning import trials_table
 
     tables = [
-        trials_table(found, larger_is_better=ledger.search.larger_is_better)
+        trials_table(trials, larger_is_better=ledger.search.larger_is_better)
         for ledger in ledgers
-        if (found := ledger.trials())
+        if (trials := ledger.trials())
     ]
     show("\n".join(tables), end="")
     if args.write_plan is not None:

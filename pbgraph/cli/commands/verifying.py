@@ -35,8 +35,8 @@ def verify(args: argparse.Namespace) -> int:
     receipt = verify_results(
         ResultsFolder(args.folder), reruns=args.rerun, seed=args.seed, data=args.data, offline=args.offline, say=_say
     )
-    for one in receipt.reruns:
-        _say(_rerun_text(one))
+    for rerun in receipt.reruns:
+        _say(_rerun_text(rerun))
     _say(_summary(receipt))
     content = formatted(msgspec.to_builtins(receipt))
     if args.receipt is not None:
@@ -68,11 +68,11 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _rerun_text(one: Rerun) -> str:
+def _rerun_text(rerun: Rerun) -> str:
     """How the two were compared, and every score of both."""
-    digests = "equal" if one.digest == one.again else f"{one.digest[:12]} and {one.again[:12] or 'none'}"
-    lines = [f"{one.arm} seed {one.seed} ({one.key}), compared {one.rule}; digests: {digests}"]
-    for name, (old, new, tolerance) in one.scores.items():
+    digests = "equal" if rerun.digest == rerun.again else f"{rerun.digest[:12]} and {rerun.again[:12] or 'none'}"
+    lines = [f"{rerun.arm} seed {rerun.seed} ({rerun.key}), compared {rerun.rule}; digests: {digests}"]
+    for name, (old, new, tolerance) in rerun.scores.items():
         most = f", at most {tolerance:.4f} apart" if tolerance else ""
         lines.append(f"  {name}: {_number(old)} in the record, {_number(new)} now{most}")
     return "\n".join(lines)

@@ -103,14 +103,14 @@ class Source(Protocol):
     def close(self, record: RunRecord) -> None:
         """A run is finished or failed."""
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
 
 
 class Schedule:
     """The runs that are still to be started.
 
-    A control waits for the run it is paired with: it is ready once that run is finished, and doomed if it failed.
+    A control waits for the run it is paired with: it is ready once that run is finished, and fails if that one failed.
 
     todo    runs in the order in which they should start
     failed  key -> name of runs that failed earlier
@@ -136,12 +136,12 @@ class Schedule:
         self.waiting.insert(0, spec)
 
     def close(self, record: RunRecord) -> None:
-        """A run has its record; what waits for it becomes ready or doomed."""
+        """A run has its record; what waits for it becomes ready, or is without its pair."""
         self._open.discard(record.key)
         if record.status == "failed":
             self._failed[record.key] = f"{record.spec.arm} seed {record.spec.seed}"
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
         for spec in self.waiting if self._failed else ():
             if spec.control_of in self._failed:

@@ -100,14 +100,14 @@ class _Worker:
         self.number = number
         self.spec: RunSpec | None = None
         self.connection, theirs = Pipe()
-        self.words = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         with _interrupts_blocked():
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "pbgraph.execution.engines.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=self.words,
-                stderr=self.words,
+                stdout=self.output,
+                stderr=self.output,
                 env=_environment(),
             )
         theirs.close()
@@ -140,9 +140,9 @@ class _Worker:
                 self.process.kill()
         code = self.process.wait()
         self.connection.close()
-        self.words.seek(0)
-        last = self.words.read()[-2000:].decode(errors="replace").strip().rsplit("\n", 1)[-1]
-        self.words.close()
+        self.output.seek(0)
+        last = self.output.read()[-2000:].decode(errors="replace").strip().rsplit("\n", 1)[-1]
+        self.output.close()
         how = (
             f"its worker was killed by {signal.Signals(-code).name}"
             if code < 0
@@ -167,7 +167,7 @@ class _Foreman:
 
     def advance(self) -> bool:
         """Start what can be started and hear what the workers say, for a moment; False once all is done."""
-        self._bury_the_doomed()
+        self._fail_without_pair()
         self._start_runs()
         wait([worker.connection for worker in self.busy], timeout=TICK if self.busy or self.schedule.waiting else 0)
         for worker in self.busy:
@@ -217,7 +217,7 @@ class _Foreman:
             for message in worker.messages():
                 self._hear(worker, message)
         except EOFError:
-            self._mourn(worker)
+            self._retry_or_fail(worker)
 
     def _hear(self, worker: _Worker, message: Message) -> None:
         match message:
@@ -235,7 +235,7 @@ class _Foreman:
                 worker.spec = None
                 raise error
 
-    def _mourn(self, worker: _Worker) -> None:
+    def _retry_or_fail(self, worker: _Worker) -> None:
         """A worker is gone: start its run again, or record that it failed."""
         spec, how = worker.spec, worker.end()
         self.workers.remove(worker)
@@ -247,9 +247,9 @@ class _Foreman:
         else:
             self._close(worker.number, self._fail(spec, f"{how} ({ATTEMPTS} attempts)"))
 
-    def _bury_the_doomed(self) -> None:
-        while (doomed := self.schedule.take_doomed()) is not None:
-            spec, pair = doomed
+    def _fail_without_pair(self) -> None:
+        while (unpaired := self.schedule.take_without_pair()) is not None:
+            spec, pair = unpaired
             error = f"the run it is paired with, {pair}, failed"
             self._close(None, self._fail(spec, error))
 

@@ -72,7 +72,9 @@ class SearchProgress:
 
     def _named(self, spec: RunSpec) -> str:
         trials = self.source.live if self.source else ()
-        number = next((one.candidate.number for one in trials if spec.key in {each.key for each in one.specs}), "-")
+        number = next(
+            (trial.candidate.number for trial in trials if spec.key in {each.key for each in trial.specs}), "-"
+        )
         return f"{spec.arm.plain} trial {number} seed {spec.seed}"
 
     def _renew(self) -> None:
@@ -91,10 +93,10 @@ class SearchProgress:
     def _seconds_left(self) -> float:
         """The mean of the trials so far, for each that is missing; of an arm without any, the mean of all."""
         each = {ledger: [sum(trial.seconds) for trial in ledger.trials() if trial.seconds] for ledger in self._ledgers}
-        known = [seconds for one in each.values() for seconds in one]
+        known = [seconds for of_arm in each.values() for seconds in of_arm]
         usual = sum(known) / len(known) if known else 0.0
         return sum(
-            ledger.missing * (sum(found) / len(found) if found else usual) for ledger, found in each.items()
+            ledger.missing * (sum(seconds) / len(seconds) if seconds else usual) for ledger, seconds in each.items()
         ) / max(self._jobs, 1)
 
 
