@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.outputs import neurons_last
+from pbgraph.dendrites.chance import shifted_products
 from pbgraph.headroom import Explained
 
 INTERVAL = 0.95
@@ -69,27 +69,13 @@ class Chance:
         """Of every call of one batch, shaped as δ: all calls are shifted alike, if they are of as many items."""
         by_length: dict[int, Tensor] = {}
         for f, delta in zip(predicted, deltas, strict=True):
-            products = _by_shift(*(_items(values, axis) - mean for values in (f.double(), delta.double())))
+            centre = mean if axis == -1 else mean.reshape(-1, *[1] * (-axis - 1))
+            products = shifted_products(f.double() - centre, delta.double() - centre, axis).sum(1)
             length = len(products)
             by_length[length] = by_length[length] + products if length in by_length else products
         for length, products in by_length.items():
             shifts = torch.randint(length, self.products.shape, generator=self._generator)
             self.products += products.cpu()[shifts]
-
-
-def _items(values: Tensor, axis: int) -> Tensor:
-    """(items, rows of each, C)."""
-    last = neurons_last(values, axis)
-    return last.reshape(last.shape[0] if last.ndim > 1 else 1, -1, last.shape[-1])
-
-
-def _by_shift(f: Tensor, delta: Tensor) -> Tensor:
-    """Σ over rows and neurons of f · (δ shifted by s items), for every s: (items,)."""
-    if not f.numel():
-        return f.new_zeros(max(len(f), 1))
-    spectrum = (torch.fft.rfft(f, dim=0) * torch.fft.rfft(delta, dim=0).conj()).sum((1, 2))
-    products: Tensor = torch.fft.irfft(spectrum, n=len(f))
-    return products
 
 
 def explained(train: float, held_out: Tally, chance: Chance) -> Explained:

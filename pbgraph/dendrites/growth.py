@@ -20,6 +20,7 @@ from pbgraph.dendrites.phases import Phases
 from pbgraph.dendrites.structure import known_state, network_state, refuse_other_growth, restore_network
 from pbgraph.dendrites.switching import BestScore, EarlyStopping, Status, plain_score
 from pbgraph.dendrites.training import LossFunction
+from pbgraph.errors import UsageError
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.insight import Insight, with_trials
 
@@ -57,16 +58,20 @@ class Growth(Phases):
     A loop that is somebody else's gets `as_optimizer`, see `pbgraph.dendrites.loop`.
     """
 
-    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+    def step(self, loss_fn: LossFunction, batch: Any, *, held_out: bool = False) -> Tensor:
         """One training step with the objective of the present phase; returns the task's loss before it.
 
-        loss_fn  (model, batch) -> scalar
+        loss_fn   (model, batch) -> scalar
+        held_out  in dendrite phases with score_rows="held-out": candidates are scored by this batch, and not trained
+                  on it; in neuron phases it is a batch like any other
         The model is put into training mode. Raises TrainingError if the loss is not finite, SiteError for a site that
         the loss does not reach.
         """
         self._refuse_if_finished()
         self._loop.refuse_if_begun()
-        loss = self._training.step(loss_fn, batch)
+        if held_out and self.settings.score_rows != "held-out":
+            raise UsageError(f"step() was given held_out=True, but score_rows is {self.settings.score_rows!r}")
+        loss = self._training.step(loss_fn, batch, held_out=held_out)
         self._stepped = True
         self._journal.add_loss(float(loss))
         return loss
@@ -78,6 +83,11 @@ class Growth(Phases):
         to be. Call it before the first epoch, or after `load`.
         """
         self._refuse_if_finished()
+        if self.settings.score_rows == "held-out":
+            raise UsageError(
+                "score_rows is 'held-out', and a loop that is not growth's cannot say which batches are: call "
+                "growth.step(loss_fn, batch, held_out=True) for them, and growth.step(loss_fn, batch) for the others"
+            )
         return self._loop.optimizer(self._training, self._dendrite_phase, self._foreign_step)
 
     def _foreign_step(self, loss: float | None) -> None:

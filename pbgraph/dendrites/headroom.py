@@ -25,6 +25,7 @@ from pbgraph.dendrites.insight import evaluating
 from pbgraph.dendrites.kept import KeptBatch, kept_batch
 from pbgraph.dendrites.learners import Calls, Fitting, by_module, by_ridge
 from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.selection import Wanted
 from pbgraph.dendrites.sites import Site
 from pbgraph.errors import UsageError
@@ -108,7 +109,7 @@ def _recorded(model: nn.Module, batches: Iterable[Any], loss_fn: Callable[[nn.Mo
     """What every batch shows of the sites."""
     sites = sites_of(model)
     with evaluating(model), _frozen(model):
-        kept = [kept_batch(sites, partial(loss_fn, model, batch), lambda loss: loss) for batch in batches]
+        kept = [kept_batch(sites, partial(loss_fn, model, batch), Scaling(None)) for batch in batches]
     if bad := [name for name in sites if not _finite(name, kept)]:
         raise TrainingError(f"the loss has no finite gradient at site {bad[0]!r}: look at the batches")
     return kept

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import mapped, tensors_in
+from pbgraph.dendrites.deltas import output_gradients
 from pbgraph.dendrites.dendrite import Arguments, Dendrite
 from pbgraph.dendrites.forward import Call, SiteForward
-from pbgraph.dendrites.phase import output_gradients
 from pbgraph.dendrites.recurrence import Known, Origin, SiteState
+from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.sites import Site
 
 
@@ -134,10 +135,17 @@ class Keeper:
 _CONTIGUOUS = torch.contiguous_format
 
 
-def kept_batch(sites: Mapping[str, Site], task_loss: Callable[[], Tensor], scale: Callable[[Tensor], Tensor]) -> Any:
-    """One forward and one backward pass of a network that stands still, in the mode that it is in, as a `KeptBatch`.
+def kept_batch(
+    sites: Mapping[str, Site],
+    task_loss: Callable[[], Tensor],
+    scaling: Scaling,
+    *,
+    closed: Callable[[], None] = lambda: None,
+) -> KeptBatch:
+    """One forward and one backward pass of a network that stands still, in the mode that it is in.
 
-    scale  loss -> what is differentiated. Nothing but sites may require gradients; errors as of `output_gradients`.
+    closed  called between the two
+    Nothing but sites may require gradients; errors as of `output_gradients`.
     """
     keeper = Keeper()
     with _keeping(sites, keeper):
@@ -145,8 +153,9 @@ def kept_batch(sites: Mapping[str, Site], task_loss: Callable[[], Tensor], scale
         calls = {name: site.calls or [] for name, site in sites.items()}
         for site in sites.values():
             site.calls, site.keeper = [], None  # what is called from now on repeats it, for a checkpoint
-        deltas = output_gradients(scale(loss), calls)
-    return KeptBatch(loss.detach(), keeper.calls(deltas))
+        closed()
+        deltas = output_gradients(scaling.scale(loss), calls)
+    return KeptBatch(loss.detach(), keeper.calls(deltas), scaling.factor)
 
 
 @contextmanager

@@ -154,12 +154,7 @@ class CandidateStatistics:
 
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
-        assert isinstance(self.patterns, int)
-        deviation = (self.moments[:2] / max(self.patterns, 1)).sqrt()
-        varies = (deviation > RESOLUTION * self.mean.abs()).all(0)
-        a, delta = self.moments[:2].sqrt()
-        corr: Tensor = (self.moments[2].abs() / a / delta).clamp(max=1.0)
-        return corr.where(varies, torch.zeros_like(corr))
+        return correlations(self, self.moments[2])
 
     def signs(self) -> Tensor:
         """(C,): sign of the covariance of a and δ over the epoch so far."""
@@ -184,6 +179,16 @@ class CandidateStatistics:
 
 
 _TENSORS = ("running", "mean", "moments")
+
+
+def correlations(statistics: CandidateStatistics, covariance: Tensor) -> Tensor:
+    """|corr(a_i, δ_i)| (..., C), if Σ (a − ā)(δ − δ̄) were this (..., C); 0 for a neuron where either is constant."""
+    assert isinstance(statistics.patterns, int)
+    deviation = (statistics.moments[:2] / max(statistics.patterns, 1)).sqrt()
+    varies = (deviation > RESOLUTION * statistics.mean.abs()).all(0)
+    a, delta = statistics.moments[:2].sqrt()
+    corr: Tensor = (covariance.abs() / a / delta).clamp(max=1.0)
+    return corr.where(varies, torch.zeros_like(corr))
 
 
 def activation_gradient(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:

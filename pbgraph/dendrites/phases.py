@@ -180,7 +180,8 @@ class Phases(Journalled):
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:
-        by_layer = phase.by_layer
+        by_layer, p_values, kept = phase.by_layer, phase.p_values, phase.kept
+        by_chance = bool(p_values) and not phase.scores
         for name, tried in phase.insights(self.epoch + 1 - self._stopping.epochs).items():
             self.trials[name].append(tried)
         self._loop.stop_listening()
@@ -190,8 +191,13 @@ class Phases(Journalled):
             facts: dict[str, Any] = {"by_layer": by_layer} if by_layer else {}
             facts |= {"unreached": phase.unreached} if phase.unreached else {}
             facts |= self._margin()
+            facts |= {"p_values": p_values} if p_values else {}
+            facts |= {"kept": kept} if kept else {}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
+        if by_chance:
+            self._note("chance", dendrites=self.dendrites, p_values=p_values, discarded=phase.discarded)
+            return self._finish()
         self._score.end_cycle()
         self._note("fail", dendrites=self.dendrites, tries=self._score.tries, discarded=phase.discarded)
         return self._grow_or_finish("drop")

@@ -58,6 +58,15 @@ class GrowthSettings:
                          rates themselves (OneCycleLR) do not know of it
     grow_at              the first neuron phase ends after so many epochs, a whole number, or after a share of
                          max_epochs, in (0, 1], even while scores improve; None = by patience and max_epochs alone (P)
+    delta                "training": δ is the error that the network makes in training mode, with dropout (D); "clean":
+                         in evaluation mode. Then what sites are called with, and δ, are kept, batch by batch: if a loop
+                         hands the same batches in every epoch of a dendrite phase, in any order, all epochs but the
+                         first cost the candidates' own passes alone
+    score_rows           by which rows epochs, pool and snapshots are judged: "all" that candidates are trained on (P),
+                         or "held-out", those of other batches, see `Growth.step`. A site whose best held-out score is
+                         not above chance, see `pbgraph.dendrites.chance`, gets no dendrite; if none is, growth is over
+    kept_memory, kept_file  MiB that these may take in memory, and above that in a temporary file; what has no room is
+                         computed again
     sites_per_cycle      sites that get a dendrite in a cycle, those with the best mean |corr|; None = all (P). 1: sites
                          are accepted one by one, and each is dropped again if the network does not become better
     max_parameters       of the whole network with its dendrites; where a cycle's dendrites do not all fit, those of the
@@ -95,6 +104,10 @@ class GrowthSettings:
     accept_margin: float = 0.0
     restart: Restart = "peak"
     grow_at: int | float | None = None
+    delta: Literal["training", "clean"] = "training"
+    score_rows: Literal["all", "held-out"] = "all"
+    kept_memory: int = 1024
+    kept_file: int = 16384
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -117,6 +130,11 @@ class GrowthSettings:
             raise UsageError(
                 f"setting initial_w is {self.initial_w} without a dendrite phase to find its sign; "
                 "set it to 0, or dendrite_max_epochs to 1 or more"
+            )
+        if self.dendrite_max_epochs == 0 and self.score_rows == "held-out":
+            raise UsageError(
+                "setting score_rows is 'held-out' without a dendrite phase in which there are scores; set it to 'all', "
+                "or dendrite_max_epochs to 1 or more"
             )
         if self.dendrite_max_epochs == 0 and self.sites_per_cycle is not None:
             raise UsageError(
@@ -200,7 +218,10 @@ def _check_number(name: str, value: Any, declared: str) -> None:
         raise UsageError(f"setting {name} is {value!r}; it must be {words}{' or None' * declared.endswith('None')}")
 
 
-STRUCTURAL = ("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode")  # of one growth
+STRUCTURAL = (  # of one growth
+    *("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode"),
+    *("delta", "score_rows"),
+)
 _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
 _LEAST = {
     "max_dendrites": 0,
@@ -219,6 +240,8 @@ _LEAST = {
     "accumulate": 1,
     "sites_per_cycle": 1,
     "accept_margin": 0,
+    "kept_memory": 0,
+    "kept_file": 0,
     "max_parameters": 1,
 }
 _CHOICES = {
@@ -227,5 +250,7 @@ _CHOICES = {
     "activation": tuple(ACTIVATIONS),
     "objective": ("normalised", "raw", "correlation"),
     "snapshot": ("layer", "neuron"),
+    "delta": ("training", "clean"),
+    "score_rows": ("all", "held-out"),
     "errors": ("perforated", "through"),
 }

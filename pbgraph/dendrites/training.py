@@ -108,8 +108,11 @@ class Training:
             "least the last layer be trained"
         )
 
-    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
-        """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss."""
+    def step(self, loss_fn: LossFunction, batch: Any, *, held_out: bool = False) -> Tensor:
+        """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss.
+
+        held_out  in a dendrite phase: candidates are scored by the batch, and no step is taken
+        """
         if not self._pending:
             self.optimizer.zero_grad(set_to_none=True)
         task_loss = partial(self._task_loss, loss_fn, batch)
@@ -117,8 +120,12 @@ class Training:
             if self._dendrite_phase is None:
                 loss, trained = self._add_gradients(task_loss), True
             else:
-                loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate, self.sites_step)
+                loss, trained = self._dendrite_phase.add_gradients(
+                    task_loss, self.settings.accumulate, self.sites_step, batch=batch, held_out=held_out
+                )
         self.steps += 1
+        if held_out and self._dendrite_phase is not None:
+            return loss
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self._pending, self._trained = self._pending + 1, self._trained or trained
         if self._pending == self.settings.accumulate:

@@ -6,9 +6,10 @@ from torch import nn
 
 from dendrite_networks import batch, network, same, square_loss, with_dendrites
 from pbgraph.dendrites import perforate, sites_of
+from pbgraph.dendrites.deltas import output_gradients
 from pbgraph.dendrites.insight import evaluating
 from pbgraph.dendrites.kept import answers, kept_batch
-from pbgraph.dendrites.phase import output_gradients
+from pbgraph.dendrites.scaling import Scaling
 
 
 def compared(model, one, loss_fn=square_loss):
@@ -19,7 +20,7 @@ def compared(model, one, loss_fn=square_loss):
     torch.manual_seed(3)
     candidates = {name: site.new_dendrite("tanh") for name, site in sites.items()}
     with evaluating(model):
-        kept = kept_batch(sites, lambda: loss_fn(model, one), lambda loss: loss)
+        kept = kept_batch(sites, lambda: loss_fn(model, one), Scaling(None))
         for name, site in sites.items():
             site.calls, site.candidates = [], nn.ModuleList([candidates[name].eval()])
         loss = loss_fn(model, one)
@@ -117,7 +118,7 @@ def test_a_tensor_that_several_calls_share_is_kept_once():
     square_loss(model, batch(0))
     sites = sites_of(model)
     with evaluating(model):
-        kept = kept_batch(sites, lambda: square_loss(model, batch(0)), lambda loss: loss)
+        kept = kept_batch(sites, lambda: square_loss(model, batch(0)), Scaling(None))
     edges = {call.inputs[1].data_ptr() for call in kept.sites["conv"]}
     assert len(edges) == 1
     assert edges != {batch(0)[1].data_ptr()}
