@@ -42,6 +42,9 @@ class Growth(Phases):
                     makes the same Growth and hands `epoch_end` the same score
     scaler          torch.amp.GradScaler, for gradients in half precision: a step whose gradients are not finite is
                     skipped. ``growth.scaler`` may be set later, to that of a loop that is not growth's
+    choose_sites    network -> names of the sites that may get a dendrite now, called with the best network so far
+                    before every dendrite phase; if there are none, growth is over. For those with headroom:
+                    ``lambda model: headroom(model, batches, loss_fn).above_chance(0.01)``
 
     phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
     is. history has a row for every epoch, so that ``pandas.DataFrame(growth.history)`` is a table, and `plot` draws

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -33,7 +34,9 @@ from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.optimizers import make_optimizer
 from pbgraph.methods.plain import CycleSettings
 from pbgraph.methods.restore import network_saver
+from pbgraph.methods.rows import rows_of_epoch
 from pbgraph.methods.session import Session
+from pbgraph.methods.sites import Sites, sites_with_headroom
 from pbgraph.methods.training import (
     TRAIN_SPACE,
     build_model,
@@ -74,6 +77,13 @@ class PerforatedSettings(CycleSettings):
     switching          "history": a phase ends by patience or at its length; "fixed": at its length alone
     accept_margin      dendrites are kept if the network becomes better by more than so many times the spread of its
                        validation scores from epoch to epoch
+    delta              errors that candidates follow: of the network in "training" mode, with dropout, or "clean", in
+                       evaluation mode, where they are kept and later epochs cost the candidates' own passes alone
+    score_rows         by which rows candidates are judged: "all" that they are trained on, or "held-out": a fifth of
+                       the training molecules, always the same. A site that is not above chance there gets no dendrite
+    sites              where dendrites may grow: "all" sites that the model names; names or patterns, joined by +, as in
+                       blocks.*.conv+logits; or "headroom", those with headroom when dendrites are to grow, or
+                       headroom:0.01, those with a larger share than that
     grow_at            the first neuron phase ends after so many epochs, a whole number, or after a share of `epochs`
     """
 
@@ -94,10 +104,14 @@ class PerforatedSettings(CycleSettings):
     switching: str = "history"
     accept_margin: float = field(default=0.0, metadata=LATER)
     grow_at: int | float | None = field(default=None, metadata=LATER)
+    delta: Literal["training", "clean"] = field(default="training", metadata=LATER)
+    score_rows: Literal["all", "held-out"] = field(default="all", metadata=LATER)
+    sites: str = field(default="all", metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         growth_settings(self)  # says which value is out of range
+        Sites.of(self.sites)
 
 
 GROWTH_SPACE: Space = {
@@ -112,6 +126,9 @@ GROWTH_SPACE: Space = {
     "accept_margin": Choice(0.0, 1.0, 2.0),
     "restart": Choice("peak", "end", 0.1, 0.3),
     "grow_at": Choice(None, 0.1, 0.25, 0.5),
+    "delta": Choice("training", "clean"),
+    "score_rows": Choice("all", "held-out"),
+    "sites": Choice("all", "headroom"),
 }
 
 
@@ -142,13 +159,14 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     assert isinstance(job.model, Architecture)
     settings: PerforatedSettings = job.settings
     loss_fn = make_loss(job)
-    network = build_model(job)
+    network, sites = build_model(job), Sites.of(settings.sites)
     growth = Growth(
-        perforate(network, sites=sites_in(job.model, network)),
+        perforate(network, sites=sites.patterns or sites_in(job.model, network)),
         make_optimizer(settings, network),
         settings=growth_settings(settings).changed({"errors": errors}),
         seed=job.seed,
         make_scheduler=partial(_scheduler, job),
+        choose_sites=None if sites.threshold is None else partial(sites_with_headroom, job, sites.threshold),
     )
     session = Session(
         job,
@@ -157,8 +175,9 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         status=lambda: (growth.phase, growth.best_score, growth.dendrites),
     )
     while not growth.finished:
-        for batch in session.batches():
-            session.add_loss(growth.step(loss_fn, batch))
+        rows = rows_of_epoch(job, growth.phase, session.epoch)
+        for batch in session.batches(rows.batches):
+            session.add_loss(growth.step(loss_fn, batch, held_out=session.step >= rows.fitted))
         _end_epoch(job, growth, session)
     growth.restore_best()
     return Fitted(

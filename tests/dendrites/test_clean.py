@@ -72,6 +72,7 @@ def test_what_is_kept_and_where_changes_nothing(limits, dendrites):
     probes = 2 + 3  # of the network standing still: two calls at first, one at the end of each epoch
     assert len(calls) == probes + (9 if limits == (0, 0) else 3)
     store = grown._dendrite_phase.store
+    assert grown.kept == {"memory": store.in_memory, "file": store.in_file}
     assert (store.in_memory > 0, store.in_file > 0) == (limits[0] > 0, limits[0] == 0 < limits[1])
     store.close()
     assert (store.in_memory, store.in_file) == (0, 0)
