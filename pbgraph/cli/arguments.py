@@ -290,6 +290,7 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice_arguments(parser)
     parser.add_argument("--csv", type=file_to_write, metavar="FILE", help="a row for each run")
     parser.add_argument("--histories", type=file_to_write, metavar="FILE", help="a row for each epoch of each run")
+    parser.add_argument("--mlflow", type=Path, metavar="DIR", help="a run of MLflow for each run, in DIR/mlflow.db")
 
 
 ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
