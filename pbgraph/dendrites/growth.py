@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.generalising import signed_correlations
 from pbgraph.dendrites.insight import Call, dendrite_insight
 from pbgraph.dendrites.journal import Journal
 from pbgraph.dendrites.loop import GrowthOptimizer
@@ -107,6 +108,7 @@ class Growth(Phases):
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
+        self._signs = {}
         score = None if score is None else plain_score(score)
         if self.phase == "neuron" and (score is None or not math.isfinite(score)):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
@@ -119,6 +121,18 @@ class Growth(Phases):
         self._journal.end_epoch(self.epoch, phase=before[0], dendrites=before[1], score=score, rate=rate, status=status)
         self.epoch += 1
         return status
+
+    def correlate(self, batches: Iterable[Any], loss_fn: LossFunction) -> dict[str, tuple[float, ...]]:
+        """Site -> (C,): corr(a, δ) of the dendrites that have just been accepted, over other rows, such as validation.
+
+        Signed by the correlation that they were accepted for: positive where what they have learnt holds on these
+        rows, negative where it is reversed, about 0 where it was memory. To be called right after an `epoch_end` whose
+        status has switched="accept"; at any other time, and for dendrites that no dendrite phase has trained, there is
+        nothing to tell. Kept in `correlations`, beside `trials`.
+        """
+        found = signed_correlations(self.model, batches, loss_fn, self._signs) if self._signs else {}
+        self._journal.add_correlations(found)
+        return found
 
     def restore_best(self) -> None:
         """Make the model the best of the whole run by validation score: structure and weights. This ends growth."""

@@ -11,8 +11,7 @@ of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.errors import SiteError, TrainingError, unreached_sites
-from pbgraph.dendrites.insight import evaluating
+from pbgraph.dendrites.insight import evaluating, frozen
 from pbgraph.dendrites.kept import KeptBatch, kept_batch
 from pbgraph.dendrites.learners import Calls, Fitting, by_module, by_ridge
 from pbgraph.dendrites.perforation import perforate, sites_of
@@ -108,7 +107,7 @@ def _perforated(model: nn.Module, sites: Sequence[Wanted] | Wanted | None) -> nn
 def _recorded(model: nn.Module, batches: Iterable[Any], loss_fn: Callable[[nn.Module, Any], Tensor]) -> list[KeptBatch]:
     """What every batch shows of the sites."""
     sites = sites_of(model)
-    with evaluating(model), _frozen(model):
+    with evaluating(model), frozen(model):
         kept = [kept_batch(sites, partial(loss_fn, model, batch), Scaling(None)) for batch in batches]
     if bad := [name for name in sites if not _finite(name, kept)]:
         raise TrainingError(f"the loss has no finite gradient at site {bad[0]!r}: look at the batches")
@@ -117,19 +116,6 @@ def _recorded(model: nn.Module, batches: Iterable[Any], loss_fn: Callable[[nn.Mo
 
 def _finite(site: str, kept: Sequence[KeptBatch]) -> bool:
     return all(bool(call.delta.isfinite().all()) for batch in kept for call in batch.sites.get(site, ()))
-
-
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Within the block no parameter requires gradients."""
-    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    for parameter in before:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter, required in before.items():
-            parameter.requires_grad_(required)
 
 
 def _of_site(site: Site, kept: Sequence[KeptBatch], fitting: Fitting) -> SiteHeadroom | None:

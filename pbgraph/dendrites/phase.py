@@ -224,6 +224,11 @@ class DendritePhase:
         return {name: pool.best_score for name, pool in known.items() if (pool.p_value or 0.0) <= level}
 
     @property
+    def signs(self) -> dict[str, list[float]]:
+        """(C,): of the covariance that each site's best snapshot had, for the sites that have one."""
+        return {name: pool.signs.tolist() for name, pool in self.pools.items() if pool.snapshot is not None}
+
+    @property
     def p_values(self) -> dict[str, float]:
         """Of each site's best snapshot, how often its score would be as large by chance, where that is known."""
         return {name: p for name, pool in self.pools.items() if (p := pool.p_value) is not None}

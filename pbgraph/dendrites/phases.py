@@ -84,6 +84,7 @@ class Phases(Journalled):
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
         self._first_rate: float | None = None
+        self._signs: dict[str, list[float]] = {}  # of dendrites accepted at the end of the last epoch
         self._loop = ForeignLoop(model, self.settings.accumulate)
         self._enter(None)
 
@@ -204,6 +205,7 @@ class Phases(Journalled):
         for name, tried in phase.insights(self.epoch + 1 - self._stopping.epochs).items():
             self.trials[name].append(tried)
         self._loop.stop_listening()
+        signs = phase.signs
         scores = phase.accept(self._allotment.chosen(phase.scores))
         self._enter(None)
         if scores:
@@ -211,6 +213,7 @@ class Phases(Journalled):
             facts |= {"unreached": phase.unreached} if phase.unreached else {}
             facts |= self._margin()
             facts |= {"p_values": p_values} if p_values else {}
+            self._signs = {name: own for name, own in signs.items() if name in scores}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
         if by_chance:

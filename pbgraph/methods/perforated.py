@@ -19,8 +19,10 @@ Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, The Cascade-Correla
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -39,6 +41,7 @@ from pbgraph.methods.session import Session
 from pbgraph.methods.sites import Sites, sites_with_headroom
 from pbgraph.methods.training import (
     TRAIN_SPACE,
+    LossFunction,
     build_model,
     evaluation_batches,
     graphs_of,
@@ -178,7 +181,7 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         rows = rows_of_epoch(job, growth.phase, session.epoch)
         for batch in session.batches(rows.batches):
             session.add_loss(growth.step(loss_fn, batch, held_out=session.step >= rows.fitted))
-        _end_epoch(job, growth, session)
+        _end_epoch(job, growth, session, loss_fn)
     growth.restore_best()
     return Fitted(
         predict=make_predictor(growth.model, job),
@@ -188,20 +191,25 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        correlations=_means(growth.correlations),
         dendrites=growth.insight(evaluation_batches(graphs_of(job.valid))),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
 
 
-def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
+def _end_epoch(job: FitJob, growth: Growth, session: Session, loss_fn: LossFunction) -> None:
     """Score the network, let growth decide what comes next, and write the epoch's line of history.
+
+    Of dendrites that are accepted it is told how they do on validation rows, before they are trained with.
 
     A dendrite phase does not change the network, so its score is the one the phase began with.
     """
     phase, dendrites, rate = growth.phase, growth.dendrites, growth.learning_rate
     score = validation_score(growth.model, job, session.epoch) if phase == "neuron" else growth.best_score
     status = growth.epoch_end(score)
+    if status.switched == "accept":
+        growth.correlate(evaluation_batches(graphs_of(job.valid)), loss_fn)
     site_scores = status.site_scores.values()
     session.end_epoch(
         phase=phase,
@@ -211,6 +219,12 @@ def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
         score=sum(site_scores) / len(site_scores) if site_scores else None,
         save=status.switched is not None,
     )
+
+
+def _means(correlations: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, tuple[float | None, ...]]:
+    """Over the neurons of each dendrite; nothing at all where no dendrite has any."""
+    means = {site: tuple(fmean(own) if own else None for own in tried) for site, tried in correlations.items()}
+    return means if any(one is not None for tried in means.values() for one in tried) else {}
 
 
 def _scheduler(job: FitJob, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LambdaLR:

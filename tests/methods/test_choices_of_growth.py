@@ -50,8 +50,22 @@ def test_at_their_defaults_later_settings_are_in_no_key():
         assert told(type_, asdict(type_(restart="end")))["restart"] == "end"
 
 
+def test_records_tell_how_accepted_dendrites_do_on_validation_rows():
+    fitted = PERFORATED.fit(tiny_task(GROWN, config=TinyConfig(hidden=40)))
+    tried = {name: len(site.dendrites) for name, site in fitted.dendrites.sites.items()}
+    assert {name: len(own) for name, own in fitted.correlations.items()} == tried
+    assert all(-1 <= one <= 1 for own in fitted.correlations.values() for one in own)
+    assert GD_DENDRITES.fit(tiny_task(GROWN)).correlations == {}
+
+
 def result(fitted):
-    return fitted.predict(tiny_store(40, 5)).tobytes(), fitted.history, fitted.details, fitted.selection
+    return (
+        fitted.predict(tiny_store(40, 5)).tobytes(),
+        fitted.history,
+        fitted.details,
+        fitted.selection,
+        fitted.correlations,
+    )
 
 
 class Stop:

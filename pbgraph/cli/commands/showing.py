@@ -133,7 +133,7 @@ def dendrites(args: argparse.Namespace) -> int:
     if args.headroom:
         return _headroom(args, record)
     insight = read_insight(ResultsFolder(args.results), record)
-    show(FORMATS[args.format](record.spec, insight), end="")
+    show(FORMATS[args.format](record.spec, insight, record.correlations), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, insight, args.figure)
     return 0
