@@ -77,7 +77,7 @@ def test_at_other_times_there_is_nothing_to_tell():
     untrained = growth(network(), dendrite_max_epochs=0)
     status = None
     while status is None or status.switched != "accept":
-        status, _ = epoch(untrained, 0.1)
+        status, _ = epoch(untrained, float(untrained.epoch))
     assert untrained.correlate([batch(0)], square_loss) == {}
 
 
