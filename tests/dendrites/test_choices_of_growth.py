@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from dendrite_networks import SHORT, batch, epoch, growth, network, run_until, same, square_loss
 from pbgraph.dendrites import Growth, GrowthSettings
-from pbgraph.dendrites.objective import CandidateStatistics, Moments
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, activation_gradient
 from pbgraph.dendrites.switching import spread_of
 from pbgraph.errors import UsageError
 
@@ -24,7 +24,8 @@ def test_the_full_gradient_is_that_of_the_correlation():
     delta[:, 4] = 0.5
     statistics = CandidateStatistics(5, torch.device("cpu"))
     statistics.update(Moments.of(a, delta))
-    found = statistics.gradient(delta, 40, normalised=True) + statistics.spread_gradient(a, 40)
+    found = statistics.gradient(delta, 40, normalised=True)
+    found = found + activation_gradient(a, statistics.spread_constants(40))
     a.requires_grad_()
     (expected,) = torch.autograd.grad(-correlation(a[:, :4], delta[:, :4]).sum(), a)
     assert torch.allclose(found[:, :4], expected[:, :4], rtol=1e-9, atol=1e-12)
