@@ -121,16 +121,42 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
 
 
 def dendrites(args: argparse.Namespace) -> int:
-    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to.
+
+    With --headroom, what they could learn: from its network and the training molecules.
+    """
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
     records, _ = _runs(args).of_preset(args.preset, args.split)
     record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
+    if args.headroom:
+        return _headroom(args, record)
     insight = read_insight(ResultsFolder(args.results), record)
-    show(FORMATS[args.format](record.spec, insight), end="")
+    show(FORMATS[args.format](record.spec, insight, record.correlations), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, insight, args.figure)
+    return 0
+
+
+def _headroom(args: argparse.Namespace, record: RunRecord) -> int:
+    from pbgraph.datasets.load import make_ready
+    from pbgraph.execution.benchmark import device_of
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.execution.headroom import headroom_of, is_saved
+    from pbgraph.report.headroom import FORMATS, draw_headroom
+
+    options = RunOptions(args.results, data=args.data, offline=args.offline)
+    make_ready(dataset_of_task(args), folder=args.data, offline=args.offline)
+    if not is_saved(record.spec, options) and record.cost is not None:
+        say(
+            f"its network was not saved, so it is trained again; that took {record.cost.seconds:.0f} seconds "
+            "(runs with --save-models keep theirs)"
+        )
+    found = headroom_of(record, options, device=device_of(args.device))
+    show(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_headroom(record.spec, found, args.figure)
     return 0
 
 
