@@ -223,6 +223,12 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=OneOf("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
+        "--by-similarity",
+        action="store_true",
+        help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
+    )
+    add_data_folder_arguments(parser)
+    parser.add_argument(
         "--figure",
         type=file_to_write,
         metavar="FILE",
