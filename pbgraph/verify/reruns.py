@@ -115,11 +115,11 @@ def _rounds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
 
 def _lay_out(results: ResultsFolder, scratch: ResultsFolder, records: Sequence[RunRecord]) -> None:
     """What the runs need: the description of a table of the user's, and records of the runs that controls are of."""
-    task = records[0].spec.task
-    if task in user_table_names(results):
-        keep(user_table(task, results), scratch)
+    dataset = records[0].spec.task
+    if dataset in user_table_names(results):
+        keep(user_table(dataset, results), scratch)
     for key in {record.spec.control_of for record in records} - {None}:
-        pair = results.finished(task, str(key))
+        pair = results.finished(dataset, str(key))
         if pair is None:
             raise PbgraphError(f"run {key}, which a control is to be compared with, has no finished record")
         with new_file(scratch.record_path(pair.spec)) as part:
@@ -209,7 +209,10 @@ def _other_experiment(record: RunRecord, new: RunRecord) -> Iterator[str]:
     def facts(one: RunRecord) -> dict[str, Any]:
         origin = one.provenance
         labels = {
-            part: (score.size, {name: (task.labelled, task.positives, task.sd) for name, task in score.tasks.items()})
+            part: (
+                score.size,
+                {name: (target.labelled, target.positives, target.sd) for name, target in score.tasks.items()},
+            )
             for part, score in one.scores.items()
         }
         return {
