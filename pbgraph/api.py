@@ -111,7 +111,7 @@ class Results:
         Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
         """
         choice = Choice(seeds=seeds or self.seeds, preset=preset, split=split)
-        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice)[2]
+        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice)[2]
 
     def draw(
         self,

@@ -68,7 +68,7 @@ class GraphBatch:
         order; batch (N,) non-decreasing; y (G, T), or None for a batch without labels, (G, 0); graph_attr (G, D) or
         None. Raises ValueError if shapes or numbers of nodes and graphs do not fit together.
         """
-        _check(x, edge_index, edge_attr, batch, num_graphs)
+        _check(x, edge_index, edge_attr, batch=batch, num_graphs=num_graphs)
         if graph_attr is not None and (graph_attr.ndim != 2 or len(graph_attr) != num_graphs):
             raise ValueError(f"graph_attr is {tuple(graph_attr.shape)}, expected ({num_graphs}, .)")
         order = torch.argsort(edge_index[1], stable=True)
@@ -87,7 +87,7 @@ class GraphBatch:
         )
 
 
-def _check(x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int) -> None:
+def _check(x: Tensor, edge_index: Tensor, edge_attr: Tensor, *, batch: Tensor, num_graphs: int) -> None:
     if edge_index.shape != (2, len(edge_attr)) or len(batch) != len(x):
         raise ValueError(
             f"x {tuple(x.shape)}, edge_index {tuple(edge_index.shape)}, edge_attr {tuple(edge_attr.shape)} and batch "

@@ -82,7 +82,7 @@ def standing(
     records = {record.key: record for record in results.records(dataset)}
     finished = {key for key, record in records.items() if record.status == "finished"}
     running = {
-        key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
+        key: _running(key, news, planned.get(key) or _spec_of(records, key), work=work, now=now)
         for key, news in said.items()
         if key not in finished and ((news is not None and news.task == dataset) or key in planned or key in records)
     }
@@ -117,7 +117,7 @@ def _of_record(record: RunRecord, *, planned: bool) -> RunState:
     )
 
 
-def _running(key: str, said: RunProgress | None, spec: RunSpec | None, work: Work | None, now: float) -> RunState:
+def _running(key: str, said: RunProgress | None, spec: RunSpec | None, *, work: Work | None, now: float) -> RunState:
     expected = work.seconds.get(key) if work else None
     named = said or spec
     return RunState(

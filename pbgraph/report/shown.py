@@ -59,7 +59,9 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
             for name in _study_formats():
                 path = results.root / f"{dataset}-{study.name}.{name}"
                 yield from _there(
-                    path, f"table {dataset} --study {study.name} --format {name}", _study(study, mine, results, name)
+                    path,
+                    f"table {dataset} --study {study.name} --format {name}",
+                    _study(study, mine, results, name=name),
                 )
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
@@ -96,7 +98,7 @@ def _study_formats() -> Mapping[str, Any]:
     return STUDY_FORMATS
 
 
-def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table

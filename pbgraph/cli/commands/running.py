@@ -10,19 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
+from pbgraph.cli.options import add_data_folder_arguments, add_plan_arguments
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
     from pbgraph.plans.plan import Plan
+    from pbgraph.results.folder import ResultsFolder
+    from pbgraph.results.records import RunRecord
 
 log = logging.getLogger(__name__)
+
+
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a task takes."""
+    parser.set_defaults(command=benchmark)
+    add_data_folder_arguments(parser)
+    add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -40,6 +47,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import Work, describe, survey
     from pbgraph.execution.fitting import RunOptions
+    from pbgraph.results.folder import ResultsFolder
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     device = benchmark.device_of(args.device)
@@ -65,7 +73,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         make_ready=make_ready,
         begin=begin,
     )
-    shown_code = _show(plan, list(records.values()), results, _declared(args))
+    shown_code = _show(plan, list(records.values()), results=results, declared=_declared(args))
     return max(shown_code, 1 if work.blocked else 0)
 
 
@@ -121,7 +129,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, declared: Preset | Study) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], *, results: ResultsFolder, declared: Preset | Study) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
@@ -129,6 +137,8 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.tables import make_table
+    from pbgraph.results.registered import registrations
+    from pbgraph.results.tuning import budgets
 
     failed = [record for record in records if record.status == "failed"]
     for record in failed:

@@ -127,7 +127,10 @@ def describe(work: Work, jobs: int) -> str:
     for spec in plan.specs:
         rows.setdefault((spec.preset, spec.arm), []).append(spec)
     left = Counter((spec.preset, spec.arm) for spec in work.todo)
-    lines += [_describe_row(work, *row, specs, todo=left[row]) for row, specs in rows.items()]
+    lines += [
+        _describe_row(work, preset=preset, arm=arm, specs=specs, todo=left[preset, arm])
+        for (preset, arm), specs in rows.items()
+    ]
     lines += [f"  not run: {key}: {reason}" for key, reason in work.blocked.items()]
     lines += [f"  not run: {refusal.arm}: {refusal.reason}" for refusal in plan.refused]
     if work.failed:
@@ -139,7 +142,7 @@ def describe(work: Work, jobs: int) -> str:
     return "\n".join(lines)
 
 
-def _describe_row(work: Work, preset: str, arm: Arm, specs: Sequence[RunSpec], *, todo: int) -> str:
+def _describe_row(work: Work, *, preset: str, arm: Arm, specs: Sequence[RunSpec], todo: int) -> str:
     seeds = ranges([spec.seed for spec in specs])
     seconds = work.seconds.get(specs[0].key)
     each = f", about {duration(seconds)} each" if todo and seconds is not None else ""

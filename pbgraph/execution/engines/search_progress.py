@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SearchProgress:
     """Lines as runs and trials end; a status line on a terminal."""
 
-    def __init__(self, ledgers: Sequence[Ledger], jobs: int, console: Console, status: Status | None) -> None:
+    def __init__(self, ledgers: Sequence[Ledger], jobs: int, *, console: Console, status: Status | None = None) -> None:
         self._ledgers, self._jobs, self._console, self._status = ledgers, jobs, console, status
         self._running: dict[int, tuple[RunSpec, Report | None]] = {}
         self._began = time.monotonic()
@@ -118,7 +118,7 @@ def search_shown(ledgers: Sequence[Ledger], jobs: int) -> Iterator[SearchProgres
     """The display that suits stderr, for as long as the block lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield SearchProgress(ledgers, jobs, console, None)
+        yield SearchProgress(ledgers, jobs, console=console)
         return
     with console.status("starting") as status:
-        yield SearchProgress(ledgers, jobs, console, status)
+        yield SearchProgress(ledgers, jobs, console=console, status=status)
