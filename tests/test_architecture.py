@@ -40,6 +40,7 @@ TOP_TO_BOTTOM = (
     "spaces",
     "fields",
     "files",
+    "stages",
     "streams",
     "terminal",
     "humanize",

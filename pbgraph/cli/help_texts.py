@@ -77,7 +77,10 @@ lost: given again it moves the rest, and what was moved is put back by copying, 
 
   cp -Rpn RESULTS/.trash/<time>/. RESULTS/"""
 EXPORT = """--csv has a row for each run: what it is, its scores by every metric, what it cost, where it comes from, and
-every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank."""
+every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank.
+--mlflow needs the extra 'mlflow', and writes to DIR/mlflow.db an experiment for each task and a run for each run, with
+settings as params, scores as metrics, of each target too, epochs as steps, and where it comes from as tags. What is
+there already is not written again: 'mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db' shows it."""
 
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
@@ -148,6 +151,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "export": """
   export tox21 --csv runs.csv --histories epochs.csv
   export tox21 --preset default --csv runs.csv
+  export tox21 --mlflow tracked
 """,
     "tune": """
   tune tox21 --models gin trimnet --trials 20 --seeds 0-2

@@ -27,6 +27,7 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS, Split
+from pbgraph.stages import stage
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +61,15 @@ class Prepared:
 def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
     dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
+    with stage("featurising"):
+        return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
 
 
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
     molecules, store = _loaded(spec.task, spec.featuriser, options)
-    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
+    with stage("splitting"):
+        return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
 def of_raw_rows(fitted: Fitted, whole: WholeFeatures | None, device: str) -> Fitted:

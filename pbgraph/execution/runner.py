@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
 from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
+from pbgraph.stages import heard
 from pbgraph.streams import seeded
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def failure(spec: RunSpec, options: RunOptions, error: str, *, data: Prepared | 
 def exclusive_run(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
     """Hold the run's lock; while another process has it, wait, reporting now and then."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(lock, lambda: report(Report("waiting for another process", 0, None, 0, 0.0)), every=0.5):
+    with exclusive(lock, lambda: report(Report("waiting for another process")), every=0.5):
         yield
 
 
@@ -147,8 +148,10 @@ def trained(spec: RunSpec, options: RunOptions, *, device: str, report: Callable
     reset_peak()
     device = device_of(spec, device)
     deterministic(device)
-    data = prepare(spec, options)
-    with seeded(spec.seed, "run"):
+    with ExitStack() as stack:
+        stack.enter_context(heard(lambda news: report(Report(news.name, share=news.share))))
+        data = prepare(spec, options)
+        stack.enter_context(seeded(spec.seed, "run"))
         job, whole = fit_job(spec, data, options, device=device, report=report)
         fitted = of_raw_rows(fit_as_planned(spec.method, job, METRICS.get(spec.metric)), whole, device)
         yield Trained(fitted, data, device, origins, earlier, started)

@@ -17,7 +17,7 @@ from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
 from pbgraph.prediction.molecule_files import Chunk
 from pbgraph.prediction.saved import SavedModel, model_folders, read_facts, read_state
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, meant_by
 from pbgraph.results.protocol import arm_identity, choices, differences, twins
 from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 
@@ -145,6 +145,8 @@ def _chosen(
 ) -> tuple[dict[Path, SavedModel], Featuriser]:
     """(What each folder that is meant holds, the featuriser of all)."""
     read = {each: read_facts(each) for each in model_folders(folder)}
+    if arm is not None and len(meant := meant_by(arm, (facts.spec.arm for facts in read.values()))) == 1:
+        arm = meant[0]
     asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
     chosen = {
         each: facts

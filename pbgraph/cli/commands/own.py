@@ -55,6 +55,7 @@ def train(args: argparse.Namespace) -> int:
     from pbgraph.datasets.load import load
     from pbgraph.datasets.user.table import describe, to_dataset
     from pbgraph.execution.benchmark import check_splits
+    from pbgraph.execution.engines.progress import stages_shown
     from pbgraph.results.described import earlier_versions, keep
 
     table = describe(
@@ -70,7 +71,8 @@ def train(args: argparse.Namespace) -> int:
     dataset, results = to_dataset(table), ResultsFolder(args.results)
     for name in earlier_versions(table, results):
         log.warning("%s has changed since it was task %s: this is a new task; those records stay", table.path, name)
-    molecules = load(dataset)
+    with stages_shown():
+        molecules = load(dataset)
     usable = f"{len(molecules)} of {table.rows} rows can be used"
     say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 

@@ -73,7 +73,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
         make_ready=make_ready,
         begin=begin,
     )
-    shown_code = _show(plan, list(records.values()), results=results, declared=_declared(args))
+    shown_code = _show(plan, list(records.values()), results)
     return max(shown_code, 1 if work.blocked else 0)
 
 
@@ -129,7 +129,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], *, results: ResultsFolder, declared: Preset | Study) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
@@ -137,27 +137,25 @@ def _show(plan: Plan, records: Sequence[RunRecord], *, results: ResultsFolder, d
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.tables import make_table
-    from pbgraph.results.registered import registrations
-    from pbgraph.results.tuning import budgets
+    from pbgraph.results.background import background_of
 
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
         say(f"part {plan.part}: {_shows_all_of(plan)}")
-    elif len(failed) < len(records) and isinstance(declared, Study):
+    elif len(failed) < len(records) and plan.study is not None:
         arms = {
             preset.name: [spec.arm for spec in plan.specs if spec.preset == preset.recipe.name]
             for preset in plan.presets
         }
         shown = studies.study_table(
-            declared,
+            plan.study,
             records,
             seeds=plan.seeds,
             arms=arms,
             labels=plan.labels,
-            registered=registrations(results),
-            searched=budgets(results.root),
+            background=background_of(results),
         )
         show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
@@ -167,8 +165,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], *, results: ResultsFolder, d
             seeds=plan.seeds,
             labels=plan.labels,
             margin=plan.margin,
-            registered=registrations(results),
-            searched=budgets(results.root),
+            background=background_of(results),
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0

@@ -86,6 +86,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """A line for the user."""
 
+    def passed(self) -> None:
+        """Time went by, a quarter of a second at the most."""
+
 
 class Source(Protocol):
     """Where an engine gets its runs from."""

@@ -172,6 +172,7 @@ class _Foreman:
         wait([worker.connection for worker in self.busy], timeout=TICK if self.busy or self.schedule.waiting else 0)
         for worker in self.busy:
             self._listen_to(worker)
+        self.progress.passed()
         return bool(self.busy or self.schedule.waiting)
 
     def stop_workers(self, signals: list[int]) -> None:

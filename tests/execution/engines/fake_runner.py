@@ -47,6 +47,12 @@ class Report:
     best: float | None = 0.5
     dendrites: int = 0
     fraction: float = 0.0
+    epochs: int | None = 60
+    share: float | None = None
+
+    @property
+    def trains(self) -> bool:
+        return self.phase in ("neuron", "dendrite", "fit")
 
 
 def make_spec(do: str = "finish", *, seed: int = 0, control_of: str | None = None, method: str = "backprop") -> RunSpec:
