@@ -10,7 +10,7 @@ from pbgraph.humanize import duration, figure
 from pbgraph.insight import Insight
 from pbgraph.metrics import label_of, scale_of
 from pbgraph.report.dendrites import COLUMNS, insight_rows
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.report.plot import plot
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell

@@ -133,8 +133,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
-    from pbgraph.report.formats import comparison_lines, scales
+    from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
+    from pbgraph.report.texts import scales
 
     arms = (parse_arm(args.a), parse_arm(args.b))
     records, shown, difference = chosen_comparison(_runs(args), *arms, choice=choice_of(args))
