@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pbgraph.errors import UsageError
-from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.progress import line_of
 from pbgraph.execution.engines.schedule import Work, about, survey
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.files.locks import is_held
 from pbgraph.humanize import duration, ranges
 from pbgraph.methods.base import Report

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pbgraph.execution.engines.display import Display, Line
-from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.progress import line_of
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import scale_of
 from pbgraph.plans.search.ledger import Ledger
