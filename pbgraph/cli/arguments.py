@@ -20,6 +20,7 @@ from pbgraph.errors import UsageError, unknown_name
 
 ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.commands that adds what it takes
     "run": "planning:add_run_arguments",
+    "work": "sharing:add_work_arguments",
     "register": "planning:add_register_arguments",
     "ls": "listing:add_ls_arguments",
     "table": "showing:add_table_arguments",
@@ -32,6 +33,8 @@ ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.comma
     "rm": "steering:add_rm_arguments",
     "export": "steering:add_export_arguments",
     "verify": "verifying:add_verify_arguments",
+    "submit": "sharing:add_submit_arguments",
+    "merge": "sharing:add_merge_arguments",
     "check": "listing:add_check_arguments",
     "data": "listing:add_data_arguments",
     "train": "own:add_train_arguments",

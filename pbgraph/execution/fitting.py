@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.preparation import WholeFeatures, fitted_to
@@ -30,22 +30,6 @@ from pbgraph.splits import SPLITS, Split
 from pbgraph.stages import stage
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run takes beside its spec, and does not depend on: none of it is in the key.
-
-    results      where records go
-    data         where data are looked for first; None: the usual places
-    offline      whether to fetch nothing
-    save_models  whether to keep trained models beside their records
-    """
-
-    results: Path
-    data: Path | None = None
-    offline: bool = False
-    save_models: bool = False
 
 
 @dataclass(frozen=True)

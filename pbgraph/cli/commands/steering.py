@@ -55,9 +55,9 @@ def status(args: argparse.Namespace) -> int:
 
 def _tasks_in(results: ResultsFolder) -> list[str]:
     """The tasks that there are records of, and those of runs in progress."""
-    from pbgraph.results.progress import read_progress
+    from pbgraph.results.progress import in_progress, read_progress
 
-    said = [read_progress(results, key) for key in results.locks()]
+    said = [read_progress(results, key) for key in {*results.locks(), *in_progress(results)}]
     return sorted({*results.tasks(), *(run.task for run in said if run is not None)})
 
 

@@ -13,7 +13,7 @@ from pbgraph.cli.options import (
     add_preset_argument,
     add_set_argument,
     add_split_arguments,
-    add_work_arguments,
+    add_worker_arguments,
 )
 from pbgraph.cli.values import file_to_write, trials
 from pbgraph.errors import PbgraphError, UsageError, of_the_system
@@ -42,7 +42,7 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_argument(add)
     add_split_arguments(parser)
     add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")
-    add_work_arguments(parser)
+    add_worker_arguments(parser)
     add("--write-plan", type=file_to_write, metavar="FILE", help="write the best settings there as a plan, in TOML")
     add_data_folder_arguments(parser)
 
