@@ -160,7 +160,9 @@ class SiteForward:
             self._watch(changed)
         result = replaced(output, changed)
         states = zip(branches, map(recurrence.following, returned), strict=True)
-        made = remember(self.module, recurrence.following(result), y if recurrence.cell else None, states, step)
+        made = remember(
+            self.module, recurrence.following(result), parent=y if recurrence.cell else None, own=states, step=step
+        )
         if recording and self.keeper is not None:
             self.keeper.remembered(self, made)
         return result
@@ -207,7 +209,7 @@ class SiteForward:
         """y'."""
         if self.make is not None:
             self._check_shapes(y, activations)
-        return with_scaled(y, self.w, activations, self.axis)
+        return with_scaled(y, self.w, activations, axis=self.axis)
 
     def _kept(self, y: Tensor, candidates: tuple[Tensor, ...]) -> Tensor:
         """y' as the network may use it, kept with the candidates' activations for what they are to learn from it."""

@@ -152,7 +152,7 @@ def _plan_rows(
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, chosen.recipe, split, row)
+        of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
