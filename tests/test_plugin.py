@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from isolated import PLUGIN, Here, Isolated, isolated
-from pbgraph.execution.origins import files_sha256
+from pbgraph.execution.checkouts import files_sha256
 from pbgraph.results.folder import ResultsFolder
 
 pytestmark = pytest.mark.lengthy

@@ -1,7 +1,7 @@
 """How all runs of a task stand: done, running, failed or still to do, as seen from outside while others do them.
 
-Nothing is held and nothing written: what is running is told by the locks of runs, how far it is by what they say of
-themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
+Nothing is held and nothing written: what is running is told by the locks of runs and the leases on them, how far it is
+by what they say of themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pbgraph.errors import UsageError
-from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.progress import line_of
 from pbgraph.execution.engines.schedule import Work, about, survey
-from pbgraph.files.locks import is_held
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, ranges
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
 from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.progress import SAID, STARTING, RunProgress, read_progress
+from pbgraph.results.progress import SAID, STARTING, RunProgress, in_progress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
 
@@ -78,14 +78,13 @@ def standing(
     now   seconds since 1970, if it is not now
     """
     now = time.time() if now is None else now
-    held = [key for key, lock in results.locks().items() if is_held(lock)]
-    said = {key: read_progress(results, key) for key in held}
+    said = {key: read_progress(results, key) for key in in_progress(results, now=now)}
     work = None if plan is None else survey(plan, results)
     planned = {spec.key: spec for spec in plan.specs} if plan else {}
     records = {record.key: record for record in results.records(dataset)}
     finished = {key for key, record in records.items() if record.status == "finished"}
     running = {
-        key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
+        key: _running(key, news, planned.get(key) or _spec_of(records, key), work=work, now=now)
         for key, news in said.items()
         if key not in finished and ((news is not None and news.task == dataset) or key in planned or key in records)
     }
@@ -120,7 +119,7 @@ def _of_record(record: RunRecord, *, planned: bool) -> RunState:
     )
 
 
-def _running(key: str, said: RunProgress | None, spec: RunSpec | None, work: Work | None, now: float) -> RunState:
+def _running(key: str, said: RunProgress | None, spec: RunSpec | None, *, work: Work | None, now: float) -> RunState:
     expected = work.seconds.get(key) if work else None
     named = said or spec
     return RunState(

@@ -2,7 +2,7 @@
 
 The process that does a run keeps a small file beside its saved state, at most one version of it a second, each of them
 whole. It is gone when the run is over, and stays where a state is left to go on from. Whether a run is in progress is
-said by its lock alone.
+said by its lock, and by the lease on it where machines share the folder.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pbgraph.files.hashing import canonical_json
+from pbgraph.files.locks import is_held
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import replaced_file
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.leases import beats, leased
 from pbgraph.results.record_checks import MOST, MOST_SECONDS
 from pbgraph.results.records import RunSpec
 
@@ -73,6 +75,17 @@ def read_progress(results: ResultsFolder, key: str) -> RunProgress | None:
     sane = all(0 <= share <= 1 for share in (progress.fraction, progress.first, progress.share or 0.0))
     sane = sane and all(0 <= seconds <= MOST_SECONDS for seconds in times)
     return progress if sane and all(0 <= count <= MOST for count in counts) else None
+
+
+def in_progress(results: ResultsFolder, *, now: float | None = None) -> list[str]:
+    """Keys of the runs that somebody is at: whose lock is held, or whose lease is that of a worker that seems alive.
+
+    now  seconds since 1970, if it is not now
+    """
+    when = time.time() if now is None else now
+    held = {key for key, lock in results.locks().items() if is_held(lock)}
+    elsewhere = leased(results.leases_path).items()
+    return sorted(held | {key for key, worker in elsewhere if beats(results.leases_path, worker, now=when)})
 
 
 @contextmanager
