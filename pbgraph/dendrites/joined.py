@@ -36,6 +36,7 @@ class JoinedStatistics:
     """
 
     def __init__(self, channels: Sequence[int], device: torch.device) -> None:
+        self.device = device
         self._whole = CandidateStatistics(sum(channels), device)
         self._channels = list(channels)
         self._repeats = torch.tensor(self._channels, device=device)
@@ -122,5 +123,5 @@ class JoinedStatistics:
         """Also by neuron, which may be known from before: most batches are of one size."""
         if known.by_member == patterns:
             return known
-        numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
+        numbers = torch.tensor(patterns, dtype=torch.float64, device=self.device)
         return _Counts(list(patterns), numbers.repeat_interleave(self._repeats))

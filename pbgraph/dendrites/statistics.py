@@ -40,8 +40,7 @@ class PhaseStatistics:
         """
         pairs: list[tuple[Tensor, Tensor]] = []
         for joined in self._joined:
-            members = {id(member) for member in joined.members}
-            here = [candidate for candidate in seen if id(candidate.statistics) in members]
+            here = [candidate for candidate in seen if candidate.pool.best.device == joined.device]
             for candidate, gradients in self._gradients(joined, here):
                 for a, gradient in zip(candidate.calls, gradients, strict=True):
                     pairs.append((a, (gradient if scale == 1 else gradient * scale).to(a.dtype)))

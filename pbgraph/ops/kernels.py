@@ -94,12 +94,12 @@ class Kernel:
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
     """Whether kernels can compute with these tensors: on the CPU, all float32 or all float64, and compiled."""
     dtype = tensors[0].dtype
-    return (
-        _enabled.get()
-        and dtype in FLOATS
-        and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
-        and all(kernel.compile(dtype) for kernel in kernels)
-    )
+    if dtype not in FLOATS or not _enabled.get():
+        return False
+    for tensor in tensors:
+        if tensor.dtype != dtype or not tensor.is_cpu:
+            return False
+    return all(kernel.compile(dtype) for kernel in kernels)
 
 
 def slow_because() -> str | None:

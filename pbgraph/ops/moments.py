@@ -51,7 +51,7 @@ def side_by_side(pairs: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int], ou
         out = torch.empty(2, width, dtype=torch.float64), torch.empty(3, width, dtype=torch.float64)
     elif out[0].shape[1] != width:
         raise ValueError(f"moments of {width} columns do not fit into {out[0].shape[1]}")
-    _moments(first[0].new_empty(0), addresses(first), addresses(second), table, *out)
+    _moments(first[0].new_empty(1), addresses(first), addresses(second), table, *out)
     return out
 
 
@@ -67,4 +67,4 @@ def _rows(values: Tensor, axis: int) -> Tensor:
     return last.flatten(0, -2) if last.ndim > 1 else last.unsqueeze(0)
 
 
-_moments = Kernel("moments_kernels", "moments", "f1 i1 i1 i2 d2 d2", "K n n n,3 2,W 3,W")
+_moments = Kernel("moments_kernels", "moments", "f1 i1 i1 i2 d2 d2", "1 n n n,3 2,W 3,W")

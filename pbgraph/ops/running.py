@@ -104,7 +104,7 @@ def gradients(
     out = [torch.empty_like(b) for b in errors]
     scaled = floor is not None
     _gradients(
-        out[0].new_empty(0),
+        out[0].new_empty(1),
         running,
         deviations,
         patterns,
@@ -124,5 +124,5 @@ def _products(off: Tensor) -> Tensor:
 
 _take_in = Kernel("running_kernels", "take_in", "f2 f2 f2 f2 f2 f1 f1 f2", "5,C 2,C 3,C 2,C 3,C C C 3,C", exact=True)
 _gradients = Kernel(
-    "running_kernels", "gradients", "f1 d2 d2 d1 s b i1 i1 i2 i1", "K 5,C 2,C C - - n n n,3 n", exact=True
+    "running_kernels", "gradients", "f1 d2 d2 d1 s b i1 i1 i2 i1", "1 5,C 2,C C - - n n n,3 n", exact=True
 )
