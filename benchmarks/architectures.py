@@ -242,7 +242,7 @@ def pyg_batches(store: GraphStore, walk_steps: int) -> Batches:
 def chemprop_batches(store: GraphStore) -> Batches:
     from chemprop.data import BatchMolGraph, MolGraph
 
-    from pbgraph.models.d_mpnn import reverse_edges
+    from pbgraph.ops.reverse import reverse_edges
 
     graphs = []
     for i in range(len(store)):

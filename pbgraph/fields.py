@@ -19,6 +19,9 @@ from pbgraph.errors import UsageError, unknown_name
 from pbgraph.files.hashing import Scalar
 
 LATER = {"later": True}  # metadata of a field that came after records were made, see `told`
+RESPELT = {"respelt": True}  # metadata of a field that is in `WRITTEN`
+# field -> value -> how specs, and so the keys of runs, write it: as it was first called
+WRITTEN: Mapping[str, Mapping[Scalar, Scalar]] = {"loss": {"bce": "plain"}}
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
 
 
@@ -83,12 +86,18 @@ def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
 
 
 def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The values that a spec names: all but those of later fields that have their defaults.
+    """The values that a spec names, as it writes them: all but those of later fields that have their defaults.
 
-    So the keys of records hold that were made before there was such a field.
+    So the keys of records hold that were made before there was such a field, or such a spelling.
     """
     later = _later(type_)
-    return {name: value for name, value in values.items() if name not in later or value != later[name]}
+    named = {name: value for name, value in values.items() if name not in later or value != later[name]}
+    return as_written(type_, named)
+
+
+def as_written(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values of fields as specs write them."""
+    return {name: _spellings(type_, name).get(value, value) for name, value in values.items()}
 
 
 def _kinds(type_: type, name: str) -> list[Any]:
@@ -110,14 +119,34 @@ def _members(hint: Any) -> list[Any]:
 
 
 def untold(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """All values of which `told` named some: later fields that are not named have their defaults.
+    """All values of which `told` named some, in today's spelling; later fields that are not named have their defaults.
 
     >>> from dataclasses import field, make_dataclass
     >>> head = ("head", str, field(default="own", metadata=LATER))
     >>> untold(make_dataclass("Config", [("hidden", int), head]), {"hidden": 3})
     {'head': 'own', 'hidden': 3}
     """
-    return {**_later(type_), **values}
+    return {**_later(type_), **{name: respelt(type_, name, value) for name, value in values.items()}}
+
+
+def respelt(type_: type, name: str, value: Scalar) -> Scalar:
+    """The value of a field in today's spelling: what a spec writes for it, or else itself."""
+    return {written: today for today, written in _spellings(type_, name).items()}.get(value, value)
+
+
+def shown(name: str, value: Scalar) -> Scalar:
+    """The same by the name of a setting alone, "FIELD" or "SCOPE.FIELD": what people are shown.
+
+    >>> shown("continued.loss", "plain"), shown("loss", "class-weighted")
+    ('bce', 'class-weighted')
+    """
+    spellings = WRITTEN.get(name.rpartition(".")[2], {})
+    return {written: today for today, written in spellings.items()}.get(str(value), value)
+
+
+def _spellings(type_: type, name: str) -> Mapping[Scalar, Scalar]:
+    """Value -> how specs write it, of a field that is `RESPELT`."""
+    return WRITTEN[name] if any(one.name == name and one.metadata.get("respelt") for one in fields(type_)) else {}
 
 
 def _later(type_: type) -> dict[str, Any]:
@@ -131,7 +160,7 @@ def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool)
     if name not in names:
         raise unknown_name("setting", called, [f"{called.removesuffix(name)}{one}" for one in names])
     try:
-        found: Any = msgspec.convert(value, hints[name], strict=strict)
+        found: Any = msgspec.convert(respelt(type_, name, value), hints[name], strict=strict)
     except (msgspec.ValidationError, TypeError) as error:
         shown = "none" if value is None else value
         raise UsageError(f"{called}={shown!s:.100}: expected {_expected(hints[name])}") from error

@@ -21,7 +21,8 @@ class PhaseStatistics:
     """
 
     def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
-        self._normalised = settings.objective == "normalised"
+        self._normalised = settings.objective != "raw"
+        self._full = settings.objective == "correlation"
         self._joined: list[JoinedStatistics] = []
         self.of: dict[str, list[CandidateStatistics]] = {}
         devices = {name: next(site.parameters()).device for name, site in sites.items()}
@@ -41,13 +42,19 @@ class PhaseStatistics:
         pairs: list[tuple[Tensor, Tensor]] = []
         for joined in self._joined:
             here = [candidate for candidate in seen if candidate.pool.best.device == joined.device]
-            for candidate, gradients in self._gradients(joined, here):
-                for a, gradient in zip(candidate.calls, gradients, strict=True):
-                    pairs.append((a, (gradient if scale == 1 else gradient * scale).to(a.dtype)))
+            for candidate, batch, gradients in self._gradients(joined, here):
+                found = [g if scale == 1 else g * scale for g in gradients]
+                typed = [g.to(a.dtype) for a, g in zip(candidate.calls, found, strict=True)]
+                if self._full:
+                    spread = candidate.spread_gradients(batch.patterns, scale)
+                    typed = [own + more for own, more in zip(typed, spread, strict=True)]
+                pairs += zip(candidate.calls, typed, strict=True)
         return pairs
 
-    def _gradients(self, joined: JoinedStatistics, here: Sequence[Observed]) -> Iterable[tuple[Observed, list[Tensor]]]:
-        """Candidates to be trained, and the gradient of the activation in every call of each."""
+    def _gradients(
+        self, joined: JoinedStatistics, here: Sequence[Observed]
+    ) -> Iterable[tuple[Observed, Moments, list[Tensor]]]:
+        """Candidates to be trained, their batches, and the gradient of the activation in every call of each."""
         seen = [(candidate, batch) for candidate, batch in self._batches(joined, here) if batch.patterns]
         together = joined.update([batch for _, batch in seen])
         if not together:
@@ -59,8 +66,8 @@ class PhaseStatistics:
             errors, axes = [own.deltas for own, _ in trained], [own.pool.site.axis for own, _ in trained]
             patterns = [batch.patterns for _, batch in trained]
             gradients = joined.gradients(errors, axes, patterns, normalised=self._normalised)
-            return zip((own for own, _ in trained), gradients, strict=True)
-        return [(own, self._own_gradients(own, batch.patterns)) for own, batch in trained]
+            return [(*each, found) for each, found in zip(trained, gradients, strict=True)]
+        return [(own, batch, self._own_gradients(own, batch.patterns)) for own, batch in trained]
 
     def _batches(self, joined: JoinedStatistics, here: Sequence[Observed]) -> Iterable[tuple[Observed, Moments]]:
         """What all processes have seen of each candidate."""

@@ -5,9 +5,11 @@ Source: Brenner & Itti, arXiv:2501.18018 (switching by history); Fahlman & Lebie
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -16,6 +18,7 @@ from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import GrowthSettings
 
 Phase = Literal["neuron", "dendrite"]
+SPREAD_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Status:
 
 
 @dataclass
-class Clock:
+class EarlyStopping:
     """The length of a phase: it is over after `patience` epochs in a row without improvement, or `longest` in all.
 
     patience  None: only the length counts
@@ -52,11 +55,11 @@ class Clock:
     epochs: int = 0
     stale: int = 0
 
-    def tick(self, improved: bool) -> bool:
+    def after_epoch(self, improved: bool) -> bool:
         """Count one epoch; returns whether the phase is over.
 
-        >>> clock = Clock(patience=2)
-        >>> [clock.tick(improved) for improved in (True, False, True, False, False)]
+        >>> stopping = EarlyStopping(patience=2)
+        >>> [stopping.after_epoch(improved) for improved in (True, False, True, False, False)]
         [False, False, False, False, True]
         """
         self.epochs += 1
@@ -69,16 +72,17 @@ class Clock:
         return self.patience is not None and self.stale >= self.patience
 
 
-def new_clock(settings: GrowthSettings, phase: Phase, *, grown: bool) -> Clock:
+def early_stopping(settings: GrowthSettings, phase: Phase, *, grown: bool) -> EarlyStopping:
     """For a phase that begins; grown: whether there are dendrites."""
     fixed = settings.switching == "fixed"
     if phase == "dendrite":
-        return Clock(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
-    return Clock(None if fixed else settings.patience, settings.cycle_epochs if grown else settings.max_epochs)
+        return EarlyStopping(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
+    longest = settings.cycle_epochs if grown else settings.first_epochs
+    return EarlyStopping(None if fixed else settings.patience, longest)
 
 
 @dataclass
-class Course:
+class BestScore:
     """The whole run: the best validation score, and how often dendrites failed to beat it.
 
     mode, min_delta         see `GrowthSettings`
@@ -87,6 +91,8 @@ class Course:
     gained                  whether the network of this cycle set a best score
     tries                   failed tries in a row
     varied                  whether any score was another than the best before it
+    margin                  by which new dendrites have to beat the best score to be a gain
+    recent                  the last scores since there are these dendrites, `SPREAD_EPOCHS` of them at the most
     """
 
     mode: Literal["max", "min"] = "max"
@@ -97,17 +103,21 @@ class Course:
     gained: bool = False
     tries: int = 0
     varied: bool = False
+    margin: float = 0.0
+    recent: list[float] = field(default_factory=list)
 
-    def offer(self, score: float, epoch: int) -> bool:
+    def update(self, score: float, epoch: int) -> bool:
         """Take in the score of a neuron-phase epoch; returns whether it is the best so far.
 
-        >>> course = Course(mode="min", min_delta=0.1)
-        >>> [course.offer(score, epoch) for epoch, score in enumerate((1.0, 0.95, 0.8))], course.best_epoch
+        >>> best = BestScore(mode="min", min_delta=0.1)
+        >>> [best.update(score, epoch) for epoch, score in enumerate((1.0, 0.95, 0.8))], best.best_epoch
         ([True, False, True], 2)
         """
         sign = 1 if self.mode == "max" else -1
+        self.recent = [*self.recent, score][-SPREAD_EPOCHS:]
         self.varied |= self.best_score is not None and score != self.best_score
-        improved = self.best_score is None or sign * score > sign * self.best_score + self.min_delta
+        least = self.min_delta if self.gained else max(self.min_delta, self.margin)
+        improved = self.best_score is None or sign * score > sign * self.best_score + least
         if improved:
             self.best_score, self.best_epoch, self.gained = score, epoch, True
         if self.worst_score is None or sign * score < sign * self.worst_score:
@@ -121,24 +131,37 @@ class Course:
         return gained
 
 
-def look_at_scores(course: Course, last: float, epochs: int) -> None:
+def spread_of(scores: Sequence[float]) -> float:
+    """By how much a score is off by chance, from how much it changes from epoch to epoch; 0 of a single one.
+
+    √(½ mean (s_e+1 − s_e)²), the standard deviation of scores about a trend that is slow beside it.
+    Source: von Neumann 1941, doi:10.1214/aoms/1177731677.
+
+    >>> spread_of([0.0, 0.0, 2.0, 0.0])  # changes of 0, 2 and -2
+    1.1547005383792515
+    """
+    changes = [(later - earlier) ** 2 for earlier, later in pairwise(scores)]
+    return math.sqrt(sum(changes) / len(changes) / 2) if changes else 0.0
+
+
+def look_at_scores(best: BestScore, last: float, epochs: int) -> None:
     """When the first neuron phase runs out of patience: can anything be chosen by its scores?
 
     Raises TrainingError if all are the same; warns if the first was the best and the last the worst.
     """
-    if course.tries:
+    if best.tries:
         return
-    if not course.varied:
+    if not best.varied:
         raise TrainingError(
-            f"the validation score was {course.best_score} in each of the {epochs} epochs of the first neuron phase, "
+            f"the validation score was {best.best_score} in each of the {epochs} epochs of the first neuron phase, "
             "so nothing can be chosen by it: check that it is computed from growth.model, that the learning rate is "
             "not 0, and that the score is fine enough to change"
         )
-    if course.best_epoch == 0 and last == course.worst_score:
-        other = "min" if course.mode == "max" else "max"
+    if best.best_epoch == 0 and last == best.worst_score:
+        other = "min" if best.mode == "max" else "max"
         warnings.warn(
             f"the score was best after the first epoch and worst after the last, {epochs} epochs later "
-            f'({course.best_score:.4g}, {last:.4g}), and growth was told mode="{course.mode}": if it is a '
+            f'({best.best_score:.4g}, {last:.4g}), and growth was told mode="{best.mode}": if it is a '
             f'{"loss" if other == "min" else "score of which more is better"}, give mode="{other}"',
             stacklevel=4,
         )

@@ -6,13 +6,13 @@ Nothing in here scores a test row. `pbgraph.execution.runner` does, once, and `p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.preparation import WholeFeatures, fitted_to
@@ -21,30 +21,15 @@ from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.methods.restore import whole_state
 from pbgraph.methods.training import graphs_of
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
-from pbgraph.models.base import MODELS, Estimator, Model, file_versions
+from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecules import Molecules
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS, Split
+from pbgraph.stages import stage
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run takes beside its spec, and does not depend on: none of it is in the key.
-
-    results      where records go
-    data         where data are looked for first; None: the usual places
-    offline      whether to fetch nothing
-    save_models  whether to keep trained models beside their records
-    """
-
-    results: Path
-    data: Path | None = None
-    offline: bool = False
-    save_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,16 +42,22 @@ class Prepared:
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+def _loaded(
+    dataset_name: str, featuriser: str, options: RunOptions, _files: tuple[str, ...]
+) -> tuple[Molecules, Store]:
     dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
+    with stage("featurising"):
+        return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
 
 
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, options)
-    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
+    featuriser = FEATURISERS.get(spec.featuriser)
+    _check_files(spec, featuriser.file_versions())
+    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(featuriser.file_versions().values()))
+    with stage("splitting"):
+        return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
 def of_raw_rows(fitted: Fitted, whole: WholeFeatures | None, device: str) -> Fitted:
@@ -102,14 +93,14 @@ def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
 
 
 def fit_job(
-    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
+    spec: RunSpec, data: Prepared, options: RunOptions, *, device: str, report: Callable[[Report], None]
 ) -> tuple[FitJob, WholeFeatures | None]:
     """All that the method of a run may know: training and validation rows, on the device, and no test row.
 
     And what has to be made of other rows before its model can predict them, if anything has.
     """
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
-    _check_files(spec, model)
+    _check_files(spec, file_versions(model))
     train, whole = fitted_to(data.store.select(data.split.train), metric.kind)
     valid = data.store.select(data.split.valid)
     job = FitJob(
@@ -129,9 +120,12 @@ def fit_job(
     return job, whole
 
 
-def _check_files(spec: RunSpec, model: Model) -> None:
-    """Raises DataError if a file that the model is built from is not the one that the run was planned with."""
-    for name, digest in file_versions(model).items():
+def _check_files(spec: RunSpec, now: Mapping[str, str]) -> None:
+    """Raises DataError if a file of the model or its features is not the one that the run was planned with.
+
+    now  the hashes of all, as a spec's versions have them
+    """
+    for name, digest in now.items():
         if spec.versions.get(name) != digest:
             raise DataError(
                 f"{name} of model {spec.model!r} has changed: its sha256 is {digest}, and run {spec.key} was planned "

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache, partial
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +27,7 @@ import msgspec
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError
-from pbgraph.execution.checkouts import checkout
+from pbgraph.execution.checkouts import checkout, files_sha256
 from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.methods.base import METHODS
@@ -46,7 +45,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {  # import name -> distributions tha
     "sklearn": ("scikit-learn", "scipy"),
     "xgboost": ("xgboost",),
 }
-CODE = (".py", *EXTENSION_SUFFIXES)
 OWN = "pbgraph"
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "task": DATASETS,
@@ -105,7 +103,7 @@ def _sources(kind: str, name: str, value: Any) -> dict[str, Source]:
     entry = REGISTRIES[kind].entry(name)
     first = {} if entry is None else {package_of(entry.module): entry.dist}
     others = dict.fromkeys(package_of(module) for module in _modules_of(value))
-    return {one: source_of(one, first.get(one)) for one in [*first, *others]}
+    return {package: source_of(package, first.get(package)) for package in [*first, *others]}
 
 
 def code_of(kind: str, name: str) -> str:
@@ -126,7 +124,7 @@ def library_versions(declared: Iterable[str], earlier: Iterable[str]) -> dict[st
     earlier  what the process had imported before
     """
     taken = {*declared, *(imported() - set(earlier))}
-    names = {name for one in taken for name in LIBRARIES.get(one, (one,))}
+    names = {name for library in taken for name in LIBRARIES.get(library, (library,))}
     return {name: version for name in sorted(names) if (version := version_of(name)) is not None}
 
 
@@ -148,8 +146,8 @@ def package_of(module: str) -> str:
     for end in range(1, len(parts) + 1):
         name = ".".join(parts[:end])
         with suppress(ImportError, ValueError, AttributeError):
-            found = find_spec(name)
-            if found is not None and found.origin is not None:
+            module_spec = find_spec(name)
+            if module_spec is not None and module_spec.origin is not None:
                 return name
     return parts[0]
 
@@ -172,20 +170,13 @@ def source_of(package: str, installed: Distribution | None = None) -> Source:
     return Source(name, version, digest, commit or _installed_commit(installed), dirty, note)
 
 
-def files_sha256(root: Path) -> str:
-    """The hash of a package's code files, or of a module that is a single file; "" if there are none."""
-    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.name.endswith(CODE))
-    listed = [(path.relative_to(root.parent).as_posix(), sha256(path.read_bytes())) for path in files if path.is_file()]
-    return sha256(canonical_json(sorted(listed))) if listed else ""
-
-
 def _root(package: str) -> Path:
     """The folder of a package, or the file of a module. Raises ImportError if there is none."""
-    found = find_spec(package)
-    if found is None or found.origin is None:
+    module_spec = find_spec(package)
+    if module_spec is None or module_spec.origin is None:
         raise ImportError(f"{package} has no file")
-    path = Path(found.origin)
-    return path.parent if found.submodule_search_locations else path
+    path = Path(module_spec.origin)
+    return path.parent if module_spec.submodule_search_locations else path
 
 
 def _distribution_of(package: str) -> Distribution | None:
@@ -205,8 +196,8 @@ def _installed_commit(installed: Distribution | None) -> str:
 
 def _modules_of(value: Any) -> Iterator[str]:
     """The modules of the functions and classes that a component holds, libraries left out."""
-    for one in fields(value) if is_dataclass(value) else ():
-        held = getattr(value, one.name)
+    for part in fields(value) if is_dataclass(value) else ():
+        held = getattr(value, part.name)
         while isinstance(held, partial):
             held = held.func
         module = getattr(held, "__module__", None)
@@ -221,21 +212,21 @@ def _is_library(package: str) -> bool:
         return False
     if package in sys.stdlib_module_names or package in LIBRARIES or package == "__main__":
         return True
-    found = _distribution_of(package)
-    return found is not None and found.name.lower() in PACKAGES
+    installed = _distribution_of(package)
+    return installed is not None and installed.name.lower() in PACKAGES
 
 
 def _declared(kind: str, name: str, value: Any, *, sources: Iterable[Source]) -> set[str]:
     """What a component says that it uses: itself, or its namespace, or a package of somebody else's that it is in."""
-    found = {value.package} if isinstance(value, Estimator) else set()
+    distributions = {value.package} if isinstance(value, Estimator) else set()
     entry = REGISTRIES[kind].entry(name)
     if entry is not None and entry.name != name:
         with suppress(PbgraphError):  # which costs the run, or this component, elsewhere
-            found.add(REGISTRIES[kind].namespace(entry.name).package)
-    for one in sources:
-        if one.distribution and one.distribution != OWN:
-            found.update(_required(one.distribution))
-    return found - {""}
+            distributions.add(REGISTRIES[kind].namespace(entry.name).package)
+    for source in sources:
+        if source.distribution and source.distribution != OWN:
+            distributions.update(_required(source.distribution))
+    return distributions - {""}
 
 
 def _required(name: str) -> Sequence[str]:
@@ -245,4 +236,4 @@ def _required(name: str) -> Sequence[str]:
     except PackageNotFoundError:
         return []
     names = [re.split(r"[^A-Za-z0-9._-]", line.strip(), maxsplit=1)[0] for line in lines if "extra ==" not in line]
-    return [one for one in names if one.lower() not in (OWN, *PACKAGES)]
+    return [needed for needed in names if needed.lower() not in (OWN, *PACKAGES)]

@@ -1,7 +1,7 @@
 """How all runs of a task stand: done, running, failed or still to do, as seen from outside while others do them.
 
-Nothing is held and nothing written: what is running is told by the locks of runs, how far it is by what they say of
-themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
+Nothing is held and nothing written: what is running is told by the locks of runs and the leases on them, how far it is
+by what they say of themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pbgraph.execution.engines.progress import TimeLeft
-from pbgraph.execution.engines.schedule import Work, survey
-from pbgraph.files.locks import is_held
-from pbgraph.humanize import duration, figure, ranges
-from pbgraph.metrics import scale_of
+from pbgraph.errors import UsageError
+from pbgraph.execution.engines.progress import line_of
+from pbgraph.execution.engines.schedule import Work, about, survey
+from pbgraph.execution.engines.time_left import TimeLeft
+from pbgraph.humanize import duration, ranges
+from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
+from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.progress import STARTING, RunProgress, read_progress
+from pbgraph.results.progress import SAID, STARTING, RunProgress, in_progress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
 
@@ -66,30 +69,31 @@ class Standing:
     seconds_left: float
 
 
-def standing(task: str, plan: Plan | None, results: ResultsFolder, *, jobs: int, now: float | None = None) -> Standing:
+def standing(
+    dataset: str, plan: Plan | None, results: ResultsFolder, *, jobs: int, now: float | None = None
+) -> Standing:
     """How the runs of a task stand in a results folder, whoever does them.
 
     plan  what is asked for; None: what there is
     now   seconds since 1970, if it is not now
     """
     now = time.time() if now is None else now
-    held = [key for key, lock in results.locks().items() if is_held(lock)]
-    said = {key: read_progress(results, key) for key in held}
+    said = {key: read_progress(results, key) for key in in_progress(results, now=now)}
     work = None if plan is None else survey(plan, results)
     planned = {spec.key: spec for spec in plan.specs} if plan else {}
-    records = {record.key: record for record in results.records(task)}
+    records = {record.key: record for record in results.records(dataset)}
     finished = {key for key, record in records.items() if record.status == "finished"}
     running = {
-        key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
+        key: _running(key, news, planned.get(key) or _spec_of(records, key), work=work, now=now)
         for key, news in said.items()
-        if key not in finished and ((news is not None and news.task == task) or key in planned or key in records)
+        if key not in finished and ((news is not None and news.task == dataset) or key in planned or key in records)
     }
     others = {key: _of_record(record, planned=key in planned) for key, record in records.items()}
     todo = {key: _waiting(results, spec, work) for key, spec in planned.items() if work and key not in others}
-    found = {**todo, **others, **running}
-    order = dict.fromkeys([*planned, *sorted(found.keys() - planned.keys(), key=lambda key: _place(found[key]))])
-    runs = tuple(found[key] for key in order)
-    return Standing(task, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs))
+    states = {**todo, **others, **running}
+    order = dict.fromkeys([*planned, *sorted(states.keys() - planned.keys(), key=lambda key: _place(states[key]))])
+    runs = tuple(states[key] for key in order)
+    return Standing(dataset, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs))
 
 
 def _spec_of(records: Mapping[str, RunRecord], key: str) -> RunSpec | None:
@@ -115,15 +119,15 @@ def _of_record(record: RunRecord, *, planned: bool) -> RunState:
     )
 
 
-def _running(key: str, said: RunProgress | None, spec: RunSpec | None, work: Work | None, now: float) -> RunState:
+def _running(key: str, said: RunProgress | None, spec: RunSpec | None, *, work: Work | None, now: float) -> RunState:
     expected = work.seconds.get(key) if work else None
-    one = said or spec
+    named = said or spec
     return RunState(
         key,
-        str(one.arm) if one else UNKNOWN,
-        one.seed if one else None,
-        one.preset if one else UNKNOWN,
-        one.split if one else UNKNOWN,
+        str(named.arm) if named else UNKNOWN,
+        named.seed if named else None,
+        named.preset if named else UNKNOWN,
+        named.split if named else UNKNOWN,
         state="running",
         planned=work is not None and any(spec.key == key for spec in work.plan.specs),
         seconds=expected,
@@ -172,33 +176,44 @@ def _seconds_left(work: Work | None, runs: Iterable[RunState], jobs: int) -> flo
     return max([rest.seconds_left(jobs), sum(running) / jobs + rest.seconds_left(1) / jobs, *running])
 
 
-def describe_standing(one: Standing, now: float | None = None) -> str:
+def describe_standing(standing: Standing, now: float | None = None) -> str:
     """For people: a line for each preset and split, then what is running, failed and to do."""
     now = time.time() if now is None else now
+    called = _called({run.arm for run in standing.runs})
     groups: dict[tuple[bool, str, str], list[RunState]] = {}
-    for run in one.runs:
+    for run in (replace(run, arm=called.get(run.arm, run.arm)) for run in standing.runs):
         groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
     lines: dict[bool, list[str]] = {False: [], True: []}
     for (other, preset, split), runs in groups.items():
-        in_study = one.plan.startswith("study")
-        name = f"preset {preset}" if other else f"{one.plan}, preset {preset}" if in_study else one.plan
+        in_study = standing.plan.startswith("study")
+        name = f"preset {preset}" if other else f"{standing.plan}, preset {preset}" if in_study else standing.plan
         lines[other] += [
-            f"{one.task}, {name}, split {split}: {_counted(runs)}",
+            f"{standing.task}, {name}, split {split}: {_counted(runs)}",
             *(f"  running  {run.arm} seed {run.seed}: {_how_far(run, now)}" for run in _in(runs, "running")),
             *(f"  failed   {_reason(run)}" for run in _in(runs, "failed")),
             *(f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")),
             *_to_do(_in(runs, "to do")),
         ]
-    return "\n".join([*lines[False], *_time_left(one), *lines[True]])
+    return "\n".join([*lines[False], *_time_left(standing), *lines[True]])
 
 
-def _time_left(one: Standing) -> Iterator[str]:
+def _called(names: Iterable[str]) -> dict[str, str]:
+    """Name of an arm -> the short one by which it is shown; what runs in progress say may be no name of an arm."""
+    arms: dict[str, Arm] = {}
+    for name in names:
+        with suppress(UsageError):
+            arms[name] = parse_arm(name)
+    short = shortened(arms.values())
+    return {name: str(short[arm]) for name, arm in arms.items()}
+
+
+def _time_left(standing: Standing) -> Iterator[str]:
     """How long the plan will take, unless all of it is over."""
-    open_runs = [run for run in one.runs if run.planned and run.state in ("running", "to do")]
+    open_runs = [run for run in standing.runs if run.planned and run.state in ("running", "to do")]
     if open_runs:
         unknown = any(run.seconds is None and run.seconds_left is None for run in open_runs)
-        more = " and runs of unknown length" if unknown else ""
-        yield f"  about {duration(one.seconds_left)}{more} with {one.jobs} worker{'s' if one.jobs > 1 else ''}"
+        workers = f"{standing.jobs} worker{'s' if standing.jobs > 1 else ''}"
+        yield f"  {about(standing.seconds_left, unknown=unknown)} with {workers}"
 
 
 def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
@@ -208,20 +223,21 @@ def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
 def _counted(runs: Sequence[RunState]) -> str:
     counts: Counter[str] = Counter(run.state for run in runs)
     shown = [state for state in ("done", "running", "failed", "blocked", "to do") if counts[state] or state == "done"]
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, " + ", ".join(f"{counts[one]} {one}" for one in shown)
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, " + ", ".join(
+        f"{counts[state]} {state}" for state in shown
+    )
 
 
 def _how_far(run: RunState, now: float) -> str:
     said = run.progress
     if said is None:
         return "it does not say how far it is"
-    if said.began is None:
+    if said.phase == STARTING:
         return STARTING
-    best = "" if said.best is None else f"best valid {figure(said.best, scale_of(said.metric, [said.best]))}"
-    dendrites = f"{said.dendrites} dendrite{'' if said.dendrites == 1 else 's'}"
+    line = line_of(Report(**{name: getattr(said, name) for name in SAID}), said.metric)
+    left = "" if run.seconds_left is None else f"{duration(run.seconds_left)} left"
     ago = f"as of {duration(max(now - said.reported, 0.0))} ago"
-    facts = (said.phase, f"epoch {said.epoch}", best, dendrites, f"{duration(run.seconds_left)} left", ago)
-    return visible_cell(", ".join(filter(None, facts)))
+    return visible_cell(", ".join(filter(None, (line.phase, line.epoch, line.best, line.dendrites, left, ago))))
 
 
 def _reason(run: RunState) -> str:
@@ -237,5 +253,6 @@ def _to_do(runs: Sequence[RunState]) -> Iterator[str]:
         noun = "seeds" if len(seeds) > 1 else "seed"
         each = " each" if len(seeds) > 1 else ""
         time_each = "" if mine[0].seconds is None else f", about {duration(mine[0].seconds)}{each}"
-        saved = "".join(f"; seed {run.seed} goes on from epoch {run.progress.epoch}" for run in mine if run.progress)
+        left = [(run.seed, run.progress.epoch + 1) for run in mine if run.progress]
+        saved = "".join(f"; seed {seed} goes on from epoch {epoch}" for seed, epoch in left)
         yield f"  to do    {arm} {noun} {ranges(seeds)}{time_each}{saved}"

@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from pbgraph.features.base import Store
-from pbgraph.history import Epoch, Phase, Selection
+from pbgraph.history import Epoch, Selection
+from pbgraph.history import Report as Report
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.registry import Registry
 from pbgraph.spaces import Space
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a run is: sent at most a few times per second to whoever shows it.
-
-    phase      of training a network; or "fit", of a model that fits itself; or that the run is being done elsewhere
-    fraction   share of the run's largest possible length that is done, in [0, 1]
-    """
-
-    phase: Phase | Literal["fit", "waiting for another process"]
-    epoch: int
-    best: float | None
-    dendrites: int
-    fraction: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +72,8 @@ class Fitted:
     state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
     details     what the method wants to keep in the record, JSON types only
     dendrites   what dendrites learnt, if any grew
+    correlations  site -> for every dendrite tried there, in order: mean over neurons of its signed correlation with δ
+                on validation rows when it was accepted; None where it was not, or is of no dendrite phase
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
     """
 
@@ -96,6 +84,7 @@ class Fitted:
     history: tuple[Epoch, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     dendrites: Insight | None = None
+    correlations: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     state: Callable[[], Any] | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import Store
-from pbgraph.fields import LATER
+from pbgraph.fields import LATER, RESPELT, respelt
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
@@ -27,11 +27,11 @@ LossFunction = Callable[[nn.Module, GraphBatch], Tensor]
 
 EVALUATION_BATCH = 512
 LOSSES: Mapping[str, Kind] = {
-    "plain": "classification",
+    "bce": "classification",
     "class-weighted": "classification",
     "squared-error": "regression",
 }
-USUAL_LOSS: Mapping[Kind, str] = {"classification": "plain", "regression": "squared-error"}
+USUAL_LOSS: Mapping[Kind, str] = {"classification": "bce", "regression": "squared-error"}
 FINAL_RATE = 0.01  # the cosine schedule ends at this share of the learning rate
 
 
@@ -44,7 +44,7 @@ class TrainSettings:
     batch_size     molecules per step
     learning_rate  of AdamW, at its peak
     weight_decay   decoupled, per unit of learning rate
-    loss           of classification: "plain", mean cross-entropy over measured cells, or "class-weighted", see
+    loss           of classification: "bce", mean binary cross-entropy over measured cells, or "class-weighted", see
                    `class_weights`; of regression: "squared-error", its mean over measured cells, on targets scaled to
                    mean 0 and standard deviation 1
     schedule       "constant", or "cosine" down to 1 % of the learning rate over `epochs`
@@ -59,7 +59,7 @@ class TrainSettings:
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    loss: Literal["plain", "class-weighted", "squared-error"] = "plain"
+    loss: Literal["bce", "class-weighted", "squared-error"] = field(default="bce", metadata=RESPELT)
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: float = 0.0
     clip_norm: float = 0.0
@@ -82,6 +82,7 @@ class TrainSettings:
                 raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")
         if self.label_smoothing >= 1:
             raise UsageError(f"setting label_smoothing is {self.label_smoothing}; it must be below 1")
+        object.__setattr__(self, "loss", respelt(type(self), "loss", self.loss))
         if self.loss not in LOSSES:
             raise UsageError(f"setting loss is {self.loss!r}; it must be one of {', '.join(map(repr, LOSSES))}")
         if self.schedule not in ("constant", "cosine"):

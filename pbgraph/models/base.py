@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pbgraph.errors import DataError, UsageError, not_installed
+from pbgraph.errors import UsageError, not_installed
 from pbgraph.files.hashing import Scalar
+from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 from pbgraph.spaces import Space
@@ -48,6 +48,7 @@ class Architecture:
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
     recipe          settings of training that it needs, by name, where a preset says nothing else for it
     space           field of the config -> the range in which `tune` searches it
+    reads_graphs    False of one that sees features of whole molecules alone, so that no control without graphs is due
     """
 
     name: str
@@ -62,6 +63,7 @@ class Architecture:
     files: Mapping[str, Path] = field(default_factory=dict)
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
+    reads_graphs: bool = True
 
 
 def sites_in(model: Architecture, network: nn.Module) -> tuple[str, ...]:
@@ -89,6 +91,7 @@ class Estimator:
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
                 pbgraph's own dependencies; "" for nothing
+    bits_alone  whether it compares bits, and takes no other numbers
     files, space  as of an `Architecture`
     """
 
@@ -101,6 +104,7 @@ class Estimator:
     package: str = ""
     extra: str = ""
     fit_regressor: Fit | None = None
+    bits_alone: bool = False
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
@@ -149,15 +153,5 @@ def file_versions(model: Model) -> dict[str, str]:
 
     Raises DataError if one cannot be read.
     """
-    return {f"model file {name}": _file_sha256(model.name, path) for name, path in sorted(model.files.items())}
-
-
-def _file_sha256(model: str, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"model {model!r} is built from {path}, which cannot be read ({error.strerror}); put it there, or install "
-            "the package of the model again"
-        ) from error
+    remedy = f"model {model.name!r} is built from it: put it there, or install the package of the model again"
+    return versions_of("model", model.files, remedy)

@@ -26,7 +26,9 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.layers import EdgeInput
 from pbgraph.ops.dropout import dropout
+from pbgraph.ops.reverse import reverse_edges
 from pbgraph.ops.segment import segment_mean, segment_sum, spread
 from pbgraph.spaces import Choice, Real, Whole
 
@@ -52,45 +54,6 @@ class DMPNNConfig(HeadConfig):
             raise UsageError(f"D-MPNN needs sizes of at least 1 and a depth of at least 2, got {self}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-
-
-def reverse_edges(edge_index: Tensor) -> Tensor:
-    """(E,) int64: the number of the edge v → u for every edge u → v of edge_index (2, E).
-
-    Of several edges between the same two nodes the first belongs to the first, and so on; a self-loop is its own
-    reverse. Raises ValueError if an edge has none.
-
-    >>> reverse_edges(torch.tensor([[1, 2, 0, 0], [0, 0, 1, 2]])).tolist()
-    [2, 3, 0, 1]
-    """
-    sender, receiver = edge_index
-    nodes = int(edge_index.max()) + 1 if edge_index.numel() else 0
-    there, back = torch.sort(sender * nodes + receiver, stable=True), torch.sort(receiver * nodes + sender, stable=True)
-    if not torch.equal(there.values, back.values):
-        first = int((there.values != back.values).nonzero()[0])
-        edge = int(torch.minimum(there.values, back.values)[first])
-        raise ValueError(f"edge between nodes {edge // nodes} and {edge % nodes} has no reverse")
-    reverse = torch.empty_like(sender)
-    reverse[back.indices] = there.indices
-    return reverse
-
-
-class EdgeInput(nn.Module):
-    """h_uv = W [x_u ‖ e_uv]."""
-
-    def __init__(self, dims: Dims, hidden: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(dims.node + dims.edge, hidden, bias=False)
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        self.linear.reset_parameters()
-
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """Features of senders and edges -> (E, C)."""
-        node, edge = self.linear.weight[:, : batch.x.shape[1]], self.linear.weight[:, batch.x.shape[1] :]
-        senders = spread(batch.x @ node.t(), batch.edge_index[0])
-        return senders.add_(spread(batch.edge_table @ edge.t(), batch.edge_type))
 
 
 class DMPNNNetwork(EncoderAndHead):

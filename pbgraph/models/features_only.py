@@ -51,6 +51,7 @@ FEATURES_ONLY = Architecture(
     width="head_hidden",
     source="control: the head of a network with features of whole molecules, without its graphs",
     featuriser="graph+descriptors",
+    reads_graphs=False,
     space={
         "head_members": Choice(1, 4, 8),
         "head_hidden": Choice(64, 128, 256),

@@ -1,6 +1,6 @@
-"""Layers that several papers share: batch normalisation, with a linear layer before it, and the set2set readout.
+"""Layers that several papers share: batch normalisation, alone and after a linear layer; inputs of edges; a readout.
 
-Letters: N nodes, G graphs, C channels.
+Letters: N nodes, E edges, G graphs, C channels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.graph import GraphBatch
+from pbgraph.models.base import Dims
 from pbgraph.ops.pooling import graph_attention
+from pbgraph.ops.segment import spread
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -33,6 +35,24 @@ class LinearNorm(nn.Sequential):
         """Draw new weights."""
         for layer in self.children():
             layer.reset_parameters()  # type: ignore[operator]
+
+
+class EdgeInput(nn.Module):
+    """h_uv = W [x_u ‖ e_uv]."""
+
+    def __init__(self, dims: Dims, hidden: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dims.node + dims.edge, hidden, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.linear.reset_parameters()
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Features of senders and edges -> (E, C)."""
+        node, edge = self.linear.weight[:, : batch.x.shape[1]], self.linear.weight[:, batch.x.shape[1] :]
+        senders = spread(batch.x @ node.t(), batch.edge_index[0])
+        return senders.add_(spread(batch.edge_table @ edge.t(), batch.edge_type))
 
 
 class Set2Set(nn.Module):

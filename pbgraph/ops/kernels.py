@@ -25,6 +25,7 @@ from torch import Tensor
 
 from pbgraph.files.locks import locked
 from pbgraph.ops.shapes import Shapes
+from pbgraph.stages import stage
 
 log = logging.getLogger(__name__)
 _enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
@@ -67,12 +68,17 @@ class Kernel:
     def compile(self, dtype: torch.dtype) -> bool:
         """Make sure that the kernel is compiled for this float type; False, with one warning, if it cannot be."""
         if dtype not in self._compiled:
-            try:
-                self._compiled[dtype] = self._machine_code(FLOATS[dtype])
-            except Exception as error:
-                self._compiled[dtype], self.problem = None, str(error)
-                log.warning("%s runs slowly in plain PyTorch: Numba cannot compile it (%s)", self.name, error)
+            with stage("compiling"):
+                self._compiled[dtype] = self._compiled_or_none(dtype)
         return self._compiled[dtype] is not None
+
+    def _compiled_or_none(self, dtype: torch.dtype) -> Callable[..., None] | None:
+        try:
+            return self._machine_code(FLOATS[dtype])
+        except Exception as error:
+            self.problem = str(error)
+            log.warning("%s runs slowly in plain PyTorch: Numba cannot compile it (%s)", self.name, error)
+            return None
 
     def __call__(self, *arguments: Tensor | np.ndarray | float) -> None:
         """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor.

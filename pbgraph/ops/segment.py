@@ -57,6 +57,20 @@ def segment_softmax(logits: Tensor, segment: Tensor, num_segments: int, ptr: Ten
     return weights / spread(segment_sum(weights, segment, num_segments, ptr), segment, ptr)
 
 
+def segment_max(values: Tensor, segment: Tensor, ptr: Tensor) -> Tensor:
+    """Maximum of the rows of every segment, for each column apart; of an empty segment 0.
+
+    values (n, ...) float; segment (n,) int64, ptr (m + 1,) int64: segment s is the rows ptr[s] : ptr[s + 1].
+    Where several rows are the largest, the gradient is shared among them. Returns (m, ...).
+    """
+    index = segment.view(-1, *[1] * (values.dim() - 1)).expand_as(values)
+    lowest = values.new_full((len(ptr) - 1, *values.shape[1:]), -torch.inf)
+    largest = lowest.scatter_reduce(0, index, values.detach(), "amax")
+    chosen = ~(values.detach() < largest[segment])  # all of them where one is NaN, so that NaN stays
+    ties = segment_sum(chosen.to(values.dtype), segment, len(ptr) - 1, ptr)
+    return segment_sum(torch.where(chosen, values / ties[segment], 0), segment, len(ptr) - 1, ptr)
+
+
 def spread(x: Tensor, index: Tensor, ptr: Tensor | None = None) -> Tensor:
     """The rows x[index] (n, ...) of x (m, ...), index (n,) int64 in [0, m).
 

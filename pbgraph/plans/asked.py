@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
@@ -11,18 +11,24 @@ from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
-from pbgraph.plans.declaration import Row
+from pbgraph.plans.declaration import FoundBy, Row
 from pbgraph.plans.settings import TRAINING, Assignment, assignment, chain, check_all_used
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One row; label: what tables call it, instead of naming what was set."""
+    """One row; label: what tables call it, instead of naming what was set; search: where its settings were found."""
 
     model: str
     method: str
     settings: tuple[Assignment, ...] = ()
     label: str = ""
+    search: FoundBy | None = None
+
+    def with_set(self, more: Sequence[Assignment]) -> Asked:
+        """With more settings, the strongest: what no search has found as it is now."""
+        changed = any(_holds_for(one, self.model, METHODS.get(self.method)) for one in more)
+        return replace(self, settings=(*self.settings, *more), search=None if changed else self.search)
 
     @property
     def pair(self) -> Asked | None:
@@ -46,7 +52,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
     except UsageError as error:
         raise row.at("method", error) from error
     settings: list[Assignment] = []
-    links = [one for method in methods for one in chain(method)]
+    links = [link for method in methods for link in chain(method)]
     for part, values in (("config", row.config), ("settings", row.settings)):
         for name, value in values.items():
             try:
@@ -56,8 +62,8 @@ def asked_of(row: Row) -> Iterator[Asked]:
                 raise row.at(f"{part}.{name}", error) from error
             settings += mine
     for method in methods:
-        holding = tuple(one for one in settings if _holds_for(one, model.name, method))
-        yield Asked(row.model, method.name, holding, row.label)
+        holding = tuple(assigned for assigned in settings if _holds_for(assigned, model.name, method))
+        yield Asked(row.model, method.name, holding, row.label, row.search)
 
 
 def _config(model: str, name: str, value: Any) -> list[Assignment]:
@@ -73,15 +79,15 @@ def _settings(methods: list[Method], name: str, value: Any) -> list[Assignment]:
 
 def _scope(methods: list[Method], name: str) -> str:
     """Of what a setting of these methods is: of all training, or of the one at the root of a chain that has it."""
-    if name in field_names(TrainSettings) and any(issubclass(one.settings, TrainSettings) for one in methods):
+    if name in field_names(TrainSettings) and any(issubclass(method.settings, TrainSettings) for method in methods):
         return TRAINING
     for method in methods:
-        having = [one for one in chain(method) if name in field_names(one.settings)]
+        having = [link for link in chain(method) if name in field_names(link.settings)]
         if having:
             return having[-1].name
-    known = {field for method in methods for one in chain(method) for field in field_names(one.settings)}
+    known = {field for method in methods for link in chain(method) for field in field_names(link.settings)}
     raise unknown_name("setting", name, known)
 
 
-def _holds_for(one: Assignment, model: str, method: Method) -> bool:
-    return one.scope in (model, TRAINING) or one.scope in [link.name for link in chain(method)]
+def _holds_for(assigned: Assignment, model: str, method: Method) -> bool:
+    return assigned.scope in (model, TRAINING) or assigned.scope in [link.name for link in chain(method)]

@@ -19,10 +19,11 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator
+from pbgraph.models.head import HEAD
 from pbgraph.plans.asked import Asked, asked_of
-from pbgraph.plans.declaration import Preset, Recipe, Study
+from pbgraph.plans.declaration import FoundBy, Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import featuriser_of, spec_of
+from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
 from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
@@ -51,6 +52,8 @@ class Plan:
     rows     of the data set, or 0 if that is not known before it is read
     part     "i/n" if `specs` are part i of n of what was asked for, else ""
     labels   of rows that are not called after what was set
+    study    that the presets are of, if they are of one
+    searches  where settings of rows were found, as far as the plan says so
     """
 
     task: str
@@ -62,6 +65,8 @@ class Plan:
     rows: int = 0
     part: str = ""
     labels: Mapping[Arm, str] = field(default_factory=dict)
+    study: Study | None = None
+    searches: Mapping[Arm, FoundBy] = field(default_factory=dict)
 
     @property
     def margin(self) -> float | None:
@@ -79,24 +84,26 @@ class Plan:
         return tuple(dict.fromkeys(spec.seed for spec in self.specs))
 
 
-def plan_study(task: str | Dataset, declared: str | Study, **narrowed: Any) -> Plan:
-    """The runs of all presets of a study on `task`, narrowed or widened by the arguments of `plan`."""
+def plan_study(dataset: str | Dataset, declared: str | Study, **narrowed: Any) -> Plan:
+    """The runs of all presets of a study on `dataset`, narrowed or widened by the arguments of `plan`."""
     chosen = study(declared) if isinstance(declared, str) else declared
-    parts = [plan(task, one, **narrowed) for one in chosen.presets]
+    parts = [plan(dataset, part, **narrowed) for part in chosen.presets]
     return Plan(
         parts[0].task,
         f"study {chosen.name}",
         chosen.presets,
         parts[0].split,
         tuple(spec for part in parts for spec in part.specs),
-        tuple(dict.fromkeys(one for part in parts for one in part.refused)),
+        tuple(dict.fromkeys(refusal for part in parts for refusal in part.refused)),
         parts[0].rows,
         labels={arm: label for part in parts for arm, label in part.labels.items()},
+        study=chosen,
+        searches={arm: found for part in parts for arm, found in part.searches.items()},
     )
 
 
 def plan(
-    task: str | Dataset,
+    dataset: str | Dataset,
     declared: str | Preset = USUAL,
     *,
     models: Sequence[str] | None = None,
@@ -106,7 +113,7 @@ def plan(
     controls: bool = False,
     settings: Sequence[Assignment] = (),
 ) -> Plan:
-    """The runs of a preset on `task`, a registered name or a data set; narrowed or widened by the other arguments.
+    """The runs of a preset on `dataset`, a registered name or the set itself; narrowed or widened by the others.
 
     models, methods  one of them: the preset's arms with these names; a name that the preset lacks is combined
                      with everything on its other side. Both: every combination.
@@ -119,11 +126,11 @@ def plan(
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
     valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
     """
-    dataset = DATASETS.get(task) if isinstance(task, str) else task
+    dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
-    rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
-    rows = [*rows, *(_controls(rows) if controls else ())]
+    rows = [row.with_set(settings) for row in rows]
+    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(_controls(rows) if controls else ()))]
     return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
@@ -137,15 +144,15 @@ def _plan_rows(
     splitter = SPLITS.get(split)
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
-        raise UsageError("nothing to run: " + "; ".join(f"{one.arm}: {one.reason}" for one in refused))
+        raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
     models, methods = [MODELS.get(row.model) for row in asked], [METHODS.get(row.method) for row in asked]
-    check_all_used([one for row in rows for one in row.settings], models, methods)
+    check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, chosen.recipe, split, row)
+        of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
@@ -159,6 +166,7 @@ def _plan_rows(
         tuple(refused),
         dataset.rows,
         labels=_labels(specs),
+        searches={spec.arm: row.search for (row, _), spec in specs.items() if row.search},
     )
 
 
@@ -175,7 +183,7 @@ def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
 
 def _rows(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Asked]:
     models, methods = _checked(MODELS, models), _checked(METHODS, methods)
-    declared = [row for one in chosen.rows for row in asked_of(one)]
+    declared = [row for declaration in chosen.rows for row in asked_of(declaration)]
     if models is not None and methods is not None:
         return [row for pair in dict.fromkeys(product(models, methods)) for row in _declared_or_new(declared, *pair)]
     if models is not None:
@@ -191,19 +199,19 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    of_head, found = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
+    of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
     for row in rows:
-        features = featuriser_of(recipe, row)
-        if isinstance(MODELS.get(row.model), Architecture) and JOINED in features and row.model != GRAPHLESS:
+        features, model = featuriser_of(recipe, row), MODELS.get(row.model)
+        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
-            training = [one for one in row.settings if one.scope == TRAINING]
-            found[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
-    return list(found)
+            training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
+            controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
+    return list(controls)
 
 
 def _controls(rows: Sequence[Asked]) -> list[Asked]:
     every = list(METHODS.working())
-    return [replace(row, method=one.name) for row in rows for one in every if one.control_of == row.method]
+    return [replace(row, method=control.name) for row in rows for control in every if control.control_of == row.method]
 
 
 def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:

@@ -50,10 +50,18 @@ def read_plan(path: Path) -> Preset | Study:
     """What a plan file declares: with [[parts]], a study. Raises UsageError, which names file, line and key."""
     try:
         text = read_bytes(path, MEBIBYTE).decode("utf-8")
-        content = tomllib.loads(text)
     except UnreadableError as error:
         raise UsageError(f"plan {path} cannot be read: {error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"plan {path} is not TOML: {error}") from error
+    return parsed_plan(text, path)
+
+
+def parsed_plan(text: str, path: Path) -> Preset | Study:
+    """What the text of a plan file declares; path: where it is, for its name and for errors, which are as above."""
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"plan {path} is not TOML: {error}") from error
     top = Section(path, text, content, ())
     top.check_keys(KEYS)
@@ -105,7 +113,7 @@ def _study(top: Section, name: str) -> Study:
             "recipe": _laid_over(top.section("recipe").table, part.section("recipe").table),
         }
         called = f"{name}-{part.text('name')}"
-        if any(one.name == called for one in presets):
+        if any(preset.name == called for preset in presets):
             part.fail("name", f"two parts are called {part.text('name')!r}")
         presets.append(_preset(Section(top.path, top.source, of_part, ()), called))
     if not presets:
@@ -131,52 +139,52 @@ def _rows(top: Section) -> Iterator[Row]:
     if not sections:
         top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method")
     labels: dict[tuple[str, str], str] = {}
-    for one in sections:
-        one.check_keys(ARM_KEYS)
-        row = _row(one)
+    for section in sections:
+        section.check_keys(ARM_KEYS)
+        row = _row(section)
         for method in row.methods:
             settings = repr((row.model, method, sorted(row.config.items()), sorted(row.settings.items())))
             labelled = (f"{row.model}/{method}", row.label)
             if settings in labels.values():
                 earlier = next(key for key, value in labels.items() if value == settings)
                 two = f", once labelled {earlier[1]!r} and once {row.label!r}" if earlier[1] != row.label else ""
-                one.fail("model", f"arm {labelled[0]} is there twice with the same settings{two}; leave one out")
+                section.fail("model", f"arm {labelled[0]} is there twice with the same settings{two}; leave one out")
             if labelled in labels and row.label:
-                one.fail("label", f"two variants of {labelled[0]} are labelled {row.label!r}; call one otherwise")
+                section.fail("label", f"two variants of {labelled[0]} are labelled {row.label!r}; call one otherwise")
             labels[(labelled[0], row.label or settings)] = settings
         yield row
 
 
-def _row(one: Section) -> Row:
-    methods = one.table.get("method")
+def _row(section: Section) -> Row:
+    methods = section.table.get("method")
     methods = [methods] if isinstance(methods, str) else methods
     if not isinstance(methods, list) or not methods or not all(isinstance(name, str) and name for name in methods):
-        one.fail("method", f"method is {one.table.get('method')!r:.100}; expected a name, or a list of names")
-    label = one.text("label", "")
+        section.fail("method", f"method is {section.table.get('method')!r:.100}; expected a name, or a list of names")
+    label = section.text("label", "")
     if label and (problem := name_problem("an arm", label)):
-        one.fail("label", problem)
+        section.fail("label", problem)
     return Row(
-        model=one.text("model"),
+        model=section.text("model"),
         methods=tuple(dict.fromkeys(methods or ())),
         label=label,
-        config=one.section("config").table,
-        settings=one.section("settings").table,
-        search=_search(one.section("search")) if "search" in one.table else None,
-        where=lambda key: one.where(*key.split(".", 1)),
+        config=section.section("config").table,
+        settings=section.section("settings").table,
+        search=_search(section.section("search")) if "search" in section.table else None,
+        where=lambda key: section.where(*key.split(".", 1)),
     )
 
 
-def _search(one: Section) -> FoundBy:
-    one.check_keys(SEARCH_KEYS)
-    if "seeds" not in one.table:
-        one.fail("seeds", "seeds are missing: those of the search")
-    trial = one.table.get("trial")
+def _search(section: Section) -> FoundBy:
+    section.check_keys(SEARCH_KEYS)
+    if "seeds" not in section.table:
+        section.fail("seeds", "seeds are missing: those of the search")
+    trial = section.table.get("trial")
     if isinstance(trial, bool) or not isinstance(trial, int) or trial < 0:
-        one.fail("trial", f"trial is {trial!r:.100}; expected its number")
-    trials = one.number("trials", whole=True)
+        section.fail("trial", f"trial is {trial!r:.100}; expected its number")
+    trials = section.number("trials", whole=True)
     if trials is None:
-        one.fail("trials", "trials are missing: how many settings were tried")
-    return FoundBy(one.text("file"), int(trial or 0), int(trials or 0), one.seeds("seeds"))
+        section.fail("trials", "trials are missing: how many settings were tried")
+    return FoundBy(section.text("file"), int(trial or 0), int(trials or 0), section.seeds("seeds"))
 
 
 def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> None:
@@ -195,32 +203,34 @@ def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> Non
             )
 
 
-def _recipe(one: Section, name: str) -> Recipe:
-    one.check_keys(RECIPE_KEYS)
+def _recipe(section: Section, name: str) -> Recipe:
+    section.check_keys(RECIPE_KEYS)
     return Recipe(
         name=name,
-        featurisers=_texts(one.section("features")),
-        models=_tables(one.section("models")),
-        training=_tables(one.section("training")),
-        methods=_tables(one.section("methods")),
-        every=one.section("every").table,
-        losses=cast(Any, {kind: _texts(one.section("loss").section(kind)) for kind in one.section("loss").table}),
+        featurisers=_texts(section.section("features")),
+        models=_tables(section.section("models")),
+        training=_tables(section.section("training")),
+        methods=_tables(section.section("methods")),
+        every=section.section("every").table,
+        losses=cast(
+            Any, {kind: _texts(section.section("loss").section(kind)) for kind in section.section("loss").table}
+        ),
     )
 
 
-def _tables(one: Section) -> dict[str, Mapping[str, Any]]:
-    return {name: one.section(name).table for name in one.table}
+def _tables(section: Section) -> dict[str, Mapping[str, Any]]:
+    return {name: section.section(name).table for name in section.table}
 
 
-def _texts(one: Section) -> dict[str, str]:
-    return {name: one.text(name) for name in one.table}
+def _texts(section: Section) -> dict[str, str]:
+    return {name: section.text(name) for name in section.table}
 
 
-def _seconds(one: Section) -> dict[Arm, float]:
-    found = {}
-    for arm in one.table:
+def _seconds(section: Section) -> dict[Arm, float]:
+    seconds = {}
+    for arm in section.table:
         try:
-            found[parse_arm(arm)] = one.number(arm) or 0.0
+            seconds[parse_arm(arm)] = section.number(arm) or 0.0
         except UsageError as error:
-            one.fail(arm, str(error).removeprefix(f"{one.where(arm)}: "))
-    return found
+            section.fail(arm, str(error).removeprefix(f"{section.where(arm)}: "))
+    return seconds

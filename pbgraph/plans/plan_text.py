@@ -11,7 +11,7 @@ from pbgraph.fields import field_names
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plans.declaration import Preset, Recipe
+from pbgraph.plans.declaration import FoundBy, Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
 from pbgraph.plans.resolve import assignments_of
@@ -40,7 +40,8 @@ def plan_text(plan: Plan) -> str:
 def _rows(plan: Plan) -> Iterator[str]:
     """The arms; of a study those of its first part, which must be those of all."""
     by_preset = {
-        one.name: {spec.arm: spec for spec in plan.specs if spec.preset == one.recipe.name} for one in plan.presets
+        preset.name: {spec.arm: spec for spec in plan.specs if spec.preset == preset.recipe.name}
+        for preset in plan.presets
     }
     first = next(iter(by_preset.values()))
     if any(list(arms) != list(first) for arms in by_preset.values()):
@@ -55,8 +56,15 @@ def _rows(plan: Plan) -> Iterator[str]:
                 toml_line("method", arm.method),
                 *([toml_line("label", label)] if label else []),
                 *set_lines(spec),
+                *([search_line(plan.searches[arm])] if arm in plan.searches else []),
             ]
         )
+
+
+def search_line(found: FoundBy) -> str:
+    """Where an arm's settings were found."""
+    seeds = ranges(found.seeds).replace(" ", "")
+    return toml_line("search", {"file": found.file, "trial": found.trial, "trials": found.trials, "seeds": seeds})
 
 
 def set_lines(spec: RunSpec) -> Iterator[str]:
@@ -67,21 +75,21 @@ def set_lines(spec: RunSpec) -> Iterator[str]:
     config: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     alone = METHODS.get(spec.method).control_of is None
-    for one in assignments_of(spec):
-        if _of_config(one, spec):
-            config[one.name] = one.value
+    for assigned in assignments_of(spec):
+        if _of_config(assigned, spec):
+            config[assigned.name] = assigned.value
         elif alone:
-            settings[one.name] = one.value
+            settings[assigned.name] = assigned.value
         else:
-            settings.setdefault(one.scope, {})[one.name] = one.value
+            settings.setdefault(assigned.scope, {})[assigned.name] = assigned.value
     if config:
         yield toml_line("config", config)
     if settings:
         yield toml_line("settings", settings)
 
 
-def _of_config(one: Assignment, spec: RunSpec) -> bool:
-    return one.scope == spec.model and one.name in {FEATURES, *field_names(MODELS.get(spec.model).config)}
+def _of_config(assigned: Assignment, spec: RunSpec) -> bool:
+    return assigned.scope == spec.model and assigned.name in {FEATURES, *field_names(MODELS.get(spec.model).config)}
 
 
 def recipe_lines(declared: Preset) -> Iterator[str]:
@@ -95,11 +103,11 @@ def recipe_lines(declared: Preset) -> Iterator[str]:
 
 
 def _parts(plan: Plan) -> Iterator[str]:
-    for one in plan.presets:
+    for preset in plan.presets:
         yield "\n[[parts]]"
-        yield toml_line("name", one.name.removeprefix(f"{_study_name(plan)}-"))
-        yield toml_line("summary", one.summary)
-        yield from _recipe(one.recipe, "recipe")
+        yield toml_line("name", preset.name.removeprefix(f"{_study_name(plan)}-"))
+        yield toml_line("summary", preset.summary)
+        yield from _recipe(preset.recipe, "recipe")
 
 
 def _study_name(plan: Plan) -> str:

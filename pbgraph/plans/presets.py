@@ -19,12 +19,12 @@ USUAL = "default"  # the preset that is run where none is named
 
 def presets() -> Mapping[str, Preset]:
     """Every preset by name, those of studies left out."""
-    return {one.name: one for one in PLANS.working() if isinstance(one, Preset)}
+    return {preset.name: preset for preset in PLANS.working() if isinstance(preset, Preset)}
 
 
 def studies() -> Mapping[str, Study]:
     """Every study by name."""
-    return {one.name: one for one in PLANS.working() if isinstance(one, Study)}
+    return {study.name: study for study in PLANS.working() if isinstance(study, Study)}
 
 
 def preset(name: str) -> Preset:
@@ -56,7 +56,7 @@ def preset_or_none(name: str) -> Preset | None:
 
 def _every() -> Mapping[str, Preset]:
     """All presets, and the parts of all studies."""
-    return {**presets(), **{one.name: one for study in studies().values() for one in study.presets}}
+    return {**presets(), **{part.name: part for study in studies().values() for part in study.presets}}
 
 
 def study(name: str) -> Study:

@@ -7,32 +7,43 @@ another value than the recipe's is named in the spec, so that it makes a variant
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pbgraph.datasets.base import Dataset
-from pbgraph.errors import PbgraphError
-from pbgraph.features.base import FEATURISERS, JOINED
-from pbgraph.fields import checked, field_names, told
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.features.base import FEATURISERS, JOINED, OWN
+from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
-from pbgraph.models.base import MODELS, Architecture, Model, file_versions
+from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
+from pbgraph.models.head import HEAD, PACKED, HeadConfig
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import ANY, Overrides, Recipe
-from pbgraph.plans.settings import FEATURES, Assignment, chain, config_overrides, features_of, settings_overrides
+from pbgraph.plans.settings import (
+    FEATURES,
+    Assignment,
+    chain,
+    config_overrides,
+    features_of,
+    settings_overrides,
+    type_of,
+)
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
 CONFIG, SETTINGS = "config", "settings"
 
 
-def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSpec:
+def spec_of(dataset: Dataset, recipe: Recipe, *, split: str, asked: Asked) -> RunSpec:
     """What all runs of a row share: a spec without seeds and pair.
 
-    Raises UsageError for a value that the config or the settings refuse, and for a loss of another kind of task.
+    Raises UsageError for a value that the config or the settings refuse, for a loss of another kind of task, and for
+    columns that the task has not.
     """
+    asked = with_columns(dataset, recipe, asked)
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
     featuriser = FEATURISERS.get(featuriser_of(recipe, asked))
     parts: dict[str, Any] = {
@@ -56,7 +67,11 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         preset=recipe.name,
         model_config=told(model.config, resolved.config),
         settings=told(method.settings, resolved.settings),
-        versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
+        versions={
+            **{name: part.version for name, part in parts.items()},
+            **file_versions(model),
+            **featuriser.file_versions(),
+        },
         changes={
             **_all_changes(recipe, dataset.kind, asked),
             **_features_set(recipe, model, featuriser.name),
@@ -70,6 +85,28 @@ def featuriser_of(recipe: Recipe, asked: Asked) -> str:
     return features_of(asked.settings, model) or recipe.featurisers.get(model.name, model.featuriser)
 
 
+def with_columns(dataset: Dataset, recipe: Recipe, asked: Asked) -> Asked:
+    """The row, reading the numbers that the task's molecules have beside their structures, if they have any.
+
+    A network reads them by the packed head, unless another is set. Raises UsageError for a row that names columns of a
+    task without any.
+    """
+    model, features = MODELS.get(asked.model), featuriser_of(recipe, asked)
+    named = OWN in features.split(JOINED)
+    if named and not dataset.graph_columns:
+        raise UsageError(
+            f"{asked.model}.{FEATURES}={features}: the molecules of {dataset.name} have no {OWN}; leave {OWN!r} "
+            "out, or name them with 'train TABLE --graph-columns COL ...'"
+        )
+    if not dataset.graph_columns or (isinstance(model, Estimator) and model.bits_alone):
+        return asked
+    mine = [] if named else [Assignment(model.name, FEATURES, f"{features}{JOINED}{OWN}")]
+    set_already = {**recipe.models.get(model.name, {}), **config_overrides(asked.settings, model)}
+    if issubclass(model.config, HeadConfig) and HEAD not in set_already:
+        mine.append(Assignment(model.name, HEAD, PACKED))
+    return replace(asked, settings=(*asked.settings, *mine))
+
+
 def _features_set(recipe: Recipe, model: Model, featuriser: str) -> dict[str, Scalar]:
     """What a row says of its features: others than the usual, and those of whole molecules that no recipe names."""
     usual = recipe.featurisers.get(model.name, model.featuriser)
@@ -81,7 +118,8 @@ def _features_set(recipe: Recipe, model: Model, featuriser: str) -> dict[str, Sc
 class Resolved:
     """Every field of a model's config and of a method's settings; changes: what differs from the preset's recipe.
 
-    A change is named by its field, or where config and settings share that name, "config.FIELD" and "settings.FIELD".
+    A change is named by its field, or where config and settings share that name, "config.FIELD" and "settings.FIELD";
+    its value is as specs write it.
     """
 
     config: Mapping[str, Scalar]
@@ -95,28 +133,24 @@ def resolve(
     """What a recipe trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
     usual = Resolved(
         _filled(model.name, model.config, recipe.models.get(model.name, {})),
-        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind)),
+        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind=kind)),
     )
-    config = {**usual.config, **config_overrides(assignments, model)}
-    settings = {**usual.settings, **settings_overrides(assignments, method)}
-    changed = Resolved(
-        _filled(model.name, model.config, config),
-        _filled(method.name, method.settings, settings),
-        _changes(usual, config, settings),
-    )
+    config = _filled(model.name, model.config, {**usual.config, **config_overrides(assignments, model)})
+    settings = _filled(method.name, method.settings, {**usual.settings, **settings_overrides(assignments, method)})
     if issubclass(method.settings, TrainSettings):
-        check_loss(str(changed.settings["loss"]), kind)
-    return changed
-
-
-def _changes(usual: Resolved, config: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        check_loss(str(settings["loss"]), kind)
+    of_config = as_written(model.config, _other(config, usual.config))
+    of_settings = as_written(method.settings, _other(settings, usual.settings))
     shared = config.keys() & settings.keys()
-    of_config = {name: value for name, value in config.items() if value != usual.config[name]}
-    of_settings = {name: value for name, value in settings.items() if value != usual.settings[name]}
-    return {
+    changes = {
         **{f"{CONFIG}.{name}" if name in shared else name: value for name, value in of_config.items()},
         **{f"{SETTINGS}.{name}" if name in shared else name: value for name, value in of_settings.items()},
     }
+    return Resolved(config, settings, changes)
+
+
+def _other(values: Mapping[str, Scalar], usual: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {name: value for name, value in values.items() if value != usual[name]}
 
 
 def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
@@ -147,8 +181,12 @@ def _all_changes(recipe: Recipe, kind: Kind, asked: Asked) -> dict[str, Scalar]:
 
 
 def assignments_of(spec: RunSpec) -> tuple[Assignment, ...]:
-    """What has to be set for a spec's changes to come about."""
-    return tuple(_assignment_of(spec, name, value) for name, value in spec.changes.items())
+    """What has to be set for a spec's changes to come about, in today's spelling."""
+    return tuple(_today(_assignment_of(spec, name, value)) for name, value in spec.changes.items())
+
+
+def _today(assigned: Assignment) -> Assignment:
+    return replace(assigned, value=respelt(type_of(assigned.scope, assigned.name), assigned.name, assigned.value))
 
 
 def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
@@ -160,10 +198,10 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     if place == CONFIG or (not place and rest in field_names(MODELS.get(spec.model).config)):
         return Assignment(spec.model, rest, value)
     links = chain(METHODS.get(spec.method))
-    return Assignment([one for one in links if rest in field_names(one.settings)][-1].name, rest, value)
+    return Assignment([link for link in links if rest in field_names(link.settings)][-1].name, rest, value)
 
 
-def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
+def _recipe_settings(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
     return {
         **_loss(recipe, model, method, kind=kind),
         **_training_overrides(recipe, model),
@@ -197,7 +235,7 @@ def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
     value: Any = type_(**typed)
-    resolved = {one.name: getattr(value, one.name) for one in fields(type_)}
+    resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):
             raise PbgraphError(f"{what}: {name} is a {type(setting).__name__}; make it a str, int, float, bool or None")

@@ -48,7 +48,7 @@ def parse_assignment(text: str) -> Assignment:
         raise UsageError(f"setting {text!r:.200} is not SCOPE.FIELD=VALUE, as in trimnet.hidden=64")
     if _is_features(scope, name):
         return Assignment(scope, name, FEATURISERS.get(value).name)
-    return Assignment(scope, name, _no_comma(from_text(_type_of(scope, name), name, value, called=place), place))
+    return Assignment(scope, name, _no_comma(from_text(type_of(scope, name), name, value, called=place), place))
 
 
 def assignment(scope: str, name: str, value: Any) -> Assignment:
@@ -58,18 +58,26 @@ def assignment(scope: str, name: str, value: Any) -> Assignment:
         if not isinstance(value, str):
             raise UsageError(f"{called}={value!r:.100}: expected the name of a featuriser; see 'ls featurisers'")
         return Assignment(scope, name, FEATURISERS.get(value).name)
-    return Assignment(scope, name, _no_comma(checked(_type_of(scope, name), name, value, called=called), called))
+    return Assignment(scope, name, _no_comma(checked(type_of(scope, name), name, value, called=called), called))
 
 
 def config_overrides(assignments: Iterable[Assignment], model: Model) -> dict[str, Scalar]:
     """What is set of a model's config."""
     names = field_names(model.config)
-    return {one.name: one.value for one in assignments if one.scope == model.name and one.name in names}
+    return {
+        assigned.name: assigned.value
+        for assigned in assignments
+        if assigned.scope == model.name and assigned.name in names
+    }
 
 
 def features_of(assignments: Iterable[Assignment], model: Model) -> str | None:
     """The featuriser that is set for a model; None if none is."""
-    named = [one.value for one in assignments if one.scope == model.name and _is_features(one.scope, one.name)]
+    named = [
+        assigned.value
+        for assigned in assignments
+        if assigned.scope == model.name and _is_features(assigned.scope, assigned.name)
+    ]
     return str(named[-1]) if named else None
 
 
@@ -79,19 +87,25 @@ def _is_features(scope: str, name: str) -> bool:
 
 def settings_overrides(assignments: Sequence[Assignment], method: Method) -> dict[str, Scalar]:
     """What is set of a method's settings: for all training, then for what it is paired with, then for itself."""
-    names, found = field_names(method.settings), dict[str, Scalar]()
+    names, overrides = field_names(method.settings), dict[str, Scalar]()
     for scope in _scopes(method):
-        found |= {one.name: one.value for one in assignments if one.scope == scope and one.name in names}
-    return found
+        overrides |= {
+            assigned.name: assigned.value
+            for assigned in assignments
+            if assigned.scope == scope and assigned.name in names
+        }
+    return overrides
 
 
 def check_all_used(assignments: Iterable[Assignment], models: Iterable[Model], methods: Iterable[Method]) -> None:
     """Raises UsageError for what none of these models and methods takes."""
     taken = {(model.name, name) for model in models for name in (*field_names(model.config), FEATURES)}
     taken |= {(scope, name) for method in methods for scope in _scopes(method) for name in field_names(method.settings)}
-    for one in assignments:
-        if (one.scope, one.name) not in taken:
-            raise UsageError(f"{one}: no planned arm takes it; plan one with --models or --methods, or leave it out")
+    for setting in assignments:
+        if (setting.scope, setting.name) not in taken:
+            raise UsageError(
+                f"{setting}: no planned arm takes it; plan one with --models or --methods, or leave it out"
+            )
 
 
 def _scopes(method: Method) -> tuple[str, ...]:
@@ -105,7 +119,7 @@ def chain(method: Method) -> list[Method]:
     return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
 
 
-def _type_of(scope: str, name: str) -> type:
+def type_of(scope: str, name: str) -> type:
     """The dataclass that a scope stands for; where a model and a method have one name, the one that has the field."""
     types = [
         *([TrainSettings] if scope == TRAINING else []),
@@ -114,7 +128,7 @@ def _type_of(scope: str, name: str) -> type:
     ]
     if not types:
         raise unknown_name("scope of a setting", scope, [TRAINING, *MODELS, *METHODS])
-    return next((one for one in types if name in field_names(one)), types[0])
+    return next((type_ for type_ in types if name in field_names(type_)), types[0])
 
 
 def _no_comma(value: Scalar, called: str) -> Scalar:

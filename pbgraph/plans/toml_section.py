@@ -66,7 +66,7 @@ class Section:
         value = self.table.get(key, [])
         if not isinstance(value, list):
             self.fail(key, f"{key} is {value!r:.100}; expected tables, each under [[{key}]]")
-        return [self._inner(one, key, number) for number, one in enumerate(value)]
+        return [self._inner(inner, key, number) for number, inner in enumerate(value)]
 
     def _inner(self, value: Any, *keys: str | int) -> Section:
         if not isinstance(value, dict):
@@ -113,14 +113,14 @@ def line_of(source: str, keys: Key) -> int:
 
 def _resolved(parts: Key, counts: dict[Key, int], *, again: bool) -> Key:
     """A header's key, with the number of each table of an array; again: whether it begins another one."""
-    found: Key = ()
+    resolved: Key = ()
     for place, part in enumerate(parts, 1):
-        found = (*found, part)
+        resolved = (*resolved, part)
         if again and place == len(parts):
-            counts[found] = counts.get(found, -1) + 1
-        if found in counts:
-            found = (*found, counts[found])
-    return found
+            counts[resolved] = counts.get(resolved, -1) + 1
+        if resolved in counts:
+            resolved = (*resolved, counts[resolved])
+    return resolved
 
 
 def _parts(text: str) -> Key:
@@ -133,8 +133,8 @@ def _parts(text: str) -> Key:
         table: Any = tomllib.loads(f"{text} = 0")
     except tomllib.TOMLDecodeError:
         return ()
-    found: Key = ()
+    parts: Key = ()
     while isinstance(table, dict):
         ((key, table),) = table.items()
-        found = (*found, key)
-    return found
+        parts = (*parts, key)
+    return parts

@@ -41,6 +41,7 @@ class SavedModel:
     packages       versions with which it was trained
     state_sha256   of model.safetensors
     digest         SHA-256 of all the other fields, and so of both files; "" of a model of an earlier version
+    graph_columns  numbers that it takes beside the structures, by the names that they had in training
     """
 
     spec: RunSpec
@@ -52,10 +53,14 @@ class SavedModel:
     state_sha256: str = ""
     format: int = FORMAT_VERSION
     digest: str = ""
+    graph_columns: tuple[str, ...] = ()
 
     def digested(self) -> SavedModel:
         """The same with its digest."""
-        return replace(self, digest=sha256(canonical_json(replace(self, digest=""))))
+        told = msgspec.to_builtins(replace(self, digest=""))
+        if not self.graph_columns:
+            del told["graph_columns"]  # a later field, which is in no digest of an earlier model
+        return replace(self, digest=sha256(canonical_json(told)))
 
 
 def write_model(folder: Path, facts: SavedModel, state: Any) -> None:
@@ -123,16 +128,16 @@ def model_folders(folder: Path) -> list[Path]:
     """
     if os.path.lexists(folder / FACTS):
         return [folder]
-    found = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob(f"[!.]*/{FACTS}"))
+    if not folders:
         raise UsageError(f"{folder} holds no saved model; {_what_to_do(folder)}")
-    return found
+    return folders
 
 
 def _what_to_do(folder: Path) -> str:
     """For a run that is finished without a saved model, that; else how models are made."""
-    results, task = folder.absolute().parent.parent.parent, folder.absolute().parent.name
-    record = results / "records" / task / f"{folder.name}.json"
+    results, dataset = folder.absolute().parent.parent.parent, folder.absolute().parent.name
+    record = results / "records" / dataset / f"{folder.name}.json"
     if record.exists():
         return (
             f"this run is finished, but its model was not saved: a record holds no weights. To have it trained again, "

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pbgraph.report.formats import MOST_TASKS, markdown
+from pbgraph.report.markdown import markdown
 
 if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit, TaskFacts
+
+MOST_TASKS = 30  # tasks that are listed one by one
 
 
 def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:
@@ -36,12 +38,12 @@ def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:
 
 def _labels(tasks: Sequence[TaskFacts]) -> str:
     """Task by task, or where there are too many, the tasks with the least, the median and the most of each count."""
-    columns = {"labelled": [one.labelled for one in tasks]}
-    if all(one.active is not None for one in tasks):
-        columns["active"] = [one.active or 0 for one in tasks]
+    columns = {"labelled": [facts.labelled for facts in tasks]}
+    if all(facts.active is not None for facts in tasks):
+        columns["active"] = [facts.active or 0 for facts in tasks]
     if len(tasks) <= MOST_TASKS:
         cells = [[f"{count:,}" for count in counts] for counts in columns.values()]
-        rows = [(task.task, *counts) for task, *counts in zip(tasks, *cells, strict=True)]
+        rows = [(facts.task, *counts) for facts, *counts in zip(tasks, *cells, strict=True)]
         return markdown(("task", *columns), rows, right=range(1, 3))
     counted = [
         (name, f"{min(counts):,}", f"{median(counts):,.0f}", f"{max(counts):,}", f"{sum(counts):,}")

@@ -103,7 +103,7 @@ def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
     if not metric.in_target_units:
         return EquivalenceMargin(metric.relevant, metric.larger_is_better)
     tests = [record.scores["test"] for record in by_seed(finished).values()]
-    deviations = [task.sd for test in tests for task in test.tasks.values() if task.sd is not None]
+    deviations = [target.sd for test in tests for target in test.tasks.values() if target.sd is not None]
     relevant = float(f"{metric.relevant * (fmean(deviations) if deviations else 0.0):.2g}")
     return EquivalenceMargin(relevant, metric.larger_is_better)
 

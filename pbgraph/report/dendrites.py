@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,45 +12,53 @@ import msgspec
 
 from pbgraph.insight import DendriteInsight, Insight
 from pbgraph.report.figures import agg, save_figure
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (
-    *("site", "neurons", "dendrite", "outcome", "epochs", "correlation", "largest"),
+    *("site", "neurons", "dendrite", "outcome", "epochs", "correlation", "largest", "on validation"),
     *("mean abs w", "variance share", "largest"),
 )
 NOTE = (
-    "Correlation: |corr(a, δ)| of the accepted weights, mean over neurons and largest neuron. Variance share: "
+    "Correlation: |corr(a, δ)| of the accepted weights, mean over neurons and largest neuron; on validation rows, mean "
+    "over neurons of what it was there when they were accepted, negative where it is reversed. Variance share: "
     "Var(w a) / Var(y') of the reported network over the validation molecules; shares need not sum to one."
 )
 NO_PHASE = "-"
 PHASES = 4  # panels of curves at the most
 
 
-def to_markdown(spec: RunSpec, found: Insight) -> str:
+RIGHT = (1, 2, 4, 5, 6, 7, 8, 9, 10)  # columns of numbers
+Correlations = Mapping[str, Sequence[float | None]]  # on validation rows, as records have them
+
+
+def to_markdown(spec: RunSpec, insight: Insight, correlations: Correlations) -> str:
     """A line for every dendrite that was tried at each site."""
     heading = f"## {spec.task}: dendrites of {spec.arm}, seed {spec.seed}"
-    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, insight_rows(found), right=(1, 2, 4, 5, 6, 7, 8, 9))}\n"
+    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, insight_rows(insight, correlations), right=RIGHT)}\n"
 
 
-def insight_rows(found: Insight) -> list[tuple[str, ...]]:
+def insight_rows(insight: Insight, correlations: Correlations) -> list[tuple[str, ...]]:
     """What stands under `COLUMNS`."""
     return [
-        (name, str(site.neurons), *_cells(one)) for name, site in found.sites.items() for one in site.dendrites
-    ] or [(name, str(site.neurons), *["-"] * 8) for name, site in found.sites.items()]
+        (name, str(site.neurons), *_cells(dendrite, elsewhere))
+        for name, site in insight.sites.items()
+        for dendrite, elsewhere in zip_longest(site.dendrites, correlations.get(name, ())[: len(site.dendrites)])
+    ] or [(name, str(site.neurons), *["-"] * 9) for name, site in insight.sites.items()]
 
 
-def _cells(one: DendriteInsight) -> tuple[str, ...]:
-    epochs = str(len(one.mean_correlation)) if one.mean_correlation else NO_PHASE
+def _cells(dendrite: DendriteInsight, on_validation: float | None) -> tuple[str, ...]:
+    epochs = str(len(dendrite.mean_correlation)) if dendrite.mean_correlation else NO_PHASE
     return (
-        str(one.number),
-        one.outcome,
+        str(dendrite.number),
+        dendrite.outcome,
         epochs,
-        _mean(one.correlation),
-        _largest(one.correlation),
-        _mean([abs(w) for w in one.w]),
-        _mean(one.variance_share),
-        _largest(one.variance_share),
+        _mean(dendrite.correlation),
+        _largest(dendrite.correlation),
+        "-" if on_validation is None else f"{on_validation:.4f}",
+        _mean([abs(w) for w in dendrite.w]),
+        _mean(dendrite.variance_share),
+        _largest(dendrite.variance_share),
     )
 
 
@@ -61,17 +70,17 @@ def _largest(values: Sequence[float]) -> str:
     return f"{max(values):.4f}" if values else "-"
 
 
-def to_json(spec: RunSpec, found: Insight) -> str:
+def to_json(spec: RunSpec, insight: Insight, correlations: Correlations) -> str:
     """Everything, neuron by neuron."""
     run = {"task": spec.task, "arm": str(spec.arm), "seed": spec.seed, "key": spec.key}
-    content = {**run, **msgspec.to_builtins(found)}
+    content = {**run, **msgspec.to_builtins(insight), "validation_correlations": msgspec.to_builtins(correlations)}
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
 
 
-FORMATS: Mapping[str, Callable[[RunSpec, Insight], str]] = {"md": to_markdown, "json": to_json}
+FORMATS: Mapping[str, Callable[[RunSpec, Insight, Correlations], str]] = {"md": to_markdown, "json": to_json}
 
 
-def draw_dendrites(spec: RunSpec, found: Insight, path: Path) -> None:
+def draw_dendrites(spec: RunSpec, insight: Insight, path: Path) -> None:
     """Above: the variance share of every neuron of every kept dendrite; below: correlations over the first phases.
 
     path  its suffix says which format: .png, .svg or .pdf
@@ -80,12 +89,12 @@ def draw_dendrites(spec: RunSpec, found: Insight, path: Path) -> None:
     Raises UsageError for a suffix that matplotlib does not know.
     """
     pyplot = agg()
-    phases = sorted({one.epoch or 0 for one in _all(found) if one.mean_correlation})[:PHASES]
+    phases = sorted({dendrite.epoch or 0 for dendrite in _all(insight) if dendrite.mean_correlation})[:PHASES]
     rows = [
-        (f"{name}, {one.number}", one)
-        for name, site in found.sites.items()
-        for one in site.dendrites
-        if one.outcome == "kept"
+        (f"{name}, {dendrite.number}", dendrite)
+        for name, site in insight.sites.items()
+        for dendrite in site.dendrites
+        if dendrite.outcome == "kept"
     ]
     figure = pyplot.figure(figsize=(9.0, 2.0 + 0.2 * len(rows) + (3.0 if phases else 0.0)), layout="constrained")
     grid = figure.add_gridspec(
@@ -96,7 +105,7 @@ def draw_dendrites(spec: RunSpec, found: Insight, path: Path) -> None:
     for column, epoch in enumerate(phases):
         axis = figure.add_subplot(grid[1, column], sharey=first)
         first = first or axis
-        _draw_curves(axis, found, epoch)
+        _draw_curves(axis, insight, epoch)
     if first is not None:
         first.set_ylabel("|corr(a, δ)|")
         handles, labels = first.get_legend_handles_labels()
@@ -105,20 +114,20 @@ def draw_dendrites(spec: RunSpec, found: Insight, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _all(found: Insight) -> list[DendriteInsight]:
-    return [one for site in found.sites.values() for one in site.dendrites]
+def _all(insight: Insight) -> list[DendriteInsight]:
+    return [dendrite for site in insight.sites.values() for dendrite in site.dendrites]
 
 
 def _draw_shares(figure: Any, axis: Any, rows: Sequence[tuple[str, DendriteInsight]]) -> None:
     """One row for each kept dendrite; the colour scale is a square root, since most shares are small."""
     from matplotlib.colors import PowerNorm
 
-    top = max((max(one.variance_share) for _, one in rows), default=0.0)
+    top = max((max(dendrite.variance_share) for _, dendrite in rows), default=0.0)
     norm = PowerNorm(0.5, vmin=0.0, vmax=top or 1.0)
-    for place, (_, one) in enumerate(rows):
-        count = len(one.variance_share)
+    for place, (_, dendrite) in enumerate(rows):
+        count = len(dendrite.variance_share)
         edges = [neuron / count for neuron in range(count + 1)]
-        mesh = axis.pcolormesh(edges, [place, place + 1], [list(one.variance_share)], norm=norm, cmap="viridis")
+        mesh = axis.pcolormesh(edges, [place, place + 1], [list(dendrite.variance_share)], norm=norm, cmap="viridis")
     axis.set_yticks([place + 0.5 for place in range(len(rows))], [label for label, _ in rows], fontsize=8)
     axis.set_xticks([])
     axis.set_xlabel("neurons of the site" if rows else "no dendrite was kept", fontsize=9)
@@ -127,16 +136,18 @@ def _draw_shares(figure: Any, axis: Any, rows: Sequence[tuple[str, DendriteInsig
         figure.colorbar(mesh, ax=axis, label="Var(w a) / Var(y')")
 
 
-def _draw_curves(axis: Any, found: Insight, epoch: int) -> None:
+def _draw_curves(axis: Any, insight: Insight, epoch: int) -> None:
     """Every site's curves of the dendrite phase that began in this epoch."""
     number = 0
-    for place, (name, site) in enumerate(found.sites.items()):
-        for one in site.dendrites:
-            if one.epoch == epoch and one.mean_correlation:
-                epochs = range(epoch, epoch + len(one.mean_correlation))
-                colour, number = f"C{place % 10}", max(number, one.number)
-                axis.plot(epochs, one.mean_correlation, ".-", color=colour, linewidth=1.4, markersize=4, label=name)
-                axis.plot(epochs, one.max_correlation, color=colour, linewidth=0.6, alpha=0.6)
+    for place, (name, site) in enumerate(insight.sites.items()):
+        for dendrite in site.dendrites:
+            if dendrite.epoch == epoch and dendrite.mean_correlation:
+                epochs = range(epoch, epoch + len(dendrite.mean_correlation))
+                colour, number = f"C{place % 10}", max(number, dendrite.number)
+                axis.plot(
+                    epochs, dendrite.mean_correlation, ".-", color=colour, linewidth=1.4, markersize=4, label=name
+                )
+                axis.plot(epochs, dendrite.max_correlation, color=colour, linewidth=0.6, alpha=0.6)
     axis.set_title(f"dendrite {number}, from epoch {epoch}", fontsize=9)
     axis.set_xlabel("epoch", fontsize=9)
     axis.xaxis.get_major_locator().set_params(integer=True)

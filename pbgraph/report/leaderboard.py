@@ -24,10 +24,9 @@ from pbgraph.humanize import ranges
 from pbgraph.plans.presets import preset_or_none, studies
 from pbgraph.report.html import bullets, grid, page, section
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import Registration, registrations
-from pbgraph.results.tuning import Budget, budgets
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -56,9 +55,9 @@ def leaderboard(results: ResultsFolder) -> str:
         log.warning("left out: %s", error)
         published = []
     parts, links = [], []
-    registered, searched = registrations(results), budgets(results.root)
-    for task in results.tasks():
-        for anchor, title, text in _sections(task, results.records(task), registered=registered, searched=searched):
+    background = background_of(results)
+    for dataset in results.tasks():
+        for anchor, title, text in _sections(dataset, results.records(dataset), background=background):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -104,21 +103,19 @@ def ranks(table: Table) -> list[str]:
     return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
 
 
-def _sections(
-    task: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
-) -> Iterable[tuple[str, str, str]]:
+def _sections(dataset: str, records: Sequence[RunRecord], *, background: Background) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
     def group(record: RunRecord) -> tuple[str, str]:
         return record.spec.split, record.spec.preset
 
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
-        anchor = re.sub("[^a-z0-9]+", "-", f"{task}-{split}-{preset}".lower())
-        title = f"{task}, split {split}, preset {preset}"
+        anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
+        title = f"{dataset}, split {split}, preset {preset}"
         yield (
             anchor,
             title,
-            _section(anchor, title, list(same), preset=preset, registered=registered, searched=searched),
+            _section(anchor, title, list(same), preset=preset, background=background),
         )
 
 
@@ -128,19 +125,18 @@ def _section(
     records: Sequence[RunRecord],
     *,
     preset: str,
-    registered: Sequence[Registration],
-    searched: Sequence[Budget],
+    background: Background,
 ) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, registered=registered, searched=searched)
+        table = make_table(records, arms=arms, seeds=seeds, background=background)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
     notes = []
     if "-" in places:
         notes.append("Not ranked: not every declared run of every row is there.")
-    if len({tuple((one.trials, one.seeds) for one in found) for found in table.tried.values()}) > 1:
+    if len({tuple((budget.trials, budget.seeds) for budget in searches) for searches in table.tried.values()}) > 1:
         notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")

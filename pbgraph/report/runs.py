@@ -9,10 +9,13 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pbgraph.fields import shown
 from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.formats import json_text, markdown
+from pbgraph.report.formats import json_text
+from pbgraph.report.markdown import markdown
+from pbgraph.results.arms import shortened
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import no_formula, visible_cell
 
@@ -54,14 +57,16 @@ def _commit(record: RunRecord) -> str:
 
 def to_markdown(records: Sequence[RunRecord]) -> str:
     """A line for each run; what failed says why, below."""
-    rows = [listed(record) for record in records]
+    rows, called = [listed(record) for record in records], shortened(record.spec.arm for record in records)
     scale = {metric: scale_of(metric, _tests(rows, metric)) for metric in {str(row["metric"]) for row in rows}}
     metrics = {label_of(str(row["metric"])) for row in rows}
     scores = [f"{part} {' / '.join(sorted(metrics))}" for part in ("test", "valid")]
     header = ("key", "arm", "seed", "preset", "split", *scores, "time", "commit", "status")
     lines = [
         (
-            *(str(row[name]) for name in ("key", "arm", "seed", "preset", "split")),
+            record.key,
+            str(called[record.spec.arm]),
+            *(str(row[name]) for name in ("seed", "preset", "split")),
             *(_figure(row[part], scale[str(row["metric"])]) for part in ("test", "valid")),
             duration(record.cost.seconds if record.cost else None),
             str(row["commit"]) or "-",
@@ -115,7 +120,7 @@ def run_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_cost(record),
             **_origin(record),
             **{f"config.{name}": value for name, value in record.spec.model_config.items()},
-            **{f"settings.{name}": value for name, value in record.spec.settings.items()},
+            **{f"settings.{name}": shown(name, value) for name, value in record.spec.settings.items()},
         }
         for record in records
     ]
@@ -128,13 +133,13 @@ def task_rows(records: Iterable[RunRecord]) -> list[Row]:
             **_identity(record),
             "part": part,
             "target": target,
-            **{name: task.metrics.get(name) for name in record.metrics},
-            "labelled": task.labelled,
-            "positives": task.positives,
+            **{name: of_target.metrics.get(name) for name in record.metrics},
+            "labelled": of_target.labelled,
+            "positives": of_target.positives,
         }
         for record in records
         for part, score in record.scores.items()
-        for target, task in score.tasks.items()
+        for target, of_target in score.tasks.items()
     ]
 
 
@@ -184,6 +189,7 @@ def _origin(record: RunRecord) -> Row:
         "selected_epoch": record.selection.epoch if record.selection else None,
         "metric": spec.metric,
         "featuriser": spec.featuriser,
+        "pretrained_on": origin.pretrained_on,
         "control_of": spec.control_of,
         "created": origin.created,
         "commit": origin.commit,

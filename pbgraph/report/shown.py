@@ -19,11 +19,10 @@ from typing import Any
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
 from pbgraph.plans.presets import USUAL, preset_or_none, studies
+from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.formats:to_markdown",
@@ -48,17 +47,16 @@ class Shown:
 
 def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
-    for task, mine in records.items():
+    background = cache(lambda: background_of(results))
+    for dataset, mine in records.items():
         for name in FORMATS:
-            yield from _there(
-                results.root / f"{task}.{name}", f"table {task} --format {name}", _table(task, mine, results, name=name)
-            )
+            text = _table(dataset, mine, results, name=name, background=background)
+            yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
-                path = results.root / f"{task}-{study.name}.{name}"
-                yield from _there(
-                    path, f"table {task} --study {study.name} --format {name}", _study(study, mine, results, name)
-                )
+                text = _study(study, mine, name=name, background=background)
+                path = results.root / f"{dataset}-{study.name}.{name}"
+                yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
 
@@ -67,7 +65,14 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
+def _table(
+    dataset: str,
+    records: Sequence[RunRecord],
+    results: ResultsFolder,
+    *,
+    name: str,
+    background: Callable[[], Background],
+) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
         from pbgraph.results.described import dataset_of
@@ -75,15 +80,13 @@ def _table(task: str, records: Sequence[RunRecord], results: ResultsFolder, *, n
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
             groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (USUAL, dataset_of(task, results).split))
+        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
-            raise UsageError(f"there is no one table of {task}: its runs are of {there}")
+            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        made: str = resolve_name(FORMATS[name])(
-            make_table(mine, arms=arms, seeds=seeds, registered=registrations(results), searched=budgets(results.root))
-        )
-        return made
+        written: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds, background=background()))
+        return written
 
     return text
 
@@ -94,22 +97,22 @@ def _study_formats() -> Mapping[str, Any]:
     return STUDY_FORMATS
 
 
-def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+def _study(
+    study: Study, records: Sequence[RunRecord], *, name: str, background: Callable[[], Background]
+) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table
 
-        presets = [one.name for one in study.presets]
+        presets = [part.name for part in study.presets]
         groups: dict[str, list[RunRecord]] = {}
         for record in records:
             if record.spec.preset in presets:
                 groups.setdefault(record.spec.split, []).append(record)
-        task = records[0].spec.task
-        mine = usual_or_only(groups, DATASETS.get(task).split if task in DATASETS else "")
-        made: str = _study_formats()[name](
-            study_table(study, mine or (), registered=registrations(results), searched=budgets(results.root))
-        )
-        return made
+        dataset = records[0].spec.task
+        mine = usual_or_only(groups, DATASETS.get(dataset).split if dataset in DATASETS else "")
+        written: str = _study_formats()[name](study_table(study, mine or (), background=background()))
+        return written
 
     return text
 

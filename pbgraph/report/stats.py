@@ -164,8 +164,8 @@ def hierarchical_bootstrap(
         raise ValueError("no seed to resample")
     random = np.random.default_rng(seed)
     differences = []
-    for one in seeds:
-        differences.append(_molecule_bootstrap(one, metric, resamples, random=random))
+    for predicted in seeds:
+        differences.append(_molecule_bootstrap(predicted, metric, resamples, random=random))
         done(1)
     by_molecule = np.stack(differences)  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
@@ -195,10 +195,10 @@ def _resampled(
     n, tasks = y.shape
     weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     values = np.empty((len(scores), tasks, resamples))
-    for task in range(tasks):
-        measured = ~np.isnan(y[:, task])
+    for target in range(tasks):
+        measured = ~np.isnan(y[:, target])
         for place, score in enumerate(scores):
-            values[place, task] = weighted(y[measured, task], score[measured, task], weights[:, measured])
+            values[place, target] = weighted(y[measured, target], score[measured, target], weights[:, measured])
     return values
 
 

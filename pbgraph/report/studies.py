@@ -18,24 +18,16 @@ from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
 from pbgraph.report.comparisons import adjusted
 from pbgraph.report.figures import agg, colours_of, save_figure
-from pbgraph.report.formats import (
-    COMPARED,
-    bullets,
-    direction,
-    json_text,
-    markdown,
-    texts,
-    to_csv,
-    to_json,
-)
+from pbgraph.report.formats import json_text, to_csv, to_json
+from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
+from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import Registration
-from pbgraph.results.tuning import Budget
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -73,13 +65,12 @@ def study_table(
     seeds: Sequence[int] | None = None,
     arms: Mapping[str, Sequence[Arm]] | None = None,
     labels: Mapping[Arm, str] | None = None,
-    registered: Sequence[Registration] = (),
-    searched: Sequence[Budget] = (),
+    background: Background = NOTHING,
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
-    labels, registered, searched  as for `make_table`
+    labels, background  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     tables = {}
@@ -87,15 +78,16 @@ def study_table(
         mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)
         rows = rows if arms is None else list(dict.fromkeys(arms.get(preset.name, ())))
-        if any(one.status == "finished" and one.spec.arm in rows and one.spec.seed in shown for one in mine):
+        if any(
+            record.status == "finished" and record.spec.arm in rows and record.spec.seed in shown for record in mine
+        ):
             tables[preset.name] = make_table(
                 mine,
                 arms=rows,
                 seeds=shown,
                 labels=labels,
                 margin=preset.margin,
-                registered=registered,
-                searched=searched,
+                background=background,
             )
     if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
@@ -107,10 +99,12 @@ def study_table(
 
 
 def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
-    every = [(name, one) for name, table in tables.items() for one in table.comparisons]
+    every = [(name, comparison) for name, table in tables.items() for comparison in table.comparisons]
     margin = next(iter(tables.values())).margin
-    corrected = zip(every, adjusted([one for _, one in every], margin), strict=True)
-    by_name = {name: [one for _, one in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])}
+    corrected = zip(every, adjusted([comparison for _, comparison in every], margin), strict=True)
+    by_name = {
+        name: [comparison for _, comparison in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])
+    }
     return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
 
 
@@ -161,22 +155,22 @@ STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "
 
 def points(outcome: StudyTable) -> list[Point]:
     """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
-    found = []
+    outcomes = []
     for name, table in outcome.tables.items():
         for row in table.rows:
             if row.parameters and row.test:
                 scores = tuple(row.test.values())
                 mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
                 low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
-                found.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
-    return found
+                outcomes.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
+    return outcomes
 
 
 def frontier(of: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
     """Those that no other with as few parameters beats, by parameters."""
     best: list[Point] = []
     sign = 1 if larger_is_better else -1
-    for point in sorted(of, key=lambda one: (one.parameters, -sign * one.mean)):
+    for point in sorted(of, key=lambda point: (point.parameters, -sign * point.mean)):
         if not best or sign * point.mean > sign * best[-1].mean:
             best.append(point)
     return best
@@ -192,8 +186,8 @@ def draw_frontier(outcome: StudyTable, path: Path) -> None:
     figure, axis = agg().subplots(figsize=(8.0, 4.6), layout="constrained")
     best = frontier(every, larger_is_better=outcome.first.margin.larger_is_better)
     axis.step(
-        [one.parameters for one in best],
-        [one.mean for one in best],
+        [point.parameters for point in best],
+        [point.mean for point in best],
         where="post",
         color="#bbbbbb",
         linewidth=6,
@@ -204,7 +198,7 @@ def draw_frontier(outcome: StudyTable, path: Path) -> None:
     colours = colours_of(point.method for point in every)
     for number, (method, colour) in enumerate(colours.items()):
         aside = ASIDE ** (number - len(colours) / 2)
-        mine = [replace(one, parameters=one.parameters * aside) for one in every if one.method == method]
+        mine = [replace(point, parameters=point.parameters * aside) for point in every if point.method == method]
         _draw_method(axis, mine, colour)
     axis.set_xscale("log")
     axis.set_xlabel("parameters")
@@ -215,8 +209,8 @@ def draw_frontier(outcome: StudyTable, path: Path) -> None:
 
 
 def _draw_method(axis: Any, mine: Sequence[Point], colour: str) -> None:
-    x, y = [one.parameters for one in mine], [one.mean for one in mine]
-    errors = [[one.mean - one.low for one in mine], [one.high - one.mean for one in mine]]
+    x, y = [point.parameters for point in mine], [point.mean for point in mine]
+    errors = [[point.mean - point.low for point in mine], [point.high - point.mean for point in mine]]
     axis.errorbar(x, y, yerr=errors, color=colour, marker="o", capsize=3, linewidth=1.2, label=mine[0].method)
-    dots = [(one.parameters, score) for one in mine for score in one.scores]
+    dots = [(point.parameters, score) for point in mine for score in point.scores]
     axis.scatter(*zip(*dots, strict=True), s=9, color=colour, alpha=0.5)

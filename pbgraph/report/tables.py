@@ -17,9 +17,10 @@ from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
+from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord, RunSpec
-from pbgraph.results.registered import Registration, how_declared
+from pbgraph.results.registered import how_declared
 from pbgraph.results.tuning import Budget
 
 
@@ -66,6 +67,7 @@ class Table:
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
     numerics  numeric platform, in words -> runs
+    pretrained  features from networks that were trained elsewhere, and on what -> runs
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
     """
@@ -79,6 +81,7 @@ class Table:
     software: Mapping[str, int]
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
+    pretrained: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
 
@@ -112,8 +115,7 @@ def make_table(
     seeds: Sequence[int],
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
-    registered: Iterable[Registration] = (),
-    searched: Iterable[Budget] = (),
+    background: Background = NOTHING,
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -122,8 +124,7 @@ def make_table(
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares
-    registered  plans, by which it is said whether these runs were declared beforehand
-    searched  what was searched by any recipe on any split, by which it is said how many settings were tried
+    background  of the results folder that these runs are in
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -155,17 +156,25 @@ def make_table(
         margin=judged_by,
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
-        declared=how_declared(finished, registered),
-        tried=_tried(finished[0].spec, arms, searched),
+        declared=how_declared(finished, background.registered),
+        tried=_tried(finished[0].spec, arms, background.searched),
         others=_counted(origin for record in finished for origin in _others(record)),
+        pretrained=_counted(filter(None, map(_pretrained, finished))),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
 
 
 def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
     """The searches of these arms by the recipe and on the split of a table's runs."""
-    mine = [one for one in searched if (one.task, one.preset, one.split) == (spec.task, spec.preset, spec.split)]
-    return {arm.plain: tuple(one for one in mine if (one.model, one.method) == (arm.model, arm.method)) for arm in arms}
+    mine = [
+        budget
+        for budget in searched
+        if (budget.task, budget.preset, budget.split) == (spec.task, spec.preset, spec.split)
+    ]
+    return {
+        arm.plain: tuple(budget for budget in mine if (budget.model, budget.method) == (arm.model, arm.method))
+        for arm in arms
+    }
 
 
 def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -184,6 +193,12 @@ def _others(record: RunRecord) -> Iterable[str]:
     components = record.provenance.components
     known = {code for name in components for code in others_code(record, name).values()}
     return sorted(known | {f"unknown, of {name}" for name, packages in components.items() if not packages})
+
+
+def _pretrained(record: RunRecord) -> str:
+    """ "" where no features are from elsewhere."""
+    stated = record.provenance.pretrained_on
+    return f"{record.spec.model} by {record.spec.featuriser}, on {stated}" if stated else ""
 
 
 def _software(origin: Provenance) -> str:

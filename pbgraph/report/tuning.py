@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pbgraph.humanize import figure, ranges
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.results.arms import as_changes
+from pbgraph.results.arms import as_changes, rounded
 from pbgraph.results.tuning import Trial, best_of
 
 
@@ -16,7 +16,7 @@ def trials_table(trials: Sequence[Trial], *, larger_is_better: bool) -> str:
     recipe = next((trial for trial in trials if trial.number == 0), None)
     sign = -1.0 if larger_is_better else 1.0
     order = {"finished": 0, "pruned": 1, "failed": 2}
-    ordered = sorted(trials, key=lambda one: (order[one.state], sign * (one.mean or 0.0), one.number))
+    ordered = sorted(trials, key=lambda trial: (order[trial.state], sign * (trial.mean or 0.0), trial.number))
     metric = label_of(first.metric)
     lines = [
         f"### {first.model}/{first.method} on {first.task}",
@@ -50,15 +50,8 @@ def _row(trial: Trial, recipe: Trial | None) -> str:
 
 def changes_text(trial: Trial) -> str:
     """What a trial set otherwise than its preset's recipe, in words."""
-    changed = ", ".join(f"{name} {_shortened(text)}" for name, text in as_changes(trial.changes))
+    changed = ", ".join(f"{name} {rounded(text)}" for name, text in as_changes(trial.changes))
     return changed or "the recipe"
-
-
-def _shortened(text: str) -> str:
-    try:
-        return f"{float(text):.4g}"
-    except ValueError:
-        return text
 
 
 def _difference(trial: Trial, recipe: Trial | None) -> str:

@@ -8,6 +8,7 @@
     results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
+    results/.work/leases/                      who does which run, where many machines share the folder
     results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -61,13 +62,17 @@ class ResultsFolder:
         """Where the finished record goes."""
         return self.root / "records" / spec.task / f"{spec.key}.json"
 
+    def failure_path(self, spec: RunSpec, number: int) -> Path:
+        """Where the record of a failure goes; numbers are from 1."""
+        return self.root / "records" / spec.task / f"{spec.key}.failed-{number}.json"
+
     def predictions_path(self, spec: RunSpec) -> Path:
         """Where the scores of single molecules go."""
         return self.root / "predictions" / spec.task / f"{spec.key}.parquet"
 
-    def task_path(self, task: str) -> Path:
+    def task_path(self, dataset: str) -> Path:
         """Where it is described how a table of the user's is read."""
-        return self.root / "tasks" / f"{task}.json"
+        return self.root / "tasks" / f"{dataset}.json"
 
     def model_path(self, spec: RunSpec) -> Path:
         """The folder of the trained model."""
@@ -126,8 +131,8 @@ class ResultsFolder:
             if folder.name == TRASH:
                 continue
             sweep(folder)
-            for task in _folders(folder):
-                sweep(task)
+            for folder_of_dataset in _folders(folder):
+                sweep(folder_of_dataset)
 
     def tasks(self) -> list[str]:
         """The tasks that there are records of, sorted."""
@@ -138,38 +143,47 @@ class ResultsFolder:
         folders = _folders(self.root / "records")
         return [(folder.name, key) for folder in folders for key in sorted(_record_files(folder))]
 
-    def record_files(self, task: str, key: str) -> list[Path]:
+    def record_files(self, dataset: str, key: str) -> list[Path]:
         """The files of a run's record: what is finished, and its failures."""
-        return sorted(_record_files(self.root / "records" / task).get(key, {}).values())
+        return sorted(_record_files(self.root / "records" / dataset).get(key, {}).values())
 
-    def record(self, task: str, key: str) -> RunRecord:
+    def record(self, dataset: str, key: str) -> RunRecord:
         """The finished record of a run, or else its last failure. Raises DataError if none can be read."""
-        files = _record_files(self.root / "records" / task).get(key)
+        files = _record_files(self.root / "records" / dataset).get(key)
         if not files:
-            raise DataError(f"{self.root} holds no record {key} of {task}; name one that 'runs {task}' lists")
+            raise DataError(f"{self.root} holds no record {key} of {dataset}; name one that 'runs {dataset}' lists")
         return read_record(_outcome_of(files))
 
-    def finished(self, task: str, key: str) -> RunRecord | None:
+    def finished(self, dataset: str, key: str) -> RunRecord | None:
         """The finished record with this key, or None. Raises DataError if there is something else in its place."""
-        path = self.root / "records" / task / f"{key}.json"
+        path = self.root / "records" / dataset / f"{key}.json"
         return read_record(path) if os.path.lexists(path) else None
+
+    def failures(self, dataset: str) -> dict[str, int]:
+        """Key -> the highest number of a failure, of the runs of a task that have failed."""
+        found = {key: max(files) for key, files in _record_files(self.root / "records" / dataset).items()}
+        return {key: number for key, number in found.items() if number}
 
     def write(self, record: RunRecord) -> Path:
         """Write a record once; a failure gets the next free number beside it."""
         path = self.record_path(record.spec)
         if record.status == "failed":
-            failures = _record_files(path.parent).get(path.stem, {})
-            path = path.with_name(f"{path.stem}.failed-{max(failures, default=0) + 1}.json")
+            path = self.failure_path(record.spec, self.failures(record.spec.task).get(record.key, 0) + 1)
         with new_file(path) as part:
             part.write_bytes(record_bytes(record))
         return path
 
-    def records(self, task: str) -> list[RunRecord]:
+    @property
+    def leases_path(self) -> Path:
+        """The folder of leases on runs, see `pbgraph.results.leases`."""
+        return self.root / WORK / "leases"
+
+    def records(self, dataset: str) -> list[RunRecord]:
         """All finished records of a task, and the last failure of each run that never finished.
 
         What is no record costs a warning that names it, and is left out.
         """
-        return list(self._readable(_record_files(self.root / "records" / task, said=True)))
+        return list(self._readable(_record_files(self.root / "records" / dataset, said=True)))
 
     def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
         for _, files in sorted(runs.items()):
@@ -192,17 +206,17 @@ def _record_files(folder: Path, *, said: bool = False) -> dict[str, dict[int, Pa
 
     said  whether other names of JSON files cost a warning; those that start with a dot are of other programs
     """
-    found: dict[str, dict[int, Path]] = {}
+    files: dict[str, dict[int, Path]] = {}
     names: list[str] = []
     with suppress(OSError):
         names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
     for name in names:
         match = re.fullmatch(r"([^.]+)(?:\.failed-([0-9]{1,9}))?\.json", name)
         if match is not None:
-            found.setdefault(match[1], {})[int(match[2] or 0)] = folder / name
+            files.setdefault(match[1], {})[int(match[2] or 0)] = folder / name
         elif said and name.endswith(".json"):
             log.warning("left out: %s is not named as a record is, KEY.json or KEY.failed-1.json", folder / name)
-    return found
+    return files
 
 
 def _outcome_of(files: Mapping[int, Path]) -> Path:
@@ -247,8 +261,8 @@ def read_record(path: Path) -> RunRecord:
         raise DataError(f"{path} is not a run record: {error}; {remedy}") from error
     if not (whole and sealed and named):
         raise DataError(f"{path} was edited or renamed; restore it, or {remedy}")
-    if (task := record.spec.task) != path.parent.name:
-        raise DataError(f"{path} is a run of task {task}: move it to the folder records/{task}")
+    if (dataset := record.spec.task) != path.parent.name:
+        raise DataError(f"{path} is a run of task {dataset}: move it to the folder records/{dataset}")
     if (wrong := problem(record)) is not None:
         raise DataError(f"{path} is not a run record: {wrong}; {remedy}")
     return replace(record, written_digest=None, seal=None)

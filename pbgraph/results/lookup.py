@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from pbgraph.errors import UsageError
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
@@ -24,11 +24,13 @@ def find_run(results: ResultsFolder, beginning: str) -> tuple[str, str]:
     if len(beginning) < SHORTEST:
         raise UsageError(f"key {beginning!r}: expected at least {SHORTEST} characters of it; 'runs TASK' lists them")
     runs = results.runs()
-    found = [run for run in runs if run[1].startswith(beginning.lower())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"key {beginning!r} is not the beginning of one run, but of {_named(found)}; write more of it")
+    matching = [run for run in runs if run[1].startswith(beginning.lower())]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise UsageError(
+            f"key {beginning!r} is not the beginning of one run, but of {_named(matching)}; write more of it"
+        )
     near = _nearest(beginning.lower(), [key for _, key in runs])
     hint = f"; near it: {_named([run for run in runs if run[1] in near])}" if near else ""
     raise UsageError(
@@ -52,7 +54,7 @@ def _alike(a: str, b: str) -> int:
 
 
 def _named(runs: Iterable[tuple[str, str]]) -> str:
-    named = [f"{key} ({task})" for task, key in runs]
+    named = [f"{key} ({dataset})" for dataset, key in runs]
     return ", ".join(named[:MOST_NAMED]) + (f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else "")
 
 
@@ -67,10 +69,18 @@ class Choice:
     preset: str | None = None
     split: str | None = None
 
+    def among(self, known: Iterable[Arm]) -> Choice:
+        """The same choice of these arms, each of them by its whole name. Raises UsageError as `named_arm`."""
+        known = set(known)
+        return self if self.arms is None else replace(self, arms=[named_arm(arm, known) for arm in self.arms])
+
     def of(self, records: Iterable[RunRecord]) -> list[RunRecord]:
         """The records that are meant, by preset, split, arm and seed."""
         chosen = [record for record in records if self._takes(record)]
-        return sorted(chosen, key=lambda one: (one.spec.preset, one.spec.split, one.spec.arm, one.spec.seed, one.key))
+        return sorted(
+            chosen,
+            key=lambda record: (record.spec.preset, record.spec.split, record.spec.arm, record.spec.seed, record.key),
+        )
 
     def _takes(self, record: RunRecord) -> bool:
         spec = record.spec

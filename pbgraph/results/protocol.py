@@ -76,14 +76,15 @@ def choices(specs: Iterable[RunSpec], *names: str) -> str:
     for spec in specs:
         seeds.setdefault(tuple(getattr(spec, name) for name in names), []).append(spec.seed)
     return "; ".join(
-        ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True)) + f", seeds {ranges(found)}"
-        for values, found in sorted(seeds.items())
+        ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+        + f", seeds {ranges(with_seeds)}"
+        for values, with_seeds in sorted(seeds.items())
     )
 
 
-def usual_or_only(found: Mapping[K, V], usual: K) -> V | None:
+def usual_or_only(choices: Mapping[K, V], usual: K) -> V | None:
     """What is shown where nothing else is asked for: the usual of several things, or the only one there is."""
-    return found[usual] if usual in found else next(iter(found.values())) if len(found) == 1 else None
+    return choices[usual] if usual in choices else next(iter(choices.values())) if len(choices) == 1 else None
 
 
 def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

@@ -68,7 +68,7 @@ class Registration:
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
     """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
     for path, earlier in _there(results):
-        if earlier.declared == registration.declared:
+        if (earlier.keys, earlier.margin) == (registration.keys, registration.margin):
             return path, earlier
     sealed = registration.sealed()
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
@@ -80,7 +80,7 @@ def register(results: ResultsFolder, registration: Registration) -> tuple[Path, 
 
 def registrations(results: ResultsFolder) -> list[Registration]:
     """All that is registered, the earliest first; a file that is none, or was edited, costs a warning."""
-    return sorted((one for _, one in _there(results)), key=lambda one: one.created)
+    return sorted((registration for _, registration in _there(results)), key=lambda registration: registration.created)
 
 
 def _there(results: ResultsFolder) -> Iterator[tuple[Path, Registration]]:
@@ -95,32 +95,32 @@ def _there(results: ResultsFolder) -> Iterator[tuple[Path, Registration]]:
 def read_registration(path: Path) -> Registration:
     """Raises DataError if the file is no registration, or was edited."""
     try:
-        found = msgspec.json.decode(read_bytes(path, LARGEST), type=Registration)
-        datetime.fromisoformat(found.created)
+        registration = msgspec.json.decode(read_bytes(path, LARGEST), type=Registration)
+        datetime.fromisoformat(registration.created)
     except (UnreadableError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no registered plan: {error}; restore it, or move it away") from error
-    if found != found.sealed() or path.stem != f"{found.name}-{found.declared}":
+    if registration != registration.sealed() or path.stem != f"{registration.name}-{registration.declared}":
         raise DataError(f"{path} was edited or renamed; restore it, or move it away")
-    return found
+    return registration
 
 
 def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
     """In words, whether one registered plan has all these runs and is older than each of them."""
-    keys, began = {record.key for record in finished}, min(_began(record) for record in finished)
-    holding = [one for one in registered if keys.issubset(one.keys)]
-    for one in holding:
-        if datetime.fromisoformat(one.created).timestamp() <= began:
-            return f"confirmatory: plan {one.name} ({one.declared}) was registered {one.created}, before the first run"
+    keys, first = {record.key for record in finished}, min(began(record) for record in finished)
+    holding = [plan for plan in registered if keys.issubset(plan.keys)]
+    for plan in holding:
+        if datetime.fromisoformat(plan.created).timestamp() <= first:
+            return f"confirmatory: {_registered(plan)}, before the first run"
     if holding:
-        one = holding[0]
-        return (
-            f"exploratory: plan {one.name} ({one.declared}) was registered {one.created}, after the first of these "
-            "runs had begun"
-        )
+        return f"exploratory: {_registered(holding[0])}, after the first of these runs had begun"
     return "exploratory: no registered plan has these runs"
 
 
-def _began(record: RunRecord) -> float:
+def _registered(plan: Registration) -> str:
+    return f"plan {plan.name} ({plan.declared}) was registered {plan.created}"
+
+
+def began(record: RunRecord) -> float:
     """When a run began, in seconds: when its record was written, less what it took; pauses are not seen.
 
     Raises UsageError if the record has no time.

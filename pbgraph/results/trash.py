@@ -16,9 +16,10 @@ from glob import escape
 from pathlib import Path
 
 from pbgraph.errors import UsageError
-from pbgraph.files.locks import exclusive, is_held
+from pbgraph.files.locks import exclusive
 from pbgraph.results.folder import TRASH, WORK, WRITTEN_BY_RUNS, ResultsFolder
-from pbgraph.results.progress import read_progress
+from pbgraph.results.leases import beats, leased
+from pbgraph.results.progress import in_progress, read_progress
 
 Run = tuple[str, str]  # task and key
 LOOKS = 5  # at a lock that another process holds, before a run counts as running
@@ -37,41 +38,41 @@ class Dependent:
 
 def dependents(results: ResultsFolder, runs: Collection[Run]) -> list[Dependent]:
     """The controls that are paired with these runs, and those that are paired with these in turn; not the runs."""
-    found = _closure(runs, _paired_with(results, runs))
-    return sorted(found.values(), key=lambda one: (one.task, one.name, one.key))
+    controls = _closure(runs, _paired_with(results, runs))
+    return sorted(controls.values(), key=lambda control: (control.task, control.name, control.key))
 
 
 def _paired_with(results: ResultsFolder, runs: Iterable[Run]) -> dict[Run, list[Dependent]]:
     """Run -> the controls that are paired with it, of all runs of the tasks of these."""
-    found: dict[Run, list[Dependent]] = {}
-    for task in sorted({task for task, _ in runs}):
-        for one in _paired(results, task):
-            found.setdefault((task, one.needs), []).append(one)
-    return found
+    paired: dict[Run, list[Dependent]] = {}
+    for dataset in sorted({dataset for dataset, _ in runs}):
+        for control in _paired(results, dataset):
+            paired.setdefault((dataset, control.needs), []).append(control)
+    return paired
 
 
 def _closure(runs: Collection[Run], paired: Mapping[Run, Iterable[Dependent]]) -> dict[Run, Dependent]:
-    found: dict[Run, Dependent] = {}
+    controls: dict[Run, Dependent] = {}
     wanted = list(runs)
     while wanted:
-        for one in paired.get(wanted.pop(), ()):
-            run = (one.task, one.key)
-            if run not in found and run not in runs:
-                found[run] = one
+        for control in paired.get(wanted.pop(), ()):
+            run = (control.task, control.key)
+            if run not in controls and run not in runs:
+                controls[run] = control
                 wanted.append(run)
-    return found
+    return controls
 
 
-def _paired(results: ResultsFolder, task: str) -> Iterator[Dependent]:
+def _paired(results: ResultsFolder, dataset: str) -> Iterator[Dependent]:
     """Every control of a task: those with a record, and those that are running now."""
-    for record in results.records(task):
+    for record in results.records(dataset):
         spec = record.spec
         if spec.control_of is not None:
-            yield Dependent(task, record.key, f"{spec.arm} seed {spec.seed}", spec.control_of)
-    for key, lock in results.locks().items():
+            yield Dependent(dataset, record.key, f"{spec.arm} seed {spec.seed}", spec.control_of)
+    for key in in_progress(results):
         said = read_progress(results, key)
-        if said is not None and said.task == task and said.control_of is not None and is_held(lock):
-            yield Dependent(task, key, f"{said.arm} seed {said.seed}", said.control_of, running=True)
+        if said is not None and said.task == dataset and said.control_of is not None:
+            yield Dependent(dataset, key, f"{said.arm} seed {said.seed}", said.control_of, running=True)
 
 
 def move_to_trash(results: ResultsFolder, runs: Iterable[Run], *, now: float | None = None) -> tuple[Path, list[Path]]:
@@ -92,16 +93,16 @@ def move_to_trash(results: ResultsFolder, runs: Iterable[Run], *, now: float | N
     return trash, files
 
 
-def files_of(results: ResultsFolder, task: str, key: str) -> list[Path]:
+def files_of(results: ResultsFolder, dataset: str, key: str) -> list[Path]:
     """All that belongs to a run, its record last."""
     companions = [
         path
         for kind in WRITTEN_BY_RUNS[1:]
-        for path in sorted((results.root / kind / task).glob(f"{escape(key)}*"))
+        for path in sorted((results.root / kind / dataset).glob(f"{escape(key)}*"))
         if path.name.split(".", 1)[0] == key
     ]
     state = [*results.saved_state(key), *filter(os.path.lexists, [results.progress_path(key)])]
-    return [*companions, *state, *results.record_files(task, key)]
+    return [*companions, *state, *results.record_files(dataset, key)]
 
 
 @contextmanager
@@ -115,6 +116,8 @@ def _not_running(results: ResultsFolder, key: str) -> Iterator[None]:
         if next(looks, None) is None:
             raise UsageError(f"run {key} is running; stop it first, or wait until it is done. Nothing was moved")
 
+    if (worker := leased(results.leases_path).get(key)) and beats(results.leases_path, worker, now=time.time()):
+        raise UsageError(f"run {key} is running elsewhere; stop it first, or wait until it is done. Nothing was moved")
     with exclusive(lock, give_up):
         yield
 
@@ -156,9 +159,9 @@ def _drop_empty(folder: Path) -> None:
             os.rmdir(path)
 
 
-def check_dependents(found: Iterable[Dependent]) -> None:
+def check_dependents(controls: Iterable[Dependent]) -> None:
     """Raises UsageError, naming them, if runs that stay are paired with runs that go."""
-    named = [f"{one.key} ({one.name}), paired with {one.needs}" for one in found]
+    named = [f"{control.key} ({control.name}), paired with {control.needs}" for control in controls]
     if named:
         raise UsageError(
             f"nothing was moved, since other runs depend on these: {'; '.join(named)}. Name them too, or move them as "

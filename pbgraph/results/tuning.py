@@ -67,14 +67,17 @@ class Trial:
     numerics: str = ""
 
 
-def trials_path(results: Path, task: str, model: str, method: str) -> Path:
+def trials_path(results: Path, dataset: str, *, model: str, method: str) -> Path:
     """Where the trials of an arm are."""
-    return results / FOLDER / task / f"{model}-{method}.jsonl"
+    return results / FOLDER / dataset / f"{model}-{method}.jsonl"
 
 
 def problem(trial: Trial, path: Path) -> str | None:
     """What is wrong with a trial's facts taken together, or None."""
-    if path.name != trials_path(Path(), trial.task, trial.model, trial.method).name or path.parent.name != trial.task:
+    if (
+        path.name != trials_path(Path(), trial.task, model=trial.model, method=trial.method).name
+        or path.parent.name != trial.task
+    ):
         return f"it is of {trial.model}/{trial.method} on {trial.task}, and belongs to another file"
     if len(trial.scores) != len(trial.seconds) or len(trial.scores) > len(trial.seeds) or trial.number < 0:
         return "its scores, seconds and seeds do not fit together"
@@ -153,11 +156,11 @@ def _cut_torn_end(held: int, path: Path) -> None:
 
 def of_search(trials: Sequence[Trial], recipe: str, seeds: Sequence[int]) -> dict[int, Trial]:
     """Number -> trial, of one search; where a number occurs twice, as after files were joined, the first of them."""
-    found: dict[int, Trial] = {}
+    by_number: dict[int, Trial] = {}
     for trial in trials:
         if trial.recipe == recipe and trial.seeds == tuple(seeds):
-            found.setdefault(trial.number, trial)
-    return found
+            by_number.setdefault(trial.number, trial)
+    return by_number
 
 
 def best_of(trials: Sequence[Trial], *, larger_is_better: bool) -> Trial | None:
@@ -189,7 +192,9 @@ def budgets(results: Path) -> list[Budget]:
         except UnreadableError as error:
             log.warning("left out: %s: %s", path, error)
             continue
-        counts.update((one.task, one.model, one.method, one.preset, one.split, one.seeds) for one in trials)
+        counts.update(
+            (trial.task, trial.model, trial.method, trial.preset, trial.split, trial.seeds) for trial in trials
+        )
     return [Budget(*what, trials) for what, trials in sorted(counts.items())]
 
 

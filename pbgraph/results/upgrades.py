@@ -72,10 +72,10 @@ def _check_whole(said: Said, step: Upgrade) -> None:
     """Raises UnreadableError for a record that has neither a seal nor a digest, or not its own digest."""
     if step.digest is not None and said.get("written_digest") is not None:
         try:
-            found = step.digest(said)
+            digest = step.digest(said)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UnreadableError(f"it has no digest ({type(error).__name__}: {error})") from error
-        if found != said["written_digest"]:
+        if digest != said["written_digest"]:
             raise UnreadableError("its digest is another: it was edited")
     elif said.get("seal") is None:
         raise UnreadableError("it has nothing by which an edit would be noticed")

@@ -5,37 +5,37 @@ from hypothesis import strategies as st
 
 from dendrite_networks import batch, epoch, growth, network
 from pbgraph.dendrites.objective import CandidateStatistics
-from pbgraph.dendrites.switching import Clock, Course
+from pbgraph.dendrites.switching import BestScore, EarlyStopping
 
 EPOCHS = st.lists(st.booleans(), min_size=1, max_size=30)
 
 
 @given(EPOCHS, st.integers(1, 5), st.none() | st.integers(1, 12))
 def test_a_phase_ends_at_the_first_epoch_that_completes_patience_or_length(improved, patience, longest):
-    clock = Clock(patience, longest)
+    stopping = EarlyStopping(patience, longest)
     for count in range(1, len(improved) + 1):
         recent = improved[max(count - patience, 0) : count]
         expected = (count >= patience and not any(recent)) or count == longest
-        assert clock.tick(improved[count - 1]) == expected
+        assert stopping.after_epoch(improved[count - 1]) == expected
         if expected:
             break
 
 
 @given(st.lists(st.integers(0, 5), min_size=1))
 def test_the_first_of_equal_scores_is_the_best(scores):
-    course = Course()
-    improved = [course.offer(score, epoch) for epoch, score in enumerate(scores)]
-    assert course.best_score == max(scores)
-    assert course.best_epoch == scores.index(max(scores))
+    best = BestScore()
+    improved = [best.update(score, epoch) for epoch, score in enumerate(scores)]
+    assert best.best_score == max(scores)
+    assert best.best_epoch == scores.index(max(scores))
     assert improved == [all(score > earlier for earlier in scores[:i]) for i, score in enumerate(scores)]
 
 
 def test_tries_count_failures_in_a_row():
-    course, tries = Course(), []
+    best, tries = BestScore(), []
     for score in (1.0, 0.5, 0.5, 2.0, 1.0):
-        course.offer(score, 0)
-        course.end_cycle()
-        tries.append(course.tries)
+        best.update(score, 0)
+        best.end_cycle()
+        tries.append(best.tries)
     assert tries == [0, 1, 2, 0, 1]
 
 

@@ -15,7 +15,9 @@ import pbgraph.ops
 from pbgraph.graph import GraphBatch
 from pbgraph.ops import edges, segment
 from pbgraph.ops.activations import celu
+from pbgraph.ops.boosting import boosted_sum
 from pbgraph.ops.dropout import dropout
+from pbgraph.ops.gates import gated_mean
 from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.ops.messages import relu_sum
 from pbgraph.ops.moments import moments
@@ -52,8 +54,11 @@ CASES: Mapping[str, tuple[list[tuple[int, ...]], Callable[..., object]]] = {
     "graph_attention": ([(5, C), (N, C)], lambda b, q, x: graph_attention(q, x, b)),
     "neighbour_sum": ([(N, C)], lambda b, x: neighbour_sum(x, b)),
     "relu_sum": ([(N, C), (B, C)], lambda b, x, table: relu_sum(x, table, b)),
+    "gated_mean": ([(E, C), (N, C)], lambda b, g, v: gated_mean(torch.sigmoid(g), v, edges.Edges.of(b))),
+    "boosted_sum": ([(E, C)], lambda b, x: boosted_sum(x, edges.Edges.of(b))),
     "edge_statistics": ([(E, C)], lambda b, x: edge_statistics(x, edges.Edges.of(b))),
     "segment_mean": ([(N, C)], lambda b, x: segment.segment_mean(x, b.batch, 6)),
+    "segment_max": ([(N, C)], lambda b, x: segment.segment_max(x, b.batch, b.node_ptr)),
     "moments": ([(N, C), (N, C)], lambda b, x, y: tuple(one.to(x.dtype) for one in moments(x, y))),
     "return_probabilities": ([], lambda b: return_probabilities(b, 6)),
     "masked_cross_entropy": ([(5, 4)], lambda b, x: masked_cross_entropy(x, BLANK.to(x.device, x.dtype))),

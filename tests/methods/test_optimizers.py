@@ -96,7 +96,7 @@ def test_values_are_not_smoothed():
         make_loss(tiny_regression(TrainSettings(loss="squared-error", label_smoothing=0.1)))
 
 
-@pytest.mark.parametrize(("make", "loss"), [(tiny_task, "plain"), (tiny_regression, "squared-error")])
+@pytest.mark.parametrize(("make", "loss"), [(tiny_task, "bce"), (tiny_regression, "squared-error")])
 @pytest.mark.parametrize("method", ["backprop", "perforated", "gd-dendrites", "ensemble"])
 def test_methods_train_save_and_restore_a_packed_head(method, make, loss):
     chosen = METHODS.get(method)

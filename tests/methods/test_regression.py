@@ -122,7 +122,7 @@ def test_an_ensemble_averages_values_of_regression_and_probabilities_of_classifi
     assert averaged(values, "classification") == pytest.approx((1 / (1 + np.exp(-2)) + 1 / (1 + np.exp(-4))) / 2)
 
 
-@pytest.mark.parametrize(("kind", "loss"), [("regression", "plain"), ("classification", "squared-error")])
+@pytest.mark.parametrize(("kind", "loss"), [("regression", "bce"), ("classification", "squared-error")])
 def test_a_loss_that_does_not_fit_the_kind_is_refused(kind, loss):
     task = tiny_regression(TrainSettings(loss=loss), kind=kind)
     with pytest.raises(UsageError, match=f"loss '{loss}' is for .* and these are {kind} tasks; set loss to"):

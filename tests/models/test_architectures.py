@@ -16,7 +16,6 @@ from pbgraph.dendrites.perforation import sites_of
 from pbgraph.features.graphs import GRAPH
 from pbgraph.graph import MolGraph
 from pbgraph.methods.base import FitJob, PairedRun
-from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import build_model, parameter_count
 from pbgraph.methods.widened import widened
 from pbgraph.models.base import MODELS, Architecture, sites_in
@@ -26,8 +25,8 @@ from pbgraph.testing import DIMS, Check, architecture_checks, as_batch, as_doubl
 
 pytestmark = pytest.mark.lengthy
 
-NAMES = [  # of networks that read graphs; the head alone has its tests in test_head.py, and its conformance checks
-    name for name in MODELS if isinstance(MODELS.get(name), Architecture) and name != GRAPHLESS
+NAMES = [  # of networks that read graphs; the others have tests of their own
+    name for name in MODELS if isinstance(MODELS.get(name), Architecture) and MODELS.get(name).reads_graphs
 ]
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
@@ -111,8 +110,10 @@ def test_fused_and_plain_operations_agree(name: str) -> None:
 
 NUMBERS_OF_SITES = {
     "attentive-fp": 8,
+    "cmpnn": 9,
     "d-mpnn": 5,
     "gat": 4,
+    "gatedgcn": 13,
     "gcn": 4,
     "gin": 16,
     "gine": 17,

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
 from pbgraph.graph import GraphStore
-from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import _of_members, _rows
 from pbgraph.models.base import MODELS, Architecture, Dims, sites_in
 from pbgraph.models.head import Head, HeadConfig, PackedLayer, PackedLinear
@@ -116,7 +115,9 @@ def test_sites_are_those_that_the_config_builds():
 NETWORKS = sorted(
     name
     for name in MODELS
-    if isinstance(MODELS.get(name), Architecture) and MODELS.packages(name) == ["pbgraph"] and name != GRAPHLESS
+    if isinstance(MODELS.get(name), Architecture)
+    and MODELS.packages(name) == ["pbgraph"]
+    and MODELS.get(name).reads_graphs
 )
 SMALL = {"hidden": 8, "head": "packed", "head_members": 2, "head_hidden": 6, "head_dropout": 0.0}
 QUICK = ("shapes", "permutation", "batch-independence", "no-unused-parameter", "dendrite-sites", "perforation")

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbgraph.ops.segment import segment_mean, segment_softmax, segment_sum, spread
+from pbgraph.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum, spread
 
 segments = st.lists(st.integers(0, 6), max_size=20).map(lambda ids: torch.tensor(ids, dtype=torch.int64))
 
@@ -26,6 +26,24 @@ def test_sum_and_mean_equal_a_loop(segment: torch.Tensor) -> None:
     torch.testing.assert_close(segment_sum(values, segment, 7), sums)
     torch.testing.assert_close(segment_mean(values, segment, 7), sums / counts[:, None])
     torch.testing.assert_close(segment_mean(values[:, 0], segment, 7), sums[:, 0] / counts)
+
+
+@given(segments, st.booleans())
+def test_maximum_equals_a_loop(segment: torch.Tensor, ties: bool) -> None:
+    segment = segment.sort().values
+    values = (rows(segment).round() if ties else rows(segment)).requires_grad_()
+    found = segment_max(values, segment, torch.searchsorted(segment, torch.arange(8)))
+    empty = values.new_zeros(3)
+    expected = torch.stack([values[segment == s].amax(0) if (segment == s).any() else empty for s in range(7)])
+    torch.testing.assert_close(found, expected)
+    gradients = (torch.autograd.grad((y.sin() + 0 * values.sum()).sum(), values)[0] for y in (found, expected))
+    torch.testing.assert_close(*gradients)
+
+
+def test_maximum_keeps_nan_and_infinities() -> None:
+    values = torch.tensor([[1.0, -torch.inf], [torch.nan, torch.inf], [2.0, -torch.inf]])
+    found = segment_max(values, torch.tensor([0, 0, 1]), torch.tensor([0, 2, 3]))
+    torch.testing.assert_close(found, torch.tensor([[torch.nan, torch.inf], [2.0, -torch.inf]]), equal_nan=True)
 
 
 @given(segments)

@@ -11,6 +11,7 @@ from pbgraph.plans import resolve as resolving
 from pbgraph.plans.declaration import Preset, Recipe, Row
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import preset, presets, studies, study
+from pbgraph.plans.settings import parse_assignment
 from pbgraph.splits import SPLITS
 
 
@@ -112,7 +113,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
 @pytest.mark.parametrize(
     ("options", "nearest"),
     [
-        ({"task": "tox12"}, "tox21"),
+        ({"dataset": "tox12"}, "tox21"),
         ({"declared": "defualt"}, "default"),
         ({"models": ["trimmnet"]}, "trimnet"),
         ({"models": ["trimnet", "gni"]}, "gin"),
@@ -122,7 +123,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
 )
 def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
     with pytest.raises(UsageError, match=f"did you mean '{nearest}'"):
-        plan(**{"task": "tox21", **options})
+        plan(**{"dataset": "tox21", **options})
 
 
 def test_settings_of_model_and_method_override_defaults():
@@ -223,3 +224,14 @@ def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():
 
     assert "it is for classification, not for regression tasks" in refused("esol", "logistic-regression")
     assert "it is for regression, not for classification tasks" in refused("tox21", "ridge")
+
+
+def test_the_control_without_graphs_stands_beside_networks_that_read_some():
+    models = {
+        name: [spec.arm.model for spec in plan("tox21", "smoke", models=[name], methods=["backprop"]).specs]
+        for name in ("gin", "snn", "features-only")
+    }
+    assert models == {"gin": ["gin"], "snn": ["snn"], "features-only": ["features-only"]}
+    described = [parse_assignment("gin.features=graph+descriptors"), parse_assignment("gin.head=packed")]
+    made = plan("tox21", "smoke", models=["gin"], methods=["backprop"], settings=described)
+    assert [spec.arm.model for spec in made.specs] == ["gin", "features-only"]

@@ -214,3 +214,13 @@ def test_a_preset_may_be_named_by_its_file(read, tmp_path):
     named = preset(str(tmp_path / "wider.toml"))
     assert isinstance(named, Preset)
     assert named.task == "tox21"
+
+
+@pytest.mark.parametrize("loss", ["bce", "plain"])
+def test_a_loss_is_read_in_both_spellings_and_written_in_one(read, loss):
+    mine = f'preset = "paper"\n[[arms]]\nmodel = "trimnet"\nmethod = "backprop"\nsettings = {{ loss = "{loss}" }}\n'
+    made = plan("tox21", read(mine))
+    assert {spec.changes["loss"] for spec in made.specs} == {"plain"}
+    assert 'settings = { loss = "bce" }' in plan_text(made)
+    recipe = f'seeds = "68"\n[recipe]\nloss = {{ classification = {{ gin = "{loss}" }} }}\n{ARM}'
+    assert {spec.settings["loss"] for spec in plan("tox21", read(recipe)).specs} == {"plain"}

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import from_text, told, untold
+from pbgraph.methods.base import METHODS as METHODS_BY_NAME
+from pbgraph.methods.training import TrainSettings
 from pbgraph.plans.plan import plan
 from pbgraph.plans.resolve import assignments_of
 from pbgraph.plans.settings import Assignment, assignment, parse_assignment
+from pbgraph.results.arms import parse_arm
 
 METHODS = ["backprop", "perforated", "continued", "widened", "widened-continued", "random-dendrites"]
 
@@ -77,6 +83,7 @@ def test_what_is_set_to_the_value_of_the_recipe_changes_nothing():
         ("widened.epochs=3",),
         ("random-dendrites.pool=4", "perforated.pool=2", "trimnet.dropout=0.1"),
         ("perforated.dendrites_trainable=true", "training.schedule=constant"),
+        ("training.loss=class-weighted",),
     ],
 )
 def test_the_changes_of_a_spec_make_it_again(settings):
@@ -85,6 +92,36 @@ def test_the_changes_of_a_spec_make_it_again(settings):
             "tox21", models=[spec.model], methods=[spec.method], seeds=[0], settings=assignments_of(spec)
         ).specs
         assert spec in again
+
+
+@pytest.mark.parametrize("loss", ["bce", "plain"])
+def test_a_loss_that_was_once_called_otherwise_is_one_run_with_one_key(loss):
+    by_default = specs()
+    assert specs(f"training.loss={loss}") == by_default
+    assert {spec.settings["loss"] for spec in by_default} == {"plain"}
+    changed = specs(f"training.loss={loss}", preset="paper", methods=["backprop"])[0]
+    assert (changed.settings["loss"], changed.changes) == ("plain", {"loss": "plain"})
+    assert str(changed.arm) == "trimnet/backprop:loss=bce"
+    assert changed.arm == parse_arm(f"trimnet/backprop:loss={loss}")
+    assert [str(one) for one in assignments_of(changed)] == ["backprop.loss=bce"]
+    assert TrainSettings(loss=loss).loss == METHODS_BY_NAME.get("backprop").settings(**changed.settings).loss == "bce"
+
+
+@pytest.mark.parametrize("loss", ["bce", "plain"])
+def test_what_the_pair_of_a_control_has_otherwise_is_named_in_one_spelling(loss):
+    asked = [f"perforated.loss={loss}", "continued.loss=class-weighted"]
+    control = specs(*asked, preset="paper", methods=["continued"])[-1]
+    assert control.changes == {"perforated.loss": "plain"}
+    assert str(control.arm) == "trimnet/continued:perforated.loss=bce"
+
+
+def test_the_spelling_of_another_field_that_is_called_so_is_left_alone():
+    @dataclass(frozen=True)
+    class Config:
+        loss: str = "plain"
+
+    assert (told(Config, {"loss": "bce"}), untold(Config, {"loss": "plain"})) == ({"loss": "bce"}, {"loss": "plain"})
+    assert from_text(Config, "loss", "plain", called="own.loss") == "plain"
 
 
 def test_a_spec_without_changes_has_the_key_it_always_had():

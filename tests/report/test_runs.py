@@ -85,6 +85,16 @@ def test_of_a_control_the_settings_of_its_pair_are_named_apart():
     assert "    hidden  32" in said
 
 
+def test_a_setting_is_shown_in_the_spelling_of_today():
+    record = make_record("gin/continued", 1, 0.8)
+    spec = replace(record.spec, settings={"epochs": 3, "loss": "plain"}, changes={"perforated.loss": "plain"})
+    text = one_run.to_text(replace(record, spec=spec), None)
+    assert "    loss    bce" in text
+    assert "plain" not in text
+    assert "of the run it is paired with: perforated.loss bce" in text
+    assert runs.run_rows([replace(record, spec=spec)])[0]["settings.loss"] == "bce"
+
+
 def test_a_run_without_scores_or_history_is_shown():
     bare = replace(make_record("gin/fit", 1, 0.5), history=(), selection=None)
     empty = SplitScore(0, {"roc_auc": None, "average_precision": None}, {})

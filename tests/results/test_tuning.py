@@ -17,6 +17,7 @@ from pbgraph.report.formats import to_json, to_markdown
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.tables import make_table
 from pbgraph.report.tuning import trials_table
+from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.tuning import Trial, append_trial, best_of, budgets, read_trials, trials_path, wrong_lines
 from pbgraph.verify.trials import check_trials
@@ -44,7 +45,7 @@ def write(results: Path, count: int, **changes) -> Path:
     path = results
     for number in range(count):
         trial = replace(TRIAL, number=number, **changes)
-        path = trials_path(results, trial.task, trial.model, trial.method)
+        path = trials_path(results, trial.task, model=trial.model, method=trial.method)
         append_trial(path, trial)
     return path
 
@@ -58,7 +59,7 @@ def test_lines_come_back_as_they_were_written(tmp_path):
 
 
 def test_many_writers_write_whole_lines(tmp_path):
-    path = trials_path(tmp_path, "tox21", "gin", "backprop")
+    path = trials_path(tmp_path, "tox21", model="gin", method="backprop")
     writers = [
         threading.Thread(target=append_trial, args=(path, replace(TRIAL, number=number))) for number in range(20)
     ]
@@ -117,7 +118,7 @@ def test_hostile_lines_are_no_trials(tmp_path, line):
 
 
 def test_what_is_no_file_is_not_read(tmp_path):
-    path = trials_path(tmp_path, "tox21", "gin", "backprop")
+    path = trials_path(tmp_path, "tox21", model="gin", method="backprop")
     path.mkdir(parents=True)
     with pytest.raises(UnreadableError, match=r"(?i)is a directory"):
         read_trials(path)
@@ -141,7 +142,7 @@ def records():
 
 
 def table(results: Path):
-    return make_table(records(), arms=ARMS, seeds=(1, 2), searched=budgets(results))
+    return make_table(records(), arms=ARMS, seeds=(1, 2), background=background_of(ResultsFolder(results)))
 
 
 def test_a_table_says_how_many_settings_were_tried_equal_budgets_together(tmp_path):
@@ -173,7 +174,7 @@ def test_a_search_by_another_recipe_or_on_another_split_is_none_of_a_tables(tmp_
 def test_searches_on_different_seeds_are_told_apart(tmp_path):
     write(tmp_path, 3)
     one = replace(TRIAL, seeds=(5,), scores=(0.8,), seconds=(1.0,))
-    append_trial(trials_path(tmp_path, "tox21", "gin", "backprop"), one)
+    append_trial(trials_path(tmp_path, "tox21", model="gin", method="backprop"), one)
     assert "settings tried: 3 on seeds 0-2 and 1 on seeds 5 (gin/backprop)" in to_markdown(table(tmp_path))
 
 

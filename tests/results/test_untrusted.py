@@ -25,7 +25,6 @@ from pbgraph.files.hashing import canonical_json
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
-from pbgraph.methods.roles import GRAPHLESS
 from pbgraph.methods.training import TrainSettings
 from pbgraph.metrics import ROC_AUC
 from pbgraph.models.base import MODELS, Architecture, Dims
@@ -270,7 +269,7 @@ def test_every_architecture_can_be_sized_without_memory(model: str) -> None:
     with torch.device("meta"):
         assert all(
             one.is_meta
-            for one in found.build(Dims(39, 10, 12, 7 if model == GRAPHLESS else 0), found.config()).parameters()
+            for one in found.build(Dims(39, 10, 12, 0 if found.reads_graphs else 7), found.config()).parameters()
         )
 
 

@@ -7,11 +7,13 @@ import json
 import logging
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.cli.commands.names import dataset_of_task, task_names
-from pbgraph.cli.values import ENGINES
+from pbgraph.cli.options import add_data_folder_arguments, add_results_argument
+from pbgraph.cli.values import ENGINES, OneOf
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.fields import Setting, settings_of
 from pbgraph.files.hashing import sha256
@@ -44,6 +46,14 @@ KINDS = {
 WIDTH = 100  # of what is said of a setting
 FURTHER = ("featuriser", "dendrite_sites", "control_of")  # what else there is to say of one model or method
 DATA_ACTIONS = ("ls", "fetch", "audit")
+
+
+def add_ls_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``ls`` takes."""
+    parser.set_defaults(command=ls)
+    parser.add_argument("kind", nargs="?", type=OneOf("kind", KINDS), help=f"one of {', '.join(KINDS)}")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one of that kind, with its settings and all it says")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def ls(args: argparse.Namespace) -> int:
@@ -81,7 +91,7 @@ def _ls_one(args: argparse.Namespace) -> int:
             for name in ("featuriser", "dendrite_sites", "control_of")
             if hasattr(value, name)
         },
-        "settings": {one.name: _said(one, space.get(one.name)) for one in settings},
+        "settings": {setting.name: _said(setting, space.get(setting.name)) for setting in settings},
     }
     if args.json:
         show(json.dumps(told, indent=1))
@@ -91,15 +101,15 @@ def _ls_one(args: argparse.Namespace) -> int:
     if isinstance(value, Preset):
         show(f"seeds {ranges(value.seeds)}; rows: {', '.join(map(str, value.arms))}")
     if isinstance(value, Study):
-        show(f"parts: {', '.join(one.name for one in value.presets)}")
+        show(f"parts: {', '.join(preset.name for preset in value.presets)}")
     for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
         if told.get(name):
             show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
     if settings:
         show(f"\nsettings, each set by --set {args.name}.FIELD=VALUE (the preset may have other values than these):")
-        for one in settings:
-            searched = f"; searched {space[one.name]}" if one.name in space else ""
-            said = f"{one.name} ({one.type}, default {_shown(one.default)}): {one.meaning}{searched}"
+        for setting in settings:
+            searched = f"; searched {space[setting.name]}" if setting.name in space else ""
+            said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
             show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
     return 0
 
@@ -110,10 +120,10 @@ def _settings(value: Any) -> list[Setting]:
     return settings_of(type_) if isinstance(type_, type) else []
 
 
-def _said(one: Setting, range_: Range | None) -> dict[str, Any]:
+def _said(setting: Setting, range_: Range | None) -> dict[str, Any]:
     """What programs are told of a field; searched: its range, or None where `tune` leaves it as it is."""
     searched = None if range_ is None else range_.said
-    return {"type": one.type, "default": one.default, "meaning": one.meaning, "searched": searched}
+    return {"type": setting.type, "default": setting.default, "meaning": setting.meaning, "searched": searched}
 
 
 def _shown(value: object) -> str:
@@ -132,7 +142,7 @@ def _listed(kind: str) -> list[dict[str, Any]]:
     if kind == "engines":
         return [{"name": name, "version": None, "source": said, "packages": []} for name, said in ENGINES.items()]
     entries = _entries(resolve_name(KINDS[kind]))
-    return [one for one in entries if kind != "presets" or one["name"] in presets()]
+    return [entry for entry in entries if kind != "presets" or entry["name"] in presets()]
 
 
 def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
@@ -150,19 +160,35 @@ def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     return {"name": name, "version": getattr(value, "version", None), "source": source}
 
 
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``check`` takes."""
+    parser.set_defaults(command=check)
+    parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
+
+
 def check(args: argparse.Namespace) -> int:
     """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
     from pbgraph.testing import CheckFailed, checks
 
     failed = 0
-    for one in checks(args.name, args.data):
+    for conformance in checks(args.name, args.data):
         try:
-            one()
-            show(f"ok      {one!s:<20} {one.summary}")
+            conformance()
+            show(f"ok      {conformance!s:<20} {conformance.summary}")
         except CheckFailed as error:
             failed += 1
-            show(f"FAILED  {one!s:<20} {error}")
+            show(f"FAILED  {conformance!s:<20} {error}")
     return 1 if failed else 0
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``data`` takes."""
+    parser.set_defaults(command=data)
+    parser.add_argument("action", type=OneOf("action", DATA_ACTIONS), help=", ".join(DATA_ACTIONS))
+    parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
+    add_results_argument(parser)
+    add_data_folder_arguments(parser)
 
 
 def data(args: argparse.Namespace) -> int:

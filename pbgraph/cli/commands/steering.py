@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task
+from pbgraph.cli.options import add_choice_arguments, add_jobs_argument, add_planned_arguments, add_results_argument
+from pbgraph.cli.values import file_to_write
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.plans.presets import preset_or_none, presets
 from pbgraph.results.folder import ResultsFolder
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``status`` takes."""
+    parser.set_defaults(command=status, engine="local", shard=None)
+    parser.add_argument("task", nargs="?", metavar="TASK", help="one task (default: all in the results folder)")
+    add_planned_arguments(parser)
+    add_jobs_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: every run with its state")
+
+
 def status(args: argparse.Namespace) -> int:
     """Show how the runs of one task or of all tasks stand, while others do them."""
     from pbgraph.execution.standing import describe_standing
@@ -32,11 +43,11 @@ def status(args: argparse.Namespace) -> int:
 
     results = ResultsFolder(args.results)
     tasks = [args.task] if args.task is not None else _tasks_in(results)
-    found = [_standing(args, task, results) for task in tasks]
+    standings = [_standing(args, name, results) for name in tasks]
     if args.json:
-        show(json_text(found), end="")
-    elif found:
-        show("\n".join(describe_standing(one) for one in found))
+        show(json_text(standings), end="")
+    elif standings:
+        show("\n".join(describe_standing(state) for state in standings))
     else:
         say(f"{results.root} holds no run, and none is in progress; 'python -m pbgraph.bench TASK' makes some")
     return 0
@@ -44,33 +55,43 @@ def status(args: argparse.Namespace) -> int:
 
 def _tasks_in(results: ResultsFolder) -> list[str]:
     """The tasks that there are records of, and those of runs in progress."""
-    from pbgraph.results.progress import read_progress
+    from pbgraph.results.progress import in_progress, read_progress
 
-    said = [read_progress(results, key) for key in results.locks()]
-    return sorted({*results.tasks(), *(one.task for one in said if one is not None)})
+    said = [read_progress(results, key) for key in {*results.locks(), *in_progress(results)}]
+    return sorted({*results.tasks(), *(run.task for run in said if run is not None)})
 
 
-def _standing(args: argparse.Namespace, task: str, results: ResultsFolder) -> Standing:
+def _standing(args: argparse.Namespace, name: str, results: ResultsFolder) -> Standing:
     from pbgraph.cli.commands.running import plan_of
     from pbgraph.execution.standing import standing
     from pbgraph.structures.parallel import cores
 
-    dataset = _dataset(task, results)
+    dataset = _dataset(name, results)
     plan = plan_of(args, dataset) if dataset is not None else None
-    return standing(task, plan, results, jobs=args.jobs or cores())
+    return standing(name, plan, results, jobs=args.jobs or cores())
 
 
-def _dataset(task: str, results: ResultsFolder) -> Dataset | None:
+def _dataset(name: str, results: ResultsFolder) -> Dataset | None:
     """The data set of a task; None, with a warning, if it is known no more, while runs of it are there."""
     from pbgraph.results.described import dataset_of
 
     try:
-        return dataset_of(task, results)
+        return dataset_of(name, results)
     except (UsageError, DataError) as error:
-        if task not in _tasks_in(results):
+        if name not in _tasks_in(results):
             raise
-        log.warning("no plan is made for task %s: %s", task, error)
+        log.warning("no plan is made for task %s: %s", name, error)
         return None
+
+
+def add_runs_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``runs`` takes."""
+    parser.set_defaults(command=runs)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--json", action="store_true", help="for programs")
+    add("--csv", action="store_true", help="for programs and spreadsheets")
 
 
 def runs(args: argparse.Namespace) -> int:
@@ -110,10 +131,15 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
         raise unknown_name("preset", args.preset, {*presets(), *named})
     choice = choice_of(args)
-    for arm in choice.arms or ():
-        if specs and arm not in (there := {spec.arm for spec in specs}):
-            raise unknown_name("arm", str(arm), map(str, there))
-    return choice
+    return choice.among(spec.arm for spec in specs) if specs else choice
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``show`` takes."""
+    parser.set_defaults(command=show_run)
+    parser.add_argument("key", metavar="KEY", help="beginning of a run's key")
+    add_results_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: all that the record says")
 
 
 def show_run(args: argparse.Namespace) -> int:
@@ -143,6 +169,14 @@ def _insight(results: ResultsFolder, record: RunRecord) -> tuple[Insight | None,
         return None, str(error)
 
 
+def add_rm_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``rm`` takes."""
+    parser.set_defaults(command=rm)
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="beginnings of runs' keys")
+    parser.add_argument("--with-dependents", action="store_true", help="and the controls that are paired with them")
+    add_results_argument(parser)
+
+
 def rm(args: argparse.Namespace) -> int:
     """Move runs to the trash of their results folder, with all that belongs to them; all of them or none."""
     from pbgraph.results.trash import check_dependents, dependents, move_to_trash
@@ -152,9 +186,9 @@ def rm(args: argparse.Namespace) -> int:
     depending = dependents(results, named)
     if not args.with_dependents:
         check_dependents(depending)
-    trash, moved = move_to_trash(results, [*named, *((one.task, one.key) for one in depending)])
-    for one in depending:
-        say(f"with it: {one.key} ({one.name}), which is paired with {one.needs}")
+    trash, moved = move_to_trash(results, [*named, *((control.task, control.key) for control in depending)])
+    for control in depending:
+        say(f"with it: {control.key} ({control.name}), which is paired with {control.needs}")
     show(f"{_runs_in(moved)} moved to {trash}:")
     show("\n".join(f"  {path}" for path in moved))
     show(f"to put back what is there: {_putting_back(results.root, trash)}")
@@ -171,18 +205,33 @@ def _putting_back(root: Path, trash: Path) -> str:
     return shlex.join(["cp", "-Rpn", f"{trash}/.", f"{root}/"])
 
 
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``export`` takes."""
+    parser.set_defaults(command=export)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    parser.add_argument("--csv", type=file_to_write, metavar="FILE", help="a row for each run")
+    parser.add_argument("--histories", type=file_to_write, metavar="FILE", help="a row for each epoch of each run")
+    parser.add_argument("--mlflow", type=Path, metavar="DIR", help="a run of MLflow for each run, in DIR/mlflow.db")
+
+
 def export(args: argparse.Namespace) -> int:
     """Write the runs of a task to files for other programs."""
     from pbgraph.files.writing import replaced_file
     from pbgraph.report.runs import as_csv, history_rows, run_rows
 
-    if args.csv is None and args.histories is None:
-        raise UsageError("export: say where to, with --csv FILE or --histories FILE")
+    if args.csv is None and args.histories is None and args.mlflow is None:
+        raise UsageError("export: say where to, with --csv FILE, --histories FILE or --mlflow DIR")
     records = _chosen(args)
+    if args.mlflow is not None:
+        from pbgraph.report.tracking import export_to_mlflow
+
+        new = export_to_mlflow(records, args.mlflow)
+        say(f"{new} runs written to {args.mlflow}, {len(records) - new} were there")
     for path, rows in ((args.csv, run_rows), (args.histories, history_rows)):
         if path is not None:
-            made = rows(records)
+            exported = rows(records)
             with replaced_file(path) as part:
-                part.write_text(as_csv(made), encoding="utf-8")
-            say(f"{len(made)} rows written to {path}")
+                part.write_text(as_csv(exported), encoding="utf-8")
+            say(f"{len(exported)} rows written to {path}")
     return 0

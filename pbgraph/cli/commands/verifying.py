@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pbgraph.cli.options import add_data_folder_arguments
+from pbgraph.cli.values import reruns, seed
 from pbgraph.errors import UsageError
 from pbgraph.results.folder import ResultsFolder, formatted
 
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from pbgraph.verify.reruns import Rerun
 
 UNCHECKED = 3  # the exit code where nothing is wrong, but data were not to be had
+
+
+def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``verify`` takes."""
+    parser.set_defaults(command=verify)
+    add = parser.add_argument
+    add(
+        "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
+    )
+    add("--rerun", type=reruns, default=0, metavar="K", help="do K runs again, drawn at random")
+    add("--seed", type=seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
+    to_write = "write the receipt there, outside of RESULTS (default: to stdout)"
+    add("--receipt", type=Path, metavar="FILE", help=to_write)
+    add_data_folder_arguments(parser)
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -35,8 +51,8 @@ def verify(args: argparse.Namespace) -> int:
     receipt = verify_results(
         ResultsFolder(args.folder), reruns=args.rerun, seed=args.seed, data=args.data, offline=args.offline, say=_say
     )
-    for one in receipt.reruns:
-        _say(_rerun_text(one))
+    for rerun in receipt.reruns:
+        _say(_rerun_text(rerun))
     _say(_summary(receipt))
     content = formatted(msgspec.to_builtins(receipt))
     if args.receipt is not None:
@@ -68,11 +84,11 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _rerun_text(one: Rerun) -> str:
+def _rerun_text(rerun: Rerun) -> str:
     """How the two were compared, and every score of both."""
-    digests = "equal" if one.digest == one.again else f"{one.digest[:12]} and {one.again[:12] or 'none'}"
-    lines = [f"{one.arm} seed {one.seed} ({one.key}), compared {one.rule}; digests: {digests}"]
-    for name, (old, new, tolerance) in one.scores.items():
+    digests = "equal" if rerun.digest == rerun.again else f"{rerun.digest[:12]} and {rerun.again[:12] or 'none'}"
+    lines = [f"{rerun.arm} seed {rerun.seed} ({rerun.key}), compared {rerun.rule}; digests: {digests}"]
+    for name, (old, new, tolerance) in rerun.scores.items():
         most = f", at most {tolerance:.4f} apart" if tolerance else ""
         lines.append(f"  {name}: {_number(old)} in the record, {_number(new)} now{most}")
     return "\n".join(lines)

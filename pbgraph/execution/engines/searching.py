@@ -31,8 +31,8 @@ class InProgress:
     @property
     def scores(self) -> tuple[float, ...]:
         """Of the runs that are over."""
-        found = (record.selection.score for record in self.records if record.selection is not None)
-        return tuple(score for score in found if score is not None)
+        scores = (record.selection.score for record in self.records if record.selection is not None)
+        return tuple(score for score in scores if score is not None)
 
 
 class SearchSource:
@@ -79,7 +79,7 @@ class SearchSource:
         elif hopeless:
             self._end(trial, "pruned")
 
-    def take_doomed(self) -> tuple[RunSpec, str] | None:
+    def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """None: no trial waits for another run."""
         return None
 

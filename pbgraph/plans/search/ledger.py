@@ -47,7 +47,7 @@ class Ledger:
 
     def __init__(self, search: Search, results: Path) -> None:
         self.search = search
-        self.path = trials_path(results, search.dataset.name, search.arm.model, search.arm.method)
+        self.path = trials_path(results, search.dataset.name, model=search.arm.model, method=search.arm.method)
         name = sha256(canonical_json((search.recipe.key, search.seeds)))[:12]
         self._work = self.path.parent / ".work" / f"{self.path.stem}-{name}"
         self._held: dict[int, Callable[[], None]] = {}
@@ -55,8 +55,8 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """Those that are over, by number."""
-        found = of_search(_read(self.path), self.search.recipe.key, self.search.seeds)
-        return [found[number] for number in sorted(found)]
+        trials = of_search(_read(self.path), self.search.recipe.key, self.search.seeds)
+        return [trials[number] for number in sorted(trials)]
 
     @property
     def missing(self) -> int:
@@ -167,13 +167,13 @@ class Ledger:
         """Whether a study says the same as the lines; one that has not been told yet of a trial that is over, is."""
         from optuna.trial import TrialState
 
-        found = {trial.number: trial.state for trial in _trials(study)}
+        states = {trial.number: trial.state for trial in _trials(study)}
         for number, trial in done.items():
-            if found.get(number) == TrialState.RUNNING:
+            if states.get(number) == TrialState.RUNNING:
                 study.tell(number, trial.mean if trial.state == "finished" else None, _state(trial))
-            elif found.get(number) != _state(trial):
+            elif states.get(number) != _state(trial):
                 return False
-        return all(number in done or state in (TrialState.RUNNING, TrialState.FAIL) for number, state in found.items())
+        return all(number in done or state in (TrialState.RUNNING, TrialState.FAIL) for number, state in states.items())
 
     def _frozen(self, number: int, trial: Trial | None) -> FrozenTrial:
         """A line as Optuna has it; None: there is none of this number. The recipe is then to be done all the same."""
@@ -213,8 +213,8 @@ def _trial(study: Study, number: int) -> Any:
     """A trial in progress; None if the journal was made anew since it began."""
     from optuna.trial import Trial as Asked
 
-    found = [trial for trial in _trials(study) if trial.number == number and not trial.state.is_finished()]
-    return Asked(study, found[0]._trial_id) if found else None
+    trials = [trial for trial in _trials(study) if trial.number == number and not trial.state.is_finished()]
+    return Asked(study, trials[0]._trial_id) if trials else None
 
 
 class _HeldAlready:

@@ -64,9 +64,9 @@ def propose(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, Scalar] 
         )
         study = optuna.create_study(sampler=sampler, direction=direction(search))
         study.add_trials(trials)
-        found: dict[str, Scalar] = study.ask(distributions(search)).params
-        if found not in tried:
-            return found
+        proposal: dict[str, Scalar] = study.ask(distributions(search)).params
+        if proposal not in tried:
+            return proposal
     return None
 
 
@@ -117,5 +117,5 @@ def _nearest(range_: Range, value: Scalar) -> Scalar:
         return min(max(float(value), range_.low), range_.high)
     if isinstance(range_, Whole):
         return min(max(round(value), range_.low), range_.high)
-    numbers = [one for one in range_.values if isinstance(one, int | float) and not isinstance(one, bool)]
-    return min(numbers, key=lambda one: abs(one - value), default=range_.values[0])
+    numbers = [number for number in range_.values if isinstance(number, int | float) and not isinstance(number, bool)]
+    return min(numbers, key=lambda number: abs(number - value), default=range_.values[0])

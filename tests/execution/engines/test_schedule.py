@@ -27,10 +27,10 @@ def test_a_failed_pair_dooms_its_controls():
     control = make_spec(control_of=pair.key)
     schedule = Schedule([pair, control], {})
     assert schedule.take() == pair
-    assert schedule.take_doomed() is None
+    assert schedule.take_without_pair() is None
     schedule.close(RunRecord(pair, "failed", PROVENANCE, error="x"))
     assert schedule.take() is None
-    assert schedule.take_doomed() == (control, "trimnet/backprop seed 0")
+    assert schedule.take_without_pair() == (control, "trimnet/backprop seed 0")
     assert not schedule.waiting
 
 
@@ -38,7 +38,7 @@ def test_a_pair_that_failed_earlier_dooms_its_controls_too():
     control = make_spec(control_of="0123456789abcdef")
     schedule = Schedule([control], {"0123456789abcdef": "trimnet/perforated seed 0"})
     assert schedule.take() is None
-    assert schedule.take_doomed() == (control, "trimnet/perforated seed 0")
+    assert schedule.take_without_pair() == (control, "trimnet/perforated seed 0")
 
 
 def test_a_run_that_is_put_back_comes_first():
