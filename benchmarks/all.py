@@ -25,6 +25,7 @@ SCRIPTS = (
     "dendrites",
     "preset",
     "featurisation",
+    "neighbours",
     "gin",
     "architectures",
     "predicting",

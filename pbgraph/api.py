@@ -13,7 +13,7 @@ data that cannot be had. A run that fails is a row whose status is "failed"; it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -248,10 +248,20 @@ def load_model(
     return load_predictor(Path(folder), parse_arm(arm) if arm else None, preset=preset, split=split)
 
 
-def predict(model: Predictor | str | Path, smiles: Sequence[str]) -> Predictions:
+def predict(
+    model: Predictor | str | Path, smiles: Sequence[str], columns: Mapping[str, Sequence[float]] | None = None
+) -> Predictions:
     """Predictions for structures, by a model or the folder of one, in their order: mean (n, T), sd, and errors.
 
-    A structure that cannot be read has NaN, and a reason among the errors.
+    columns  of a model that was trained with graph columns, their n numbers each by name, NaN = blank
+    A structure that cannot be read has NaN, and a reason among the errors. Raises UsageError for missing columns.
     """
+    import numpy as np
+
     predictor = load_model(model) if isinstance(model, str | Path) else model
-    return predictor(list(smiles))
+    if missing := [name for name in predictor.graph_columns if name not in (columns or {})]:
+        raise UsageError(
+            f"the model was trained with the columns {', '.join(missing)} beside the structures; give them"
+        )
+    numbers = [columns[name] for name in predictor.graph_columns] if columns else []
+    return predictor(list(smiles), columns=np.stack(numbers, axis=1) if numbers else None)

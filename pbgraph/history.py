@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Phase = Literal["neuron", "dendrite"]  # which weights are trained
+TRAINING: tuple[str, ...] = (*get_args(Phase), "fit")  # phases in which a model is trained
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,29 @@ class Selection:
     rule: str
     epoch: int
     score: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run is: sent at most a few times per second to whoever shows it.
+
+    phase      of training a network; or "fit", of a model that fits itself; or what is done before training, such as
+               "featurising"; or that the run is being done elsewhere
+    epoch      from 0
+    fraction   share of the run's largest possible length that is done, in [0, 1]
+    epochs     the most that the run can take, if that is known
+    share      of what is done before training: how much of it is done, in [0, 1], if that is known
+    """
+
+    phase: str
+    epoch: int = 0
+    best: float | None = None
+    dendrites: int = 0
+    fraction: float = 0.0
+    epochs: int | None = None
+    share: float | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run is under way: `fraction` says how far it is."""
+        return self.phase in TRAINING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from pbgraph.errors import UsageError
@@ -55,6 +56,21 @@ def whole(text: str) -> int | None:
     (68, None, None)
     """
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
+def span(text: str) -> int | None:
+    """The seconds that a text says: as hours, minutes and seconds, or as SLURM writes them; None for any other text.
+
+    >>> span("3h50m"), span("4:00:00"), span("1-12:00:00"), span("4")
+    (13800, 14400, 129600, None)
+    """
+    words = re.fullmatch(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", text, re.ASCII)
+    clock = re.fullmatch(r"(?:(\d{1,4})-)?(\d{1,5}):(\d{2}):(\d{2})", text, re.ASCII)
+    found = words or clock
+    if found is None or not text:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def duration(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import pbgraph
 from isolated import PLUGIN
+from pbgraph.results.folder import ResultsFolder
 
 GUIDE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
 COMMAND = "    python -m pbgraph.bench "
@@ -61,12 +63,30 @@ def test_the_guides_commands_do_what_it_says(line, toy, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_guides_own_plan_is_searched_registered_and_run(toy, tmp_path):
-    said = {}
-    for line in WALK:
-        done = toy.run(*line.split()[3:], cwd=tmp_path)
-        assert done.returncode == 0, (line, done.stderr)
-        said[line.split()[3]] = done.stdout
-    assert list(said) == ["tune", "run", "register", "compare"], "run is there twice"
-    assert "confirmatory: plan sum-net-widths" in said["run"]
-    assert "sum-net/backprop:hidden=32" in said["compare"]
+def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy, tmp_path):
+    """By the network's own recipe, in its own ranges; the plan that a search writes, and that of the package."""
+
+    def said(*words: str) -> str:
+        done = toy.run(*words, cwd=tmp_path)
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+
+    outputs = [said(*line.split()[3:]) for line in WALK]
+    assert [line.split()[3] for line in WALK] == ["tune", "run", "register", "run", "compare"]
+    searched, tuned, _, widths, compared = outputs
+    assert "5 settings tried on the validation rows of seeds 0-2" in searched
+    trials = [json.loads(line) for line in (tmp_path / "results/tuning/toy/sum-net-backprop.jsonl").open()]
+    assert trials[0]["settings"]["learning_rate"] == 5e-3, "the first is the recipe, and the network has its own"
+    assert trials[0]["settings"]["batch_size"] == 32
+    assert {trial["config"]["hidden"] for trial in trials} <= {32, 64, 128}
+    assert "| sum-net · tuned" in tuned
+    assert "| sum-net · half" in widths
+    assert "confirmatory: plan sum-net-widths" in widths
+    assert "sum-net/backprop:hidden=32" in compared
+    records = ResultsFolder(tmp_path / "results").records("toy")
+    rates = {record.spec.settings["learning_rate"] for record in records if record.spec.arm.model == "trimnet"}
+    assert 5e-3 not in rates, "the recipe is of one network alone"
+    shown = said("table", "toy", "--preset", "smoke", "--seeds", "68-69", "--models", "sum-net", "trimnet")
+    assert all(f"| {name} " in shown for name in ("sum-net", "trimnet", "sum-net · hidden 32"))
+    with_trimnet = said("compare", "toy", "sum-net/backprop", "trimnet/backprop", "--preset", "sum-net-widths")
+    assert "| seed | sum-net/backprop | trimnet/backprop |" in with_trimnet

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from isolated import PLUGIN, Here, Isolated, isolated
-from pbgraph.execution.origins import files_sha256
+from pbgraph.execution.checkouts import files_sha256
 from pbgraph.results.folder import ResultsFolder
 
 pytestmark = pytest.mark.lengthy
@@ -101,31 +101,6 @@ def test_its_architecture_is_trained_perforated_and_tabulated(toy, toy_here, tmp
     assert mine.sha256 == files_sha256(PLUGIN / "toy_molecules")
     assert origin.sources["pbgraph"].sha256
     assert f"code of other packages: {mine}" in done.stdout
-
-
-def test_its_network_is_searched_and_its_plans_are_run_compared_and_tabulated(toy_here, tmp_path):
-    """By its own recipe, in its own ranges; the plan that the search writes, and the one that the package declares."""
-    search = ("tune", "toy", "--models", "sum-net", "--preset", "smoke", "--trials", 5, "--seeds", "0-2", "--jobs", 1)
-    done = toy_here(*search, "--write-plan", "tuned.toml")
-    assert done.returncode == 0, done.stderr
-    assert "5 settings tried on the validation rows of seeds 0-2" in done.stdout
-    trials = [json.loads(line) for line in (tmp_path / "results/tuning/toy/sum-net-backprop.jsonl").open()]
-    assert trials[0]["settings"]["learning_rate"] == 5e-3, "the first is the recipe, and the network has its own"
-    assert trials[0]["settings"]["batch_size"] == 32
-    assert {trial["config"]["hidden"] for trial in trials} <= {32, 64, 128}
-    done = toy_here("run", "tuned.toml", "--jobs", 1)
-    assert (done.returncode, "| sum-net · tuned" in done.stdout) == (0, True), done.stderr
-    done = toy_here("run", "sum-net-widths", "--jobs", 1)
-    assert (done.returncode, "| sum-net · half" in done.stdout) == (0, True), done.stderr
-    records = ResultsFolder(tmp_path / "results").records("toy")
-    rates = {record.spec.settings["learning_rate"] for record in records if record.spec.arm.model == "trimnet"}
-    assert 5e-3 not in rates, "the recipe is of one network alone"
-    both = toy_here("table", "toy", "--preset", "smoke", "--seeds", "68-69", "--models", "sum-net", "trimnet")
-    assert both.returncode == 0, both.stderr
-    assert all(f"| {name} " in both.stdout for name in ("sum-net", "trimnet", "sum-net · hidden 32"))
-    compared = toy_here("compare", "toy", "sum-net/backprop", "trimnet/backprop", "--preset", "sum-net-widths")
-    assert compared.returncode == 0, compared.stderr
-    assert "| seed | sum-net/backprop | trimnet/backprop |" in compared.stdout
 
 
 def test_a_plan_on_seeds_that_its_search_has_seen_is_refused(toy_here, tmp_path):

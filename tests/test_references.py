@@ -30,6 +30,12 @@ def groups() -> frozenset[str]:
     return frozenset(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"])
 
 
+@cache
+def statements(path: Path) -> list[ast.stmt]:
+    return ast.parse(path.read_text(encoding="utf-8")).body
+
+
+@cache
 def is_there(name: str) -> bool:
     """Whether a dotted name is a module's, or an attribute's of one, or of a class in one."""
     parts = name.split(".")
@@ -37,7 +43,7 @@ def is_there(name: str) -> bool:
         module = ROOT.joinpath(*parts[:count])
         for path in (module / "__init__.py", module.with_suffix(".py")):
             if path.is_file():
-                return has(ast.parse(path.read_text()).body, parts[count:])
+                return has(statements(path), parts[count:])
     return False
 
 

@@ -29,9 +29,10 @@ from pbgraph.cli.options import (
     add_work_arguments,
 )
 from pbgraph.cli.parser import Parser, with_dashed_values
-from pbgraph.cli.values import OneOf, file_to_write, reruns, seed, trials
+from pbgraph.cli.values import DEVICES, OneOf, count, file_to_write, partition, reruns, seconds, seed, trials
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import parse_seeds
+from pbgraph.results.leases import EVERY
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -98,6 +99,58 @@ def _add_plan_file_arguments(parser: argparse.ArgumentParser, command: Callable[
     parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 
+def _add_planned_command_arguments(parser: argparse.ArgumentParser) -> None:
+    """A plan or a task, and which of its runs."""
+    parser.set_defaults(engine="local", shard=None)
+    add = parser.add_argument
+    add("plan", metavar="PLAN|TASK", help="a plan file, or the name of a registered plan or of a task")
+    add("--task", metavar="TASK", help="of a plan that names none")
+    add_planned_arguments(parser)
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")
+
+
+def _add_work_command_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.work)
+    _add_planned_command_arguments(parser)
+    add_work_arguments(parser)
+    add_data_folder_arguments(parser)
+    add = parser.add_argument
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add("--runs", type=Path, metavar="FILE", help="only the runs whose keys are the lines of this file")
+    add("--until", type=seconds("--until"), metavar="TIME", help="stop after so long, e.g. 3h50m (default: when done)")
+    add("--no-wait", dest="stays", action="store_false", help="leave when all that is left is being done by others")
+    add(
+        "--heartbeat",
+        type=seconds("--heartbeat"),
+        default=EVERY,
+        metavar="TIME",
+        help="say so often that a run is going on; after six times that in silence it is taken over (default: 20s)",
+    )
+
+
+def _add_submit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.submit)
+    _add_planned_command_arguments(parser)
+    add = parser.add_argument
+    add("--slurm", action="store_true", help="as SLURM job arrays")
+    add("--time", type=seconds("--time"), default=4 * 3600.0, metavar="TIME", help="of each task (default: 4:00:00)")
+    limit = "tasks that an array may have (default: 1000, which every SLURM takes)"
+    add("--array-limit", type=count("--array-limit", "tasks"), default=1000, metavar="N", help=limit)
+    cpus = "of each task, which does so many runs at a time (default: 1)"
+    add("--cpus", type=count("--cpus", "processor cores"), default=1, metavar="N", help=cpus)
+    add("--partition", type=partition, metavar="NAME", help="of the cluster (default: its usual one)")
+    add("--print", action="store_true", help="write the job and print the sbatch line, but do not call it")
+    add("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda, with a GPU each")
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add_data_folder_arguments(parser)
+
+
+def _add_merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=commands.merge)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="DIR_OR_ZIP", help="results of other machines")
+    add_results_argument(parser)
+
+
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=commands.train, data=None, offline=True, save_models=True)
     add = parser.add_argument
@@ -112,6 +165,14 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="WORD",
         help="labels that mean not measured as well, e.g. -1 or ND",
+    )
+    add(
+        "--graph-columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COL",
+        help="columns of numbers that models read beside the structures, e.g. pH dose",
     )
     add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
     add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
@@ -282,10 +343,12 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice_arguments(parser)
     parser.add_argument("--csv", type=file_to_write, metavar="FILE", help="a row for each run")
     parser.add_argument("--histories", type=file_to_write, metavar="FILE", help="a row for each epoch of each run")
+    parser.add_argument("--mlflow", type=Path, metavar="DIR", help="a run of MLflow for each run, in DIR/mlflow.db")
 
 
 ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "run": partial(_add_plan_file_arguments, command=commands.run),
+    "work": _add_work_command_arguments,
     "register": partial(_add_plan_file_arguments, command=commands.register),
     "ls": _add_ls_arguments,
     "table": _add_table_arguments,
@@ -299,6 +362,8 @@ ADDERS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "export": _add_export_arguments,
     "tune": _add_tune_arguments,
     "verify": _add_verify_arguments,
+    "submit": _add_submit_arguments,
+    "merge": _add_merge_arguments,
     "check": _add_check_arguments,
     "data": _add_data_arguments,
     "predict": _add_predict_arguments,

@@ -62,6 +62,16 @@ def _folder(args: argparse.Namespace) -> ResultsFolder:
     return ResultsFolder(Path(getattr(args, "results", None) or "results"))
 
 
+KINDS = ("models", "methods", "datasets", "splits", "metrics", "featurisers", "plans")
+
+
+def _of_kind(args: argparse.Namespace) -> list[str]:
+    """What `check` takes, and of `ls KIND NAME` the names of the kind; presets are plans, tasks data sets."""
+    asked = {"tasks": "datasets", "presets": "plans"}.get(kind := getattr(args, "kind", "") or "", kind)
+    kinds = [asked] if asked else KINDS[:-1]
+    return [name for kind in kinds for name in Registry[Any](kind, f"pbgraph.{kind}", object).names()]
+
+
 NAMES: Mapping[str, Names] = {
     "task": _tasks,
     "models": _registered("models", "all"),
@@ -69,6 +79,7 @@ NAMES: Mapping[str, Names] = {
     "split": _registered("splits"),
     "preset": lambda _: presets(),
     "study": lambda _: studies(),
+    "name": _of_kind,
     "key": lambda args: [key for _, key in _folder(args).runs()],
     "keys": lambda args: [key for _, key in _folder(args).runs()],
 }

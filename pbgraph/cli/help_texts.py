@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 COMMANDS = {
     "run": "run what is missing of a plan file, then show its table",
+    "work": "do runs of a plan that nobody else does, beside other machines that share the folder",
+    "submit": "write what is left of a plan as a SLURM job, and submit it",
     "register": "write down which runs a plan declares, before they are run",
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
@@ -17,6 +19,7 @@ COMMANDS = {
     "show": "show one run: settings, scores, history, dendrites, where it comes from",
     "rm": "move runs to the trash of their results folder, with all that belongs to them",
     "export": "write the runs of a task to files for other programs",
+    "merge": "take over the runs of other machines, from folders or zip archives",
     "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
     "data": "list data sets, fetch or audit one",
@@ -38,7 +41,7 @@ A plan that is registered before its first run is said to be so under its table;
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
 blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
-left out and named in every record.
+left out and named in every record. --graph-columns are finite numbers or blank, and vary; 'predict' needs them too.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
@@ -77,10 +80,33 @@ lost: given again it moves the rest, and what was moved is put back by copying, 
 
   cp -Rpn RESULTS/.trash/<time>/. RESULTS/"""
 EXPORT = """--csv has a row for each run: what it is, its scores by every metric, what it cost, where it comes from, and
-every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank."""
+every setting. --histories has a row for each epoch of each run. Numbers are not rounded; what has no value is blank.
+--mlflow needs the extra 'mlflow', and writes to DIR/mlflow.db an experiment for each task and a run for each run, with
+settings as params, scores as metrics, of each target too, epochs as steps, and where it comes from as tags. What is
+there already is not written again: 'mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db' shows it."""
+
+WORK = """Takes one run after another that nobody else does. Any number of workers, on as many machines as share the
+results folder, can be started and ended at any time; each says by a lease in RESULTS/.work/leases what it is at, and
+keeps that fresh. What a dead worker leaves is taken over from its saved state after six heartbeats; clocks need not
+agree. A worker waits for what others are at, unless --no-wait. At Ctrl-C, SIGUSR1 or the end of --until it saves what
+it does and gives it back (exit code 130)."""
+
+MERGE = """Copies runs with all that belongs to them into --results, after their digests were checked: a torn or edited
+file is refused, and no name from an archive becomes a path. Nothing is overwritten, and what is there already is left.
+Where two records of one run say different things, it is said how they differ (scores, processor, numeric platform,
+versions), none of them comes in, what is there stays, and a copy of each is put into RESULTS/.aside/KEY-DIGEST/ (exit
+code 1). Registered plans and descriptions of tables come along; searches only where there is none of the same arm."""
+
+SUBMIT = """Leaves out what is finished, puts short runs together by the time that they are expected to take, and writes
+a job file into RESULTS/.work/slurm/, whose tasks are workers ('work'). The exact sbatch line goes to stdout, one for
+each array if there are more tasks than --array-limit, and is called unless --print. A task saves what it does before
+its time is up and gives it back: when the jobs are over, the same command submits what is left, if anything is."""
 
 DESCRIPTIONS: Mapping[str, str] = {
     "run": PLANS,
+    "work": WORK,
+    "submit": SUBMIT,
+    "merge": MERGE,
     "register": PLANS,
     "tune": TUNE,
     "verify": VERIFY,
@@ -101,6 +127,10 @@ OF_COMMANDS: Mapping[str, str] = {
     "run": """
   run wider.toml
   run default --task tox21 --dry-run
+""",
+    "work": """
+  work wider.toml --results /shared/results
+  work tox21 --preset paper --results /shared/results --jobs 8 --until 3h50m
 """,
     "register": """
   register wider.toml            before its first run
@@ -148,6 +178,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "export": """
   export tox21 --csv runs.csv --histories epochs.csv
   export tox21 --preset default --csv runs.csv
+  export tox21 --mlflow tracked
 """,
     "tune": """
   tune tox21 --models gin trimnet --trials 20 --seeds 0-2
@@ -157,6 +188,14 @@ OF_COMMANDS: Mapping[str, str] = {
   verify
   verify my-results --offline --receipt receipt.json
   verify --rerun 2 --seed 7
+""",
+    "merge": """
+  merge /mnt/laptop/results node-7.zip
+  merge results-a results-b --results together
+""",
+    "submit": """
+  submit tox21 --preset paper --slurm --results /shared/results --time 4:00:00 --print
+  submit wider.toml --slurm --results /shared/results --time 1h --cpus 4 --partition short --array-limit 500
 """,
     "check": """
   check gin

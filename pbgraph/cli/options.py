@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pbgraph.cli.values import ENGINES, OneOf, file_to_write, jobs
+from pbgraph.cli.values import DEVICES, ENGINES, OneOf, file_to_write, jobs, share
 from pbgraph.humanize import parse_seeds
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import presets, studies
@@ -35,7 +35,11 @@ def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
     add_work_arguments(parser)
     add = parser.add_argument
-    add("--engine", type=OneOf("engine", ENGINES), default="local", help="local (default) or shard")
+    add("--engine", type=OneOf("engine", ENGINES), default="local", help="local (default), ray or shard")
+    add("--address", metavar="HOST:PORT", help="of a Ray cluster (default: $RAY_ADDRESS, or one on this machine)")
+    kept = "where --engine ray keeps saved states, so that runs survive their node: a shared folder, s3://..., gs://..."
+    add("--checkpoints", default="", metavar="URI", help=kept)
+    add("--gpu-share", type=share, default=1.0, metavar="X", help="of a GPU for each run, with --device cuda on Ray")
     add("--shard", type=parse_shard, metavar="I/N", help="do part I of N parts (default: as the SLURM array says)")
     add("--dry-run", action="store_true", help="print the plan and stop")
     add("--write-plan", type=file_to_write, metavar="FILE", help="write the plan as a file, which 'run' takes")
@@ -50,9 +54,7 @@ def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
     add_jobs_argument(parser)
-    parser.add_argument(
-        "--device", type=OneOf("device", ("auto", "cpu", "cuda")), default="auto", help="auto (default), cpu or cuda"
-    )
+    parser.add_argument("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda")
 
 
 def add_jobs_argument(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from pbgraph.errors import UsageError
 
+SEVERAL = ("--targets", "--missing", "--graph-columns")  # which take more than one
 VALUE_OPTIONS = (
     "--smiles",
-    "--targets",
-    "--missing",
+    *SEVERAL,
     "--id",
     "--split-column",
     "--time-column",
@@ -41,7 +41,7 @@ def with_dashed_values(argv: Sequence[str]) -> list[str]:
     option, several = "", False
     for word in argv:
         if word == "--" or word.startswith("--") or word == "-h":
-            option, several = (word, word in ("--targets", "--missing")) if word in VALUE_OPTIONS else ("", False)
+            option, several = (word, word in SEVERAL) if word in VALUE_OPTIONS else ("", False)
             words.append(word)
         elif option and word.startswith("-") and len(word) > 1:
             if words[-1] == option:

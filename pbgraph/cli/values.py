@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from pbgraph.errors import UsageError, unknown_name
-from pbgraph.humanize import parse_seeds, whole
+from pbgraph.humanize import parse_seeds, span, whole
 
 MOST_TRIALS = 10_000
+MOST_COUNTED = 1_000_000
+DEVICES = ("auto", "cpu", "cuda")
 ENGINES = {
     "local": "worker processes on this machine",
+    "ray": "the nodes of a Ray cluster, --address (pip install -e '.[ray]')",
     "shard": "one part of the plan, --shard I/N or a task of a SLURM job array, by worker processes on this machine",
 }
 
@@ -43,6 +47,46 @@ def reruns(text: str) -> int:
     if (number := whole(text)) is None:
         raise UsageError(f"--rerun {text:.200}: expected how many runs are to be done again")
     return number
+
+
+def seconds(option: str) -> Callable[[str], float]:
+    """A reader of times, as in "3h50m" or "3:50:00"."""
+
+    def read(text: str) -> float:
+        if not (found := span(text)):
+            raise UsageError(f"{option} {text:.200}: expected a time above 0, such as 3h50m, 90s or 3:50:00")
+        return float(found)
+
+    return read
+
+
+def count(option: str, what: str) -> Callable[[str], int]:
+    """A reader of numbers from 1 to MOST_COUNTED."""
+
+    def read(text: str) -> int:
+        if not (number := whole(text)) or number > MOST_COUNTED:
+            raise UsageError(f"{option} {text:.200}: expected a number of {what}, from 1 to {MOST_COUNTED}")
+        return number
+
+    return read
+
+
+def share(text: str) -> float:
+    """The word of ``--gpu-share``: a part of a GPU, or some of them."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise UsageError(f"--gpu-share {text:.200}: expected the share of a GPU that a run takes, above 0 and up to 1")
+    return found
+
+
+def partition(text: str) -> str:
+    """The name of a partition of a cluster, or several with commas."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,199}", text):
+        raise UsageError(f"--partition {text!r:.200}: expected the name of one, as 'sinfo' lists them")
+    return text
 
 
 def file_to_write(text: str) -> Path:

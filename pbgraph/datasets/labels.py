@@ -115,7 +115,7 @@ def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection
     rounded = y.astype(np.float32)
     if kind == "regression":
         for name, exact, single in zip(targets, y.T, rounded.T, strict=True):
-            _check_rounding(sheet, name, exact[~np.isnan(exact)], single=single[~np.isnan(exact)])
+            check_rounding(sheet, name, exact[~np.isnan(exact)], single=single[~np.isnan(exact)])
     return rounded
 
 
@@ -134,7 +134,8 @@ def fitting_labels(
     return y, unfit
 
 
-def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.ndarray) -> None:
+def check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.ndarray) -> None:
+    """Raises DataError if single precision changes the numbers of a column, (n,) without NaN, by too much."""
     if len(exact) < 2:
         return
     off, sd = float(np.abs(exact - single).max()), float(exact.std())

@@ -13,6 +13,7 @@ from pbgraph.datasets.sheet import Sheet, header_of, read_sheet
 from pbgraph.datasets.source import find
 from pbgraph.metrics import Kind
 from pbgraph.molecules import Molecules, Rejected
+from pbgraph.stages import stage
 from pbgraph.structures.smiles import shortened
 from pbgraph.structures.usable import unusable
 
@@ -28,10 +29,11 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
     offline  do not fetch
     Rows that were left out are named in one warning. Raises DataError if the file cannot be had or read.
     """
-    if dataset.load is not None:
-        molecules = dataset.load(folder)
-    else:
-        molecules = read(dataset, find(dataset, folder=folder, offline=offline))
+    with stage("reading"):
+        if dataset.load is not None:
+            molecules = dataset.load(folder)
+        else:
+            molecules = read(dataset, find(dataset, folder=folder, offline=offline))
     if molecules.rejected:
         total = len(molecules) + len(molecules.rejected)
         log.warning(

@@ -14,8 +14,8 @@ from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.forward import Call
-from pbgraph.dendrites.objective import CandidateStatistics, Moments
-from pbgraph.dendrites.outputs import neurons_last, rows_of
+from pbgraph.dendrites.objective import CandidateStatistics, Constants, Moments, activation_gradient
+from pbgraph.dendrites.outputs import columns_of, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
@@ -82,19 +82,23 @@ class SiteCandidates:
         """
         if not deltas:
             return self._without_patterns()
+        deltas = [self._error(delta, scale) for delta in deltas]
         delta = self._joined(deltas)
-        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
-        if (count := self.processes.count) > 1:
-            delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        if scale != 1:
-            delta = delta / scale
         seen = []
         for number in self.live:
             answers = [call.candidates[number] for call in calls]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
+            own = self.statistics[number].observed(self._joined([a.detach() for a in answers]), delta)
+            batch = self.processes.merged(own)
             if batch.patterns:
-                seen.append(Observed(self, number, answers, delta, batch))
+                seen.append(Observed(self, number, answers, deltas, batch))
         return seen
+
+    def _error(self, delta: Tensor, scale: float) -> Tensor:
+        """δ in single precision at least, as a share of the mean of the processes' losses."""
+        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+        if (count := self.processes.count) > 1:
+            delta = delta / count
+        return delta if scale == 1 else delta / scale
 
     def primed(self, number: int) -> bool:
         """Whether the running means of a candidate have seen enough for it to be trained."""
@@ -111,18 +115,9 @@ class SiteCandidates:
         return []
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
-        """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
-        rows = [rows_of(values, self.site.axis) for values in calls]
-        return rows[0] if len(rows) == 1 else torch.cat(rows)
-
-    def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
-        """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
-        if len(calls) == 1 and self.site.axis == -1:
-            return [joined.view(calls[0].shape).to(calls[0].dtype)]
-        shapes = [neurons_last(call, self.site.axis).shape for call in calls]
-        rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
-        last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
-        return [v.movedim(-1, self.site.axis).to(call.dtype) for v, call in zip(last, calls, strict=True)]
+        """Values of every call, shaped as the site's output -> (P, C), or (B, C, L), over all patterns of all calls."""
+        axis = self.site.axis
+        return columns_of(calls[0], axis) if len(calls) == 1 else torch.cat([rows_of(values, axis) for values in calls])
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
@@ -219,20 +214,28 @@ class SiteCandidates:
 class Observed:
     """What a batch shows of one candidate.
 
-    calls  its activations, shaped as the site's output;  delta  (P, C): δ over all patterns of all calls
-    batch  moments of a and δ, over the patterns of all processes
+    calls, deltas  its activations in every call, and δ, shaped as the site's output
+    batch          moments of a and δ, over the patterns of all processes
     """
 
     pool: SiteCandidates
     number: int
     calls: list[Tensor]
-    delta: Tensor
+    deltas: list[Tensor]
     batch: Moments
 
     @property
     def statistics(self) -> CandidateStatistics:
         """Of the candidate."""
         return self.pool.statistics[self.number]
+
+    def gradients(self, constants: Constants, scale: float) -> list[Tensor]:
+        """scale · ∂objective/∂a for every call, typed as a."""
+        found = []
+        for a, delta in zip(self.calls, self.deltas, strict=True):
+            gradient = activation_gradient(delta, constants, self.pool.site.axis)
+            found.append((gradient if scale == 1 else gradient * scale).to(a.dtype))
+        return found
 
     def usable(self) -> bool:
         """Whether it can be trained on: a candidate that is not finite is discarded.

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.moments import moments
+from pbgraph.dendrites.moments import Sums, moments
 
 DECAY = 0.99  # of the exponential averages, per batch
 FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation
@@ -32,6 +32,7 @@ RESOLUTION = 1e-7  # a neuron whose deviation is below this share of its mean is
 
 
 Patterns = int | Tensor
+Constants = tuple[Tensor, Tensor]  # (C,) each: c and v of the gradient (δ − c) · v of an activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,10 @@ class Moments:
     patterns: Patterns
 
     @classmethod
-    def of(cls, a: Tensor, delta: Tensor) -> Moments:
-        """From the values themselves, (P, C)."""
-        return cls(*moments(a, delta), len(a)) if len(a) else cls.none(a.shape[1], a.device)
+    def of(cls, a: Tensor, delta: Tensor, out: Sums | None = None) -> Moments:
+        """From the values themselves, (P, C) or (B, C, L), whose neurons have B · L patterns; out: see `moments`."""
+        patterns = a.shape[0] * a.shape[2:].numel()
+        return cls(*moments(a, delta, out), patterns) if patterns else cls.none(a.shape[1], a.device)
 
     @classmethod
     def none(cls, channels: int, device: torch.device) -> Moments:
@@ -84,6 +86,7 @@ class CandidateStatistics:
     running   (5, C): ā, δ̄ and the central moments a·a, δ·δ, a·δ, as exponential averages over batches
     mean      (2, C): of a and δ over the epoch's patterns
     moments   (3, C): Σ (a − ā)², Σ (δ − δ̄)², Σ (a − ā)(δ − δ̄) over the epoch's patterns
+    batch_mean, batch_sums  (2, C), (3, C): room for the moments of a batch
     """
 
     def __init__(self, channels: int, device: torch.device) -> None:
@@ -92,21 +95,31 @@ class CandidateStatistics:
         self.running = torch.zeros(5, channels, dtype=torch.float64, device=device)
         self.mean = torch.zeros(2, channels, dtype=torch.float64, device=device)
         self.moments = torch.zeros(3, channels, dtype=torch.float64, device=device)
+        self.batch_mean, self.batch_sums = torch.empty_like(self.mean), torch.empty_like(self.moments)
 
     def part(self, columns: slice) -> CandidateStatistics:
         """Those of some of the neurons, in the same memory: what happens to the tensors of one happens to the other."""
         part = CandidateStatistics(0, self.running.device)
-        for name in _TENSORS:
+        for name in (*_TENSORS, "batch_mean", "batch_sums"):
             setattr(part, name, getattr(self, name)[:, columns])
         return part
+
+    def observed(self, a: Tensor, delta: Tensor) -> Moments:
+        """Of a batch, in the room that there is for them until the next batch is observed; arguments: `Moments.of`."""
+        return Moments.of(a, delta, (self.batch_mean, self.batch_sums))
 
     def update(self, batch: Moments) -> None:
         """Take in one batch."""
         self._average(batch)
         self._merge(batch)
 
+    @property
+    def keep(self) -> float:
+        """Weight of the running values against those of the next batch: a plain mean over the first batches."""
+        return min(DECAY, self.batches / (self.batches + 1))
+
     def _average(self, batch: Moments) -> None:
-        keep = min(DECAY, self.batches / (self.batches + 1))  # a plain mean over the first batches
+        keep = self.keep
         self.running[:2].lerp_(batch.mean, 1 - keep)
         about_running_mean = batch.sums / batch.patterns + products(batch.mean - self.running[:2])
         self.running[2:].lerp_(about_running_mean, 1 - keep)
@@ -123,11 +136,10 @@ class CandidateStatistics:
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
-        centre, weight = self.gradient_constants(patterns, normalised=normalised)
-        return activation_gradient(delta, centre.to(delta.dtype), weight.to(delta.dtype))
+        return activation_gradient(delta, self.gradient_constants(patterns, normalised=normalised))
 
-    def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> tuple[Tensor, Tensor]:
-        """(C,) each, float64: the constants c and v of the gradient (δ − c) · v over a batch of so many patterns."""
+    def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> Constants:
+        """Those of the gradient over a batch of so many patterns, float64."""
         _, centre, a_squares, delta_squares, covariance = self.running
         weight = covariance.sign()
         if normalised:
@@ -169,7 +181,11 @@ class CandidateStatistics:
 _TENSORS = ("running", "mean", "moments")
 
 
-def activation_gradient(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:
-    """(P, C): (δ − centre) · weight, both of the type of δ."""
+def activation_gradient(delta: Tensor, constants: Constants, axis: int = -1) -> Tensor:
+    """(δ − c) · v, shaped and typed as δ, whose neurons are on `axis`."""
+    centre, weight = (values.to(delta.dtype) for values in constants)
+    if axis != -1:
+        shape = (-1, *[1] * (-axis - 1))
+        centre, weight = centre.view(shape), weight.view(shape)
     gradient: Tensor = (delta - centre).mul_(weight)
     return gradient

@@ -1,4 +1,4 @@
-"""What is missing of a plan, done on this machine: what the command line and `pbgraph.api` have in common."""
+"""What is missing of a plan, done: what the command line and `pbgraph.api` have in common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import DataError, UsageError
-from pbgraph.execution.engines.base import Progress
+from pbgraph.execution.engines.base import Engine, Progress
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.schedule import Work, survey
 from pbgraph.execution.fitting import RunOptions
@@ -45,27 +45,28 @@ def do_missing(
     jobs: int,
     device: str,
     shown: Shown,
+    engine: Engine = run_all,
     retry_failed: bool = False,
     make_ready: Callable[[Plan], object] = lambda _: None,
     begin: Callable[[Work], object] = lambda _: None,
 ) -> tuple[Work, Mapping[str, RunRecord]]:
     """Do what is missing of a plan; returns what was to be done, and key -> record of all its runs that have one.
 
+    engine      where and when runs are done
     make_ready  called before any run, if there is one to be done
     begin       called with what is to be done, right before it is
-    Errors as of `pbgraph.execution.engines.local.run_all`; PbgraphError, before any run, if nothing can be written.
+    Errors as of the engine; PbgraphError, before any run, if nothing can be written.
     """
     results = ResultsFolder(options.results)
     work = survey(plan, results, retry_failed=retry_failed)
     if work.todo:
         make_ready(plan)
-        results.sweep()
         results.check_writable()
     begin(work)
     records = {**work.finished, **work.failed}
     if work.todo:
         with shown(work, jobs) as progress:
-            done = run_all(work, options, jobs=jobs, device=device, progress=progress)
+            done = engine(work, options, jobs=jobs, device=device, progress=progress)
         records |= {record.key: record for record in done}
     return work, {spec.key: records[spec.key] for spec in plan.specs if spec.key in records}
 

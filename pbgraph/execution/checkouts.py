@@ -1,10 +1,15 @@
-"""The git checkout that a file or folder is part of, if it is."""
+"""The git checkout that a file or folder is part of, if it is, and the hash of its code."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+
+from pbgraph.files.hashing import canonical_json, sha256
+
+CODE = (".py", *EXTENSION_SUFFIXES)
 
 
 def checkout(path: Path) -> tuple[str, bool]:
@@ -28,3 +33,10 @@ def git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.decode(errors="replace").strip()
+
+
+def files_sha256(root: Path) -> str:
+    """The hash of a package's code files, or of a module that is a single file; "" if there are none."""
+    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.name.endswith(CODE))
+    listed = [(path.relative_to(root.parent).as_posix(), sha256(path.read_bytes())) for path in files if path.is_file()]
+    return sha256(canonical_json(sorted(listed))) if listed else ""

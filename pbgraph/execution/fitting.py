@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.preparation import WholeFeatures, fitted_to
@@ -27,24 +27,9 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS, Split
+from pbgraph.stages import stage
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run takes beside its spec, and does not depend on: none of it is in the key.
-
-    results      where records go
-    data         where data are looked for first; None: the usual places
-    offline      whether to fetch nothing
-    save_models  whether to keep trained models beside their records
-    """
-
-    results: Path
-    data: Path | None = None
-    offline: bool = False
-    save_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,15 +47,17 @@ def _loaded(
 ) -> tuple[Molecules, Store]:
     dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
-    return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
+    with stage("featurising"):
+        return molecules, featurised(FEATURISERS.get(featuriser), molecules, code=partial(code_of, "featuriser"))
 
 
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
     featuriser = FEATURISERS.get(spec.featuriser)
-    _check_files(spec, featuriser.file_versions())
-    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(featuriser.file_versions().values()))
-    return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
+    _check_files(spec, files := featuriser.file_versions())
+    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(files.values()))
+    with stage("splitting"):
+        return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
 
 def of_raw_rows(fitted: Fitted, whole: WholeFeatures | None, device: str) -> Fitted:

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache, partial
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +27,7 @@ import msgspec
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError
-from pbgraph.execution.checkouts import checkout
+from pbgraph.execution.checkouts import checkout, files_sha256
 from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.methods.base import METHODS
@@ -46,7 +45,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {  # import name -> distributions tha
     "sklearn": ("scikit-learn", "scipy"),
     "xgboost": ("xgboost",),
 }
-CODE = (".py", *EXTENSION_SUFFIXES)
 OWN = "pbgraph"
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "task": DATASETS,
@@ -170,13 +168,6 @@ def source_of(package: str, installed: Distribution | None = None) -> Source:
     commit, dirty = checkout(root)
     note = "" if digest else f"{root} holds no code"
     return Source(name, version, digest, commit or _installed_commit(installed), dirty, note)
-
-
-def files_sha256(root: Path) -> str:
-    """The hash of a package's code files, or of a module that is a single file; "" if there are none."""
-    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.name.endswith(CODE))
-    listed = [(path.relative_to(root.parent).as_posix(), sha256(path.read_bytes())) for path in files if path.is_file()]
-    return sha256(canonical_json(sorted(listed))) if listed else ""
 
 
 def _root(package: str) -> Path:

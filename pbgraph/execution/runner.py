@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
 from pbgraph.features.base import FEATURISERS
-from pbgraph.files.locks import exclusive
+from pbgraph.features.composed import reads_columns
+from pbgraph.files.locks import exclusive, try_exclusive
 from pbgraph.methods.base import Fitted, Report
 from pbgraph.metrics import METRICS, metrics_of, split_score
 from pbgraph.prediction.saved import SavedModel, write_model
@@ -37,6 +38,7 @@ from pbgraph.results.insights import DIGEST, write_insight
 from pbgraph.results.predictions import write_predictions
 from pbgraph.results.progress import published
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
+from pbgraph.stages import heard
 from pbgraph.streams import seeded
 
 log = logging.getLogger(__name__)
@@ -72,21 +74,50 @@ def run(
 ) -> RunRecord:
     """Do one run, or take it up where it was left, and write its record.
 
-    Returns the record at once if the run is finished already; waits while another process is doing it.
+    Returns the record at once if the run is finished already; waits while another process is doing it, unless a lease
+    says that none is. If one was after all, and came first, its record is returned.
     What goes wrong inside the run becomes a failed record. Raises Interrupted, with the state saved, if
     `report` does; DataError if the data cannot be had; OSError if the record cannot be written.
     """
     results = ResultsFolder(options.results)
-    with exclusive_run(results.lock_path(spec), report):
-        finished = results.finished(spec.task, spec.key)
-        if finished is not None:
-            results.drop_checkpoints(spec)  # of a run that was killed right after its record
-            return finished
+    with _alone(results.lock_path(spec), options, report):
+        record = results.finished(spec.task, spec.key)
+        if record is None:
+            record = _done(spec, options, device, report)
+        results.drop_checkpoints(spec)  # if it was finished already: of a run that was killed right after its record
+    return record
+
+
+def _done(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
+    """Do the run and write its record; what another machine has written in the meantime is returned instead."""
+    results = ResultsFolder(options.results)
+    try:
         with published(results, spec, report) as tell:
             record = attempted(_train_and_score, spec, options, device, tell)
-        results.write(record)
-        results.drop_checkpoints(spec)
+        if record.status == "failed" or not results.record_path(spec).exists():
+            results.write(record)
+    except FileExistsError:
+        earlier = results.finished(spec.task, spec.key)
+        if earlier is None:
+            raise
+        return earlier
     return record
+
+
+@contextmanager
+def _alone(lock: Path, options: RunOptions, report: Callable[[Report], None]) -> Iterator[None]:
+    """Hold the run's lock, as `exclusive_run` does; under a lease, only if it is free, to show that the run is on."""
+    if not options.leased:
+        with exclusive_run(lock, report):
+            yield
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    give_back = try_exclusive(lock)
+    try:
+        yield
+    finally:
+        if give_back is not None:
+            give_back()
 
 
 def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu") -> RunRecord:
@@ -95,7 +126,7 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
     The record says nothing of the data, which are not loaded: what killed a worker would then kill its parent.
     """
     results = ResultsFolder(options.results)
-    with exclusive_run(results.lock_path(spec), lambda _: None):
+    with _alone(results.lock_path(spec), options, lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
             record = failure(spec, options, error, None, device=device_of(spec, device))
@@ -135,7 +166,7 @@ def failure(spec: RunSpec, options: RunOptions, error: str, data: Prepared | Non
 def exclusive_run(lock: Path, report: Callable[[Report], None]) -> Iterator[None]:
     """Hold the run's lock; while another process has it, wait, reporting now and then."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(lock, lambda: report(Report("waiting for another process", 0, None, 0, 0.0)), every=0.5):
+    with exclusive(lock, lambda: report(Report("waiting for another process")), every=0.5):
         yield
 
 
@@ -147,8 +178,10 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
     reset_peak()
     device = device_of(spec, device)
     deterministic(device)
-    data = prepare(spec, options)
-    with seeded(spec.seed, "run"):
+    with ExitStack() as stack:
+        stack.enter_context(heard(lambda news: report(Report(news.name, share=news.share))))
+        data = prepare(spec, options)
+        stack.enter_context(seeded(spec.seed, "run"))
         job, whole = fit_job(spec, data, options, device, report)
         fitted = of_raw_rows(fit_as_planned(spec.method, job, METRICS.get(spec.metric)), whole, device)
         yield Trained(fitted, data, device, origins, earlier, started)
@@ -164,6 +197,9 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
             )
             for name, index in (("valid", data.split.valid), ("test", data.split.test))
         }
+    results = ResultsFolder(options.results)
+    if (earlier := results.finished(spec.task, spec.key)) is not None:  # of another machine, to which a lease was lost
+        return earlier
     if options.save_models:
         _save_model(spec, options, fitted, data.molecules.tasks)
     tasks, metrics = data.molecules.tasks, metrics_of(METRICS.get(spec.metric).kind)
@@ -171,7 +207,6 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
         name: split_score(data.store.y[index], score, tasks, metrics=metrics)
         for name, (index, score) in predictions.items()
     }
-    results = ResultsFolder(options.results)
     path, details = results.predictions_path(spec), fitted.details
     if fitted.dendrites is not None:
         details = {**details, DIGEST: write_insight(results.dendrites_path(spec), fitted.dendrites)}
@@ -196,7 +231,10 @@ def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple
         return
     results = ResultsFolder(options.results)
     dataset, commit = dataset_of(spec.task, results), source_tree()[0]
-    facts = SavedModel(spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit)
+    columns = dataset.graph_columns if reads_columns(FEATURISERS.get(spec.featuriser)) else ()
+    facts = SavedModel(
+        spec, tasks, dataset.kind, dataset.smiles_column, package_versions(), commit, graph_columns=columns
+    )
     write_model(results.model_path(spec), facts, fitted.state())
 
 

@@ -1,7 +1,7 @@
 """How all runs of a task stand: done, running, failed or still to do, as seen from outside while others do them.
 
-Nothing is held and nothing written: what is running is told by the locks of runs, how far it is by what they say of
-themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
+Nothing is held and nothing written: what is running is told by the locks of runs and the leases on them, how far it is
+by what they say of themselves (`pbgraph.results.progress`), the rest by the records and by a plan.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pbgraph.execution.engines.progress import TimeLeft
-from pbgraph.execution.engines.schedule import Work, survey
-from pbgraph.files.locks import is_held
-from pbgraph.humanize import duration, figure, ranges
-from pbgraph.metrics import scale_of
+from pbgraph.errors import UsageError
+from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.schedule import Work, about, survey
+from pbgraph.humanize import duration, ranges
+from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
+from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.progress import STARTING, RunProgress, read_progress
+from pbgraph.results.progress import SAID, STARTING, RunProgress, in_progress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
 
@@ -75,8 +77,7 @@ def standing(
     now   seconds since 1970, if it is not now
     """
     now = time.time() if now is None else now
-    held = [key for key, lock in results.locks().items() if is_held(lock)]
-    said = {key: read_progress(results, key) for key in held}
+    said = {key: read_progress(results, key) for key in in_progress(results, now=now)}
     work = None if plan is None else survey(plan, results)
     planned = {spec.key: spec for spec in plan.specs} if plan else {}
     records = {record.key: record for record in results.records(dataset)}
@@ -177,8 +178,9 @@ def _seconds_left(work: Work | None, runs: Iterable[RunState], jobs: int) -> flo
 def describe_standing(standing: Standing, now: float | None = None) -> str:
     """For people: a line for each preset and split, then what is running, failed and to do."""
     now = time.time() if now is None else now
+    called = _called({run.arm for run in standing.runs})
     groups: dict[tuple[bool, str, str], list[RunState]] = {}
-    for run in standing.runs:
+    for run in (replace(run, arm=called.get(run.arm, run.arm)) for run in standing.runs):
         groups.setdefault((not run.planned, run.preset, run.split), []).append(run)
     lines: dict[bool, list[str]] = {False: [], True: []}
     for (other, preset, split), runs in groups.items():
@@ -194,14 +196,23 @@ def describe_standing(standing: Standing, now: float | None = None) -> str:
     return "\n".join([*lines[False], *_time_left(standing), *lines[True]])
 
 
+def _called(names: Iterable[str]) -> dict[str, str]:
+    """Name of an arm -> the short one by which it is shown; what runs in progress say may be no name of an arm."""
+    arms: dict[str, Arm] = {}
+    for name in names:
+        with suppress(UsageError):
+            arms[name] = parse_arm(name)
+    short = shortened(arms.values())
+    return {name: str(short[arm]) for name, arm in arms.items()}
+
+
 def _time_left(standing: Standing) -> Iterator[str]:
     """How long the plan will take, unless all of it is over."""
     open_runs = [run for run in standing.runs if run.planned and run.state in ("running", "to do")]
     if open_runs:
         unknown = any(run.seconds is None and run.seconds_left is None for run in open_runs)
-        more = " and runs of unknown length" if unknown else ""
         workers = f"{standing.jobs} worker{'s' if standing.jobs > 1 else ''}"
-        yield f"  about {duration(standing.seconds_left)}{more} with {workers}"
+        yield f"  {about(standing.seconds_left, unknown=unknown)} with {workers}"
 
 
 def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
@@ -220,13 +231,12 @@ def _how_far(run: RunState, now: float) -> str:
     said = run.progress
     if said is None:
         return "it does not say how far it is"
-    if said.began is None:
+    if said.phase == STARTING:
         return STARTING
-    best = "" if said.best is None else f"best valid {figure(said.best, scale_of(said.metric, [said.best]))}"
-    dendrites = f"{said.dendrites} dendrite{'' if said.dendrites == 1 else 's'}"
+    line = line_of(Report(**{name: getattr(said, name) for name in SAID}), said.metric)
+    left = "" if run.seconds_left is None else f"{duration(run.seconds_left)} left"
     ago = f"as of {duration(max(now - said.reported, 0.0))} ago"
-    facts = (said.phase, f"epoch {said.epoch}", best, dendrites, f"{duration(run.seconds_left)} left", ago)
-    return visible_cell(", ".join(filter(None, facts)))
+    return visible_cell(", ".join(filter(None, (line.phase, line.epoch, line.best, line.dendrites, left, ago))))
 
 
 def _reason(run: RunState) -> str:
@@ -242,5 +252,6 @@ def _to_do(runs: Sequence[RunState]) -> Iterator[str]:
         noun = "seeds" if len(seeds) > 1 else "seed"
         each = " each" if len(seeds) > 1 else ""
         time_each = "" if mine[0].seconds is None else f", about {duration(mine[0].seconds)}{each}"
-        saved = "".join(f"; seed {run.seed} goes on from epoch {run.progress.epoch}" for run in mine if run.progress)
+        left = [(run.seed, run.progress.epoch + 1) for run in mine if run.progress]
+        saved = "".join(f"; seed {seed} goes on from epoch {epoch}" for seed, epoch in left)
         yield f"  to do    {arm} {noun} {ranges(seeds)}{time_each}{saved}"

@@ -13,8 +13,6 @@ import numpy as np
 from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.registry import Registry
 
-TRIAL = "CCO"  # a molecule that every featuriser knows which has no `blank`
-
 
 class Store(Protocol):
     """Featurised molecules with their labels; `GraphStore` and `VectorStore` are the kinds."""
@@ -69,30 +67,29 @@ class Featuriser:
         """SHA-256 of every file that it reads, as a spec's versions have it. Raises DataError if one cannot be read."""
         return versions_of("featuriser", self.files, "put it there, or name the features by where it is now")
 
-    def trial(self, tasks: int) -> Any:
-        """A store of one molecule with this number of blank labels, to see what a model makes of it."""
-        y = np.full((1, tasks), np.nan, dtype=np.float32)
-        return self.featurise([TRIAL], y) if self.blank is None else self.blank(y)
-
 
 class Featurisers(Registry[Featuriser]):
-    """Featurisers by name, and those that are put together of several, "graph+descriptors"."""
+    """Featurisers by name, own columns of a table, and what is put together of several, "graph+descriptors"."""
 
     def get(self, name: str) -> Featuriser:
         """As of every registry; of a joined name, all parts together."""
-        if JOINED not in name:
+        if JOINED not in name and name != OWN:
             return super().get(name)
-        from pbgraph.features.composed import compose
+        from pbgraph.features.composed import OWN_COLUMNS, compose
 
-        return compose(name)
+        return OWN_COLUMNS if name == OWN else compose(name)
 
     def entry(self, name: str) -> EntryPoint | None:
-        """What registers a name; of a joined one, its first part."""
-        return super().entry(name.split(JOINED)[0])
+        """What registers a name; of a joined one, its first part that is registered."""
+        registered = [part for part in name.split(JOINED) if part != OWN]
+        return super().entry(registered[0]) if registered else None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and all(super(Featurisers, self).__contains__(one) for one in name.split(JOINED))
+        return isinstance(name, str) and all(
+            part == OWN or super(Featurisers, self).__contains__(part) for part in name.split(JOINED)
+        )
 
 
 JOINED = "+"  # between parts that are put together
+OWN = "columns"  # the part that is no function of the structure: numbers that a user's table has beside it
 FEATURISERS = Featurisers("featuriser", "pbgraph.featurisers", Featuriser)

@@ -29,8 +29,7 @@ def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> b
     name  what it is, e.g. "tox21-graph"; part of the key and of the file name
     A cache that cannot be read or written costs a warning, not the result.
     """
-    identity = canonical_json({**key, "name": name, "format": FORMAT_VERSION})
-    path = cache_folder() / f"{name}-{sha256(identity)[:16]}.cache"
+    identity, path = _identity(name, key), cached_file(name, key)
     content = _read(path, identity)
     if content is None:
         with locked(path.stem) as waited:
@@ -39,6 +38,15 @@ def cached(name: str, key: Mapping[str, Scalar], make: Callable[[], bytes]) -> b
                 content = make()
                 _write(path, identity, content)
     return content
+
+
+def cached_file(name: str, key: Mapping[str, Scalar]) -> Path:
+    """Where `cached` keeps it."""
+    return cache_folder() / f"{name}-{sha256(_identity(name, key))[:16]}.cache"
+
+
+def _identity(name: str, key: Mapping[str, Scalar]) -> bytes:
+    return canonical_json({**key, "name": name, "format": FORMAT_VERSION})
 
 
 def _read(path: Path, identity: bytes) -> bytes | None:

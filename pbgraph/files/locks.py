@@ -19,6 +19,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system that has none
 LOOK = 0.1  # seconds between two looks at a lock that another process holds
 
 
@@ -132,6 +133,11 @@ def _taken(path: Path, mode: int) -> int | None:
             return held
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # nobody can be kept out, or be seen to be in
+            return held
+        os.close(held)
+        raise
     except BaseException:
         os.close(held)
         raise
@@ -141,9 +147,13 @@ def _taken(path: Path, mode: int) -> int | None:
 
 def _own_folder() -> Path:
     """The folder of this user's locks. Raises OSError unless it is theirs alone."""
-    folder = cache_folder() / f"locks-{os.getuid()}"
+    return private_folder(cache_folder() / f"locks-{os.getuid()}")
+
+
+def private_folder(folder: Path) -> Path:
+    """A folder that is there and that nobody else can write to. Raises OSError if it cannot be made, or is not."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = os.stat(folder, follow_symlinks=False)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise OSError(errno.EPERM, "others can write to it, so no locks are put there", str(folder))
+        raise OSError(errno.EPERM, "others can write to it, so nothing is put there", str(folder))
     return folder

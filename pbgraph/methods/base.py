@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from pbgraph.features.base import Store
-from pbgraph.history import Epoch, Phase, Selection
+from pbgraph.history import Epoch, Selection
+from pbgraph.history import Report as Report
 from pbgraph.insight import Insight
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Model
 from pbgraph.registry import Registry
 from pbgraph.spaces import Space
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a run is: sent at most a few times per second to whoever shows it.
-
-    phase      of training a network; or "fit", of a model that fits itself; or that the run is being done elsewhere
-    fraction   share of the run's largest possible length that is done, in [0, 1]
-    """
-
-    phase: Phase | Literal["fit", "waiting for another process"]
-    epoch: int
-    best: float | None
-    dendrites: int
-    fraction: float
 
 
 @dataclass(frozen=True)

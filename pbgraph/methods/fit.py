@@ -30,7 +30,7 @@ def vectors_of(store: Store) -> np.ndarray:
 def fit(job: FitJob) -> Fitted:
     """Fit on the training rows; there is nothing to select, so the validation rows are only scored."""
     assert isinstance(job.model, Estimator)
-    job.report(Report("fit", 0, None, 0, 0.0))
+    job.report(Report("fit"))
     fitted = job.model.fitter(job.kind)(vectors_of(job.train), job.train.y, job.config, job.seed)
 
     def predict(store: Store) -> np.ndarray:

@@ -148,7 +148,7 @@ class Session:
         phase, best, dendrites = self.status()
         fraction = min(self.steps / max(self.longest * steps_per_epoch(self.job), 1), 1.0)
         try:
-            self.job.report(Report(phase, self.epoch, best, dendrites, fraction))
+            self.job.report(Report(phase, self.epoch, best, dendrites, fraction, self.longest))
         except BaseException:
             self.save()
             raise

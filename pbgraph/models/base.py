@@ -91,6 +91,7 @@ class Estimator:
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
                 pbgraph's own dependencies; "" for nothing
+    bits_alone  whether it compares bits, and takes no other numbers
     files, space  as of an `Architecture`
     """
 
@@ -103,6 +104,7 @@ class Estimator:
     package: str = ""
     extra: str = ""
     fit_regressor: Fit | None = None
+    bits_alone: bool = False
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     space: Space = field(default_factory=dict)

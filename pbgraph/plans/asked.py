@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
@@ -11,18 +11,24 @@ from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
-from pbgraph.plans.declaration import Row
+from pbgraph.plans.declaration import FoundBy, Row
 from pbgraph.plans.settings import TRAINING, Assignment, assignment, chain, check_all_used
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One row; label: what tables call it, instead of naming what was set."""
+    """One row; label: what tables call it, instead of naming what was set; search: where its settings were found."""
 
     model: str
     method: str
     settings: tuple[Assignment, ...] = ()
     label: str = ""
+    search: FoundBy | None = None
+
+    def with_set(self, more: Sequence[Assignment]) -> Asked:
+        """With more settings, the strongest: what no search has found as it is now."""
+        changed = any(_holds_for(one, self.model, METHODS.get(self.method)) for one in more)
+        return replace(self, settings=(*self.settings, *more), search=None if changed else self.search)
 
     @property
     def pair(self) -> Asked | None:
@@ -57,7 +63,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
             settings += mine
     for method in methods:
         holding = tuple(assigned for assigned in settings if _holds_for(assigned, model.name, method))
-        yield Asked(row.model, method.name, holding, row.label)
+        yield Asked(row.model, method.name, holding, row.label, row.search)
 
 
 def _config(model: str, name: str, value: Any) -> list[Assignment]:

@@ -19,10 +19,11 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator
+from pbgraph.models.head import HEAD
 from pbgraph.plans.asked import Asked, asked_of
-from pbgraph.plans.declaration import Preset, Recipe, Study
+from pbgraph.plans.declaration import FoundBy, Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import featuriser_of, spec_of
+from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
 from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
@@ -51,6 +52,8 @@ class Plan:
     rows     of the data set, or 0 if that is not known before it is read
     part     "i/n" if `specs` are part i of n of what was asked for, else ""
     labels   of rows that are not called after what was set
+    study    that the presets are of, if they are of one
+    searches  where settings of rows were found, as far as the plan says so
     """
 
     task: str
@@ -62,6 +65,8 @@ class Plan:
     rows: int = 0
     part: str = ""
     labels: Mapping[Arm, str] = field(default_factory=dict)
+    study: Study | None = None
+    searches: Mapping[Arm, FoundBy] = field(default_factory=dict)
 
     @property
     def margin(self) -> float | None:
@@ -92,6 +97,8 @@ def plan_study(dataset: str | Dataset, declared: str | Study, **narrowed: Any) -
         tuple(dict.fromkeys(refusal for part in parts for refusal in part.refused)),
         parts[0].rows,
         labels={arm: label for part in parts for arm, label in part.labels.items()},
+        study=chosen,
+        searches={arm: found for part in parts for arm, found in part.searches.items()},
     )
 
 
@@ -122,8 +129,8 @@ def plan(
     dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
-    rows = [replace(row, settings=(*row.settings, *settings)) for row in rows]
-    rows = [*rows, *(_controls(rows) if controls else ())]
+    rows = [row.with_set(settings) for row in rows]
+    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(_controls(rows) if controls else ()))]
     return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
@@ -159,6 +166,7 @@ def _plan_rows(
         tuple(refused),
         dataset.rows,
         labels=_labels(specs),
+        searches={spec.arm: row.search for (row, _), spec in specs.items() if row.search},
     )
 
 
@@ -191,7 +199,7 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    of_head, controls = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
+    of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
     for row in rows:
         features, model = featuriser_of(recipe, row), MODELS.get(row.model)
         if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:

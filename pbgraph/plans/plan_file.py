@@ -50,10 +50,18 @@ def read_plan(path: Path) -> Preset | Study:
     """What a plan file declares: with [[parts]], a study. Raises UsageError, which names file, line and key."""
     try:
         text = read_bytes(path, MEBIBYTE).decode("utf-8")
-        content = tomllib.loads(text)
     except UnreadableError as error:
         raise UsageError(f"plan {path} cannot be read: {error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"plan {path} is not TOML: {error}") from error
+    return parsed_plan(text, path)
+
+
+def parsed_plan(text: str, path: Path) -> Preset | Study:
+    """What the text of a plan file declares; path: where it is, for its name and for errors, which are as above."""
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"plan {path} is not TOML: {error}") from error
     top = Section(path, text, content, ())
     top.check_keys(KEYS)

@@ -11,7 +11,7 @@ from pbgraph.fields import field_names
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plans.declaration import Preset, Recipe
+from pbgraph.plans.declaration import FoundBy, Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
 from pbgraph.plans.resolve import assignments_of
@@ -56,8 +56,15 @@ def _rows(plan: Plan) -> Iterator[str]:
                 toml_line("method", arm.method),
                 *([toml_line("label", label)] if label else []),
                 *set_lines(spec),
+                *([search_line(plan.searches[arm])] if arm in plan.searches else []),
             ]
         )
+
+
+def search_line(found: FoundBy) -> str:
+    """Where an arm's settings were found."""
+    seeds = ranges(found.seeds).replace(" ", "")
+    return toml_line("search", {"file": found.file, "trial": found.trial, "trials": found.trials, "seeds": seeds})
 
 
 def set_lines(spec: RunSpec) -> Iterator[str]:

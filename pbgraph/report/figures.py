@@ -13,6 +13,7 @@ from pbgraph.history import Epoch
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.metrics import label_of
 from pbgraph.report.comparisons import margin_of
+from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.records import RunRecord
 
 COLOURS = {PLAIN: "#444444", PERFORATED: "#c8102e"}
@@ -38,11 +39,12 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
         raise UsageError("no finished run with a history of epochs: there is no learning curve to draw")
     models = list(dict.fromkeys(record.spec.model for record in drawn))
     colours = colours_of([record.spec.method for record in drawn]) if len(models) == 1 else None
+    called = shortened(record.spec.arm for record in drawn)
     figure, axes = pyplot.subplots(
         1, len(shown), figsize=(max(4.2 * len(shown), 7.0), 3.4), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, seed in zip(axes[0], shown, strict=True):
-        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed], colours)
+        _draw_panel(axis, [record for record in drawn if record.spec.seed == seed], called, colours)
         axis.set_title(f"{', '.join(models)}, seed {seed}", fontsize=10)
         axis.set_xlabel("epoch")
     axes[0][0].set_ylabel(f"validation {label_of(drawn[0].spec.metric)}")
@@ -99,14 +101,17 @@ def colours_of(methods: Iterable[str]) -> dict[str, str]:
     return {method: COLOURS.get(method) or others[method] for method in methods}
 
 
-def _draw_panel(axis: Any, records: Sequence[RunRecord], colours: Mapping[str, str] | None) -> None:
+def _draw_panel(
+    axis: Any, records: Sequence[RunRecord], called: Mapping[Arm, Arm], colours: Mapping[str, str] | None
+) -> None:
     """The curves of one seed.
 
+    called   each arm, as the picture names it
     colours  of the methods; None where there are several models, so that a curve has to name its own
     """
     for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
         scores = [line.valid for line in record.history]
-        arm = record.spec.arm
+        arm = called[record.spec.arm]
         name = " · ".join(filter(None, (f"{arm.model}/{arm.method}" if colours is None else arm.method, arm.variant)))
         own = None if colours is None or arm.changes else colours[arm.method]
         (line,) = axis.plot(range(len(scores)), scores, color=own, linewidth=1.2, label=name)

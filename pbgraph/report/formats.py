@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Row, Statistic, Table
 from pbgraph.report.wording import answers, how_compared, verdict_words
+from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula, visible_cell
 
 MOST_TASKS, MOST_NAMED = 30, 5  # tasks that are listed one by one, in a table and in a note
@@ -46,7 +47,8 @@ class Texts:
 
 
 def texts(table: Table) -> Texts:
-    """A table as text."""
+    """A table as text, its rows called by names that are no longer than it takes to tell them apart."""
+    table = _as_called(table)
     against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
@@ -67,6 +69,18 @@ def texts(table: Table) -> Texts:
             *_tried(table),
             *_origins(table),
         ),
+    )
+
+
+def _as_called(table: Table) -> Table:
+    called = shortened(table.arms)
+    return replace(
+        table,
+        rows=tuple(
+            replace(row, arm=called[row.arm], label=called[row.arm].row if row.label == row.arm.row else row.label)
+            for row in table.rows
+        ),
+        comparisons=tuple(replace(one, a=called[one.a], b=called[one.b]) for one in table.comparisons),
     )
 
 
@@ -186,6 +200,8 @@ def comparison_lines(
     comparison: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
 ) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
+    called = shortened([comparison.a, comparison.b])
+    comparison = replace(comparison, a=called[comparison.a], b=called[comparison.b])
     seeds = [
         (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
         for seed, (a, b) in scores.items()

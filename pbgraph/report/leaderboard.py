@@ -24,10 +24,9 @@ from pbgraph.humanize import ranges
 from pbgraph.plans.presets import preset_or_none, studies
 from pbgraph.report.html import bullets, grid, page, section
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import Registration, registrations
-from pbgraph.results.tuning import Budget, budgets
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -56,11 +55,9 @@ def leaderboard(results: ResultsFolder) -> str:
         log.warning("left out: %s", error)
         published = []
     parts, links = [], []
-    registered, searched = registrations(results), budgets(results.root)
+    background = background_of(results)
     for dataset in results.tasks():
-        for anchor, title, text in _sections(
-            dataset, results.records(dataset), registered=registered, searched=searched
-        ):
+        for anchor, title, text in _sections(dataset, results.records(dataset), background=background):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:
@@ -106,9 +103,7 @@ def ranks(table: Table) -> list[str]:
     return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
 
 
-def _sections(
-    dataset: str, records: Sequence[RunRecord], *, registered: Sequence[Registration], searched: Sequence[Budget]
-) -> Iterable[tuple[str, str, str]]:
+def _sections(dataset: str, records: Sequence[RunRecord], *, background: Background) -> Iterable[tuple[str, str, str]]:
     """Anchor, title and HTML of every split and preset of a task."""
 
     def group(record: RunRecord) -> tuple[str, str]:
@@ -120,7 +115,7 @@ def _sections(
         yield (
             anchor,
             title,
-            _section(anchor, title, list(same), preset=preset, registered=registered, searched=searched),
+            _section(anchor, title, list(same), preset=preset, background=background),
         )
 
 
@@ -130,12 +125,11 @@ def _section(
     records: Sequence[RunRecord],
     *,
     preset: str,
-    registered: Sequence[Registration],
-    searched: Sequence[Budget],
+    background: Background,
 ) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, registered=registered, searched=searched)
+        table = make_table(records, arms=arms, seeds=seeds, background=background)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'

@@ -14,6 +14,7 @@ from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
 from pbgraph.report.formats import json_text, markdown
+from pbgraph.results.arms import shortened
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import no_formula, visible_cell
 
@@ -55,14 +56,16 @@ def _commit(record: RunRecord) -> str:
 
 def to_markdown(records: Sequence[RunRecord]) -> str:
     """A line for each run; what failed says why, below."""
-    rows = [listed(record) for record in records]
+    rows, called = [listed(record) for record in records], shortened(record.spec.arm for record in records)
     scale = {metric: scale_of(metric, _tests(rows, metric)) for metric in {str(row["metric"]) for row in rows}}
     metrics = {label_of(str(row["metric"])) for row in rows}
     scores = [f"{part} {' / '.join(sorted(metrics))}" for part in ("test", "valid")]
     header = ("key", "arm", "seed", "preset", "split", *scores, "time", "commit", "status")
     lines = [
         (
-            *(str(row[name]) for name in ("key", "arm", "seed", "preset", "split")),
+            record.key,
+            str(called[record.spec.arm]),
+            *(str(row[name]) for name in ("seed", "preset", "split")),
             *(_figure(row[part], scale[str(row["metric"])]) for part in ("test", "valid")),
             duration(record.cost.seconds if record.cost else None),
             str(row["commit"]) or "-",

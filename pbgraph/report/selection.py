@@ -7,24 +7,27 @@ runs that are there have in common.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pbgraph.errors import UsageError, unknown_name
+from pbgraph.errors import UsageError
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, preset_or_none
 from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, named_arm
+from pbgraph.results.background import background_of
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
+
+if TYPE_CHECKING:
+    from pbgraph.plans.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,22 @@ class TaskRuns:
         if name is None or name in {record.spec.preset for record in self.records}:
             return None if name is None else preset_or_none(name)
         return preset(name)
+
+    def plan_of(self, choice: Choice, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
+        """The plan of a preset that is chosen by name, if its rows are its own; its seeds are not those declared."""
+        if choice.preset is None or declared is None or not declared.has_rows_of_its_own:
+            return None
+        from pbgraph.plans.plan import plan
+
+        spec = records[0].spec
+        return plan(dataset_of(self.task, self.results), declared, seeds=[spec.seed], split=spec.split)
+
+    def what_makes(self, arm: Arm, choice: Choice, own: Plan | None) -> str:
+        """The command that does the runs of an arm that is declared."""
+        if own is not None:
+            return f"'python -m pbgraph.bench run {choice.preset}' makes it"
+        command = command_of(self.task, self.results) + (f" --preset {choice.preset}" if choice.preset else "")
+        return f"'{command} --models {arm.model} --methods {arm.method}' makes it"
 
     def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
         """The records of all presets of a study, on one split. Raises UsageError without any."""
@@ -102,32 +121,27 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
     Raises UsageError, with the nearest, for an arm that is neither there nor declared; and as `make_table`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
-    known = {str(record.spec.arm) for record in records} | {str(arm) for arm in (declared.arms if declared else ())}
-    for arm in choice.arms or ():
-        if str(arm) not in known:
-            raise unknown_name("arm", str(arm), known)
+    own = runs.plan_of(choice, declared, records)
+    choice = choice.among(_arms(records, declared, own))
     of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
     arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
-    labels: Mapping[Arm, str] = {}
-    margin = None
-    if declared is not None and choice.preset is not None and declared.has_rows_of_its_own:
-        from pbgraph.plans.plan import plan
-
-        planned = plan(dataset_of(runs.task, runs.results), declared, seeds=seeds, split=records[0].spec.split)
-        arms, labels, margin = list(planned.arms), planned.labels, planned.margin
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
     if others:
         log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
     table = make_table(
         records,
-        arms=narrowed(arms, choice),
+        arms=narrowed(own.arms if own else arms, choice),
         seeds=seeds,
-        labels=labels,
-        margin=margin,
-        registered=registrations(runs.results),
-        searched=budgets(runs.results.root),
+        labels=own.labels if own else None,
+        margin=own.margin if own else None,
+        background=background_of(runs.results),
     )
     return records, table
+
+
+def _arms(records: Sequence[RunRecord], declared: Preset | None, own: Plan | None) -> set[Arm]:
+    """Those that have records, and those that are declared."""
+    return {*(record.spec.arm for record in records), *(of_plan.arms if (of_plan := own or declared) else ())}
 
 
 def _in_order(seeds: Collection[int] | None) -> list[int] | None:
@@ -147,10 +161,11 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, choice: Choice) -> tuple[l
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
-    known = {record.spec.arm for record in records}
+    own = runs.plan_of(choice, declared, records)
+    a, b = (named_arm(arm, _arms(records, declared, own)) for arm in (a, b))
     for arm in (a, b):
-        if arm not in known:
-            raise unknown_name("arm", str(arm), map(str, known))
+        if all(record.spec.arm != arm for record in records):
+            raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, own)}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
     shown = make_table(records, arms=(a, b), seeds=seeds)

@@ -19,11 +19,10 @@ from typing import Any
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
 from pbgraph.plans.presets import USUAL, preset_or_none, studies
+from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.formats:to_markdown",
@@ -48,19 +47,15 @@ class Shown:
 
 def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
+    background = cache(lambda: background_of(results))
     for dataset, mine in records.items():
         for name in FORMATS:
-            yield from _there(
-                results.root / f"{dataset}.{name}",
-                f"table {dataset} --format {name}",
-                _table(dataset, mine, results, name=name),
-            )
+            text = _table(dataset, mine, results, name=name, background=background)
+            yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
-                path = results.root / f"{dataset}-{study.name}.{name}"
-                yield from _there(
-                    path, f"table {dataset} --study {study.name} --format {name}", _study(study, mine, results, name)
-                )
+                path, text = results.root / f"{dataset}-{study.name}.{name}", _study(study, mine, name, background)
+                yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
 
@@ -69,7 +64,14 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *, name: str) -> Callable[[], str]:
+def _table(
+    dataset: str,
+    records: Sequence[RunRecord],
+    results: ResultsFolder,
+    *,
+    name: str,
+    background: Callable[[], Background],
+) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.report.tables import make_table, rows_and_seeds
         from pbgraph.results.described import dataset_of
@@ -82,9 +84,7 @@ def _table(dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *
             there = choices((record.spec for record in records), "preset", "split")
             raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
         arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        written: str = resolve_name(FORMATS[name])(
-            make_table(mine, arms=arms, seeds=seeds, registered=registrations(results), searched=budgets(results.root))
-        )
+        written: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds, background=background()))
         return written
 
     return text
@@ -96,7 +96,9 @@ def _study_formats() -> Mapping[str, Any]:
     return STUDY_FORMATS
 
 
-def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, name: str) -> Callable[[], str]:
+def _study(
+    study: Study, records: Sequence[RunRecord], name: str, background: Callable[[], Background]
+) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.datasets.base import DATASETS
         from pbgraph.report.studies import study_table
@@ -108,9 +110,7 @@ def _study(study: Study, records: Sequence[RunRecord], results: ResultsFolder, n
                 groups.setdefault(record.spec.split, []).append(record)
         dataset = records[0].spec.task
         mine = usual_or_only(groups, DATASETS.get(dataset).split if dataset in DATASETS else "")
-        written: str = _study_formats()[name](
-            study_table(study, mine or (), registered=registrations(results), searched=budgets(results.root))
-        )
+        written: str = _study_formats()[name](study_table(study, mine or (), background=background()))
         return written
 
     return text

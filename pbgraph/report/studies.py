@@ -32,10 +32,9 @@ from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
+from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import Registration
-from pbgraph.results.tuning import Budget
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -73,13 +72,12 @@ def study_table(
     seeds: Sequence[int] | None = None,
     arms: Mapping[str, Sequence[Arm]] | None = None,
     labels: Mapping[Arm, str] | None = None,
-    registered: Sequence[Registration] = (),
-    searched: Sequence[Budget] = (),
+    background: Background = NOTHING,
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
-    labels, registered, searched  as for `make_table`
+    labels, background  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     tables = {}
@@ -96,8 +94,7 @@ def study_table(
                 seeds=shown,
                 labels=labels,
                 margin=preset.margin,
-                registered=registered,
-                searched=searched,
+                background=background,
             )
     if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")

@@ -17,9 +17,10 @@ from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
+from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord, RunSpec
-from pbgraph.results.registered import Registration, how_declared
+from pbgraph.results.registered import how_declared
 from pbgraph.results.tuning import Budget
 
 
@@ -114,8 +115,7 @@ def make_table(
     seeds: Sequence[int],
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
-    registered: Iterable[Registration] = (),
-    searched: Iterable[Budget] = (),
+    background: Background = NOTHING,
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -124,8 +124,7 @@ def make_table(
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares
-    registered  plans, by which it is said whether these runs were declared beforehand
-    searched  what was searched by any recipe on any split, by which it is said how many settings were tried
+    background  of the results folder that these runs are in
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -157,8 +156,8 @@ def make_table(
         margin=judged_by,
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
-        declared=how_declared(finished, registered),
-        tried=_tried(finished[0].spec, arms, searched),
+        declared=how_declared(finished, background.registered),
+        tried=_tried(finished[0].spec, arms, background.searched),
         others=_counted(origin for record in finished for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),

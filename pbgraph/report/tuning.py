@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pbgraph.humanize import figure, ranges
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.results.arms import as_changes
+from pbgraph.results.arms import as_changes, rounded
 from pbgraph.results.tuning import Trial, best_of
 
 
@@ -50,15 +50,8 @@ def _row(trial: Trial, recipe: Trial | None) -> str:
 
 def changes_text(trial: Trial) -> str:
     """What a trial set otherwise than its preset's recipe, in words."""
-    changed = ", ".join(f"{name} {_shortened(text)}" for name, text in as_changes(trial.changes))
+    changed = ", ".join(f"{name} {rounded(text)}" for name, text in as_changes(trial.changes))
     return changed or "the recipe"
-
-
-def _shortened(text: str) -> str:
-    try:
-        return f"{float(text):.4g}"
-    except ValueError:
-        return text
 
 
 def _difference(trial: Trial, recipe: Trial | None) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, unknown_name
 from pbgraph.fields import shown
 from pbgraph.files.hashing import Scalar
 
 Change = tuple[str, str]  # a setting and its value, as text
+DIGITS = 4  # of a number that people are shown, unless more are needed to tell it from another
+ALL_DIGITS = 17  # which tell any two numbers apart
 
 
 @dataclass(frozen=True, order=True)
@@ -83,6 +85,70 @@ def as_changes(settings: Mapping[str, Scalar]) -> tuple[Change, ...]:
     (('dendrites_trainable', 'true'), ('dropout', '0.001'), ('hidden', '64'))
     """
     return tuple(sorted((name, _text(shown(name, value))) for name, value in settings.items()))
+
+
+def rounded(text: str, digits: int = DIGITS) -> str:
+    """A value's text with so many digits if it is a number with more of them; any other text as it is.
+
+    >>> rounded("0.0036343931073551878"), rounded("1e-05"), rounded("1536"), rounded("plateau")
+    ('0.003634', '1e-05', '1536', 'plateau')
+    """
+    value = _scalar(text)
+    if not isinstance(value, float):
+        return text
+    short = _text(float(f"{value:.{digits}g}"))
+    return short if len(short) < len(text) else text
+
+
+def shortened(arms: Iterable[Arm]) -> dict[Arm, Arm]:
+    """Each arm as it is called beside the others: its numbers with `DIGITS` digits, or as many as tell these apart.
+
+    >>> one, other = parse_arm("gin/fit:rate=0.123456789"), parse_arm("gin/fit:rate=0.123466789")
+    >>> [str(short) for short in shortened([one, other]).values()]
+    ['gin/fit:rate=0.12346', 'gin/fit:rate=0.12347']
+    """
+    arms = list(dict.fromkeys(arms))
+    values: dict[str, set[str]] = {}
+    for name, text in (change for arm in arms for change in arm.changes):
+        values.setdefault(name, set()).add(text)
+    digits = {name: _digits_needed(texts) for name, texts in values.items()}
+    return {arm: replace(arm, changes=tuple((n, rounded(text, digits[n])) for n, text in arm.changes)) for arm in arms}
+
+
+def _digits_needed(texts: Collection[str]) -> int:
+    def apart(digits: int) -> bool:
+        return len({rounded(text, digits) for text in texts}) == len(texts)
+
+    return next(filter(apart, range(DIGITS, ALL_DIGITS)), ALL_DIGITS)
+
+
+def meant_by(arm: Arm, known: Iterable[Arm]) -> list[Arm]:
+    """The arms that a name may stand for: itself, or else those that are called so where numbers have fewer digits."""
+    known = set(known)
+    return [arm] if arm in known else sorted(one for one in known if _is_short_for(arm, one))
+
+
+def _is_short_for(arm: Arm, other: Arm) -> bool:
+    names = [[name for name, _ in one.changes] for one in (arm, other)]
+    return (
+        arm.plain == other.plain
+        and names[0] == names[1]
+        and all(
+            short == text or short in {rounded(text, digits) for digits in range(DIGITS, ALL_DIGITS)}
+            for (_, short), (_, text) in zip(arm.changes, other.changes, strict=True)
+        )
+    )
+
+
+def named_arm(arm: Arm, known: Iterable[Arm]) -> Arm:
+    """The one that a name stands for. Raises UsageError if there is none, with the nearest, or if there are several."""
+    known = set(known)
+    meant = meant_by(arm, known)
+    if not meant:
+        raise unknown_name("arm", str(arm), map(str, known))
+    if len(meant) > 1:
+        raise UsageError(f"arm {str(arm)!r} may be {' or '.join(map(str, meant))}; write more digits of its numbers")
+    return meant[0]
 
 
 def in_row_order(declared: Iterable[Arm], others: Iterable[Arm]) -> list[Arm]:

@@ -8,6 +8,7 @@
     results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
+    results/.work/leases/                      who does which run, where many machines share the folder
     results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -60,6 +61,10 @@ class ResultsFolder:
     def record_path(self, spec: RunSpec) -> Path:
         """Where the finished record goes."""
         return self.root / "records" / spec.task / f"{spec.key}.json"
+
+    def failure_path(self, spec: RunSpec, number: int) -> Path:
+        """Where the record of a failure goes; numbers are from 1."""
+        return self.root / "records" / spec.task / f"{spec.key}.failed-{number}.json"
 
     def predictions_path(self, spec: RunSpec) -> Path:
         """Where the scores of single molecules go."""
@@ -154,15 +159,24 @@ class ResultsFolder:
         path = self.root / "records" / dataset / f"{key}.json"
         return read_record(path) if os.path.lexists(path) else None
 
+    def failures(self, dataset: str) -> dict[str, int]:
+        """Key -> the highest number of a failure, of the runs of a task that have failed."""
+        found = {key: max(files) for key, files in _record_files(self.root / "records" / dataset).items()}
+        return {key: number for key, number in found.items() if number}
+
     def write(self, record: RunRecord) -> Path:
         """Write a record once; a failure gets the next free number beside it."""
         path = self.record_path(record.spec)
         if record.status == "failed":
-            failures = _record_files(path.parent).get(path.stem, {})
-            path = path.with_name(f"{path.stem}.failed-{max(failures, default=0) + 1}.json")
+            path = self.failure_path(record.spec, self.failures(record.spec.task).get(record.key, 0) + 1)
         with new_file(path) as part:
             part.write_bytes(record_bytes(record))
         return path
+
+    @property
+    def leases_path(self) -> Path:
+        """The folder of leases on runs, see `pbgraph.results.leases`."""
+        return self.root / WORK / "leases"
 
     def records(self, dataset: str) -> list[RunRecord]:
         """All finished records of a task, and the last failure of each run that never finished.

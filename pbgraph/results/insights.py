@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
 from pbgraph.files.writing import new_file
 from pbgraph.humanize import ranges
 from pbgraph.insight import Insight
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import check_no_twins
 from pbgraph.results.records import RunRecord
@@ -51,9 +51,8 @@ def finished_run(records: Sequence[RunRecord], arm: Arm, seed: int | None, *, co
     Raises UsageError, saying what there is and what to do, if there is no such run, if it failed, or if two of its
     runs have one seed.
     """
+    arm = named_arm(arm, (record.spec.arm for record in records))
     of_arm = [record for record in records if record.spec.arm == arm]
-    if not of_arm:
-        raise unknown_name("arm", str(arm), {str(record.spec.arm) for record in records})
     check_no_twins(record for record in of_arm if record.status == "finished")
     mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda record: record.status == "finished")}
     finished = sorted(seed for seed, record in mine.items() if record.status == "finished")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from pbgraph.errors import UsageError
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
@@ -68,6 +68,11 @@ class Choice:
     seeds: Collection[int] | None = None
     preset: str | None = None
     split: str | None = None
+
+    def among(self, known: Iterable[Arm]) -> Choice:
+        """The same choice of these arms, each of them by its whole name. Raises UsageError as `named_arm`."""
+        known = set(known)
+        return self if self.arms is None else replace(self, arms=[named_arm(arm, known) for arm in self.arms])
 
     def of(self, records: Iterable[RunRecord]) -> list[RunRecord]:
         """The records that are meant, by preset, split, arm and seed."""

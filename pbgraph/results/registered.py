@@ -106,10 +106,10 @@ def read_registration(path: Path) -> Registration:
 
 def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
     """In words, whether one registered plan has all these runs and is older than each of them."""
-    keys, began = {record.key for record in finished}, min(_began(record) for record in finished)
+    keys, first = {record.key for record in finished}, min(began(record) for record in finished)
     holding = [plan for plan in registered if keys.issubset(plan.keys)]
     for plan in holding:
-        if datetime.fromisoformat(plan.created).timestamp() <= began:
+        if datetime.fromisoformat(plan.created).timestamp() <= first:
             return f"confirmatory: {_registered(plan)}, before the first run"
     if holding:
         return f"exploratory: {_registered(holding[0])}, after the first of these runs had begun"
@@ -120,7 +120,7 @@ def _registered(plan: Registration) -> str:
     return f"plan {plan.name} ({plan.declared}) was registered {plan.created}"
 
 
-def _began(record: RunRecord) -> float:
+def began(record: RunRecord) -> float:
     """When a run began, in seconds: when its record was written, less what it took; pauses are not seen.
 
     Raises UsageError if the record has no time.

@@ -16,9 +16,10 @@ from glob import escape
 from pathlib import Path
 
 from pbgraph.errors import UsageError
-from pbgraph.files.locks import exclusive, is_held
+from pbgraph.files.locks import exclusive
 from pbgraph.results.folder import TRASH, WORK, WRITTEN_BY_RUNS, ResultsFolder
-from pbgraph.results.progress import read_progress
+from pbgraph.results.leases import beats, leased
+from pbgraph.results.progress import in_progress, read_progress
 
 Run = tuple[str, str]  # task and key
 LOOKS = 5  # at a lock that another process holds, before a run counts as running
@@ -68,9 +69,9 @@ def _paired(results: ResultsFolder, dataset: str) -> Iterator[Dependent]:
         spec = record.spec
         if spec.control_of is not None:
             yield Dependent(dataset, record.key, f"{spec.arm} seed {spec.seed}", spec.control_of)
-    for key, lock in results.locks().items():
+    for key in in_progress(results):
         said = read_progress(results, key)
-        if said is not None and said.task == dataset and said.control_of is not None and is_held(lock):
+        if said is not None and said.task == dataset and said.control_of is not None:
             yield Dependent(dataset, key, f"{said.arm} seed {said.seed}", said.control_of, running=True)
 
 
@@ -115,6 +116,8 @@ def _not_running(results: ResultsFolder, key: str) -> Iterator[None]:
         if next(looks, None) is None:
             raise UsageError(f"run {key} is running; stop it first, or wait until it is done. Nothing was moved")
 
+    if (worker := leased(results.leases_path).get(key)) and beats(results.leases_path, worker, now=time.time()):
+        raise UsageError(f"run {key} is running elsewhere; stop it first, or wait until it is done. Nothing was moved")
     with exclusive(lock, give_up):
         yield
 

@@ -15,6 +15,7 @@ from multiprocessing.connection import Pipe, wait
 from typing import Any, TypeVar
 
 from pbgraph.errors import PbgraphError
+from pbgraph.stages import counted
 from pbgraph.structures.smiles import silence
 
 PART = 2_000  # structures that a process reads at a time: what RDKit says of them are Python objects until it is arrays
@@ -47,9 +48,11 @@ def in_parts(
     parts = [(smiles[first : first + PART], first) for first in range(0, max(len(smiles), 1), PART)]
     if processes is None:
         processes = _worthwhile(len(smiles) * seconds_each)
-    for (part, _), result in zip(parts, _results(function, parts, processes), strict=True):
-        done(len(part))
-        yield result
+    with counted(len(smiles)) as reached:
+        for (part, first), result in zip(parts, _results(function, parts, processes), strict=True):
+            done(len(part))
+            reached(first + len(part))
+            yield result
 
 
 def _worthwhile(seconds: float) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
+from pbgraph.stages import each
 
 READING = 2  # version of how a text becomes a molecule here; part of the key of whatever is cached of molecules
 MAX_ATOMS = 500  # of a molecule of the user's, hydrogens aside that are part of another atom; MoleculeNet's have 492
@@ -41,7 +42,7 @@ def unmapped(smiles: str) -> str:
     return MAP_NUMBER.sub(r"\1]", smiles) if ":" in smiles else smiles
 
 
-def parsed(smiles: Iterable[str], first: int = 0) -> Iterator[Any]:
+def parsed(smiles: Sequence[str], first: int = 0) -> Iterator[Any]:
     """The sanitised molecule of each SMILES; RDKit keeps quiet until the last one is taken.
 
     first  position of the first one, where these are a part of more
@@ -50,7 +51,7 @@ def parsed(smiles: Iterable[str], first: int = 0) -> Iterator[Any]:
     from rdkit import rdBase
 
     with rdBase.BlockLogs():
-        for position, text in enumerate(smiles, first):
+        for position, text in enumerate(each(smiles), first):
             reason, molecule = _read(text)
             if reason is not None:
                 raise DataError(f"molecule {position}: {text!r}: {reason}; leave it out or correct it")

@@ -15,6 +15,7 @@ from pbgraph.verify.folder import held_by
 from pbgraph.verify.found import Found
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.receipt import Receipt, receipt_of
+from pbgraph.verify.registrations import check_registrations
 from pbgraph.verify.reruns import Rerun, drawn, rerun
 from pbgraph.verify.scores import check_scores
 from pbgraph.verify.tables import check_tables
@@ -49,7 +50,7 @@ def verify_results(
     with counted("plans and scores", 2 * len(whole)) as done:
         planned, found = check_plans(results, whole, done)
         found += check_scores(results, whole, data=data, offline=offline, done=done)
-    found = held.found + found + check_trials(results) + check_tables(results, held)
+    found = held.found + found + check_trials(results) + check_registrations(results) + check_tables(results, held)
     draw, again = None, tuple[Rerun, ...]()
     if reruns:
         draw = random.SystemRandom().randrange(2**31) if seed is None else seed

@@ -19,6 +19,7 @@ from pbgraph.results.folder import ResultsFolder, formatted, read_record
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.protocol import arm_identity, differences
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import FOLDER as REGISTERED
 from pbgraph.verify.found import Found, found, guarded
 from pbgraph.verify.shape import misshapen_failure, misshapen_run
 
@@ -212,9 +213,9 @@ def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
 
 
 def _changed(results: ResultsFolder) -> Iterator[str]:
-    """Files of runs that a checkout has otherwise, or that are gone: nothing there is ever edited or dropped."""
+    """Files of runs and registered plans that a checkout has otherwise, or that are gone: none is edited or dropped."""
     options = ("--name-status", "--no-renames", "--relative", "-z", "--diff-filter=MTD")
-    said = (git(results.root, "diff", *options, "HEAD", "--", "records", *COMPANIONS) or "").split("\0")
+    said = (git(results.root, "diff", *options, "HEAD", "--", "records", *COMPANIONS, REGISTERED) or "").split("\0")
     for status, name in zip(said[::2], said[1::2], strict=False):
         if status == "D":
             yield f"{results.root / name} is committed and not there; restore it"

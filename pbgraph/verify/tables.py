@@ -15,12 +15,13 @@ from pbgraph.report.leaderboard import PUBLISHED
 from pbgraph.report.shown import FORMATS, PAGE, PICTURES, README, Shown, shown_beside
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import FOLDER as REGISTERED
 from pbgraph.results.tuning import FOLDER as TUNING
 from pbgraph.verify.folder import COMPANIONS, Held, by_task, entries
 from pbgraph.verify.found import Found, found, guarded
 
 MOST_SAID = 10  # differences of one file
-KNOWN = ("records", *COMPANIONS, "tasks", TUNING, PUBLISHED, README)
+KNOWN = ("records", *COMPANIONS, "tasks", REGISTERED, TUNING, PUBLISHED, README)
 
 
 def check_tables(results: ResultsFolder, held: Held) -> Found:

@@ -51,6 +51,10 @@ def completions(line: str, cwd) -> tuple[set[str], str]:
         ("pbgraph tox21 --split scaf", {"scaffold", "scaffold-balanced"}, {"random"}),
         ("pbgraph status tox21 --preset s", {"smoke"}, {"default"}),
         ("pbgraph table tox21 --format ", {"md", "html"}, set()),
+        ("pbgraph check t", {"trimnet", "tox21", "time"}, {"smoke", "gin"}),
+        ("pbgraph ls models g", {"gin", "gcn"}, {"graph", "trimnet"}),
+        ("pbgraph ls tasks t", {"tox21"}, {"trimnet"}),
+        ("pbgraph ls presets s", {"smoke"}, {"scaffold"}),
     ],
 )
 def test_names_are_offered_where_they_are_taken(line, some, none, tmp_path):

@@ -76,6 +76,33 @@ def test_variants_are_compared_by_name(done, capsys):
     assert "did you mean 'gin/backprop:hidden=8'" in capsys.readouterr().err
 
 
+def test_a_variant_that_is_declared_and_not_run_is_shown_as_missing(wider, done, capsys):
+    ResultsFolder(done).record_path(plan("tox21", read_plan(wider)).specs[1]).unlink()
+    both = ("gin/backprop", "gin/backprop:hidden=8")
+    assert call("table", "tox21", "--preset", wider, "--results", done, "--arms", *both) == 0
+    assert "- missing: gin/backprop:hidden=8 seeds 68" in capsys.readouterr().out
+    assert call("table", "tox21", "--preset", wider, "--results", done, "--arms", both[1]) == 2
+    assert "no finished run of gin/backprop:hidden=8" in capsys.readouterr().err
+    assert call("compare", "tox21", *both, "--preset", wider, "--results", done) == 2
+    assert f"is declared and has no run yet; 'python -m pbgraph.bench run {wider}' makes it" in capsys.readouterr().err
+    assert call("table", "tox21", "--preset", wider, "--results", done, "--arms", "gin/backprop:hidden=9") == 2
+    assert "did you mean 'gin/backprop:hidden=8'" in capsys.readouterr().err
+
+
+def test_where_settings_were_found_is_written_again_unless_they_are_changed(tmp_path, capsys):
+    found = 'search = { file = "trials.jsonl", trial = 7, trials = 20, seeds = "0-2" }'
+    (path := tmp_path / "tuned.toml").write_text(WIDER.replace("config =", f"{found}\nconfig ="))
+    again, changed = tmp_path / "again.toml", tmp_path / "changed.toml"
+    assert call("run", path, "--results", tmp_path / "r", "--dry-run", "--write-plan", again) == 0
+    assert again.read_text().count(found) == 1
+    assert [row.search for row in read_plan(again).rows] == [row.search for row in read_plan(path).rows]
+    arguments = ("--preset", path, "--results", tmp_path / "r", "--dry-run", "--write-plan", changed)
+    assert call("tox21", *arguments, "--set", "gin.dropout=0.25") == 0
+    assert "search" not in changed.read_text()
+    assert call("tox21", *arguments, "--models", "gin", "gcn", "--set", "gcn.dropout=0.25") == 0
+    assert changed.read_text().count(found) == 1
+
+
 def test_registration_says_how_many_runs_and_when(wider, done, capsys):
     assert call("register", wider, "--results", done) == 0
     said = capsys.readouterr().err

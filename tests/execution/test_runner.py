@@ -93,7 +93,7 @@ def undisturbed(toy, tmp_path_factory) -> tuple[RunRecord, Path]:
     return only_record(results), results
 
 
-@pytest.mark.parametrize("save_every", [0.0, 45.0])
+@pytest.mark.parametrize("save_every", [0.0, pytest.param(45.0, marks=pytest.mark.slow)])
 def test_a_run_killed_in_both_phases_comes_to_the_same_record(toy, undisturbed, tmp_path, save_every):
     kills = [("neuron", 14), ("dendrite", 9), ("neuron", 20)]
     done = run(toy, tmp_path, kills=kills, save_every=save_every)

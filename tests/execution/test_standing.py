@@ -18,7 +18,7 @@ from pbgraph.files.locks import exclusive, is_held
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import plan
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.progress import published
+from pbgraph.results.progress import published, read_progress
 from pbgraph.results.records import RunRecord
 
 pytestmark = pytest.mark.lengthy
@@ -64,14 +64,29 @@ def test_a_running_run_says_how_far_it_is_and_when_it_is_done(made, results):
     times = iter([1000.0, 1010.0, 1040.0])
     with published(results, spec, lambda _: None, now=lambda: next(times)) as tell, exclusive(results.lock_path(spec)):
         tell(Report("neuron", 0, None, 0, 0.0))
-        tell(Report("dendrite", 12, 0.8412, 1, 0.5))  # at this rate the longest run takes 30 s more
+        tell(Report("dendrite", 12, 0.8412, 1, 0.5, 60))  # at this rate the longest run takes 30 s more
         one = standing("tox21", made, results, jobs=1, now=1050.0)
     (run,) = [run for run in one.runs if run.state == "running"]
     assert run.seconds_left == pytest.approx(20.0)
-    said = "dendrite, epoch 12, best valid 0.8412, 1 dendrite, 0:20 left, as of 0:10 ago"
+    said = "dendrite, epoch 13 of 60, best 0.8412, 1 dendrite, 0:20 left, as of 0:10 ago"
     assert said in describe_standing(one, now=1050.0)
     rest = sum(other.seconds for other in one.runs if other.state == "to do")
     assert one.seconds_left == pytest.approx(rest + 20.0)
+
+
+def test_a_run_that_does_not_train_yet_says_what_it_does(made, results):
+    spec = made.specs[0]
+    times = iter([1000.0, 1010.0, 1020.0, 1030.0])
+    with published(results, spec, lambda _: None, now=lambda: next(times)) as tell, exclusive(results.lock_path(spec)):
+        tell(Report("featurising", share=0.5))
+        first = describe_standing(standing("tox21", made, results, jobs=1, now=1010.0), now=1010.0)
+        tell(Report("neuron", 6, 0.8, 0, 0.1, 60))
+        tell(Report("compiling"))
+        then = describe_standing(standing("tox21", made, results, jobs=1, now=1030.0), now=1030.0)
+        assert read_progress(results, spec.key).epoch == 6
+        assert read_progress(results, spec.key).first == 0.1
+    assert "featurising 50%, 1:30 left, as of 0:00 ago" in first
+    assert "compiling, 1:11 left, as of 0:00 ago" in then
 
 
 def test_a_run_of_another_plan_is_shown_too(made, results):
@@ -117,7 +132,7 @@ def test_a_lock_whose_holder_is_gone_runs_nothing_and_its_state_is_gone_on_from(
     assert results.lock_path(spec).exists()
     one = standing("tox21", made, results, jobs=1)
     assert states(one)[spec.key] == "to do"
-    assert "seeds 68-70, about 1:30 each; seed 68 goes on from epoch 7" in describe_standing(one)
+    assert "seeds 68-70, about 1:30 each; seed 68 goes on from epoch 8" in describe_standing(one)
 
 
 def test_what_is_finished_is_done_while_its_lock_is_still_held(made, results):

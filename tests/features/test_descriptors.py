@@ -14,7 +14,7 @@ from pbgraph.features.vectors import VectorStore
 
 pytestmark = pytest.mark.lengthy
 
-LARGE = "C" * 400  # its Ipc is beyond float32
+LARGE = "C" * 160  # its Ipc is beyond float32
 SMILES = ("CCO", "c1ccccc1C(=O)O", "[Zn+2]", LARGE)
 Y = np.arange(8.0).reshape(4, 2)
 

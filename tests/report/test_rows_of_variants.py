@@ -94,3 +94,17 @@ def test_variants_are_drawn_beside_each_other(records, tmp_path):
     draw_learning_curves(records, tmp_path / "curves.svg", seeds=SEEDS)
     text = (tmp_path / "curves.svg").read_text()
     assert "backprop · hidden 64" in text
+
+
+def test_numbers_of_variants_have_the_digits_that_tell_them_apart_and_programs_get_them_all():
+    exact = ("gin/fit:rate=0.0036343931073551878", "gin/fit:rate=0.0036343231073551878", "gin/fit")
+    made = make_table(
+        [make_record(arm, seed, 0.8 + seed / 1000) for arm in exact for seed in SEEDS], arms=arms(*exact), seeds=SEEDS
+    )
+    text = to_markdown(made)
+    assert "| gin · rate 0.0036344 | fit" in text
+    assert "| gin · rate 0.0036343 | fit" in text
+    assert "| gin/fit:rate=0.0036344 | gin/fit " in text
+    assert "73551878" not in text
+    assert next(csv.DictReader(to_csv(made).splitlines()))["variant"] == "rate 0.0036343931073551878"
+    assert json.loads(to_json(made))["rows"][0]["changes"] == {"rate": "0.0036343931073551878"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbgraph.errors import UsageError
-from pbgraph.results.arms import Arm, as_changes, in_row_order, parse_arm
+from pbgraph.results.arms import Arm, as_changes, in_row_order, named_arm, parse_arm, shortened
 
 NAMES = st.text(min_size=1).filter(lambda name: "/" not in name)
 METHODS = NAMES.filter(lambda name: ":" not in name)
@@ -68,3 +68,20 @@ def test_arms_are_in_the_order_of_their_models_then_methods():
         Arm("a-1", "b"),
         Arm("b", "a"),
     ]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("ab"), VALUES, min_size=1, max_size=2), max_size=6))
+def test_arms_that_are_shown_with_fewer_digits_stay_apart_and_are_found_by_what_is_shown(settings):
+    every = [Arm("gin", "fit", as_changes(one)) for one in settings]
+    short = shortened(every)
+    assert len(set(short.values())) == len(set(every))
+    assert all(named_arm(parse_arm(str(called)), every) == arm for arm, called in short.items())
+    assert all(len(str(called)) <= len(str(arm)) for arm, called in short.items())
+
+
+def test_a_name_with_too_few_digits_says_which_it_may_be():
+    every = [parse_arm("gin/fit:rate=0.123456789"), parse_arm("gin/fit:rate=0.123466789")]
+    with pytest.raises(UsageError, match=r"may be gin/fit:rate=0.123456789 or gin/fit:rate=0.123466789; write more"):
+        named_arm(parse_arm("gin/fit:rate=0.1235"), every)
+    with pytest.raises(UsageError, match=r"unknown arm 'gin/fit:rate=0.12'"):
+        named_arm(parse_arm("gin/fit:rate=0.12"), every)

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from made_records import PROVENANCE, make_record
 from pbgraph.errors import DataError
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.plans.plan import plan, plan_study
+from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.registering import registration_of
+from pbgraph.results.folder import ResultsFolder, formatted
 from pbgraph.results.registered import Registration, how_declared, read_registration, register, registrations
+from pbgraph.verify.registrations import check_registrations
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -96,3 +102,48 @@ def test_of_several_plans_one_beforehand_will_do():
     runs = [record(5)]
     late, early = registration(*runs, minutes=60), registration(*runs, name="early")
     assert "early" in how_declared(runs, [late, early])
+
+
+@pytest.fixture
+def registered(results):
+    """A plan that is registered as the command does it, and its file."""
+    declared = plan("tox21", "smoke", models=["gin"], methods=["backprop"])
+    return register(results, registration_of(declared, plan_text(declared), "c", False))
+
+
+def test_verify_finds_nothing_wrong_with_a_registered_plan_or_with_a_study(results, registered):
+    assert check_registrations(ResultsFolder(results.root / "other")).counts == {}
+    declared = plan_study("tox21", "compression")
+    register(results, registration_of(declared, plan_text(declared), "c", False))
+    said = check_registrations(results)
+    assert (said.counts, said.wrong) == ({"registered plans": 2}, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda made: replace(made, created="2000-01-01T00:00:00+00:00"), "was edited or renamed"),
+        (lambda made: replace(made, margin=0.5).sealed(), "was edited or renamed"),
+        (
+            lambda made: replace(made, plan=made.plan.replace("68", "69")).sealed(),
+            r"its seeds is .68., .* .69.",
+        ),
+        (lambda made: replace(made, plan=made.plan.replace("gin", "gcn")).sealed(), r"its arms is \['gin/backprop'\]"),
+        (lambda made: replace(made, plan="[").sealed(), "is not TOML"),
+    ],
+)
+def test_verify_names_a_registered_plan_that_is_not_as_it_was(results, registered, change, wrong):
+    path, made = registered
+    path.write_bytes(formatted(msgspec.to_builtins(change(made))))
+    (line,) = check_registrations(results).wrong
+    assert line.startswith((str(path), f"plan {path}"))
+    assert re.search(wrong, line)
+
+
+def test_verify_names_what_is_no_registered_plan(results, registered):
+    path, _ = registered
+    path.rename(path.with_name("other.json"))
+    (path.parent / "notes.txt").write_text("")
+    notes, other = check_registrations(results).wrong
+    assert "notes.txt is no registered plan" in notes
+    assert "other.json was edited or renamed" in other

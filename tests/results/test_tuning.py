@@ -17,6 +17,7 @@ from pbgraph.report.formats import to_json, to_markdown
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.tables import make_table
 from pbgraph.report.tuning import trials_table
+from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.tuning import Trial, append_trial, best_of, budgets, read_trials, trials_path, wrong_lines
 from pbgraph.verify.trials import check_trials
@@ -141,7 +142,7 @@ def records():
 
 
 def table(results: Path):
-    return make_table(records(), arms=ARMS, seeds=(1, 2), searched=budgets(results))
+    return make_table(records(), arms=ARMS, seeds=(1, 2), background=background_of(ResultsFolder(results)))
 
 
 def test_a_table_says_how_many_settings_were_tried_equal_budgets_together(tmp_path):

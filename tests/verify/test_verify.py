@@ -9,14 +9,20 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from committed_runs import COMMITTED, call, of
 from pbgraph.files.hashing import sha256
+from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder, formatted, read_record, record_bytes
 from pbgraph.results.insights import DIGEST
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import register
 from pbgraph.verify.folder import held_by
+from pbgraph.verify.registrations import check_registrations
 
 pytestmark = pytest.mark.lengthy
 
@@ -75,6 +81,17 @@ def test_a_record_that_is_not_as_it_was_committed_is_found(committed, old, new):
     path.write_text(content.replace(old, new))
     assert path.read_text() != content
     assert held_by(committed).found.wrong == (f"{path} is not as it was committed; restore it",)
+
+
+def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
+    declared = plan("tox21", "smoke")
+    path, made = register(copy, registration_of(declared, plan_text(declared), "c", False))
+    git(copy, "init", "-q")
+    git(copy, "add", ".")
+    git(copy, "commit", "-qm", "results")
+    path.write_bytes(formatted(msgspec.to_builtins(replace(made, created="2000-01-01T00:00:00+00:00").sealed())))
+    assert check_registrations(copy).wrong == ()
+    assert held_by(copy).found.wrong == (f"{path} is not as it was committed; restore it",)
 
 
 @pytest.mark.parametrize("staged", [False, True])

@@ -5,6 +5,7 @@ from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.own import predict, train
 from pbgraph.cli.commands.planning import register, run
 from pbgraph.cli.commands.running import benchmark
+from pbgraph.cli.commands.sharing import merge, submit, work
 from pbgraph.cli.commands.showing import DENDRITE_FORMATS, compare, dendrites, leaderboard, table
 from pbgraph.cli.commands.steering import export, rm, runs, show_run, status
 from pbgraph.cli.commands.tuning import tune
@@ -25,6 +26,7 @@ __all__ = [
     "is_task",
     "leaderboard",
     "ls",
+    "merge",
     "predict",
     "register",
     "rm",
@@ -32,9 +34,11 @@ __all__ = [
     "runs",
     "show_run",
     "status",
+    "submit",
     "table",
     "task_names",
     "train",
     "tune",
     "verify",
+    "work",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,8 @@ from pbgraph.terminal import say
 
 if TYPE_CHECKING:
     from pbgraph.plans.plan import Plan
-    from pbgraph.prediction.predict import Predictions
+    from pbgraph.prediction.molecule_files import Chunk
+    from pbgraph.prediction.predict import Predictions, Predictor
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ def train(args: argparse.Namespace) -> int:
     from pbgraph.datasets.load import load
     from pbgraph.datasets.user.table import describe, to_dataset
     from pbgraph.execution.benchmark import check_splits
+    from pbgraph.execution.engines.progress import stages_shown
     from pbgraph.results.described import earlier_versions, keep
 
     table = describe(
@@ -40,11 +44,13 @@ def train(args: argparse.Namespace) -> int:
         split_column=args.split_column,
         date=args.time_column,
         missing=args.missing,
+        graph_columns=args.graph_columns,
     )
     dataset, results = to_dataset(table), ResultsFolder(args.results)
     for name in earlier_versions(table, results):
         log.warning("%s has changed since it was task %s: this is a new task; those records stay", table.path, name)
-    molecules = load(dataset)
+    with stages_shown():
+        molecules = load(dataset)
     usable = f"{len(molecules)} of {table.rows} rows can be used"
     say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 
@@ -52,6 +58,8 @@ def train(args: argparse.Namespace) -> int:
         check_splits(dataset, molecules, plan)
         results.check_writable()
         keep(table, results)
+        if blind := _blind(plan, table.graph_columns):
+            log.warning("%s: not read by %s", ", ".join(table.graph_columns), ", ".join(blind))
 
     return do_missing(args, dataset, make_ready)
 
@@ -59,7 +67,7 @@ def train(args: argparse.Namespace) -> int:
 def predict(args: argparse.Namespace) -> int:
     """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
     from pbgraph.prediction.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
-    from pbgraph.prediction.predict import load_encoder, load_predictor
+    from pbgraph.prediction.predict import blank_cells, load_encoder, load_predictor
 
     form = args.input_format or form_of(args.input)
     if form not in FORMS:
@@ -71,9 +79,10 @@ def predict(args: argparse.Namespace) -> int:
     load = load_encoder if args.embeddings else load_predictor
     predictor = load(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
-    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
-    begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written
+    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id, others=predictor.graph_columns)
+    begun = _begun(chunks, predictor)  # what is wrong with the file is said before anything is written
     total = failed = 0
+    blank: Counter[str] = Counter()
     several = len(predictor.models) > 1
     names = [name for target in predictor.columns for name in ((target, f"{target}_sd") if several else (target,))]
     columns = ["name", "smiles", *names, "error"]
@@ -81,13 +90,38 @@ def predict(args: argparse.Namespace) -> int:
         for chunk, predictions in predictor.stream(chain(begun, chunks)):
             write([chunk.names, chunk.smiles, *_columns(predictions), predictions.errors])
             total, failed = total + len(predictions.errors), failed + sum(map(bool, predictions.errors))
+            blank += blank_cells(chunk, predictor.graph_columns)
     noun = f"{len(predictor.models)} models" if several else "model"
     what = "vector" if args.embeddings else "prediction"
     say(
         f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a {what}, "
         f"{duration(time.monotonic() - started)}"
     )
+    for name, count in blank.items():
+        log.warning("column %r is blank in %d rows, for which it counts as undefined", name, count)
     return 0
+
+
+def _blind(plan: Plan, columns: Sequence[str]) -> list[str]:
+    """The models of a plan that read none of the columns beside the structures, if there are any."""
+    from pbgraph.features.base import FEATURISERS
+    from pbgraph.features.composed import reads_columns
+
+    models = {spec.model: FEATURISERS.get(spec.featuriser) for spec in plan.specs} if columns else {}
+    return [name for name, featuriser in models.items() if not reads_columns(featuriser)]
+
+
+def _begun(chunks: Iterator[Chunk], predictor: Predictor) -> list[Chunk]:
+    """The first chunk, if there is one. Raises UsageError for a column that the file lacks."""
+    try:
+        return list(islice(chunks, 1))
+    except UsageError as error:
+        if not predictor.graph_columns:
+            raise
+        needs = ", ".join(predictor.graph_columns)
+        raise UsageError(
+            f"{error}; the model was trained with {needs} beside the structures, and needs them"
+        ) from error
 
 
 def _columns(predictions: Predictions) -> list[list[float | None]]:

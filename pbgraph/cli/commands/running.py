@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import flat
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
+from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
+    from pbgraph.execution.engines.chosen import Wanted
     from pbgraph.plans.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -37,36 +37,52 @@ def benchmark(args: argparse.Namespace) -> int:
 def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
     """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
     from pbgraph.execution import benchmark
+    from pbgraph.execution.engines.chosen import RAY, made_ready
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import Work, describe, survey
     from pbgraph.execution.fitting import RunOptions
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
-    device = benchmark.device_of(args.device)
-    jobs = args.jobs or benchmark.usual_jobs(device)
+    wanted = _engine_of(args)
     if args.write_plan is not None:
         _write_plan(plan, args.write_plan)
     if args.dry_run:
+        jobs = args.jobs or benchmark.usual_jobs("cpu" if args.engine == RAY else benchmark.device_of(args.device))
         show(describe(survey(plan, results, retry_failed=args.retry_failed), jobs))
         return 0
 
     def begin(work: Work) -> None:
-        say(describe(work, jobs))
+        say(describe(work, ready.jobs))
         if args.save_models:
             _warn_of_unsaved(work.finished.values(), results)
 
-    work, records = benchmark.do_missing(
-        plan,
-        RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models),
-        jobs=jobs,
-        device=device,
-        shown=shown,
-        retry_failed=args.retry_failed,
-        make_ready=make_ready,
-        begin=begin,
-    )
-    shown_code = _show(plan, list(records.values()), results, _declared(args))
+    with made_ready(wanted) as ready:
+        work, records = benchmark.do_missing(
+            plan,
+            RunOptions(args.results, data=args.data, offline=args.offline, save_models=args.save_models),
+            jobs=ready.jobs,
+            device=ready.device,
+            shown=shown,
+            engine=ready.engine,
+            retry_failed=args.retry_failed,
+            make_ready=make_ready,
+            begin=begin,
+        )
+    shown_code = _show(plan, list(records.values()), results)
     return max(shown_code, 1 if work.blocked else 0)
+
+
+def _engine_of(args: argparse.Namespace) -> Wanted:
+    from pbgraph.execution.engines.chosen import Wanted
+
+    return Wanted(
+        args.engine,
+        args.device,
+        args.jobs,
+        address=args.address,
+        checkpoints=args.checkpoints,
+        gpu_share=args.gpu_share,
+    )
 
 
 def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> None:
@@ -121,7 +137,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, declared: Preset | Study) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
@@ -135,19 +151,18 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
     if plan.part:
         say(f"part {plan.part}: {_shows_all_of(plan)}")
-    elif len(failed) < len(records) and isinstance(declared, Study):
+    elif len(failed) < len(records) and plan.study is not None:
         arms = {
             preset.name: [spec.arm for spec in plan.specs if spec.preset == preset.recipe.name]
             for preset in plan.presets
         }
         shown = studies.study_table(
-            declared,
+            plan.study,
             records,
             seeds=plan.seeds,
             arms=arms,
             labels=plan.labels,
-            registered=registrations(results),
-            searched=budgets(results.root),
+            background=background_of(results),
         )
         show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
@@ -157,8 +172,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, decl
             seeds=plan.seeds,
             labels=plan.labels,
             margin=plan.margin,
-            registered=registrations(results),
-            searched=budgets(results.root),
+            background=background_of(results),
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0

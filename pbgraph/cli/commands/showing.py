@@ -13,10 +13,9 @@ from pbgraph.errors import UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import parse_arm
+from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import registrations
-from pbgraph.results.tuning import budgets
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def _study_table(args: argparse.Namespace) -> int:
         records,
         seeds=seeds,
         arms=arms,
-        registered=registrations(ResultsFolder(args.results)),
-        searched=budgets(args.results),
+        background=background_of(ResultsFolder(args.results)),
     )
     show(studies.STUDY_FORMATS[args.format](shown), end="")
     if args.figure is not None:

@@ -44,9 +44,9 @@ def status(args: argparse.Namespace) -> int:
 
 def _tasks_in(results: ResultsFolder) -> list[str]:
     """The tasks that there are records of, and those of runs in progress."""
-    from pbgraph.results.progress import read_progress
+    from pbgraph.results.progress import in_progress, read_progress
 
-    said = [read_progress(results, key) for key in results.locks()]
+    said = [read_progress(results, key) for key in {*results.locks(), *in_progress(results)}]
     return sorted({*results.tasks(), *(run.task for run in said if run is not None)})
 
 
@@ -110,10 +110,7 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     if args.preset is not None and args.preset not in named and preset_or_none(args.preset) is None:
         raise unknown_name("preset", args.preset, {*presets(), *named})
     choice = choice_of(args)
-    for arm in choice.arms or ():
-        if specs and arm not in (there := {spec.arm for spec in specs}):
-            raise unknown_name("arm", str(arm), map(str, there))
-    return choice
+    return choice.among(spec.arm for spec in specs) if specs else choice
 
 
 def show_run(args: argparse.Namespace) -> int:
@@ -176,9 +173,14 @@ def export(args: argparse.Namespace) -> int:
     from pbgraph.files.writing import replaced_file
     from pbgraph.report.runs import as_csv, history_rows, run_rows
 
-    if args.csv is None and args.histories is None:
-        raise UsageError("export: say where to, with --csv FILE or --histories FILE")
+    if args.csv is None and args.histories is None and args.mlflow is None:
+        raise UsageError("export: say where to, with --csv FILE, --histories FILE or --mlflow DIR")
     records = _chosen(args)
+    if args.mlflow is not None:
+        from pbgraph.report.tracking import export_to_mlflow
+
+        new = export_to_mlflow(records, args.mlflow)
+        say(f"{new} runs written to {args.mlflow}, {len(records) - new} were there")
     for path, rows in ((args.csv, run_rows), (args.histories, history_rows)):
         if path is not None:
             exported = rows(records)

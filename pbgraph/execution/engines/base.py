@@ -6,14 +6,17 @@ records are the same on any engine.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from pbgraph.errors import PbgraphError
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
+    from pbgraph.execution.engines.schedule import Work
     from pbgraph.execution.fitting import RunOptions
     from pbgraph.methods.base import Report
 
@@ -86,6 +89,18 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """A line for the user."""
 
+    def passed(self) -> None:
+        """Time went by, a quarter of a second at the most."""
+
+
+class Engine(Protocol):
+    """What does the runs that are left of a plan; see `pbgraph.execution.engines.local.run_all`."""
+
+    def __call__(
+        self, work: Work, options: RunOptions, *, jobs: int, device: str, progress: Progress
+    ) -> list[RunRecord]:
+        """The new records, as they came."""
+
 
 class Source(Protocol):
     """Where an engine gets its runs from."""
@@ -107,6 +122,16 @@ class Source(Protocol):
         """A run that can never start, and the name of the failed run it is paired with."""
 
 
+def named(spec: RunSpec) -> str:
+    """A run, as messages name it."""
+    return f"{spec.arm} seed {spec.seed}"
+
+
+def names_of_failed(work: Work) -> dict[str, str]:
+    """Key -> name, of the runs that failed and are not to be tried again."""
+    return {key: named(record.spec) for key, record in work.failed.items()}
+
+
 class Schedule:
     """The runs that are still to be started.
 
@@ -117,34 +142,57 @@ class Schedule:
     """
 
     def __init__(self, todo: Sequence[RunSpec], failed: Mapping[str, str]) -> None:
-        self.waiting = list(todo)
-        self._open = {spec.key for spec in todo}
+        self.waiting = len(todo)
         self._failed = dict(failed)
+        self._places = {spec.key: place for place, spec in enumerate(todo)}
+        self._ready: list[tuple[int, int, RunSpec]] = []  # a heap; the second number tells those put back apart
+        self._unpaired: deque[RunSpec] = deque()
+        self._controls: dict[str, list[RunSpec]] = {}
+        for spec in todo:
+            pair = spec.control_of
+            if pair in self._places and pair is not None:
+                self._controls.setdefault(pair, []).append(spec)
+            elif pair in self._failed:
+                self._unpaired.append(spec)
+            else:
+                heappush(self._ready, (self._places[spec.key], 0, spec))
+        self._put_back = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether a run can be started, or written off, now."""
+        return bool(self._ready or self._unpaired)
 
     def take(self) -> RunSpec | None:
         """The next run that may start now, or None."""
-        ready = (
-            spec for spec in self.waiting if spec.control_of not in self._open and spec.control_of not in self._failed
-        )
-        spec = next(ready, None)
-        if spec is not None:
-            self.waiting.remove(spec)
-        return spec
+        if not self._ready:
+            return None
+        self.waiting -= 1
+        return heappop(self._ready)[2]
 
     def put_back(self, spec: RunSpec) -> None:
-        """A run that was taken is to be started again, before all others."""
-        self.waiting.insert(0, spec)
+        """A run that was taken is to be started again, before all others; or written off again."""
+        self.waiting += 1
+        self._put_back += 1
+        if spec.control_of in self._failed:
+            self._unpaired.append(spec)
+        else:
+            heappush(self._ready, (-1, -self._put_back, spec))
 
     def close(self, record: RunRecord) -> None:
         """A run has its record; what waits for it becomes ready, or is without its pair."""
-        self._open.discard(record.key)
+        controls = self._controls.pop(record.key, [])
         if record.status == "failed":
-            self._failed[record.key] = f"{record.spec.arm} seed {record.spec.seed}"
+            self._failed[record.key] = named(record.spec)
+            self._unpaired.extend(controls)
+            return
+        for control in controls:
+            heappush(self._ready, (self._places[control.key], 0, control))
 
     def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
-        for spec in self.waiting if self._failed else ():
-            if spec.control_of in self._failed:
-                self.waiting.remove(spec)
-                return spec, self._failed[spec.control_of]
-        return None
+        if not self._unpaired:
+            return None
+        self.waiting -= 1
+        spec = self._unpaired.popleft()
+        return spec, self._failed[spec.control_of or ""]

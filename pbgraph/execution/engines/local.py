@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Pipe, wait
@@ -36,7 +36,9 @@ from pbgraph.execution.engines.base import (
     Stop,
     Stopped,
     Warned,
+    names_of_failed,
 )
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pbgraph.execution.fitting import RunOptions
 
 ATTEMPTS = 2
+TIME_IS_UP = signal.SIGUSR1  # what SLURM is asked to send some time before it ends a job
 TICK = 0.25  # seconds between two looks at the signals
 STOP_SECONDS = 8.0  # workers may take so long to save their runs before they are killed
 # of glibc: freed memory stays with the process, in huge pages, so that training steps pay for no page faults;
@@ -71,29 +74,50 @@ def run_all(
     Raises Interrupted after Ctrl-C or SIGTERM, with all runs in progress saved; PbgraphError if a worker
     could not get its data or write its record. No worker outlives the call.
     """
-    failed = {key: f"{record.spec.arm} seed {record.spec.seed}" for key, record in work.failed.items()}
-    schedule, planned = Schedule(work.todo, failed), len(work.todo)
+    ResultsFolder(options.results).sweep()
+    schedule, planned = Schedule(work.todo, names_of_failed(work)), len(work.todo)
     return run_schedule(
         schedule, Setup(runner, options, device), min(jobs, planned), progress=progress, planned=planned
     )
 
 
-def run_schedule(schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> list[RunRecord]:
-    """The same for runs that are made up as the work goes; planned: how many there will be at the most."""
-    foreman = _Foreman(schedule, setup, jobs, progress=progress, planned=planned)
-    with _signals_counted() as signals:
+def run_schedule(
+    schedule: Source,
+    setup: Setup,
+    jobs: int,
+    *,
+    progress: Progress,
+    planned: int,
+    lost: Container[str] = (),
+    deadline: float | None = None,
+) -> list[RunRecord]:
+    """The same for runs that are made up as the work goes.
+
+    planned   how many there will be at the most
+    lost      keys of runs that are to be left at once, since others do them
+    deadline  of the monotonic clock, when to stop as after Ctrl-C
+    """
+    foreman = _Foreman(schedule, setup, jobs, progress=progress, lost=lost)
+    with signals_counted() as signals:
         try:
             while not signals and foreman.advance():
-                pass
+                if deadline is not None and time.monotonic() >= deadline:
+                    signals.append(TIME_IS_UP)
         finally:
             foreman.stop_workers(signals)
             foreman.kill_workers()
         if signals:
-            raise Interrupted(foreman.interrupted_message())
+            raise Interrupted(interrupted_message(signals[0], len(foreman.records), planned))
     return foreman.records
 
 
-class _Worker:
+def interrupted_message(number: int, done: int, planned: int) -> str:
+    """What is said when a signal has ended the work."""
+    what = "the time is up" if number == TIME_IS_UP else "interrupted"
+    return f"{what} with {done} of {planned} runs done; the same command goes on from here"
+
+
+class Worker:
     """One process and the pipe to it. number: its line in the progress display."""
 
     def __init__(self, number: int, setup: Setup) -> None:
@@ -154,24 +178,34 @@ class _Worker:
 class _Foreman:
     """Gives runs to workers until none is left."""
 
-    def __init__(self, schedule: Source, setup: Setup, jobs: int, *, progress: Progress, planned: int) -> None:
+    def __init__(
+        self,
+        schedule: Source,
+        setup: Setup,
+        jobs: int,
+        *,
+        progress: Progress,
+        lost: Container[str] = (),
+    ) -> None:
         self.schedule, self.setup, self.jobs = schedule, setup, jobs
-        self.progress, self.planned = progress, planned
-        self.workers: list[_Worker] = []
+        self.progress, self.lost = progress, lost
+        self.workers: list[Worker] = []
         self.records: list[RunRecord] = []
         self._attempts: Counter[str] = Counter()
 
     @property
-    def busy(self) -> list[_Worker]:
+    def busy(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.spec is not None]
 
     def advance(self) -> bool:
         """Start what can be started and hear what the workers say, for a moment; False once all is done."""
         self._fail_without_pair()
+        self._leave_the_lost()
         self._start_runs()
         wait([worker.connection for worker in self.busy], timeout=TICK if self.busy or self.schedule.waiting else 0)
         for worker in self.busy:
             self._listen_to(worker)
+        self.progress.passed()
         return bool(self.busy or self.schedule.waiting)
 
     def stop_workers(self, signals: list[int]) -> None:
@@ -195,9 +229,6 @@ class _Foreman:
             worker.end()
         self.workers.clear()
 
-    def interrupted_message(self) -> str:
-        return f"interrupted with {len(self.records)} of {self.planned} runs done; the same command goes on from here"
-
     def _start_runs(self) -> None:
         while len(self.busy) < self.jobs and (spec := self.schedule.take()) is not None:
             idle = [worker for worker in self.workers if worker.spec is None]
@@ -206,20 +237,20 @@ class _Foreman:
             worker.start(spec)
             self.progress.started(worker.number, spec)
 
-    def _hire(self) -> _Worker:
+    def _hire(self) -> Worker:
         taken = {worker.number for worker in self.workers}
-        worker = _Worker(min(set(range(self.jobs)) - taken), self.setup)
+        worker = Worker(min(set(range(self.jobs)) - taken), self.setup)
         self.workers.append(worker)
         return worker
 
-    def _listen_to(self, worker: _Worker) -> None:
+    def _listen_to(self, worker: Worker) -> None:
         try:
             for message in worker.messages():
                 self._hear(worker, message)
         except EOFError:
             self._retry_or_fail(worker)
 
-    def _hear(self, worker: _Worker, message: Message) -> None:
+    def _hear(self, worker: Worker, message: Message) -> None:
         match message:
             case Reported(report):
                 self.progress.reported(worker.number, report)
@@ -235,7 +266,7 @@ class _Foreman:
                 worker.spec = None
                 raise error
 
-    def _retry_or_fail(self, worker: _Worker) -> None:
+    def _retry_or_fail(self, worker: Worker) -> None:
         """A worker is gone: start its run again, or record that it failed."""
         spec, how = worker.spec, worker.end()
         self.workers.remove(worker)
@@ -246,6 +277,17 @@ class _Foreman:
             self.schedule.put_back(spec)
         else:
             self._close(worker.number, self._fail(spec, f"{how} ({ATTEMPTS} attempts)"))
+
+    def _leave_the_lost(self) -> None:
+        for worker in self.busy:
+            spec = worker.spec
+            if spec is not None and spec.key in self.lost:
+                worker.process.kill()
+                worker.end()
+                self.workers.remove(worker)
+                self._attempts[spec.key] -= 1
+                self.progress.left(worker.number, "another worker has taken it over")
+                self.schedule.put_back(spec)
 
     def _fail_without_pair(self) -> None:
         while (unpaired := self.schedule.take_without_pair()) is not None:
@@ -277,7 +319,7 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """A process started in here never sees Ctrl-C and the like, not even while its interpreter starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, TIME_IS_UP})
     try:
         yield
     finally:
@@ -285,8 +327,8 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_counted() -> Iterator[list[int]]:
-    """SIGINT, SIGTERM and SIGHUP are collected in a list instead of ending the program; nohup's wish is respected."""
+def signals_counted() -> Iterator[list[int]]:
+    """SIGINT and the like are collected in a list instead of ending the program; nohup's wish is respected."""
     seen: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -294,7 +336,7 @@ def _signals_counted() -> Iterator[list[int]]:
 
     wanted = [
         number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, TIME_IS_UP)
         if signal.getsignal(number) != signal.SIG_IGN
     ]
     handlers = {number: signal.signal(number, note) for number in wanted}

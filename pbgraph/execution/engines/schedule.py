@@ -10,7 +10,7 @@ from statistics import median
 
 from pbgraph.humanize import duration, ranges
 from pbgraph.plans.plan import Plan
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord, RunSpec
 
@@ -127,21 +127,32 @@ def describe(work: Work, jobs: int) -> str:
     for spec in plan.specs:
         rows.setdefault((spec.preset, spec.arm), []).append(spec)
     left = Counter((spec.preset, spec.arm) for spec in work.todo)
-    lines += [_describe_row(work, *row, specs, todo=left[row]) for row, specs in rows.items()]
+    called = shortened(plan.arms)
+    for (preset, arm), specs in rows.items():
+        name = str(called[arm]) if len(plan.presets) == 1 else f"{preset} {called[arm]}"
+        lines.append(_describe_row(work, name, specs, todo=left[preset, arm]))
     lines += [f"  not run: {key}: {reason}" for key, reason in work.blocked.items()]
     lines += [f"  not run: {refusal.arm}: {refusal.reason}" for refusal in plan.refused]
     if work.failed:
         lines.append("  --retry-failed tries the failed runs again")
     if todo:
         unknown = any(spec.key not in work.seconds for spec in work.todo)
-        time = f"about {duration(work.seconds_left(jobs))}" + (" and runs of unknown length" if unknown else "")
-        lines.append(f"  {time} with {jobs} worker{'s' if jobs > 1 else ''}")
+        lines.append(f"  {about(work.seconds_left(jobs), unknown=unknown)} with {jobs} worker{'s' if jobs > 1 else ''}")
     return "\n".join(lines)
 
 
-def _describe_row(work: Work, preset: str, arm: Arm, specs: Sequence[RunSpec], *, todo: int) -> str:
+def about(seconds: float, *, unknown: bool) -> str:
+    """How long runs will take, in words; unknown: of some of them nobody knows.
+
+    >>> about(90.0, unknown=True), about(0.0, unknown=True)
+    ('about 1:30 and runs of unknown length', 'runs of unknown length')
+    """
+    known = [f"about {duration(seconds)}"] if seconds > 0 or not unknown else []
+    return " and ".join([*known, *(["runs of unknown length"] if unknown else [])])
+
+
+def _describe_row(work: Work, name: str, specs: Sequence[RunSpec], *, todo: int) -> str:
     seeds = ranges([spec.seed for spec in specs])
     seconds = work.seconds.get(specs[0].key)
     each = f", about {duration(seconds)} each" if todo and seconds is not None else ""
-    name = str(arm) if len(work.plan.presets) == 1 else f"{preset} {arm}"
     return f"  {name:<26} seeds {seeds}: {todo} of {len(specs)} to do{each}"

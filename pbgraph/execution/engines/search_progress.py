@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.status import Status
 
+from pbgraph.execution.engines.display import Display, Line
+from pbgraph.execution.engines.progress import TimeLeft, line_of
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import scale_of
 from pbgraph.plans.search.ledger import Ledger
@@ -23,39 +24,40 @@ if TYPE_CHECKING:
 
 
 class SearchProgress:
-    """Lines as runs and trials end; a status line on a terminal."""
+    """Lines as runs and trials end; on a terminal, one for each worker as well."""
 
-    def __init__(self, ledgers: Sequence[Ledger], jobs: int, console: Console, status: Status | None) -> None:
-        self._ledgers, self._jobs, self._console, self._status = ledgers, jobs, console, status
-        self._running: dict[int, tuple[RunSpec, Report | None]] = {}
-        self._began = time.monotonic()
+    def __init__(self, ledgers: Sequence[Ledger], jobs: int, console: Console, display: Display | None) -> None:
+        self._ledgers, self._jobs, self._console, self._display = ledgers, jobs, console, display
+        self._running: dict[int, tuple[RunSpec, TimeLeft, Report | None]] = {}
         self.source: SearchSource | None = None
+        self._all = self._summary()
 
     def started(self, worker: int, spec: RunSpec) -> None:
         """Say so."""
-        self._running[worker] = spec, None
-        if self._status is None:
+        self._running[worker] = spec, TimeLeft(None), None
+        if self._display is None:
             self.note(f"[{worker + 1}] {self._named(spec)}: started")
-        self._renew()
 
     def reported(self, worker: int, report: Report) -> None:
-        """Renew the status."""
-        self._running[worker] = self._running[worker][0], report
-        self._renew()
+        """Have the worker's line renewed, the next time."""
+        spec, left, _ = self._running[worker]
+        if report.trains:
+            left.update(report.fraction)
+        self._running[worker] = spec, left, report
 
     def ended(self, worker: int | None, record: RunRecord) -> None:
         """Nothing: `trial_over` says what a trial came to."""
         if worker is not None:
             del self._running[worker]
-        self._renew()
 
     def left(self, worker: int, reason: str) -> None:
         """Say why."""
-        spec, _ = self._running.pop(worker)
+        spec, *_ = self._running.pop(worker)
         self.note(f"[{worker + 1}] {spec.arm.plain} seed {spec.seed}: {reason}")
 
     def trial_over(self, ledger: Ledger, trial: Trial) -> None:
         """Say what it came to, the best so far, and how long the rest will take."""
+        self._all = self._summary()
         done = ledger.trials()
         best = best_of(done, larger_is_better=ledger.search.larger_is_better)
         words = [outcome(trial), f"{duration(sum(trial.seconds))}"]
@@ -67,8 +69,16 @@ class SearchProgress:
 
     def note(self, text: str) -> None:
         """Print a line; where that cannot be, as on a full disk, the work goes on without it."""
+        if self._display is not None:
+            self._display.note(text)
+            return
         with suppress(OSError):
             self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+    def passed(self) -> None:
+        """Renew the lines of a terminal."""
+        if self._display is not None:
+            self._display.show(self._lines())
 
     def _named(self, spec: RunSpec) -> str:
         trials = self.source.live if self.source else ()
@@ -77,18 +87,20 @@ class SearchProgress:
         )
         return f"{spec.arm.plain} trial {number} seed {spec.seed}"
 
-    def _renew(self) -> None:
-        if self._status is not None:
-            running = [self._cells(spec, report) for spec, report in self._running.values()]
-            self._status.update(visible_cell("; ".join(running) or "waiting for other processes"))
+    def _lines(self) -> list[Line]:
+        lines = [
+            Line(self._named(spec), epoch="starting")
+            if report is None
+            else replace(line_of(report, spec.metric), name=self._named(spec), left=_left(left))
+            for spec, left, report in self._running.values()
+        ]
+        waiting = [] if lines else [Line("waiting for other processes")]
+        return [*lines, *waiting, self._all]
 
-    def _cells(self, spec: RunSpec, report: Report | None) -> str:
-        if report is None:
-            return f"{self._named(spec)}: starting"
-        best = (
-            "" if report.best is None else f", best valid {figure(report.best, scale_of(spec.metric, [report.best]))}"
-        )
-        return f"{self._named(spec)}: {report.phase} epoch {report.epoch} ({report.fraction:.0%}){best}"
+    def _summary(self) -> Line:
+        done, planned = sum(len(one.trials()) for one in self._ledgers), sum(one.search.trials for one in self._ledgers)
+        seconds = self._seconds_left()
+        return Line(f"{done} of {planned} trials done", left=f"about {duration(seconds)} left" if seconds else "")
 
     def _seconds_left(self) -> float:
         """The mean of the trials so far, for each that is missing; of an arm without any, the mean of all."""
@@ -98,6 +110,11 @@ class SearchProgress:
         return sum(
             ledger.missing * (sum(seconds) / len(seconds) if seconds else usual) for ledger, seconds in each.items()
         ) / max(self._jobs, 1)
+
+
+def _left(of_run: TimeLeft) -> str:
+    seconds = of_run.seconds()
+    return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def outcome(trial: Trial) -> str:
@@ -120,5 +137,5 @@ def search_shown(ledgers: Sequence[Ledger], jobs: int) -> Iterator[SearchProgres
     if not console.is_terminal:
         yield SearchProgress(ledgers, jobs, console, None)
         return
-    with console.status("starting") as status:
-        yield SearchProgress(ledgers, jobs, console, status)
+    with Display(console) as display:
+        yield SearchProgress(ledgers, jobs, console, display)

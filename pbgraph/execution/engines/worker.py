@@ -101,7 +101,8 @@ def _listen(connection: Connection, inbox: Inbox, stop: threading.Event) -> None
 
 def main() -> None:
     """``python -m pbgraph.execution.engines.worker FD``: serve the pipe with this file descriptor."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the whole group: its parent says stop
+    # what is sent to the whole group is for its parent, who says when to stop
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     try:
         serve(Connection(int(sys.argv[1])))

@@ -8,7 +8,8 @@ from pathlib import Path
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.files.writing import check_replaceable, replaced_file
 from pbgraph.humanize import ranges
-from pbgraph.plans.plan_text import recipe_lines, set_lines, toml_line
+from pbgraph.plans.declaration import FoundBy
+from pbgraph.plans.plan_text import recipe_lines, search_line, set_lines, toml_line
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.search import Search, Values
 from pbgraph.results.tuning import best_of
@@ -61,8 +62,7 @@ def _arm(ledger: Ledger) -> Iterator[str]:
     yield toml_line("method", search.arm.method)
     yield toml_line("label", "tuned")
     yield from set_lines(search.spec(Values(best.config, best.settings), 0))
-    source = {"file": str(ledger.path), "trial": best.number, "trials": len(trials), "seeds": _ranges(best.seeds)}
-    yield toml_line("search", source)
+    yield search_line(FoundBy(str(ledger.path), best.number, len(trials), best.seeds))
 
 
 def _ranges(seeds: Sequence[int]) -> str:

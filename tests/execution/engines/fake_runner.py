@@ -38,6 +38,7 @@ PROVENANCE = Provenance(
 @dataclass(frozen=True)
 class RunOptions:
     results: Path
+    leased: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Report:
     best: float | None = 0.5
     dendrites: int = 0
     fraction: float = 0.0
+    epochs: int | None = 60
+    share: float | None = None
+
+    @property
+    def trains(self) -> bool:
+        return self.phase in ("neuron", "dendrite", "fit")
 
 
 def make_spec(do: str = "finish", *, seed: int = 0, control_of: str | None = None, method: str = "backprop") -> RunSpec:
@@ -84,7 +91,9 @@ def make_work(*todo: RunSpec, failed: tuple[RunRecord, ...] = ()) -> SimpleNames
     """What engines and displays read of a plan.Work."""
     failures = {record.key: record for record in failed}
     seconds = {spec.key: 10.0 for spec in todo}
-    return SimpleNamespace(plan=SimpleNamespace(specs=todo), todo=todo, finished={}, failed=failures, seconds=seconds)
+    return SimpleNamespace(
+        plan=SimpleNamespace(specs=todo, task="tox21"), todo=todo, finished={}, failed=failures, seconds=seconds
+    )
 
 
 def run(spec, options, *, device="cpu", report):
@@ -106,7 +115,7 @@ def run(spec, options, *, device="cpu", report):
             raise DataError("no data for tox21")
         case "full disk":
             raise OSError(28, "No space left on device")
-        case "endless":
+        case "endless" | "endless once" if spec.settings["do"] == "endless" or tries == 1:
             _until_stopped(options.results / f"{spec.key}.saved", report)
         case "deaf":
             (options.results / f"{spec.key}.deaf").touch()
@@ -152,3 +161,6 @@ class Heard:
 
     def note(self, text):
         self.events.append(("note", text))
+
+    def passed(self):
+        pass

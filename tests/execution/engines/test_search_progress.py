@@ -12,6 +12,7 @@ from rich.console import Console
 
 from fake_runner import Report
 from pbgraph.datasets.base import DATASETS
+from pbgraph.execution.engines.display import Display
 from pbgraph.execution.engines.search_progress import SearchProgress, outcome
 from pbgraph.plans.presets import preset
 from pbgraph.plans.search.ledger import Ledger
@@ -50,7 +51,7 @@ def line(ledger: Ledger, number: int, scores: tuple[float, ...], **changes) -> T
 def progress(ledger: Ledger, *, terminal: bool) -> tuple[SearchProgress, io.StringIO]:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=200)
-    made = SearchProgress([ledger], 2, console, console.status("starting") if terminal else None)
+    made = SearchProgress([ledger], 2, console, Display(console) if terminal else None)
     specs = [ledger.search.spec(ledger.search.start, seed) for seed in (0, 1)]
     made.source = SimpleNamespace(live=[SimpleNamespace(candidate=SimpleNamespace(number=2), specs=specs)])
     return made, out
@@ -81,11 +82,15 @@ def test_lines_of_a_log_name_arm_trial_and_seed(ledger):
 def test_a_terminal_shows_what_is_being_trained(ledger):
     shown, out = progress(ledger, terminal=True)
     shown.started(0, ledger.search.spec(ledger.search.start, 0))
-    assert "trial 2 seed 0: starting" in str(shown._status.status)
+    shown.passed()
+    assert shown._display.texts == ["gin/backprop trial 2 seed 0  starting", "0 of 3 trials done"]
     shown.reported(0, Report(epoch=4, fraction=0.5))
-    assert str(shown._status.status) == "gin/backprop trial 2 seed 0: neuron epoch 4 (50%), best valid 0.5000"
+    shown.passed()
+    said = "gin/backprop trial 2 seed 0  neuron  epoch 5 of 60  best 0.5000  0 dendrites  ━━━━━━······"
+    assert shown._display.texts[0] == said
     shown.ended(0, SimpleNamespace())
-    assert "waiting for other processes" in str(shown._status.status)
+    shown.passed()
+    assert shown._display.texts[0] == "waiting for other processes"
     assert "started" not in out.getvalue()
 
 
