@@ -26,6 +26,7 @@ SCRIPTS = (
     "preset",
     "featurisation",
     "neighbours",
+    "features_epoch",
     "gin",
     "architectures",
     "predicting",

@@ -33,6 +33,7 @@ TOP_TO_BOTTOM = (
     "structures",
     "ops",
     "graph",
+    "headroom",
     "insight",
     "metrics",
     "molecules",

@@ -16,6 +16,7 @@ from pbgraph.cli.options import (
     add_arms_argument,
     add_choice_arguments,
     add_data_folder_arguments,
+    add_device_argument,
     add_execution_arguments,
     add_jobs_argument,
     add_plan_arguments,
@@ -222,6 +223,12 @@ def _add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=OneOf("format", commands.FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
+        "--by-similarity",
+        action="store_true",
+        help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
+    )
+    add_data_folder_arguments(parser)
+    parser.add_argument(
         "--figure",
         type=file_to_write,
         metavar="FILE",
@@ -260,6 +267,13 @@ def _add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
     )
+    parser.add_argument(
+        "--headroom",
+        action="store_true",
+        help="what dendrites could learn at each site that generalises, whether or not the run has any; needs the data",
+    )
+    add_device_argument(parser)
+    add_data_folder_arguments(parser)
 
 
 def _add_tune_arguments(parser: argparse.ArgumentParser) -> None:

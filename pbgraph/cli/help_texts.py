@@ -13,7 +13,7 @@ COMMANDS = {
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
-    "dendrites": "show what the dendrites of a finished run learnt",
+    "dendrites": "show what the dendrites of a finished run learnt, or could learn",
     "status": "show what is done, running, failed and to do, while others run it",
     "runs": "list the runs of a task one by one",
     "show": "show one run: settings, scores, history, dendrites, where it comes from",
@@ -156,6 +156,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "dendrites": """
   dendrites tox21 trimnet/perforated
   dendrites tox21 trimnet/perforated --seed 69 --format json
+  dendrites tox21 trimnet/backprop --headroom --figure headroom.png      can a dendrite help here?
 """,
     "status": """
   status                         every task in results/, and what is to do of the default preset

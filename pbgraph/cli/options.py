@@ -54,6 +54,11 @@ def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
 def add_work_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
     add_jobs_argument(parser)
+    add_device_argument(parser)
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """``--device``."""
     parser.add_argument("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda")
 
 

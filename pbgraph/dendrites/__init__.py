@@ -22,6 +22,7 @@ from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError, WrongTypeError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
+from pbgraph.dendrites.headroom import headroom
 from pbgraph.dendrites.insight import dendrite_insight
 from pbgraph.dendrites.loop import GrowthOptimizer, GrowthScheduler
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
@@ -48,6 +49,7 @@ __all__ = [
     "WrongTypeError",
     "dendrite_insight",
     "export",
+    "headroom",
     "load_network",
     "perforate",
     "report_of",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pbgraph.dendrites.chance import ChanceScores
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
@@ -30,7 +31,9 @@ _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
-    statistics  of each candidate
+    statistics  of each candidate, over the rows that it is trained on
+    scored      of each, over the rows by which it is scored: the same, or those of batches that are held out
+    chance      what the scores of held-out rows would be by chance; None where the rows are the same
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
@@ -49,7 +52,7 @@ class SiteCandidates:
         statistics: Sequence[CandidateStatistics],
     ) -> None:
         self.site, self.settings, self.processes = site, settings, processes
-        self.statistics = list(statistics)
+        self.statistics = self.scored = list(statistics)
         device = next(site.parameters()).device
         self.by_neuron = settings.snapshot == "neuron" and separable(_module(site))
         self.discarded: list[int] = []
@@ -59,6 +62,10 @@ class SiteCandidates:
         self.best = torch.full((site.known_channels,), -1.0, dtype=torch.float64, device=device)
         self.signs = torch.zeros_like(self.best)
         self.snapshot: dict[str, Tensor] | None = None
+        self.chance: ChanceScores | None = None
+        if settings.score_rows == "held-out":
+            self.scored = [CandidateStatistics(site.known_channels, device) for _ in self.statistics]
+            self.chance = ChanceScores(site.name, self.scored, processes, by_neuron=self.by_neuron)
 
     @property
     def live(self) -> list[int]:
@@ -75,13 +82,20 @@ class SiteCandidates:
         """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
         return not self.live or any(self.statistics[number].patterns for number in self.live)
 
-    def observed(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float = 1.0) -> list[Observed]:
+    def observed(
+        self,
+        calls: Sequence[Call],
+        deltas: list[Tensor] | None,
+        scale: float = 1.0,
+        statistics: Sequence[CandidateStatistics] | None = None,
+    ) -> list[Observed]:
         """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
 
         calls, deltas  of the site; None if the loss depends on none of the calls. δ is too large by `scale`
+        statistics     that take in what other processes have seen where this one has nothing; None: `statistics`
         """
         if not deltas:
-            return self._without_patterns()
+            return self._without_patterns(self.statistics if statistics is None else statistics)
         deltas = [self._error(delta, scale) for delta in deltas]
         delta = self._joined(deltas)
         seen = []
@@ -92,6 +106,16 @@ class SiteCandidates:
             if batch.patterns:
                 seen.append(Observed(self, number, answers, deltas, batch))
         return seen
+
+    def score_held_out(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float) -> None:
+        """Take in a batch that candidates are not trained on, but scored by; arguments as of `observed`."""
+        assert self.chance is not None
+        factor = 1 / (self.processes.count * scale)
+        for seen in self.observed(calls, deltas, scale, self.scored):
+            if seen.usable():
+                self.scored[seen.number].update(seen.batch)
+                self.chance.add(seen.number, seen.calls, deltas or [], axis=self.site.axis, factor=factor)
+        self.chance.next_batch()
 
     def _error(self, delta: Tensor, scale: float) -> Tensor:
         """δ in single precision at least, as a share of the mean of the processes' losses."""
@@ -104,12 +128,12 @@ class SiteCandidates:
         """Whether the running means of a candidate have seen enough for it to be trained."""
         return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
 
-    def _without_patterns(self) -> list[Observed]:
+    def _without_patterns(self, statistics: Sequence[CandidateStatistics]) -> list[Observed]:
         """Take in what other processes have seen of a site that this process's batch did not reach."""
         for number in self.live:
             batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
             if batch.patterns and batch.finite(0):
-                self.statistics[number].update(batch)
+                statistics[number].update(batch)
             elif batch.patterns:
                 self.discarded.append(number)
         return []
@@ -126,11 +150,13 @@ class SiteCandidates:
         or no batch of the epoch had a pattern for this site.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        seen = [number for number in self.live if self.statistics[number].patterns]
-        scores = {number: self.statistics[number].score() for number in seen}
-        signs = {number: self.statistics[number].signs() for number in seen}
+        seen = [number for number in self.live if self.scored[number].patterns]
+        scores = {number: self.scored[number].score() for number in seen}
+        signs = {number: self.scored[number].signs() for number in seen}
         self.epochs += 1
-        for statistics in self.statistics:
+        if self.chance is not None:
+            self.chance.end_epoch(seen)
+        for statistics in {id(one): one for one in (*self.statistics, *self.scored)}.values():
             statistics.start_epoch()
         if not scores:
             return 0.0, False
@@ -160,6 +186,11 @@ class SiteCandidates:
                     chosen = neurons.reshape(-1, *[1] * (value.ndim - 1))
                     self.snapshot[name] = torch.where(chosen, value, old[name])
         self.best, self.signs = torch.where(neurons, scores, self.best), torch.where(neurons, signs, self.signs)
+
+    @property
+    def p_value(self) -> float | None:
+        """How often the best score would be as large by chance; None if that is not known."""
+        return None if self.chance is None or self.snapshot is None else self.chance.p_value(self.best_score)
 
     def insight(self, epoch: int) -> DendriteInsight:
         """What is known of the dendrite in the making, in a phase whose first epoch was `epoch`."""
@@ -198,7 +229,9 @@ class SiteCandidates:
         plain = {name: getattr(self, name) for name in _STATE}
         statistics = [statistics.state_dict() for statistics in self.statistics]
         lists = {"discarded": list(self.discarded), "curve": [list(line) for line in self.curve]}
-        return {**plain, **lists, "statistics": statistics}
+        held_out = {} if self.chance is None else {"scored": [one.state_dict() for one in self.scored]}
+        chance = {} if self.chance is None else {"chance": self.chance.state_dict()}
+        return {**plain, **lists, "statistics": statistics, **held_out, **chance}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
@@ -208,6 +241,10 @@ class SiteCandidates:
         self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
+        if self.chance is not None:
+            for statistics, saved in zip(self.scored, state["scored"], strict=True):
+                statistics.load_state_dict(saved)
+            self.chance.load_state_dict(state["chance"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +272,15 @@ class Observed:
         for a, delta in zip(self.calls, self.deltas, strict=True):
             gradient = activation_gradient(delta, constants, self.pool.site.axis)
             found.append((gradient if scale == 1 else gradient * scale).to(a.dtype))
+        return found
+
+    def spread_gradients(self, scale: float) -> list[Tensor]:
+        """What the gradients have beside these where the objective is the correlation, typed as a."""
+        constants = self.statistics.spread_constants(self.batch.patterns)
+        found = []
+        for a in self.calls:
+            precise = a.detach().to(torch.promote_types(a.dtype, torch.float32))
+            found.append((activation_gradient(precise, constants, self.pool.site.axis) * scale).to(a.dtype))
         return found
 
     def usable(self) -> bool:

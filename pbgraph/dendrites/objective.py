@@ -9,7 +9,12 @@ maximised for each neuron separately by minimising
     − Σ_i s_i · mean_p [ a_ip · (δ_ip − δ̄_i) ] / n_i,        s_i = sign of the running covariance,
 
 with δ, the means and s as constants. n_i = 1 for the "raw" objective; for the "normalised" one it is the product of
-the running standard deviations of a_i and δ_i, also constants, which gives every neuron and site the same say.
+the running standard deviations σ_a and σ_δ of a_i and δ_i, also constants, which gives every neuron and site the same
+say. There a larger σ_a is to be had for nothing, so tanh saturates. The "correlation" objective counts it: its gradient
+is that of −|corr(a_i, δ_i)| = −|r_i| in full,
+
+    ∂/∂a_ip = − s_i / P · [ (δ_ip − δ̄_i) / (σ_a σ_δ) − r_i (a_ip − ā_i) / σ_a² ].
+
 Running values are exponential averages over batches. What is reported and picks the best candidate is the normalised
 score |corr(a_i, δ_i)| over all patterns of an epoch, which has no scale.
 
@@ -147,14 +152,17 @@ class CandidateStatistics:
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
         return centre, -weight / patterns
 
+    def spread_constants(self, patterns: Patterns) -> Constants:
+        """Those of what the gradient of −|corr| has beside the normalised one: (a − ā) · |r| / σ_a² over so many."""
+        centre, _, a_squares, delta_squares, covariance = self.running
+        deviation = a_squares.sqrt().clamp(min=FLOOR)
+        r = covariance.abs() / (deviation * delta_squares.sqrt())
+        weight = torch.where(delta_squares > 0, r / deviation.square(), torch.zeros_like(r)) / patterns
+        return centre, weight
+
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
-        assert isinstance(self.patterns, int)
-        deviation = (self.moments[:2] / max(self.patterns, 1)).sqrt()
-        varies = (deviation > RESOLUTION * self.mean.abs()).all(0)
-        a, delta = self.moments[:2].sqrt()
-        corr: Tensor = (self.moments[2].abs() / a / delta).clamp(max=1.0)
-        return corr.where(varies, torch.zeros_like(corr))
+        return correlations(self, self.moments[2])
 
     def signs(self) -> Tensor:
         """(C,): sign of the covariance of a and δ over the epoch so far."""
@@ -179,6 +187,16 @@ class CandidateStatistics:
 
 
 _TENSORS = ("running", "mean", "moments")
+
+
+def correlations(statistics: CandidateStatistics, covariance: Tensor) -> Tensor:
+    """|corr(a_i, δ_i)| (..., C), if Σ (a − ā)(δ − δ̄) were this (..., C); 0 for a neuron where either is constant."""
+    assert isinstance(statistics.patterns, int)
+    deviation = (statistics.moments[:2] / max(statistics.patterns, 1)).sqrt()
+    varies = (deviation > RESOLUTION * statistics.mean.abs()).all(0)
+    a, delta = statistics.moments[:2].sqrt()
+    corr: Tensor = (covariance.abs() / a / delta).clamp(max=1.0)
+    return corr.where(varies, torch.zeros_like(corr))
 
 
 def activation_gradient(delta: Tensor, constants: Constants, axis: int = -1) -> Tensor:

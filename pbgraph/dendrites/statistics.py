@@ -21,7 +21,8 @@ class PhaseStatistics:
     """
 
     def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
-        self._normalised = settings.objective == "normalised"
+        self._normalised = settings.objective != "raw"
+        self._full = settings.objective == "correlation"
         self._joined: list[JoinedStatistics] = []
         self.of: dict[str, list[CandidateStatistics]] = {}
         devices = {name: next(site.parameters()).device for name, site in sites.items()}
@@ -43,7 +44,11 @@ class PhaseStatistics:
             members = {id(member) for member in joined.members}
             here = [candidate for candidate in seen if id(candidate.statistics) in members]
             for candidate, constants in self._constants(joined, here):
-                pairs += zip(candidate.calls, candidate.gradients(constants, scale), strict=True)
+                gradients = candidate.gradients(constants, scale)
+                if self._full:
+                    spread = candidate.spread_gradients(scale)
+                    gradients = [own + more for own, more in zip(gradients, spread, strict=True)]
+                pairs += zip(candidate.calls, gradients, strict=True)
         return pairs
 
     def _constants(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> Iterable[tuple[Observed, Constants]]:

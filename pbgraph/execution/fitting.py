@@ -54,8 +54,8 @@ def _loaded(
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
     featuriser = FEATURISERS.get(spec.featuriser)
-    _check_files(spec, files := featuriser.file_versions())
-    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(files.values()))
+    _check_files(spec, featuriser.file_versions())
+    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(featuriser.file_versions().values()))
     with stage("splitting"):
         return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 

@@ -222,6 +222,7 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
         predictions=path.name,
         predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),
         details=details,
+        correlations=fitted.correlations,
     )
 
 

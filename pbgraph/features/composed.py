@@ -20,7 +20,9 @@ from pbgraph.features.vectors import VectorStore
 from pbgraph.graph import GraphStore
 
 MOST_VERSIONS = 1000  # of one part
-TRIAL = "CCO"  # a molecule that every featuriser knows which does not read them from a file
+
+
+TRIAL = "CCO"  # a molecule that every featuriser knows which has no `blank`
 
 
 def compose(name: str) -> Featuriser:
@@ -82,11 +84,17 @@ def featurise(featuriser: Featuriser, smiles: Sequence[str], y: np.ndarray, colu
     return own_columns(columns, y) if featuriser.name == OWN else featuriser.featurise(smiles, y)
 
 
-def trial(featuriser: Featuriser, y: np.ndarray, columns: np.ndarray | None = None) -> Any:
-    """A store of n molecules, to see what a model makes of one; arguments and errors as above."""
+def trial(featuriser: Featuriser, tasks: int, columns: int = 0) -> Any:
+    """A store of one molecule, to see what a model makes of it: blank labels, and blank columns of a user's table."""
+    return _trial(featuriser, np.full((1, tasks), np.nan, dtype=np.float32), np.full((1, columns), np.nan))
+
+
+def _trial(featuriser: Featuriser, y: np.ndarray, columns: np.ndarray) -> Any:
     if featuriser.parts:
-        return joined(featuriser.name, [trial(part, y, columns) for part in featuriser.parts])
-    return featuriser.blank(y) if featuriser.blank else featurise(featuriser, [TRIAL] * len(y), y, columns)
+        return joined(featuriser.name, [_trial(part, y, columns) for part in featuriser.parts])
+    if featuriser.blank is not None:
+        return featuriser.blank(y)
+    return featurise(featuriser, [TRIAL], y, columns)
 
 
 def joined(name: str, stores: Sequence[Any]) -> Any:

@@ -50,13 +50,16 @@ def _cached_as(
     featuriser: Featuriser, molecules: Molecules, code: Callable[[str], str]
 ) -> tuple[str, dict[str, Scalar]]:
     """Name and key of the features of one featuriser in the cache."""
-    key: dict[str, Scalar] = {"version": featuriser.version, **structures_key(molecules.smiles)}
-    key |= featuriser.file_versions()
+    name, namespaced, _ = featuriser.name.partition(":")  # what follows may be a path, which is no part of a file name
+    key: dict[str, Scalar] = {
+        "version": featuriser.version,
+        **structures_key(molecules.smiles),
+        **featuriser.file_versions(),
+    }
+    if namespaced:
+        key["name in full"] = featuriser.name
     if its_code := code(featuriser.name):
         key["code"] = its_code
-    name, named, rest = featuriser.name.partition(":")  # the rest may be a path, which is no part of a file name
-    if named:
-        key["rest of the name"] = rest
     return f"{molecules.dataset}-{name}", key
 
 

@@ -215,10 +215,8 @@ def _tried(
     Raises DataError if it cannot be made of the folder; NoEncoderError if the model has none and was asked for one.
     """
     state = read_state(folder, facts)
-    unknown = np.full((1, len(facts.targets)), np.nan, dtype=np.float32)
-    blank = np.full((1, len(facts.graph_columns)), np.nan) if facts.graph_columns else None
     try:
-        store = trial(featuriser, unknown, blank)
+        store = trial(featuriser, len(facts.targets), len(facts.graph_columns))
         function = make(state, MODELS.get(facts.spec.model))
         return function, function(store)
     except NoEncoderError:

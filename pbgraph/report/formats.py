@@ -209,8 +209,8 @@ def comparison_lines(
     lines = [
         f"mean difference            {figure(comparison.mean, scale, sign='+')}",
         f"95 % interval, {'plain' if comparison.one_split else 'corrected'} t".ljust(27)
-        + _interval(comparison.interval, scale),
-        f"95 % interval, bootstrap   {_interval(bootstrap, scale)}",
+        + interval_of(comparison.interval, scale),
+        f"95 % interval, bootstrap   {interval_of(bootstrap, scale)}",
         f"p                          {_p(comparison.p)}",
         f"verdict                    {verdict_words(comparison)}",
     ]
@@ -269,7 +269,7 @@ def _cells(
         row.label,
         row.arm.method,
         count,
-        *(_statistic(statistic, by_metric[name]) for name, statistic in row.metrics.items()),
+        *(figure_of(statistic, by_metric[name]) for name, statistic in row.metrics.items()),
         "-" if row.parameters is None else f"{row.parameters:,.0f}",
         "-" if row.epochs is None else f"{row.epochs:.0f}",
         duration(row.seconds),
@@ -283,7 +283,7 @@ def _comparison(comparison: Comparison, scale: float) -> tuple[str, ...]:
         str(comparison.a),
         str(comparison.b),
         mean,
-        _interval(comparison.interval, scale),
+        interval_of(comparison.interval, scale),
         _p(comparison.p_holm),
         verdict_words(comparison),
     )
@@ -389,20 +389,22 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
     return line
 
 
-def _statistic(value: Statistic | None, scale: float) -> str:
+def figure_of(value: Statistic | None, scale: float) -> str:
+    """Mean ± SD among others of a magnitude."""
     if value is None:
         return "-"
     return " ± ".join(figure(number, scale) for number in (value.mean, value.sd) if number is not None)
 
 
-def _interval(interval: Interval | None, scale: float) -> str:
+def interval_of(interval: Interval | None, scale: float) -> str:
+    """An interval among others of a magnitude."""
     if interval is None:
         return "-"
     return f"[{figure(interval.low, scale, sign='+')}, {figure(interval.high, scale, sign='+')}]"
 
 
 def _difference(comparison: Comparison, scale: float) -> str:
-    interval = "" if comparison.interval is None else f" {_interval(comparison.interval, scale)}"
+    interval = "" if comparison.interval is None else f" {interval_of(comparison.interval, scale)}"
     return figure(comparison.mean, scale, sign="+") + interval
 
 

@@ -9,7 +9,7 @@ from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import duration, figure
 from pbgraph.insight import Insight
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.dendrites import COLUMNS, insight_rows
+from pbgraph.report.dendrites import COLUMNS, RIGHT, insight_rows
 from pbgraph.report.formats import markdown
 from pbgraph.report.plot import plot
 from pbgraph.results.records import RunRecord, RunSpec
@@ -25,7 +25,7 @@ def to_text(record: RunRecord, insight: Insight | None, problem: str = "") -> st
         _settings(record.spec),
         _scores(record),
         _history(record),
-        _dendrites(insight, problem),
+        _dendrites(record, insight, problem),
         _provenance(record),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -112,12 +112,12 @@ def _history(record: RunRecord) -> str:
     )
 
 
-def _dendrites(insight: Insight | None, problem: str) -> str:
+def _dendrites(record: RunRecord, insight: Insight | None, problem: str) -> str:
     if problem:
         return f"dendrites: {visible_cell(problem)}"
     if insight is None:
         return ""
-    return "dendrites\n" + markdown(COLUMNS, insight_rows(insight), right=(1, 2, 4, 5, 6, 7, 8, 9))
+    return "dendrites\n" + markdown(COLUMNS, insight_rows(insight, record.correlations), right=RIGHT)
 
 
 def _provenance(record: RunRecord) -> str:

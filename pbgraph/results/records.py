@@ -189,6 +189,9 @@ class RunRecord:
     scores       "valid" and "test" -> SplitScore
     metrics      name -> version of what they were scored by
     predictions  file name and SHA-256 of its content
+    correlations  of a run in which dendrites grew: site -> for every dendrite tried there, in order, the mean over
+                 neurons of corr(a, δ) on validation rows when it was accepted, signed by the correlation it was
+                 accepted for; None where there is none. Records of earlier versions lack it, so it is not in `digest`
     written_digest  `digest` when the record was written, by which an edit is noticed
     seal         SHA-256 of all that its file says but this, provenance and time included; None in older records
     """
@@ -205,6 +208,7 @@ class RunRecord:
     predictions: str | None = None
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    correlations: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     schema: int = FORMAT_VERSION
     written_digest: str | None = None
     seal: str | None = None

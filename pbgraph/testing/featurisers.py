@@ -52,7 +52,7 @@ def featuriser_checks(featuriser: str | Featuriser) -> list[Check[Featuriser]]:
     Raises UsageError for an unknown name, and for features that are known of some molecules alone.
     """
     tried = FEATURISERS.get(featuriser) if isinstance(featuriser, str) else featuriser
-    if any(part.blank for part in (tried, *tried.parts)):
+    if any(part.blank for part in tried.parts or (tried,)):
         raise UsageError(f"{tried.name} knows the molecules of its file alone, and these checks try others")
     return checks_of(tried, FEATURISER_CHECKS)
 

@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task, flat
-from pbgraph.errors import UsageError
+from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import parse_arm
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pbgraph.report.comparisons import Comparison
     from pbgraph.report.selection import TaskRuns
     from pbgraph.report.stats import Interval
+    from pbgraph.report.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,36 @@ def table(args: argparse.Namespace) -> int:
 
     choice = choice_of(args)
     records, shown = chosen_table(_runs(args), choice)
-    show(resolve_name(FORMATS[args.format])(shown), end="")
+    if args.by_similarity:
+        show(_by_similarity(args, shown, records), end="")
+    else:
+        show(resolve_name(FORMATS[args.format])(shown), end="")
     if args.figure is not None:
         draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
+
+
+def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
+    """The scores of a table by similarity to training. Raises DataError where data or predictions are not there."""
+    from pbgraph.datasets.load import load
+    from pbgraph.execution.engines.progress import counted
+    from pbgraph.report.by_similarity import by_similarity
+    from pbgraph.report.similarity_formats import FORMATS as FORMATS_BY_SIMILARITY
+
+    if args.format not in FORMATS_BY_SIMILARITY:
+        raise UsageError(f"--format {args.format}: scores by similarity have {', '.join(FORMATS_BY_SIMILARITY)}")
+    results = ResultsFolder(args.results)
+    molecules = load(dataset_of_task(args), folder=args.data, offline=args.offline)
+    try:
+        with counted("pairs compared", len(shown.comparisons)) as done:
+            view = by_similarity(shown, records, results, molecules, done=done)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"scores by similarity need the predictions of every run, and {error.filename} is not there; restore it, "
+            "or leave its arm out with --models, --methods or --arms"
+        ) from error
+    text: str = resolve_name(FORMATS_BY_SIMILARITY[args.format])(view)
+    return text
 
 
 def _study_table(args: argparse.Namespace) -> int:
@@ -49,6 +76,8 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.tables import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
+    if args.by_similarity:
+        raise UsageError("--by-similarity is of one preset's table; leave --study out, and name the part with --preset")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
@@ -121,16 +150,42 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
 
 
 def dendrites(args: argparse.Namespace) -> int:
-    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to.
+
+    With --headroom, what they could learn: from its network and the training molecules.
+    """
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
     records, _ = _runs(args).of_preset(args.preset, args.split)
     record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
+    if args.headroom:
+        return _headroom(args, record)
     insight = read_insight(ResultsFolder(args.results), record)
-    show(FORMATS[args.format](record.spec, insight), end="")
+    show(FORMATS[args.format](record.spec, insight, record.correlations), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, insight, args.figure)
+    return 0
+
+
+def _headroom(args: argparse.Namespace, record: RunRecord) -> int:
+    from pbgraph.datasets.load import make_ready
+    from pbgraph.execution.benchmark import device_of
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.execution.headroom import headroom_of, is_saved
+    from pbgraph.report.headroom import FORMATS, draw_headroom
+
+    options = RunOptions(args.results, data=args.data, offline=args.offline)
+    make_ready(dataset_of_task(args), folder=args.data, offline=args.offline)
+    if not is_saved(record.spec, options) and record.cost is not None:
+        say(
+            f"its network was not saved, so it is trained again; that took {record.cost.seconds:.0f} seconds "
+            "(runs with --save-models keep theirs)"
+        )
+    found = headroom_of(record, options, device=device_of(args.device))
+    show(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_headroom(record.spec, found, args.figure)
     return 0
 
 
