@@ -92,7 +92,7 @@ def engine_figures(name: str, runs: int, folder: Path) -> dict[str, float]:
     began, memory = time.perf_counter(), usage.ru_maxrss * 1024
     done = ENGINES[name](work, RunOptions(folder), options)
     seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
-    assert len(done) == progress.ends == runs
+    assert len(done) == progress.ends == len(work.todo)
     length = float(os.environ["PBGRAPH_FAKE_SECONDS"])
     return {
         "seconds": seconds,
