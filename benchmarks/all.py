@@ -25,6 +25,8 @@ SCRIPTS = (
     "dendrites",
     "preset",
     "featurisation",
+    "neighbours",
+    "features_epoch",
     "gin",
     "architectures",
     "predicting",

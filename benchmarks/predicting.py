@@ -26,11 +26,14 @@ from pbgraph.execution import runner
 from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.memory import peak_bytes
 from pbgraph.plans.plan import plan
+from pbgraph.plans.settings import parse_assignment
 from pbgraph.prediction.molecule_files import read_chunks
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
 
+FEATURES = ("trimnet.features=graph+descriptors+neighbours", "trimnet.head=packed")
+WITH_FEATURES, FEW_WITH_FEATURES = "trimnet with descriptors and neighbours", 2_000  # molecules predicted
 ARMS = {
     "trimnet": ("backprop", "perforated"),
     "gin": ("backprop",),
@@ -41,6 +44,7 @@ ARMS = {
 TRAINED_ON, PREDICTED, FEW, MANY = 1000, 20_000, 10_000, 1_000_000  # molecules
 TARGETS = ("AhR", "MMP")
 RATE, GROWTH = 2000, 1.05  # molecules per second; more than that share is no constant memory
+RATE_WITH_FEATURES = 1000
 
 
 def measure(repeats: int) -> Sequence[Result]:
@@ -49,7 +53,10 @@ def measure(repeats: int) -> Sequence[Result]:
         models = trained(folder)
         for count in (PREDICTED, FEW, MANY):
             write(folder / f"{count}.csv", islice(cycle(labelled()), count))
+        write(folder / "few.csv", islice(labelled(), TRAINED_ON, TRAINED_ON + FEW_WITH_FEATURES))
+        featured = models.pop(WITH_FEATURES)
         rates = [rate(arm, model, folder / f"{PREDICTED}.csv", repeats) for arm, model in models.items()]
+        rates.append(rate(WITH_FEATURES, featured, folder / "few.csv", min(repeats, 3), target=RATE_WITH_FEATURES))
         few, many = (peak(models["trimnet/backprop"], folder / f"{count}.csv") for count in (FEW, MANY))
     what = f"peak memory of predicting {MANY:,} rows / {FEW:,} rows, trimnet/backprop"
     return [*rates, Row(what, many / few, "×", GROWTH, ours=many / 1e9, peer=few / 1e9, figures="GB")]
@@ -79,9 +86,11 @@ def trained(folder: Path) -> dict[str, Path]:
         for model, methods in ARMS.items()
         for spec in plan(to_dataset(task), "smoke", models=[model], methods=methods).specs
     ]
-    for spec in specs:
+    settings = [parse_assignment(text) for text in FEATURES]
+    featured = plan(to_dataset(task), "smoke", models=["trimnet"], methods=["backprop"], settings=settings).specs[0]
+    for spec in (*specs, featured):
         runner.run(spec, RunOptions(results.root, save_models=True))
-    return {str(spec.arm): results.model_path(spec) for spec in specs}
+    return {**{str(spec.arm): results.model_path(spec) for spec in specs}, WITH_FEATURES: results.model_path(featured)}
 
 
 def predict(model: Path, table: Path) -> None:
@@ -89,14 +98,14 @@ def predict(model: Path, table: Path) -> None:
         pass
 
 
-def rate(arm: str, model: Path, table: Path, repeats: int) -> Row:
+def rate(arm: str, model: Path, table: Path, repeats: int, *, target: float = RATE) -> Row:
     """Molecules per CPU second; the first pass, which may compile kernels, does not count."""
-    rates = []
+    rates, rows = [], sum(1 for _ in table.open()) - 1
     for _ in range(repeats + 1):
         start = time.process_time()
         predict(model, table)
-        rates.append(PREDICTED / (time.process_time() - start))
-    return Row(f"predicting from SMILES, {arm}", median(rates[1:]), "molecules/s", RATE, at_least=True)
+        rates.append(rows / (time.process_time() - start))
+    return Row(f"predicting from SMILES, {arm}", median(rates[1:]), "molecules/s", target, at_least=True)
 
 
 def peak(model: Path, table: Path) -> int:

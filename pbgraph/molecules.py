@@ -30,6 +30,7 @@ class Molecules:
     rejected  the rows left out, and why
     subset    n words for split 'predefined', each train, valid or test; None: the data set says none
     date      n dates for split 'time', as YYYY-MM-DD, or all as YYYY-MM or YYYY; None: the data set has none
+    columns   (n, D) float32, numbers of the data set's own beside the structures, NaN = blank; None: it has none
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class Molecules:
     rejected: tuple[Rejected, ...]
     subset: tuple[str, ...] | None = None
     date: tuple[str, ...] | None = None
+    columns: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)

@@ -44,6 +44,18 @@ def with_cell(row: int, column: str, cell: str) -> list[list[str]]:
     return made
 
 
+def with_conditions(ph: list[str] | None = None) -> list[list[str]]:
+    """The table with columns `pH`, which decides on `toxic` together with nitrogen, and `dose`, blank in one row."""
+    made = [[*HEADER, "pH", "dose"]]
+    for row, cells in enumerate(lines()[1:]):
+        acid = row % 2 == 0
+        cells[1] = str(int(("N" in cells[0]) == acid))
+        made.append([*cells, "4.5" if acid else "7.4", "" if row == 5 else str(row % 9)])
+    for cells, cell in zip(made[1:], ph or (), strict=False):
+        cells[-2] = cell
+    return made
+
+
 def with_column(column: str, cells: list[str]) -> list[list[str]]:
     """The table with a column's first cells changed."""
     made = lines()

@@ -13,7 +13,7 @@ COMMANDS = {
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
     "compare": "show the paired difference of two arms, A - B",
-    "dendrites": "show what the dendrites of a finished run learnt",
+    "dendrites": "show what the dendrites of a finished run learnt, or could learn",
     "status": "show what is done, running, failed and to do, while others run it",
     "runs": "list the runs of a task one by one",
     "show": "show one run: settings, scores, history, dendrites, where it comes from",
@@ -41,7 +41,7 @@ A plan that is registered before its first run is said to be so under its table;
 TRAIN = """TABLE is CSV (separated by commas, semicolons or tabs; plain or gzip) or Parquet, with a header, of up to
 256 MiB unpacked. Labels: 0/1, false/true, no/yes or inactive/active are classes, other numbers are measured quantities;
 blank, NA, N/A, NaN, null and none, and what --missing names, mean not measured. Rows whose SMILES cannot be read are
-left out and named in every record.
+left out and named in every record. --graph-columns are finite numbers or blank, and vary; 'predict' needs them too.
 
 The task is called after the file, with a hash of its content and of the columns; 'table', 'compare' and 'data audit'
 know it by that name, with the same --results."""
@@ -156,6 +156,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "dendrites": """
   dendrites tox21 trimnet/perforated
   dendrites tox21 trimnet/perforated --seed 69 --format json
+  dendrites tox21 trimnet/backprop --headroom --figure headroom.png      can a dendrite help here?
 """,
     "status": """
   status                         every task in results/, and what is to do of the default preset

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from pbgraph.errors import UsageError
 
+SEVERAL = ("--targets", "--missing", "--graph-columns")  # which take more than one
 VALUE_OPTIONS = (
     "--smiles",
-    "--targets",
-    "--missing",
+    *SEVERAL,
     "--id",
     "--split-column",
     "--time-column",
@@ -32,6 +32,29 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
+class CommandParser(Parser):
+    """The parser of one command, which gets its arguments when it is used: a line has one command, and there are many.
+
+    add_arguments  adds them to this parser
+    """
+
+    def __init__(self, *, add_arguments: Callable[[argparse.ArgumentParser], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._add_arguments: Callable[[argparse.ArgumentParser], None] | None = add_arguments
+
+    def complete(self) -> CommandParser:
+        """The parser with its arguments."""
+        if self._add_arguments is not None:
+            add_arguments, self._add_arguments = self._add_arguments, None
+            add_arguments(self)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's."""
+        self.complete()
+        return super().parse_known_args(args, namespace)
+
+
 def with_dashed_values(argv: Sequence[str]) -> list[str]:
     """The words of ``train`` with a value such as -logS joined to its option, as argparse needs it.
 
@@ -41,7 +64,7 @@ def with_dashed_values(argv: Sequence[str]) -> list[str]:
     option, several = "", False
     for word in argv:
         if word == "--" or word.startswith("--") or word == "-h":
-            option, several = (word, word in ("--targets", "--missing")) if word in VALUE_OPTIONS else ("", False)
+            option, several = (word, word in SEVERAL) if word in VALUE_OPTIONS else ("", False)
             words.append(word)
         elif option and word.startswith("-") and len(word) > 1:
             if words[-1] == option:

@@ -49,6 +49,7 @@ class Dataset:
                    `urls` and `rows` are then blank, and every record says what the content was
     load           folder of ``--data`` -> molecules, for a table that is read in a way of its own; None: as
                    `pbgraph.datasets.load` reads a CSV file. `file`, `sha256`, `urls` and `rows` may then be blank
+    graph_columns  names of the numbers that its molecules have beside their structures, `Molecules.columns`
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dataset:
     lookalikes: Mapping[int, str] = field(default_factory=dict)
     make: Callable[[Path | None, bool], bytes] | None = None
     load: Callable[[Path | None], Molecules] | None = None
+    graph_columns: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> bool:

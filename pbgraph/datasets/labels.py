@@ -103,7 +103,7 @@ def class_of(cell: str, missing: Collection[str] = ()) -> float | None:
     return value if math.isnan(value) or value in (0.0, 1.0) else None
 
 
-def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection[str] = ()) -> np.ndarray:
+def labels(sheet: Sheet, targets: Sequence[str], *, kind: Kind, missing: Collection[str] = ()) -> np.ndarray:
     """(n, T) float32, NaN = not measured.
 
     Raises DataError, naming the rows, for cells that are not of this kind; or if single precision, in which models are
@@ -115,7 +115,7 @@ def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection
     rounded = y.astype(np.float32)
     if kind == "regression":
         for name, exact, single in zip(targets, y.T, rounded.T, strict=True):
-            _check_rounding(sheet, name, exact[~np.isnan(exact)], single=single[~np.isnan(exact)])
+            check_rounding(sheet, name, exact[~np.isnan(exact)], single=single[~np.isnan(exact)])
     return rounded
 
 
@@ -134,7 +134,8 @@ def fitting_labels(
     return y, unfit
 
 
-def _check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.ndarray) -> None:
+def check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.ndarray) -> None:
+    """Raises DataError if single precision changes the numbers of a column, (n,) without NaN, by too much."""
     if len(exact) < 2:
         return
     off, sd = float(np.abs(exact - single).max()), float(exact.std())

@@ -40,12 +40,13 @@ def accepted(
     y: np.ndarray,
     split_column: str | None = None,
     date: str | None = None,
+    columns: np.ndarray | None = None,
 ) -> Molecules:
     """The rows of a table against which there is no reason.
 
     refused              row -> why it is left out
     smiles, split_column, date  names of columns
-    mol_ids, y           n names and (n, T) labels of all rows
+    mol_ids, y, columns  n names, (n, T) labels and (n, D) other numbers of all rows
     """
     rows = np.array([row for row in range(len(sheet.places)) if row not in refused], dtype=np.int64)
     return Molecules(
@@ -59,6 +60,7 @@ def accepted(
         rejected=tuple(Rejected(row, mol_ids[row], refused[row]) for row in sorted(refused)),
         subset=_at(sheet.columns[split_column], rows) if split_column else None,
         date=_at(sheet.columns[date], rows) if date else None,
+        columns=None if columns is None else columns[rows].astype(np.float32),
     )
 
 

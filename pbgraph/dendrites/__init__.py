@@ -13,6 +13,10 @@
 A loop that is somebody else's is given ``growth.as_optimizer()``; see `pbgraph.dendrites.loop`, and the adapters
 `pbgraph.dendrites.lightning`, `.huggingface` and `.skorch`.
 
+An option of growth is a field of `settings.GrowthSettings`, read where it acts: `allotment` (which sites get one),
+`candidates` (how they begin, and which is accepted), `objective` (what they maximise), `switching` (when phases end),
+`phases` (what follows on what), `forward` (what a site computes).
+
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 
@@ -22,6 +26,7 @@ from pbgraph.dendrites.discovery import SiteReport
 from pbgraph.dendrites.errors import SiteError, TrainingError, WrongTypeError
 from pbgraph.dendrites.export import export, load_network, save_network
 from pbgraph.dendrites.growth import Growth
+from pbgraph.dendrites.headroom import headroom
 from pbgraph.dendrites.insight import dendrite_insight
 from pbgraph.dendrites.loop import GrowthOptimizer, GrowthScheduler
 from pbgraph.dendrites.perforation import perforate, report_of, sites_of
@@ -48,6 +53,7 @@ __all__ = [
     "WrongTypeError",
     "dendrite_insight",
     "export",
+    "headroom",
     "load_network",
     "perforate",
     "report_of",

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pbgraph.dendrites.chance import ChanceScores
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.forward import Call
-from pbgraph.dendrites.objective import CandidateStatistics, Moments
-from pbgraph.dendrites.outputs import neurons_last, rows_of
+from pbgraph.dendrites.objective import CandidateStatistics, Constants, Moments, activation_gradient
+from pbgraph.dendrites.outputs import columns_of, rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
@@ -30,7 +31,9 @@ _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
-    statistics  of each candidate
+    statistics  of each candidate, over the rows that it is trained on
+    scored      of each, over the rows by which it is scored: the same, or those of batches that are held out
+    chance      what the scores of held-out rows would be by chance; None where the rows are the same
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
@@ -49,7 +52,7 @@ class SiteCandidates:
         statistics: Sequence[CandidateStatistics],
     ) -> None:
         self.site, self.settings, self.processes = site, settings, processes
-        self.statistics = list(statistics)
+        self.statistics = self.scored = list(statistics)
         device = next(site.parameters()).device
         self.by_neuron = settings.snapshot == "neuron" and separable(_module(site))
         self.discarded: list[int] = []
@@ -59,6 +62,10 @@ class SiteCandidates:
         self.best = torch.full((site.known_channels,), -1.0, dtype=torch.float64, device=device)
         self.signs = torch.zeros_like(self.best)
         self.snapshot: dict[str, Tensor] | None = None
+        self.chance: ChanceScores | None = None
+        if settings.score_rows == "held-out":
+            self.scored = [CandidateStatistics(site.known_channels, device) for _ in self.statistics]
+            self.chance = ChanceScores(site.name, self.scored, processes, by_neuron=self.by_neuron)
 
     @property
     def live(self) -> list[int]:
@@ -75,54 +82,66 @@ class SiteCandidates:
         """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
         return not self.live or any(self.statistics[number].patterns for number in self.live)
 
-    def observed(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float = 1.0) -> list[Observed]:
+    def observed(
+        self,
+        calls: Sequence[Call],
+        deltas: list[Tensor] | None,
+        scale: float = 1.0,
+        statistics: Sequence[CandidateStatistics] | None = None,
+    ) -> list[Observed]:
         """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
 
         calls, deltas  of the site; None if the loss depends on none of the calls. δ is too large by `scale`
+        statistics     that take in what other processes have seen where this one has nothing; None: `statistics`
         """
         if not deltas:
-            return self._without_patterns()
+            return self._without_patterns(self.statistics if statistics is None else statistics)
+        deltas = [self._error(delta, scale) for delta in deltas]
         delta = self._joined(deltas)
-        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
-        if (count := self.processes.count) > 1:
-            delta = delta / count  # the loss of the joined batch is the mean of the processes' losses
-        if scale != 1:
-            delta = delta / scale
         seen = []
         for number in self.live:
             answers = [call.candidates[number] for call in calls]
-            batch = self.processes.merged(Moments.of(self._joined([a.detach() for a in answers]), delta))
+            own = self.statistics[number].observed(self._joined([a.detach() for a in answers]), delta)
+            batch = self.processes.merged(own)
             if batch.patterns:
-                seen.append(Observed(self, number, answers, delta, batch))
+                seen.append(Observed(self, number, answers, deltas, batch))
         return seen
+
+    def score_held_out(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float) -> None:
+        """Take in a batch that candidates are not trained on, but scored by; arguments as of `observed`."""
+        assert self.chance is not None
+        factor = 1 / (self.processes.count * scale)
+        for seen in self.observed(calls, deltas, scale, self.scored):
+            if seen.usable():
+                self.scored[seen.number].update(seen.batch)
+                self.chance.add(seen.number, seen.calls, deltas or [], axis=self.site.axis, factor=factor)
+        self.chance.next_batch()
+
+    def _error(self, delta: Tensor, scale: float) -> Tensor:
+        """δ in single precision at least, as a share of the mean of the processes' losses."""
+        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+        if (count := self.processes.count) > 1:
+            delta = delta / count
+        return delta if scale == 1 else delta / scale
 
     def primed(self, number: int) -> bool:
         """Whether the running means of a candidate have seen enough for it to be trained."""
         return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
 
-    def _without_patterns(self) -> list[Observed]:
+    def _without_patterns(self, statistics: Sequence[CandidateStatistics]) -> list[Observed]:
         """Take in what other processes have seen of a site that this process's batch did not reach."""
         for number in self.live:
             batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
             if batch.patterns and batch.finite(0):
-                self.statistics[number].update(batch)
+                statistics[number].update(batch)
             elif batch.patterns:
                 self.discarded.append(number)
         return []
 
     def _joined(self, calls: list[Tensor]) -> Tensor:
-        """Values of every call, shaped as the site's output -> (P, C) over all patterns of all calls."""
-        rows = [rows_of(values, self.site.axis) for values in calls]
-        return rows[0] if len(rows) == 1 else torch.cat(rows)
-
-    def separated(self, joined: Tensor, calls: list[Tensor]) -> list[Tensor]:
-        """The inverse of `_joined`: (P, C) -> values of every call, shaped and typed as these."""
-        if len(calls) == 1 and self.site.axis == -1:
-            return [joined.view(calls[0].shape).to(calls[0].dtype)]
-        shapes = [neurons_last(call, self.site.axis).shape for call in calls]
-        rows = torch.split(joined, [shape[:-1].numel() for shape in shapes])
-        last = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
-        return [v.movedim(-1, self.site.axis).to(call.dtype) for v, call in zip(last, calls, strict=True)]
+        """Values of every call, shaped as the site's output -> (P, C), or (B, C, L), over all patterns of all calls."""
+        axis = self.site.axis
+        return columns_of(calls[0], axis) if len(calls) == 1 else torch.cat([rows_of(values, axis) for values in calls])
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
@@ -131,11 +150,13 @@ class SiteCandidates:
         or no batch of the epoch had a pattern for this site.
         """
         self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
-        seen = [number for number in self.live if self.statistics[number].patterns]
-        scores = {number: self.statistics[number].score() for number in seen}
-        signs = {number: self.statistics[number].signs() for number in seen}
+        seen = [number for number in self.live if self.scored[number].patterns]
+        scores = {number: self.scored[number].score() for number in seen}
+        signs = {number: self.scored[number].signs() for number in seen}
         self.epochs += 1
-        for statistics in self.statistics:
+        if self.chance is not None:
+            self.chance.end_epoch(seen)
+        for statistics in {id(one): one for one in (*self.statistics, *self.scored)}.values():
             statistics.start_epoch()
         if not scores:
             return 0.0, False
@@ -165,6 +186,11 @@ class SiteCandidates:
                     chosen = neurons.reshape(-1, *[1] * (value.ndim - 1))
                     self.snapshot[name] = torch.where(chosen, value, old[name])
         self.best, self.signs = torch.where(neurons, scores, self.best), torch.where(neurons, signs, self.signs)
+
+    @property
+    def p_value(self) -> float | None:
+        """How often the best score would be as large by chance; None if that is not known."""
+        return None if self.chance is None or self.snapshot is None else self.chance.p_value(self.best_score)
 
     def insight(self, epoch: int) -> DendriteInsight:
         """What is known of the dendrite in the making, in a phase whose first epoch was `epoch`."""
@@ -203,7 +229,9 @@ class SiteCandidates:
         plain = {name: getattr(self, name) for name in _STATE}
         statistics = [statistics.state_dict() for statistics in self.statistics]
         lists = {"discarded": list(self.discarded), "curve": [list(line) for line in self.curve]}
-        return {**plain, **lists, "statistics": statistics}
+        held_out = {} if self.chance is None else {"scored": [one.state_dict() for one in self.scored]}
+        chance = {} if self.chance is None else {"chance": self.chance.state_dict()}
+        return {**plain, **lists, "statistics": statistics, **held_out, **chance}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
@@ -213,26 +241,47 @@ class SiteCandidates:
         self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
+        if self.chance is not None:
+            for statistics, saved in zip(self.scored, state["scored"], strict=True):
+                statistics.load_state_dict(saved)
+            self.chance.load_state_dict(state["chance"])
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
     """What a batch shows of one candidate.
 
-    calls  its activations, shaped as the site's output;  delta  (P, C): δ over all patterns of all calls
-    batch  moments of a and δ, over the patterns of all processes
+    calls, deltas  its activations in every call, and δ, shaped as the site's output
+    batch          moments of a and δ, over the patterns of all processes
     """
 
     pool: SiteCandidates
     number: int
     calls: list[Tensor]
-    delta: Tensor
+    deltas: list[Tensor]
     batch: Moments
 
     @property
     def statistics(self) -> CandidateStatistics:
         """Of the candidate."""
         return self.pool.statistics[self.number]
+
+    def gradients(self, constants: Constants, scale: float) -> list[Tensor]:
+        """scale · ∂objective/∂a for every call, typed as a."""
+        found = []
+        for a, delta in zip(self.calls, self.deltas, strict=True):
+            gradient = activation_gradient(delta, constants, self.pool.site.axis)
+            found.append((gradient if scale == 1 else gradient * scale).to(a.dtype))
+        return found
+
+    def spread_gradients(self, scale: float) -> list[Tensor]:
+        """What the gradients have beside these where the objective is the correlation, typed as a."""
+        constants = self.statistics.spread_constants(self.batch.patterns)
+        found = []
+        for a in self.calls:
+            precise = a.detach().to(torch.promote_types(a.dtype, torch.float32))
+            found.append((activation_gradient(precise, constants, self.pool.site.axis) * scale).to(a.dtype))
+        return found
 
     def usable(self) -> bool:
         """Whether it can be trained on: a candidate that is not finite is discarded.

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ from pbgraph.dendrites.copies import MakeModule, detached, tensors_in
 from pbgraph.dendrites.dendrite import Arguments, Role, activated, with_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
-from pbgraph.dendrites.recurrence import Known, Recurrence, recurrence_of, remember
+from pbgraph.dendrites.recurrence import Known, Recurrence, SiteState, recurrence_of, remember
 from pbgraph.dendrites.step import Step, refuse_transform
 
 
@@ -48,6 +48,16 @@ class Call:
     candidates: tuple[Tensor, ...]
 
 
+class Keeper(Protocol):
+    """Who wants to know what sites are called with, in passes in which calls are kept."""
+
+    def called(self, site: SiteForward, arguments: Arguments, earlier: Sequence[Tensor], known: Known | None) -> None:
+        """A site was called: its inputs, detached; activations of its dendrites; what is known of a state in them."""
+
+    def remembered(self, site: SiteForward, state: SiteState | None) -> None:
+        """The same call of a recurrent site has returned a state."""
+
+
 class SiteForward:
     """What a site computes when the network calls it; see the equations at the top of this file.
 
@@ -57,6 +67,7 @@ class SiteForward:
     axis        of the neurons, counted from the last one, -1
     channels    C, or None before the first call
     calls       None, or the list to which every call is appended in a dendrite phase
+    keeper      who is told of these calls, if anybody
     step        the training step that is on, if a `Growth` trains the network
     """
 
@@ -67,6 +78,7 @@ class SiteForward:
         self.axis = neuron_axis(self.parent)
         self.channels: int | None = None
         self.calls: list[Call] | None = None
+        self.keeper: Keeper | None = None
         self.step: Step | None = None
         self.recurrence = recurrence_of(self.parent, name)
 
@@ -120,6 +132,7 @@ class SiteForward:
         activations, _ = self._dendrites([cut if perforated else (inputs, named)] * len(dendrites))
         if not recording:
             return replaced(output, self._watch(self._sum(y, activations)))
+        self._tell(cut, activations, None)
         candidates, _ = self._candidates(activations, [cut] * len(self.candidates))
         return replaced(output, self._kept(self._sum(y, activations), candidates))
 
@@ -136,6 +149,7 @@ class SiteForward:
         )
         changed, branches = self._sum(y, activations), list(self.dendrites)
         if recording:
+            self._tell(cut, activations, known)
             candidates, tried = self._candidates(
                 activations,
                 (recurrence.placed(*cut, known.state_of(own, cut=True, step=step)) for own in self.candidates),
@@ -146,8 +160,16 @@ class SiteForward:
             self._watch(changed)
         result = replaced(output, changed)
         states = zip(branches, map(recurrence.following, returned), strict=True)
-        remember(self.module, recurrence.following(result), y if recurrence.cell else None, states, step)
+        made = remember(
+            self.module, recurrence.following(result), parent=y if recurrence.cell else None, own=states, step=step
+        )
+        if recording and self.keeper is not None:
+            self.keeper.remembered(self, made)
         return result
+
+    def _tell(self, arguments: Arguments, activations: list[Tensor], known: Known | None) -> None:
+        if self.keeper is not None:
+            self.keeper.called(self, arguments, activations, known)
 
     def _called_first(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
         """What the parent returns; raises SiteError if it changes its inputs, which dendrites are to see as well."""
@@ -187,7 +209,7 @@ class SiteForward:
         """y'."""
         if self.make is not None:
             self._check_shapes(y, activations)
-        return with_scaled(y, self.w, activations, self.axis)
+        return with_scaled(y, self.w, activations, axis=self.axis)
 
     def _kept(self, y: Tensor, candidates: tuple[Tensor, ...]) -> Tensor:
         """y' as the network may use it, kept with the candidates' activations for what they are to learn from it."""

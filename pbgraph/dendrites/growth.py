@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.errors import TrainingError
+from pbgraph.dendrites.generalising import signed_correlations
 from pbgraph.dendrites.insight import Call, dendrite_insight
 from pbgraph.dendrites.journal import Journal
 from pbgraph.dendrites.loop import GrowthOptimizer
@@ -20,6 +21,7 @@ from pbgraph.dendrites.phases import Phases
 from pbgraph.dendrites.structure import known_state, network_state, refuse_other_growth, restore_network
 from pbgraph.dendrites.switching import BestScore, EarlyStopping, Status, plain_score
 from pbgraph.dendrites.training import LossFunction
+from pbgraph.errors import UsageError
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.insight import Insight, with_trials
 
@@ -41,6 +43,9 @@ class Growth(Phases):
                     makes the same Growth and hands `epoch_end` the same score
     scaler          torch.amp.GradScaler, for gradients in half precision: a step whose gradients are not finite is
                     skipped. ``growth.scaler`` may be set later, to that of a loop that is not growth's
+    choose_sites    network -> names of the sites that may get a dendrite now, called with the best network so far
+                    before every dendrite phase; if there are none, growth is over. For those with headroom:
+                    ``lambda model: headroom(model, batches, loss_fn).above_chance(0.01)``
 
     phase, dendrites, finished, best_score, best_epoch (0-based) and learning_rate (of the last step) tell where it
     is. history has a row for every epoch, so that ``pandas.DataFrame(growth.history)`` is a table, and `plot` draws
@@ -57,16 +62,20 @@ class Growth(Phases):
     A loop that is somebody else's gets `as_optimizer`, see `pbgraph.dendrites.loop`.
     """
 
-    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
+    def step(self, loss_fn: LossFunction, batch: Any, *, held_out: bool = False) -> Tensor:
         """One training step with the objective of the present phase; returns the task's loss before it.
 
-        loss_fn  (model, batch) -> scalar
+        loss_fn   (model, batch) -> scalar
+        held_out  in dendrite phases with score_rows="held-out": candidates are scored by this batch, and not trained
+                  on it; in neuron phases it is a batch like any other
         The model is put into training mode. Raises TrainingError if the loss is not finite, SiteError for a site that
         the loss does not reach.
         """
         self._refuse_if_finished()
         self._loop.refuse_if_begun()
-        loss = self._training.step(loss_fn, batch)
+        if held_out and self.settings.score_rows != "held-out":
+            raise UsageError(f"step() was given held_out=True, but score_rows is {self.settings.score_rows!r}")
+        loss = self._training.step(loss_fn, batch, held_out=held_out)
         self._stepped = True
         self._journal.add_loss(float(loss))
         return loss
@@ -78,6 +87,11 @@ class Growth(Phases):
         to be. Call it before the first epoch, or after `load`.
         """
         self._refuse_if_finished()
+        if self.settings.score_rows == "held-out":
+            raise UsageError(
+                "score_rows is 'held-out', and a loop that is not growth's cannot say which batches are: call "
+                "growth.step(loss_fn, batch, held_out=True) for them, and growth.step(loss_fn, batch) for the others"
+            )
         return self._loop.optimizer(self._training, self._dendrite_phase, self._foreign_step)
 
     def _foreign_step(self, loss: float | None) -> None:
@@ -94,6 +108,7 @@ class Growth(Phases):
         Raises TrainingError if the score of a neuron phase is not finite.
         """
         self._refuse_if_finished()
+        self._signs = {}
         score = None if score is None else plain_score(score)
         if self.phase == "neuron" and (score is None or not math.isfinite(score)):
             raise TrainingError(f"the validation score is {score}; growth needs a finite one to choose by")
@@ -106,6 +121,18 @@ class Growth(Phases):
         self._journal.end_epoch(self.epoch, phase=before[0], dendrites=before[1], score=score, rate=rate, status=status)
         self.epoch += 1
         return status
+
+    def correlate(self, batches: Iterable[Any], loss_fn: LossFunction) -> dict[str, tuple[float, ...]]:
+        """Site -> (C,): corr(a, δ) of the dendrites that have just been accepted, over other rows, such as validation.
+
+        Signed by the correlation that they were accepted for: positive where what they have learnt holds on these
+        rows, negative where it is reversed, about 0 where it was memory. To be called right after an `epoch_end` whose
+        status has switched="accept"; at any other time, and for dendrites that no dendrite phase has trained, there is
+        nothing to tell. Kept in `correlations`, beside `trials`.
+        """
+        found = signed_correlations(self.model, batches, loss_fn, self._signs) if self._signs else {}
+        self._journal.add_correlations(found)
+        return found
 
     def restore_best(self) -> None:
         """Make the model the best of the whole run by validation score: structure and weights. This ends growth."""
@@ -165,6 +192,7 @@ class Growth(Phases):
         self.finished, self.epoch = state["finished"], state["epoch"]
         self._score, self._stopping = BestScore(**state["course"]), EarlyStopping(**state["clock"])
         self._best, self._journal = state["best"], Journal.from_state(state["journal"])
+        self._first_rate = self._journal.first_rate()
         if state["dendrite_phase"] is not None:
             self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes, self._scaling)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])

@@ -38,7 +38,7 @@ def dendrite_insight(model: nn.Module, batches: Iterable[Any], call: Call | None
     if not sites:
         raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
     watches = {name: _Watch(site) for name, site in sites.items()}
-    with torch.no_grad(), _evaluating(model), _watching(watches.values()):
+    with torch.no_grad(), evaluating(model), _watching(watches.values()):
         for batch in batches:
             _ = model(batch) if call is None else call(model, batch)
     if not any(watch.rows for watch in watches.values()):
@@ -113,7 +113,7 @@ def _watching(watches: Iterable[_Watch]) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Within the block every module is in evaluation mode; then each is in the mode it was in."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -122,3 +122,16 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Within the block no parameter requires gradients; then each does that did."""
+    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    for parameter in before:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, required in before.items():
+            parameter.requires_grad_(required)

@@ -1,18 +1,30 @@
 """The statistics of all candidates of a phase side by side: one operation for all of them in the place of one for each.
 
 Every neuron is a column, and nothing is ever added up across columns, so the values are those of
-`CandidateStatistics`, bit for bit.
+`CandidateStatistics`, bit for bit. `pbgraph.ops` has a faster form of what is done with them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
+from pbgraph.dendrites.faster import faster
+from pbgraph.dendrites.objective import FLOOR, CandidateStatistics, Constants, Moments, Patterns
+
+FASTER = "pbgraph.ops.running"
+
+
+@dataclass(frozen=True, eq=False)
+class _Counts:
+    """Numbers of patterns of every member, and (W,) float64 of every neuron of these."""
+
+    by_member: list[Patterns]
+    by_neuron: Tensor
 
 
 class JoinedStatistics:
@@ -25,7 +37,7 @@ class JoinedStatistics:
         self._whole = CandidateStatistics(sum(channels), device)
         self._channels = list(channels)
         self._repeats = torch.tensor(self._channels, device=device)
-        self._last: tuple[Sequence[Patterns], Tensor] | None = None
+        self._batch = self._epoch = _Counts([], torch.empty(0))
         ends = torch.tensor(self._channels).cumsum(0).tolist()
         self.members = [
             self._whole.part(slice(end - width, end)) for end, width in zip(ends, self._channels, strict=True)
@@ -38,34 +50,49 @@ class JoinedStatistics:
         """
         if len(batches) != len(self.members) or len({member.batches for member in self.members}) != 1:
             return False
-        mean = torch.cat([batch.mean for batch in batches], 1)
-        sums = torch.cat([batch.sums for batch in batches], 1)
+        mean, sums = self._side_by_side(batches)
         if not math.isfinite(float(sums.sum())):
             return False
-        whole = self._whole
-        whole.batches = self.members[0].batches
-        whole.patterns = self._columns([member.patterns for member in self.members])
-        whole.update(Moments(mean, sums, self._columns([batch.patterns for batch in batches])))
-        for member, batch in zip(self.members, batches, strict=True):
+        epoch = self._counted(self._epoch, [member.patterns for member in self.members])
+        own = self._batch = self._counted(self._batch, [batch.patterns for batch in batches])
+        self._take_in(mean, sums, epoch.by_neuron, own.by_neuron)
+        for member, count in zip(self.members, own.by_member, strict=True):
             member.batches += 1
-            member.patterns += batch.patterns
+            member.patterns += count
+        self._epoch = _Counts([member.patterns for member in self.members], epoch.by_neuron + own.by_neuron)
         return True
 
-    def gradients(self, deltas: Sequence[Tensor], patterns: Sequence[Patterns], *, normalised: bool) -> list[Tensor]:
-        """`CandidateStatistics.gradient` of every member, for errors (P, C) and numbers of patterns of each."""
-        constants = torch.stack(self._whole.gradient_constants(self._columns(patterns), normalised=normalised))
-        parts = {
-            dtype: torch.split(constants.to(dtype), self._channels, dim=1)
-            for dtype in {delta.dtype for delta in deltas}
-        }
-        return [activation_gradient(delta, *parts[delta.dtype][number]) for number, delta in enumerate(deltas)]
+    def _side_by_side(self, batches: Sequence[Moments]) -> tuple[Tensor, Tensor]:
+        """Means and sums of all; where each was observed in its own place, they are there already."""
+        if all(batch.mean is member.batch_mean for batch, member in zip(batches, self.members, strict=True)):
+            return self._whole.batch_mean, self._whole.batch_sums
+        return torch.cat([batch.mean for batch in batches], 1), torch.cat([batch.sums for batch in batches], 1)
 
-    def _columns(self, patterns: Sequence[Patterns]) -> Patterns:
-        """Numbers of patterns by member -> by neuron; a plain number if all have the same."""
-        first = patterns[0]
-        if all(count == first for count in patterns):
-            return first
-        if self._last is None or self._last[0] != patterns:  # batches are mostly of one size
-            numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
-            self._last = list(patterns), numbers.repeat_interleave(self._repeats)
-        return self._last[1]
+    def _take_in(self, mean: Tensor, sums: Tensor, before: Tensor, patterns: Tensor) -> None:
+        whole = self._whole
+        whole.batches, whole.patterns = self.members[0].batches, before
+        if (ops := faster(FASTER)) is None:
+            whole.update(Moments(mean, sums, patterns))
+            return
+        total = whole.mean, whole.moments
+        ops.take_in(whole.running, total, (mean, sums), before=before, patterns=patterns, keep=whole.keep)
+
+    def gradient_constants(
+        self, patterns: Sequence[Patterns], types: Collection[torch.dtype], *, normalised: bool
+    ) -> list[Constants]:
+        """`CandidateStatistics.gradient_constants` of every member; of the errors' type, if that is one for all."""
+        counts = self._counted(self._batch, patterns).by_neuron
+        if (ops := faster(FASTER)) is None:
+            constants = self._whole.gradient_constants(counts, normalised=normalised)
+        else:
+            constants = ops.gradient_constants(self._whole.running, counts, FLOOR if normalised else None)
+        dtype = next(iter(types)) if len(types) == 1 else torch.float64
+        centres, weights = (torch.split(values.to(dtype), self._channels) for values in constants)
+        return list(zip(centres, weights, strict=True))
+
+    def _counted(self, known: _Counts, patterns: Sequence[Patterns]) -> _Counts:
+        """Also by neuron, which may be known from before: most batches are of one size."""
+        if known.by_member == patterns:
+            return known
+        numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
+        return _Counts(list(patterns), numbers.repeat_interleave(self._repeats))

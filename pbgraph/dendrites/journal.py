@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ class Journal:
 
     events   see `Growth`;  trials  site -> every dendrite tried there
     history  a row for every epoch, see `Growth.history`
+    correlations  site -> of every dendrite tried there, in order: `Growth.correlate` of it, or nothing
     loss, losses  sum and number of the finite losses of the epoch so far
     """
 
@@ -31,6 +32,7 @@ class Journal:
     history: list[Row] = field(default_factory=list)
     loss: float = 0.0
     losses: int = 0
+    correlations: dict[str, list[list[float]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sites: Iterable[str]) -> Journal:
@@ -65,6 +67,10 @@ class Journal:
         )
         self.loss, self.losses = 0.0, 0
 
+    def first_rate(self) -> float | None:
+        """Learning rate of the last step of the first neuron phase; None while that lasts."""
+        return next((row["learning_rate"] for row in self.history if row["switched"] is not None), None)
+
     def state_dict(self) -> dict[str, Any]:
         """All of it as plain values, by reference."""
         trials = {name: [asdict(trial) for trial in tried] for name, tried in self.trials.items()}
@@ -74,13 +80,22 @@ class Journal:
             "history": self.history,
             "loss": self.loss,
             "losses": self.losses,
+            "correlations": self.correlations,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Journal:
         """What `state_dict` gave."""
         trials = {name: [DendriteInsight(**trial) for trial in tried] for name, tried in state["trials"].items()}
-        return cls(trials, state["events"], state["history"], state["loss"], state["losses"])
+        correlations = state.get("correlations", {})  # a state of an earlier version has none
+        return cls(trials, state["events"], state["history"], state["loss"], state["losses"], correlations)
+
+    def add_correlations(self, found: Mapping[str, Sequence[float]]) -> None:
+        """Note those of the last dendrite that was tried at each of these sites."""
+        for name, values in found.items():
+            own = self.correlations.setdefault(name, [])
+            own += [[] for _ in range(len(self.trials[name]) - len(own))]
+            own[-1] = list(values)
 
 
 class Journalled:
@@ -97,6 +112,15 @@ class Journalled:
     def trials(self) -> dict[str, list[DendriteInsight]]:
         """Site -> every dendrite tried there, in order."""
         return self._journal.trials
+
+    @property
+    def correlations(self) -> dict[str, list[list[float]]]:
+        """Site -> for every dendrite tried there, in order: what `Growth.correlate` found of it, or nothing."""
+        return {
+            name: [*known, *([] for _ in range(len(tried) - len(known)))]
+            for name, tried in self.trials.items()
+            for known in [self._journal.correlations.get(name, [])]
+        }
 
     @property
     def history(self) -> list[Row]:

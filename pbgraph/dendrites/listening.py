@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pbgraph.dendrites.deltas import filled
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.loop import GrowthOptimizer
-from pbgraph.dendrites.phase import DendritePhase, filled
+from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.step import Step
 from pbgraph.dendrites.training import Training
@@ -119,10 +120,9 @@ class Listener:
         for pool in phase.pools.values():
             self._hooks.append(pool.site.register_forward_pre_hook(partial(self._before, pool.site)))
             self._hooks.append(pool.site.register_forward_hook(partial(self._after, pool.site), always_call=True))
-        for module in phase.network:
-            if module._buffers.get("running_mean") is not None:
-                self._hooks.append(module.register_forward_pre_hook(_evaluates))
-                self._hooks.append(module.register_forward_hook(_trains_again, always_call=True))
+        for module in phase.evaluated:
+            self._hooks.append(module.register_forward_pre_hook(_evaluates))
+            self._hooks.append(module.register_forward_hook(_trains_again, always_call=True))
         self._replays: list[tuple[Tensor, Tensor]] | None = None
         phase.preserved.__enter__()
 
@@ -203,7 +203,7 @@ def _in_backward() -> bool:
 
 
 def _evaluates(module: nn.Module, _: Any) -> None:
-    """Before a normalisation of the network is called: it uses its running statistics."""
+    """Before a module of the network is called that is in evaluation mode in dendrite phases."""
     module.__dict__["_in_training"] = module.training
     module.training = False
 

@@ -6,13 +6,11 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from pbgraph.dendrites.dendrite import freeze_statistics
-
 
 class TrainingMode:
     """Training mode of a network of fixed structure.
 
-    still  modules whose running statistics are not to change, if they have any
+    still  modules that are in evaluation mode all the same
     """
 
     def __init__(self, model: nn.Module, still: Iterable[nn.Module] = ()) -> None:
@@ -25,5 +23,6 @@ class TrainingMode:
         if [module.training for module in self._modules] == self._modes:
             return
         self._model.train()
-        freeze_statistics(self._still)
+        for module in self._still:
+            module.training = False
         self._modes = [module.training for module in self._modules]

@@ -9,7 +9,12 @@ maximised for each neuron separately by minimising
     − Σ_i s_i · mean_p [ a_ip · (δ_ip − δ̄_i) ] / n_i,        s_i = sign of the running covariance,
 
 with δ, the means and s as constants. n_i = 1 for the "raw" objective; for the "normalised" one it is the product of
-the running standard deviations of a_i and δ_i, also constants, which gives every neuron and site the same say.
+the running standard deviations σ_a and σ_δ of a_i and δ_i, also constants, which gives every neuron and site the same
+say. There a larger σ_a is to be had for nothing, so tanh saturates. The "correlation" objective counts it: its gradient
+is that of −|corr(a_i, δ_i)| = −|r_i| in full,
+
+    ∂/∂a_ip = − s_i / P · [ (δ_ip − δ̄_i) / (σ_a σ_δ) − r_i (a_ip − ā_i) / σ_a² ].
+
 Running values are exponential averages over batches. What is reported and picks the best candidate is the normalised
 score |corr(a_i, δ_i)| over all patterns of an epoch, which has no scale.
 
@@ -24,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.moments import moments
+from pbgraph.dendrites.moments import Sums, moments
 
 DECAY = 0.99  # of the exponential averages, per batch
 FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation
@@ -32,6 +37,7 @@ RESOLUTION = 1e-7  # a neuron whose deviation is below this share of its mean is
 
 
 Patterns = int | Tensor
+Constants = tuple[Tensor, Tensor]  # (C,) each: c and v of the gradient (δ − c) · v of an activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +53,10 @@ class Moments:
     patterns: Patterns
 
     @classmethod
-    def of(cls, a: Tensor, delta: Tensor) -> Moments:
-        """From the values themselves, (P, C)."""
-        return cls(*moments(a, delta), len(a)) if len(a) else cls.none(a.shape[1], a.device)
+    def of(cls, a: Tensor, delta: Tensor, out: Sums | None = None) -> Moments:
+        """From the values themselves, (P, C) or (B, C, L), whose neurons have B · L patterns; out: see `moments`."""
+        patterns = a.shape[0] * a.shape[2:].numel()
+        return cls(*moments(a, delta, out), patterns) if patterns else cls.none(a.shape[1], a.device)
 
     @classmethod
     def none(cls, channels: int, device: torch.device) -> Moments:
@@ -84,6 +91,7 @@ class CandidateStatistics:
     running   (5, C): ā, δ̄ and the central moments a·a, δ·δ, a·δ, as exponential averages over batches
     mean      (2, C): of a and δ over the epoch's patterns
     moments   (3, C): Σ (a − ā)², Σ (δ − δ̄)², Σ (a − ā)(δ − δ̄) over the epoch's patterns
+    batch_mean, batch_sums  (2, C), (3, C): room for the moments of a batch
     """
 
     def __init__(self, channels: int, device: torch.device) -> None:
@@ -92,21 +100,31 @@ class CandidateStatistics:
         self.running = torch.zeros(5, channels, dtype=torch.float64, device=device)
         self.mean = torch.zeros(2, channels, dtype=torch.float64, device=device)
         self.moments = torch.zeros(3, channels, dtype=torch.float64, device=device)
+        self.batch_mean, self.batch_sums = torch.empty_like(self.mean), torch.empty_like(self.moments)
 
     def part(self, columns: slice) -> CandidateStatistics:
         """Those of some of the neurons, in the same memory: what happens to the tensors of one happens to the other."""
         part = CandidateStatistics(0, self.running.device)
-        for name in _TENSORS:
+        for name in (*_TENSORS, "batch_mean", "batch_sums"):
             setattr(part, name, getattr(self, name)[:, columns])
         return part
+
+    def observed(self, a: Tensor, delta: Tensor) -> Moments:
+        """Of a batch, in the room that there is for them until the next batch is observed; arguments: `Moments.of`."""
+        return Moments.of(a, delta, (self.batch_mean, self.batch_sums))
 
     def update(self, batch: Moments) -> None:
         """Take in one batch."""
         self._average(batch)
         self._merge(batch)
 
+    @property
+    def keep(self) -> float:
+        """Weight of the running values against those of the next batch: a plain mean over the first batches."""
+        return min(DECAY, self.batches / (self.batches + 1))
+
     def _average(self, batch: Moments) -> None:
-        keep = min(DECAY, self.batches / (self.batches + 1))  # a plain mean over the first batches
+        keep = self.keep
         self.running[:2].lerp_(batch.mean, 1 - keep)
         about_running_mean = batch.sums / batch.patterns + products(batch.mean - self.running[:2])
         self.running[2:].lerp_(about_running_mean, 1 - keep)
@@ -123,11 +141,10 @@ class CandidateStatistics:
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
-        centre, weight = self.gradient_constants(patterns, normalised=normalised)
-        return activation_gradient(delta, centre.to(delta.dtype), weight.to(delta.dtype))
+        return activation_gradient(delta, self.gradient_constants(patterns, normalised=normalised))
 
-    def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> tuple[Tensor, Tensor]:
-        """(C,) each, float64: the constants c and v of the gradient (δ − c) · v over a batch of so many patterns."""
+    def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> Constants:
+        """Those of the gradient over a batch of so many patterns, float64."""
         _, centre, a_squares, delta_squares, covariance = self.running
         weight = covariance.sign()
         if normalised:
@@ -135,14 +152,17 @@ class CandidateStatistics:
             weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
         return centre, -weight / patterns
 
+    def spread_constants(self, patterns: Patterns) -> Constants:
+        """Those of what the gradient of −|corr| has beside the normalised one: (a − ā) · |r| / σ_a² over so many."""
+        centre, _, a_squares, delta_squares, covariance = self.running
+        deviation = a_squares.sqrt().clamp(min=FLOOR)
+        r = covariance.abs() / (deviation * delta_squares.sqrt())
+        weight = torch.where(delta_squares > 0, r / deviation.square(), torch.zeros_like(r)) / patterns
+        return centre, weight
+
     def score(self) -> Tensor:
         """|corr(a_i, δ_i)| (C,) float64 over the epoch so far, in [0, 1]; 0 for a neuron where either is constant."""
-        assert isinstance(self.patterns, int)
-        deviation = (self.moments[:2] / max(self.patterns, 1)).sqrt()
-        varies = (deviation > RESOLUTION * self.mean.abs()).all(0)
-        a, delta = self.moments[:2].sqrt()
-        corr: Tensor = (self.moments[2].abs() / a / delta).clamp(max=1.0)
-        return corr.where(varies, torch.zeros_like(corr))
+        return correlations(self, self.moments[2])
 
     def signs(self) -> Tensor:
         """(C,): sign of the covariance of a and δ over the epoch so far."""
@@ -169,7 +189,21 @@ class CandidateStatistics:
 _TENSORS = ("running", "mean", "moments")
 
 
-def activation_gradient(delta: Tensor, centre: Tensor, weight: Tensor) -> Tensor:
-    """(P, C): (δ − centre) · weight, both of the type of δ."""
+def correlations(statistics: CandidateStatistics, covariance: Tensor) -> Tensor:
+    """|corr(a_i, δ_i)| (..., C), if Σ (a − ā)(δ − δ̄) were this (..., C); 0 for a neuron where either is constant."""
+    assert isinstance(statistics.patterns, int)
+    deviation = (statistics.moments[:2] / max(statistics.patterns, 1)).sqrt()
+    varies = (deviation > RESOLUTION * statistics.mean.abs()).all(0)
+    a, delta = statistics.moments[:2].sqrt()
+    corr: Tensor = (covariance.abs() / a / delta).clamp(max=1.0)
+    return corr.where(varies, torch.zeros_like(corr))
+
+
+def activation_gradient(delta: Tensor, constants: Constants, axis: int = -1) -> Tensor:
+    """(δ − c) · v, shaped and typed as δ, whose neurons are on `axis`."""
+    centre, weight = (values.to(delta.dtype) for values in constants)
+    if axis != -1:
+        shape = (-1, *[1] * (-axis - 1))
+        centre, weight = centre.view(shape), weight.view(shape)
     gradient: Tensor = (delta - centre).mul_(weight)
     return gradient

@@ -4,6 +4,9 @@ The network is in training mode, so that δ is the error it makes while it is tr
 normalisation layers use their running statistics, and whatever a forward pass may change is put back
 (`pbgraph.dendrites.preserved`). The candidates' own normalisation layers work as in any training.
 
+With delta="clean" the network is in evaluation mode. What its sites are called with, and their δ, are then a function
+of the batch, and are kept (`pbgraph.dendrites.store`): a batch that comes again costs the candidates' own passes alone.
+
 A site that a batch does not reach (a layer that was dropped, an expert that was not chosen) has no patterns in it.
 """
 
@@ -11,24 +14,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import SiteCandidates
-from pbgraph.dendrites.errors import SiteError, unreached_sites
+from pbgraph.dendrites.chance import LEVEL
+from pbgraph.dendrites.deltas import output_gradients
+from pbgraph.dendrites.dendrite import Dendrite
+from pbgraph.dendrites.errors import TrainingError, unreached_sites
 from pbgraph.dendrites.example import Example, Probe
 from pbgraph.dendrites.forward import Call
+from pbgraph.dendrites.kept import KeptBatch, answers, kept_batch
 from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.preserved import Preserved, kept_inputs
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.statistics import PhaseStatistics
 from pbgraph.dendrites.step import Step
+from pbgraph.dendrites.store import MEBIBYTE, Store
 from pbgraph.insight import DendriteInsight
+from pbgraph.streams import seeded
 
 
 class DendritePhase:
@@ -36,6 +46,9 @@ class DendritePhase:
 
     pools      name of a site with candidates -> these
     network    modules that are no part of a candidate
+    evaluated  those of them that are in evaluation mode
+    store      what is kept of batches, with delta="clean"; else None
+    held_out   batches of this epoch that were
     unreached  sites that no batch of the last epoch reached
     """
 
@@ -54,46 +67,97 @@ class DendritePhase:
         self._candidate_modules = list(dict.fromkeys(module for own in self._candidates for module in own.modules()))
         own_modules = frozenset(self._candidate_modules)
         self.network = [module for module in model.modules() if module not in own_modules]
-        self._mode = TrainingMode(model, still=self.network)
+        clean = settings.delta == "clean"
+        self.evaluated = [module for module in self.network if (_evaluates if clean else _has_statistics)(module)]
+        self.store = Store(settings.kept_memory * MEBIBYTE, settings.kept_file * MEBIBYTE) if clean else None
+        self.held_out, self._held_out_wanted = 0, settings.score_rows == "held-out"
+        self._mode = TrainingMode(model, still=self.evaluated)
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
         self.preserved = Preserved(self.network)
         self._probe: Probe | None = None
         self._probed = self._overflowed = False
 
-    def add_gradients(self, task_loss: Callable[[], Tensor], batches: int, step: Step) -> tuple[Tensor, bool]:
+    def add_gradients(
+        self,
+        task_loss: Callable[[], Tensor],
+        batches: int,
+        step: Step,
+        *,
+        batch: Any = None,
+        held_out: bool = False,
+    ) -> tuple[Tensor, bool]:
         """Add every candidate's gradient on the batch of `task_loss`, divided by `batches`, to what there is.
 
         One forward pass of the network and one backward pass for δ = ∂L/∂y' of every call of every site; the
         parameters of the network need no gradient, so none is computed. Then the candidates' own backward pass.
+        batch     by which what was kept of it is found
+        held_out  whether it is no batch to train on, but to score by
         Returns the task's loss, and whether any candidate was trained.
         """
         self._mode.enter()
+        if self.store is not None:
+            kept = self.store.get(batch, lambda: self._recorded(task_loss, step))
+            calls, deltas = self._answered(kept)
+            return kept.loss, self.learn(calls, deltas, batches=batches, scale=kept.scale, held_out=held_out)
         seen: list[Any] = []
         with self.preserved, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
             calls = self._close(step)
             deltas = self._output_gradients(self.scaling.scale(loss), calls)
-            trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor)
+            trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor, held_out=held_out)
             self._forget_replays()
         if seen and seen[0] is not None:
             self._probe = Probe(self.model, Example(*seen[0]))
         return loss.detach(), trained
 
+    def _recorded(self, task_loss: Callable[[], Tensor], step: Step) -> KeptBatch:
+        """One pass of the network, by the same random numbers whatever was drawn before, if it draws any."""
+        seen: list[Any] = []
+        sites = {name: pool.site for name, pool in self.pools.items()}
+        with self.preserved, self._first_call(seen), seeded(0, "clean"):
+            kept = kept_batch(sites, task_loss, self.scaling, closed=step.close)
+        if seen and seen[0] is not None:
+            self._probe = Probe(self.model, Example(*seen[0]))
+        return kept
+
+    def _answered(self, kept: KeptBatch) -> tuple[dict[str, list[Call]], dict[str, list[Tensor]]]:
+        """What candidates make of a kept batch, as calls of every site, and δ."""
+        calls: dict[str, list[Call]] = {name: [] for name in self.pools}
+        for name, own in kept.sites.items():
+            site = self.pools[name].site
+            found = [answers(site, cast(Dendrite, candidate), own) for candidate in site.candidates]
+            calls[name] = [Call(call.delta, each) for call, each in zip(own, zip(*found, strict=True), strict=True)]
+        return calls, {name: [call.delta for call in own] for name, own in kept.sites.items()}
+
     def learn(
-        self, calls: Mapping[str, list[Call]], deltas: Mapping[str, list[Tensor]], *, batches: int, scale: float
+        self,
+        calls: Mapping[str, list[Call]],
+        deltas: Mapping[str, list[Tensor]],
+        *,
+        batches: int,
+        scale: float,
+        held_out: bool = False,
     ) -> bool:
         """Take in a batch's δ, which are too large by `scale`, and add the candidates' gradients to what there is.
 
         deltas   of the sites that the loss depends on
         batches  the gradients are divided by this number, and multiplied by the scale of losses
+        held_out  there are none, for candidates are only scored
         Returns whether there are any. If δ is not finite and there is a scaler, they are infinite, for it to see.
         """
         if self.scaling.tolerant and not all(bool(d.isfinite().all()) for own in deltas.values() for d in own):
             self._overflowed = True
+            if held_out:
+                return False
             for parameter in self._parameters:
                 parameter.grad = torch.full_like(parameter, torch.inf)
             return True
+        if held_out:
+            self.held_out += 1
+            for name, pool in self.pools.items():
+                pool.score_held_out(calls[name], deltas.get(name), scale)
+            return False
         seen = [
             candidate
             for name, pool in self.pools.items()
@@ -118,6 +182,15 @@ class DendritePhase:
         if len(self.unreached) == len(self.pools) and not self._overflowed:
             raise unreached_sites(self.unreached)
         self._overflowed = False
+        if not self.held_out and self._held_out_wanted:
+            raise TrainingError(
+                "score_rows is 'held-out', but no step of this epoch was of rows that are held out: in dendrite phases "
+                "call growth.step(loss_fn, batch, held_out=True) for batches of some of the training rows, the same in "
+                "every epoch"
+            )
+        self.held_out = 0
+        if self.store is not None:
+            self.store.end_epoch()
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
 
@@ -142,8 +215,28 @@ class DendritePhase:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Of each site's best snapshot, for the sites that have one."""
-        return {name: pool.best_score for name, pool in self.pools.items() if pool.snapshot is not None}
+        """Of each site's best snapshot, for the sites that have one: a better one than chance, if that is known.
+
+        Chance: at `pbgraph.dendrites.chance.LEVEL` over all sites together, by Bonferroni's correction.
+        """
+        known = {name: pool for name, pool in self.pools.items() if pool.snapshot is not None}
+        level = LEVEL / max(len(self.pools), 1)
+        return {name: pool.best_score for name, pool in known.items() if (pool.p_value or 0.0) <= level}
+
+    @property
+    def signs(self) -> dict[str, list[float]]:
+        """(C,): of the covariance that each site's best snapshot had, for the sites that have one."""
+        return {name: pool.signs.tolist() for name, pool in self.pools.items() if pool.snapshot is not None}
+
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Of each site's best snapshot, how often its score would be as large by chance, where that is known."""
+        return {name: p for name, pool in self.pools.items() if (p := pool.p_value) is not None}
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """Bytes that what is kept of batches takes in memory and in a file; empty where nothing is to be kept."""
+        return {} if self.store is None else {"memory": self.store.in_memory, "file": self.store.in_file}
 
     def accept(self, sites: Iterable[str]) -> dict[str, float]:
         """Turn the best snapshots of these sites into dendrites and end the phase; returns their scores."""
@@ -156,6 +249,8 @@ class DendritePhase:
 
     def end(self) -> None:
         """Let everything be trained that could be before; what was not there then is left as it is."""
+        if self.store is not None:
+            self.store.close()
         for name, parameter in self.model.named_parameters():
             if name in self._trainable:
                 parameter.requires_grad_(self._trainable[name])
@@ -163,11 +258,13 @@ class DendritePhase:
     def state_dict(self) -> dict[str, Any]:
         """All but the weights of network and candidates."""
         pools = {name: pool.state_dict() for name, pool in self.pools.items()}
-        return {"trainable": dict(self._trainable), "pools": pools}
+        held_out = {"held_out": self.held_out} if self._held_out_wanted else {}
+        return {"trainable": dict(self._trainable), "pools": pools, **held_out}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
         self._trainable = dict(state["trainable"])
+        self.held_out = state.get("held_out", 0)
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
 
@@ -194,25 +291,9 @@ class DendritePhase:
     def _output_gradients(
         self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
     ) -> dict[str, list[Tensor]]:
-        """δ (..., C) of every call, by site; zeros for a call without influence on the loss.
-
-        Sites none of whose calls has any are left out. Raises SiteError for a loss without gradient.
-        """
-        if not loss.requires_grad:
-            raise unreached_sites(list(self.pools))
-        calls = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
-        outputs = [call.output for own in calls.values() for call in own]
-        try:
-            gradients = torch.autograd.grad(loss, outputs, allow_unused=True) if outputs else ()
-        except RuntimeError as error:
-            if "heckpoint" in str(error):
-                raise SiteError(
-                    "a part of the network is checkpointed with use_reentrant=True, where the errors of sites cannot "
-                    "be seen: checkpoint with use_reentrant=False"
-                ) from error
-            raise
-        left = iter(gradients)
-        return filled(calls, {name: [next(left) for _ in own] for name, own in calls.items()})
+        """`output_gradients` of all sites; None: of the calls that they have kept."""
+        kept = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
+        return output_gradients(loss, kept)
 
     @contextmanager
     def _calls_kept(self) -> Iterator[None]:
@@ -264,19 +345,20 @@ class DendritePhase:
             hook.remove()
 
 
-def filled(
-    calls: Mapping[str, Sequence[Call]], gradients: Mapping[str, Sequence[Tensor | None]]
-) -> dict[str, list[Tensor]]:
-    """δ of every call, by site: zeros for a call without influence on the loss; no site none of whose calls has any."""
-    return {
-        name: [torch.zeros_like(call.output) if delta is None else delta for call, delta in pairs]
-        for name, own in calls.items()
-        if (pairs := list(zip(own, gradients[name], strict=True))) and any(delta is not None for _, delta in pairs)
-    }
-
-
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:
     if gradient is None:
         return
     share = gradient if batches == 1 else gradient / batches
     parameter.grad = share if parameter.grad is None else parameter.grad + share
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return module._buffers.get("running_mean") is not None
+
+
+def _evaluates(module: nn.Module) -> bool:
+    """Whether a module is to be in evaluation mode where dropout is off.
+
+    Not what stands for another one; nor recurrent layers without dropout, which on a GPU have no gradients there.
+    """
+    return not (type(module) is PerforatedSite or (isinstance(module, nn.RNNBase) and not module.dropout))

@@ -17,7 +17,7 @@ Source: Brenner & Itti, arXiv:2501.18018.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import torch
@@ -34,9 +34,11 @@ from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores
+from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores, spread_of
 from pbgraph.dendrites.training import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, Training, refuse_wrong_recipe
+from pbgraph.errors import unknown_name
 from pbgraph.insight import DendriteInsight
 
 
@@ -54,6 +56,7 @@ class Phases(Journalled):
         schedule_by: ScheduleBy = "step",
         distribute: Callable[[nn.Module], nn.Module] | None = None,
         scaler: torch.amp.GradScaler | None = None,
+        choose_sites: Callable[[nn.Module], Collection[str]] | None = None,
         **options: Any,
     ) -> None:
         self.model, self.seed = model, seed
@@ -71,7 +74,7 @@ class Phases(Journalled):
         refuse_wrong_recipe(make_optimizer, make_scheduler, schedule_by)
         self._allotment = Allotment(model, self.sites, self.settings)
         self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
-        self._scaling = Scaling(scaler)
+        self._scaling, self._choose_sites = Scaling(scaler), choose_sites
         self.finished = False
         self.epoch = 0
         self._stepped = False  # in this epoch
@@ -80,6 +83,8 @@ class Phases(Journalled):
         self._best = network_state(model, candidates=False)
         self._dendrite_phase: DendritePhase | None = None
         self._processes = Processes()
+        self._first_rate: float | None = None
+        self._signs: dict[str, list[float]] = {}  # of dendrites accepted at the end of the last epoch
         self._loop = ForeignLoop(model, self.settings.accumulate)
         self._enter(None)
 
@@ -102,6 +107,11 @@ class Phases(Journalled):
     def best_epoch(self) -> int:
         """The epoch (0-based, over all phases) that had it; -1 before the first is over."""
         return self._score.best_epoch
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """Bytes that what is kept of batches takes now, in "memory" and in a "file"; empty unless errors are clean."""
+        return {} if self._dendrite_phase is None else self._dendrite_phase.kept
 
     @property
     def scaler(self) -> torch.amp.GradScaler | None:
@@ -135,6 +145,7 @@ class Phases(Journalled):
         return self._status(improved, self._after_neuron_phase() if over else None)
 
     def _after_neuron_phase(self) -> str:
+        self._first_rate = self._training.learning_rate if self._first_rate is None else self._first_rate
         gained = self._score.end_cycle()
         if not gained:
             self._note("drop", dendrites=self.dendrites, tries=self._score.tries)
@@ -145,13 +156,24 @@ class Phases(Journalled):
         """The next dendrite phase from the best network, or the end; returns what `Status.switched` tells."""
         if self._allotment.full or self._score.tries >= self.settings.max_tries:
             return self._finish()
-        add_candidates(self._allotment.open_sites(), self.settings, self.seed, f"{self.dendrites}/{self._score.tries}")
+        sites = self._chosen(self._allotment.open_sites())
+        add_candidates(sites, self.settings, self.seed, f"{self.dendrites}/{self._score.tries}")
         if not self._allotment.keep_affordable():
             return self._finish()
         if self.settings.dendrite_max_epochs == 0:
             return self._accept_untrained()
         self._enter(DendritePhase(self.model, self.settings, self._processes, self._scaling))
         return switched
+
+    def _chosen(self, sites: dict[str, Site]) -> dict[str, Site]:
+        """Those of the sites that `choose_sites` is for."""
+        if self._choose_sites is None:
+            return sites
+        wanted = set(self._choose_sites(self.model))
+        if unknown := sorted(wanted - self.sites.keys()):
+            raise unknown_name("site", unknown[0], list(self.sites))
+        self._note("sites", dendrites=self.dendrites, sites=[name for name in sites if name in wanted])
+        return {name: site for name, site in sites.items() if name in wanted}
 
     def _finish(self) -> str:
         self.finished = True
@@ -168,7 +190,7 @@ class Phases(Journalled):
             site.accept(cast(Dendrite, own[0]))
             self.trials[name].append(DendriteInsight(number=len(site.dendrites), epoch=self.epoch + 1))
         self._enter(None)
-        self._note("accept", dendrites=self.dendrites, scores={}, discarded={})
+        self._note("accept", dendrites=self.dendrites, scores={}, discarded={}, **self._margin())
         return "accept"
 
     def _dendrite_epoch_end(self, phase: DendritePhase) -> Status:
@@ -178,20 +200,36 @@ class Phases(Journalled):
         return self._status(False, self._after_dendrite_phase(phase) if over else None, scores)
 
     def _after_dendrite_phase(self, phase: DendritePhase) -> str:
-        by_layer = phase.by_layer
+        by_layer, p_values = phase.by_layer, phase.p_values
+        by_chance = bool(p_values) and not phase.scores
         for name, tried in phase.insights(self.epoch + 1 - self._stopping.epochs).items():
             self.trials[name].append(tried)
         self._loop.stop_listening()
+        signs = phase.signs
         scores = phase.accept(self._allotment.chosen(phase.scores))
         self._enter(None)
         if scores:
-            facts = {"by_layer": by_layer} if by_layer else {}
+            facts: dict[str, Any] = {"by_layer": by_layer} if by_layer else {}
             facts |= {"unreached": phase.unreached} if phase.unreached else {}
+            facts |= self._margin()
+            facts |= {"p_values": p_values} if p_values else {}
+            self._signs = {name: own for name, own in signs.items() if name in scores}
             self._note("accept", dendrites=self.dendrites, scores=scores, discarded=phase.discarded, **facts)
             return "accept"
+        if by_chance:
+            self._note("chance", dendrites=self.dendrites, p_values=p_values, discarded=phase.discarded)
+            return self._finish()
         self._score.end_cycle()
         self._note("fail", dendrites=self.dendrites, tries=self._score.tries, discarded=phase.discarded)
         return self._grow_or_finish("drop")
+
+    def _margin(self) -> dict[str, float]:
+        """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event."""
+        if not self.settings.accept_margin:
+            return {}
+        self._score.margin = self.settings.accept_margin * spread_of(self._score.recent)
+        self._score.recent = []
+        return {"margin": self._score.margin}
 
     def _leave_dendrite_phase(self) -> None:
         self._loop.stop_listening()
@@ -218,6 +256,7 @@ class Phases(Journalled):
             dendrite_phase=self._dendrite_phase,
             dendrites=self.dendrites,
             scaling=self._scaling,
+            first_rate=self._first_rate,
         )
         self._processes = training.processes or self._processes
         return training

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import eq, is_
+from operator import is_
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from pbgraph.dendrites.copies import detached
 
 _TORCHS = frozenset(vars(nn.Module()))
+_LARGE = 4096  # numbers in a tensor from which NumPy compares it faster than torch
+_PLAIN = (Tensor, nn.Parameter)
+_NUMPYS = (torch.float32, torch.float64, torch.int64, torch.int32)
 
 
 @dataclass(eq=False)
@@ -37,9 +40,9 @@ class _Kept:
         return cls(tensor, tensor._version, tensor.detach().clone())
 
     def put_back(self) -> None:
-        if self.tensor.shape != self.value.shape:
+        if self.tensor.shape != self.value.shape or self.tensor.dtype != self.value.dtype:
             self.tensor.data = self.value.clone()
-        elif self.tensor.device.type != "cpu" or not torch.equal(self.tensor, self.value):
+        elif self.tensor.device.type != "cpu" or not _equal(self.tensor, self.value):
             self.tensor.copy_(self.value)  # to compare would make another device wait
         self.version = self.tensor._version
 
@@ -52,12 +55,13 @@ class _Place:
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
+        self._names: list[str] = []
         self._kept: dict[str, _Kept] = {}
 
     def look(self, place: dict[str, Any]) -> None:
         """Keep what is there."""
-        if not _same(place, self._before):
-            known, self._before = self._kept, dict(place)
+        if not self._is(place):
+            known, self._before, self._names = self._kept, dict(place), list(place)
             self._kept = {
                 name: known[name] if name in known and known[name].tensor is value else _Kept.of(value)
                 for name, value in place.items()
@@ -76,13 +80,17 @@ class _Place:
     def put_attributes_back(self, place: dict[str, Any]) -> None:
         """Let a module's attributes be what they were; what torch keeps there itself is left alone."""
         before = self._before
-        if _same(place, before):
+        if self._is(place):
             return
         for name in [name for name in place if name not in before]:
             del place[name]
         for name, value in before.items():
             if name not in _TORCHS and (name not in place or place[name] is not value):
                 place[name] = value
+
+    def _is(self, place: dict[str, Any]) -> bool:
+        """Whether it holds the very same values under the same names as before."""
+        return list(place) == self._names and all(map(is_, place.values(), self._before.values()))
 
 
 class Preserved:
@@ -113,8 +121,11 @@ class Preserved:
             attributes.put_attributes_back(module.__dict__)
 
 
-def _same(place: dict[str, Any], before: dict[str, Any]) -> bool:
-    return len(place) == len(before) and all(map(is_, place.values(), before.values())) and all(map(eq, place, before))
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """As `torch.equal`, which looks at one number after the other; of two CPU tensors of one shape and type."""
+    if a.numel() < _LARGE or a.dtype not in _NUMPYS or a.layout != torch.strided or type(a) not in _PLAIN:
+        return torch.equal(a, b)
+    return bool((a.detach().numpy() == b.numpy()).all())
 
 
 def kept_inputs(inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:

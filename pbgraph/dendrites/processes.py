@@ -38,6 +38,10 @@ class Processes:
         mean = self._sum(own.mean * own.patterns) / max(patterns, 1)
         return Moments(mean, self._sum(own.sums + products(own.mean - mean) * own.patterns), patterns)
 
+    def total(self, values: Tensor) -> Tensor:
+        """Their sum over all processes."""
+        return values if self.group is None else self._sum(values)
+
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its sum over all processes; a gradient that is missing counts as 0."""
         if self.group is None:

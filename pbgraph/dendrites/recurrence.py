@@ -99,6 +99,30 @@ def recurrence_of(parent: nn.Module, site: str) -> Recurrence | None:
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a state comes from that was handed to a site: what an earlier call returned, or rows of it.
+
+    call  number of that call;  rows, mask  which of its rows, and which of them are what they were
+    cut   whether each tensor of the state was detached
+    """
+
+    call: int
+    rows: tuple[Rows | None, ...]
+    mask: Tensor | bool
+    cut: tuple[bool, ...]
+
+    def state(self, own: Any, initial: Any) -> Any:
+        """What a dendrite goes on from, which had the state `own` after that call; initial: the one handed over."""
+        left = iter(zip(tensors_in(own), self.rows, self.cut, strict=True))
+
+        def mixed(leaf: Tensor) -> Tensor:
+            state, rows, cut = next(left)
+            return _mixed(state, leaf, rows, self.mask, cut=cut)
+
+        return mapped(initial, mixed)
+
+
 class Known:
     """A state that was handed to a site, seen through what the site remembers of it.
 
@@ -142,12 +166,19 @@ class Known:
 
     def _mixed(self, place: int, own: Tensor, initial: Tensor, *, cut: bool = False) -> Tensor:
         """One tensor of a state: `own` in the rows that are known, `initial` in the others."""
+        return _mixed(own, initial, self._rows[place], self._mask, cut=cut or self._was_cut(place))
+
+    def _was_cut(self, place: int) -> bool:
+        """Whether the caller has detached a tensor of the state."""
         assert self.record is not None
-        leaf = self._leaves[place]
-        own = _narrowed(own, self._rows[place])
-        if cut or (self.record.graphs[place] and not leaf.requires_grad):  # the caller has cut it
-            own = own.detach()
-        return torch.where(self._mask, own, initial) if isinstance(self._mask, Tensor) else own
+        return self.record.graphs[place] and not self._leaves[place].requires_grad
+
+    def origin(self, earlier: Sequence[SiteState | None]) -> Origin | None:
+        """Of the state that was handed over, if it has any among these."""
+        if self._mask is False or self.record is None or self.record not in earlier:
+            return None
+        cut = tuple(map(self._was_cut, range(len(self._leaves))))
+        return Origin(earlier.index(self.record), tuple(self._rows), self._mask, cut)
 
     def parent_state(self) -> Any:
         """What the site's parent goes on from."""
@@ -180,11 +211,16 @@ class Known:
 
 
 def remember(
-    owner: nn.Module, state: Any, parent: Tensor | None, own: Iterable[tuple[nn.Module, Any]], step: int | None = None
-) -> None:
+    owner: nn.Module,
+    state: Any,
+    *,
+    parent: Tensor | None,
+    own: Iterable[tuple[nn.Module, Any]],
+    step: int | None = None,
+) -> SiteState | None:
     """Let the memory of a returned state know of the states of the dendrites; arguments as of `SiteState`.
 
-    Raises SiteError for a state in which there is no tensor.
+    Returns what it knows now, None for a state that is None. Raises SiteError for a state in which there is no tensor.
     """
     leaves = tensors_in(state)
     if not leaves and state is not None:
@@ -193,7 +229,7 @@ def remember(
             "found: return tensors, or tuples, lists, dictionaries or dataclasses of them"
         )
     if not leaves:
-        return
+        return None
     record = SiteState(
         owner,
         tuple(leaf.detach().clone() for leaf in leaves),
@@ -205,6 +241,7 @@ def remember(
     )
     for place, leaf in enumerate(leaves):
         setattr(_memory(leaf), STATE, record.mark if place else record)
+    return record
 
 
 def _memory(tensor: Tensor) -> Any:
@@ -227,6 +264,13 @@ def _rows(leaf: Tensor, returned: Tensor, offset: int) -> Rows | None:
         if 0 <= first <= len(returned) - len(leaf):
             return first, len(leaf)
     raise LookupError(tuple(leaf.shape))
+
+
+def _mixed(own: Tensor, initial: Tensor, rows: Rows | None, mask: Tensor | bool, *, cut: bool) -> Tensor:
+    own = _narrowed(own, rows)
+    if cut:
+        own = own.detach()
+    return torch.where(mask, own, initial) if isinstance(mask, Tensor) else own
 
 
 def _narrowed(values: Tensor, rows: Rows | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -9,6 +10,8 @@ from typing import Any, Literal
 
 from pbgraph.dendrites.dendrite import ACTIVATIONS, Errors, Role
 from pbgraph.errors import UsageError, unknown_name
+
+Restart = float | Literal["peak", "end"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,8 @@ class GrowthSettings:
     priming_batches      batches that only start the running means, at most one epoch of them (P; theirs: 10 or 100)
     activation           g: "tanh" (D), "sigmoid" (P) or "relu" (P)
     init_scale           factor on the initial weights of candidates that have two axes or more (D: 1)
-    objective            "raw" covariance (P) or "normalised" (D), see `pbgraph.dendrites.objective`
+    objective            "raw" covariance (P), "normalised" (D), or "correlation", whose gradient is that of |corr| in
+                         full, see `pbgraph.dendrites.objective`
     pool                 candidates per site trained side by side on the same δ (Fahlman & Lebiere's pool; D: 1)
     snapshot             "layer": of each site the candidate and epoch with the best mean score is accepted (D);
                          "neuron": for each neuron the weights that scored best for it, where neurons have weights of
@@ -47,6 +51,22 @@ class GrowthSettings:
                          clipped: one norm over all of them would let sites influence each other
     accumulate           calls of `Growth.step` whose gradients are averaged into one step of the optimiser (D: 1); in
                          a loop that is not growth's, the number by which that loop divides its loss for the same end
+    accept_margin        new dendrites are a gain only if the network becomes better by more than so many times the
+                         spread of its scores: √(½ mean (s_e+1 − s_e)²) over the last 10 scores before them (D: 0)
+    restart              learning rate at which neuron phases after the first begin: "peak", as make_optimizer has it
+                         (P); "end", that of the first phase's last step; or a factor on the former. Schedules that set
+                         rates themselves (OneCycleLR) do not know of it
+    grow_at              the first neuron phase ends after so many epochs, a whole number, or after a share of
+                         max_epochs, in (0, 1], even while scores improve; None = by patience and max_epochs alone (P)
+    delta                "training": δ is the error that the network makes in training mode, with dropout (D); "clean":
+                         in evaluation mode. Then what sites are called with, and δ, are kept, batch by batch: if a loop
+                         hands the same batches in every epoch of a dendrite phase, in any order, all epochs but the
+                         first cost the candidates' own passes alone
+    score_rows           by which rows epochs, pool and snapshots are judged: "all" that candidates are trained on (P),
+                         or "held-out", those of other batches, see `Growth.step`. A site whose best held-out score is
+                         not above chance, see `pbgraph.dendrites.chance`, gets no dendrite; if none is, growth is over
+    kept_memory, kept_file  MiB that these may take in memory, and above that in a temporary file; what has no room is
+                         computed again
     sites_per_cycle      sites that get a dendrite in a cycle, those with the best mean |corr|; None = all (P). 1: sites
                          are accepted one by one, and each is dropped again if the network does not become better
     max_parameters       of the whole network with its dendrites; where a cycle's dendrites do not all fit, those of the
@@ -71,7 +91,7 @@ class GrowthSettings:
     priming_batches: int = 10
     activation: str = "tanh"
     init_scale: float = 1.0
-    objective: Literal["normalised", "raw"] = "normalised"
+    objective: Literal["normalised", "raw", "correlation"] = "normalised"
     pool: int = 1
     snapshot: Literal["layer", "neuron"] = "layer"
     initial_w: float = 0.0
@@ -81,6 +101,13 @@ class GrowthSettings:
     accumulate: int = 1
     sites_per_cycle: int | None = None
     max_parameters: int | None = None
+    accept_margin: float = 0.0
+    restart: Restart = "peak"
+    grow_at: int | float | None = None
+    delta: Literal["training", "clean"] = "training"
+    score_rows: Literal["all", "held-out"] = "all"
+    kept_memory: int = 1024
+    kept_file: int = 16384
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -97,16 +124,52 @@ class GrowthSettings:
             raise UsageError(f"setting init_scale is {self.init_scale}; it must be more than 0")
         if self.switching == "fixed" and (open_ended := [name for name in _LENGTHS if getattr(self, name) is None]):
             raise UsageError(f"switching is 'fixed' but setting {open_ended[0]} is None; give it a number of epochs")
+        check_restart(self.restart)
+        self._check_grow_at()
         if self.dendrite_max_epochs == 0 and self.initial_w:
             raise UsageError(
                 f"setting initial_w is {self.initial_w} without a dendrite phase to find its sign; "
                 "set it to 0, or dendrite_max_epochs to 1 or more"
+            )
+        if self.dendrite_max_epochs == 0 and self.score_rows == "held-out":
+            raise UsageError(
+                "setting score_rows is 'held-out' without a dendrite phase in which there are scores; set it to 'all', "
+                "or dendrite_max_epochs to 1 or more"
             )
         if self.dendrite_max_epochs == 0 and self.sites_per_cycle is not None:
             raise UsageError(
                 f"setting sites_per_cycle is {self.sites_per_cycle} without a dendrite phase to find the best sites; "
                 "set it to None, or dendrite_max_epochs to 1 or more"
             )
+
+    def _check_grow_at(self) -> None:
+        at = self.grow_at
+        if at is None:
+            return
+        if (
+            not isinstance(at, (int, float))
+            or isinstance(at, bool)
+            or not (at >= 1 if isinstance(at, int) else 0 < at <= 1)
+        ):
+            raise UsageError(
+                f"setting grow_at is {at!r}; it must be a whole number of epochs of at least 1, a share in (0, 1] of "
+                "the first neuron phase, or None"
+            )
+        if isinstance(at, float) and self.max_epochs is None:
+            raise UsageError(
+                f"setting grow_at is {at}, a share of max_epochs, which is None; give it a number of epochs"
+            )
+
+    @property
+    def first_epochs(self) -> int | None:
+        """Longest first neuron phase, with what `grow_at` says; None = no limit.
+
+        >>> GrowthSettings(max_epochs=30, grow_at=0.5).first_epochs, GrowthSettings(grow_at=7).first_epochs
+        (15, 7)
+        """
+        if self.grow_at is None or (self.max_epochs is not None and self.grow_at > self.max_epochs):
+            return self.max_epochs
+        return self.grow_at if isinstance(self.grow_at, int) else math.ceil(self.grow_at * (self.max_epochs or 0))
 
     @classmethod
     def of(cls, settings: Any) -> GrowthSettings:
@@ -137,6 +200,15 @@ class GrowthSettings:
         return Role(self.errors, self.dendrites_trainable)
 
 
+def check_restart(restart: Any) -> None:
+    """Raises UsageError for what is no `Restart`."""
+    number = isinstance(restart, (int, float)) and not isinstance(restart, bool)
+    if restart not in ("peak", "end") and not (number and 0 < restart < math.inf):
+        raise UsageError(
+            f"setting restart is {restart!r}; it must be 'peak', 'end' or a factor above 0 on the learning rate"
+        )
+
+
 def _check_number(name: str, value: Any, declared: str) -> None:
     """Raises UsageError for a value that is none of the declared "int", "float", "int | None" or "float | None"."""
     if value is None and declared.endswith("None"):
@@ -146,7 +218,10 @@ def _check_number(name: str, value: Any, declared: str) -> None:
         raise UsageError(f"setting {name} is {value!r}; it must be {words}{' or None' * declared.endswith('None')}")
 
 
-STRUCTURAL = ("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode")  # of one growth
+STRUCTURAL = (  # of one growth
+    *("activation", "objective", "pool", "snapshot", "dendrites_trainable", "errors", "mode"),
+    *("delta", "score_rows"),
+)
 _LENGTHS = ("max_epochs", "cycle_epochs", "dendrite_max_epochs")
 _LEAST = {
     "max_dendrites": 0,
@@ -164,13 +239,18 @@ _LEAST = {
     "clip_norm": 0,
     "accumulate": 1,
     "sites_per_cycle": 1,
+    "accept_margin": 0,
+    "kept_memory": 0,
+    "kept_file": 0,
     "max_parameters": 1,
 }
 _CHOICES = {
     "mode": ("max", "min"),
     "switching": ("history", "fixed"),
     "activation": tuple(ACTIVATIONS),
-    "objective": ("normalised", "raw"),
+    "objective": ("normalised", "raw", "correlation"),
     "snapshot": ("layer", "neuron"),
+    "delta": ("training", "clean"),
+    "score_rows": ("all", "held-out"),
     "errors": ("perforated", "through"),
 }

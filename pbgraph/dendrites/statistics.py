@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from torch import Tensor
 
 from pbgraph.dendrites.candidates import Observed
 from pbgraph.dendrites.joined import JoinedStatistics
-from pbgraph.dendrites.objective import CandidateStatistics
+from pbgraph.dendrites.objective import CandidateStatistics, Constants
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 
@@ -21,7 +21,8 @@ class PhaseStatistics:
     """
 
     def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
-        self._normalised = settings.objective == "normalised"
+        self._normalised = settings.objective != "raw"
+        self._full = settings.objective == "correlation"
         self._joined: list[JoinedStatistics] = []
         self.of: dict[str, list[CandidateStatistics]] = {}
         devices = {name: next(site.parameters()).device for name, site in sites.items()}
@@ -42,24 +43,28 @@ class PhaseStatistics:
         for joined in self._joined:
             members = {id(member) for member in joined.members}
             here = [candidate for candidate in seen if id(candidate.statistics) in members]
-            for candidate, gradient in zip(*self._gradients(joined, here), strict=True):
-                scaled = gradient if scale == 1 else gradient * scale
-                pairs += zip(candidate.calls, candidate.pool.separated(scaled, candidate.calls), strict=True)
+            for candidate, constants in self._constants(joined, here):
+                gradients = candidate.gradients(constants, scale)
+                if self._full:
+                    spread = candidate.spread_gradients(scale)
+                    gradients = [own + more for own, more in zip(gradients, spread, strict=True)]
+                pairs += zip(candidate.calls, gradients, strict=True)
         return pairs
 
-    def _gradients(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> tuple[list[Observed], list[Tensor]]:
-        """Candidates to be trained, and the gradient (P, C) of the activation of each."""
+    def _constants(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> Iterable[tuple[Observed, Constants]]:
+        """Candidates to be trained, and the constants of the gradient of the activation of each."""
         together = joined.update([candidate.batch for candidate in seen])
         if not together:
             seen = [candidate for candidate in seen if candidate.usable()]
             for candidate in seen:
                 candidate.statistics.update(candidate.batch)
         trained = [candidate for candidate in seen if candidate.pool.primed(candidate.number)]
+        patterns = [candidate.batch.patterns for candidate in trained]
         if together and len(trained) == len(joined.members):
-            deltas = [candidate.delta for candidate in trained]
-            patterns = [candidate.batch.patterns for candidate in trained]
-            return trained, joined.gradients(deltas, patterns, normalised=self._normalised)
-        return trained, [
-            candidate.statistics.gradient(candidate.delta, candidate.batch.patterns, normalised=self._normalised)
-            for candidate in trained
+            types = {delta.dtype for candidate in trained for delta in candidate.deltas}
+            constants = joined.gradient_constants(patterns, types, normalised=self._normalised)
+            return zip(trained, constants, strict=True)
+        return [
+            (candidate, candidate.statistics.gradient_constants(count, normalised=self._normalised))
+            for candidate, count in zip(trained, patterns, strict=True)
         ]

@@ -45,6 +45,10 @@ class Step:
         finally:
             self.on = self.backward = False
 
+    def close(self) -> None:
+        """The forward pass is over."""
+        self.backward = True
+
     def note_call(self, site: str) -> None:
         """Raises SiteError if this call repeats, in a backward pass, one that was made without gradients."""
         if not self.backward:

@@ -5,9 +5,11 @@ Source: Brenner & Itti, arXiv:2501.18018 (switching by history); Fahlman & Lebie
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -16,6 +18,7 @@ from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import GrowthSettings
 
 Phase = Literal["neuron", "dendrite"]
+SPREAD_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def early_stopping(settings: GrowthSettings, phase: Phase, *, grown: bool) -> Ea
     fixed = settings.switching == "fixed"
     if phase == "dendrite":
         return EarlyStopping(None if fixed else settings.dendrite_patience, settings.dendrite_max_epochs)
-    return EarlyStopping(None if fixed else settings.patience, settings.cycle_epochs if grown else settings.max_epochs)
+    longest = settings.cycle_epochs if grown else settings.first_epochs
+    return EarlyStopping(None if fixed else settings.patience, longest)
 
 
 @dataclass
@@ -87,6 +91,8 @@ class BestScore:
     gained                  whether the network of this cycle set a best score
     tries                   failed tries in a row
     varied                  whether any score was another than the best before it
+    margin                  by which new dendrites have to beat the best score to be a gain
+    recent                  the last scores since there are these dendrites, `SPREAD_EPOCHS` of them at the most
     """
 
     mode: Literal["max", "min"] = "max"
@@ -97,6 +103,8 @@ class BestScore:
     gained: bool = False
     tries: int = 0
     varied: bool = False
+    margin: float = 0.0
+    recent: list[float] = field(default_factory=list)
 
     def update(self, score: float, epoch: int) -> bool:
         """Take in the score of a neuron-phase epoch; returns whether it is the best so far.
@@ -106,8 +114,10 @@ class BestScore:
         ([True, False, True], 2)
         """
         sign = 1 if self.mode == "max" else -1
+        self.recent = [*self.recent, score][-SPREAD_EPOCHS:]
         self.varied |= self.best_score is not None and score != self.best_score
-        improved = self.best_score is None or sign * score > sign * self.best_score + self.min_delta
+        least = self.min_delta if self.gained else max(self.min_delta, self.margin)
+        improved = self.best_score is None or sign * score > sign * self.best_score + least
         if improved:
             self.best_score, self.best_epoch, self.gained = score, epoch, True
         if self.worst_score is None or sign * score < sign * self.worst_score:
@@ -119,6 +129,19 @@ class BestScore:
         gained, self.gained = self.gained, False
         self.tries = 0 if gained else self.tries + 1
         return gained
+
+
+def spread_of(scores: Sequence[float]) -> float:
+    """By how much a score is off by chance, from how much it changes from epoch to epoch; 0 of a single one.
+
+    √(½ mean (s_e+1 − s_e)²), the standard deviation of scores about a trend that is slow beside it.
+    Source: von Neumann 1941, doi:10.1214/aoms/1177731677.
+
+    >>> spread_of([0.0, 0.0, 2.0, 0.0])  # changes of 0, 2 and -2
+    1.1547005383792515
+    """
+    changes = [(later - earlier) ** 2 for earlier, later in pairwise(scores)]
+    return math.sqrt(sum(changes) / len(changes) / 2) if changes else 0.0
 
 
 def look_at_scores(best: BestScore, last: float, epochs: int) -> None:

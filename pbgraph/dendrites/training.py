@@ -19,7 +19,7 @@ from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
-from pbgraph.dendrites.settings import GrowthSettings
+from pbgraph.dendrites.settings import GrowthSettings, Restart
 from pbgraph.dendrites.step import Step
 from pbgraph.dendrites.switching import Phase
 from pbgraph.errors import UsageError
@@ -46,6 +46,7 @@ class Training:
     dendrite_phase  None in a neuron phase
     dendrites       accepted per site
     scaling         of losses, for gradients in half precision
+    first_rate      learning rate of the last step of the first neuron phase; None in that phase
 
     steps          batches so far
     sites_step     what sites know of the present one
@@ -62,6 +63,7 @@ class Training:
         dendrite_phase: DendritePhase | None,
         dendrites: int,
         scaling: Scaling,
+        first_rate: float | None = None,
     ) -> None:
         self.model, self.settings, self._dendrite_phase = model, settings, dendrite_phase
         self._scaling, self._by = scaling, recipe.schedule_by
@@ -81,6 +83,8 @@ class Training:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
         self.optimizer = made_optimizer(recipe.make_optimizer(self._trainable_groups()))
+        if dendrite_phase is None and first_rate is not None:
+            restart(self.optimizer, settings.restart, first_rate)
         make = recipe.make_scheduler
         self.scheduler = made_scheduler(make(self.optimizer, self.phase, dendrites), settings.mode) if make else None
 
@@ -104,8 +108,11 @@ class Training:
             "least the last layer be trained"
         )
 
-    def step(self, loss_fn: LossFunction, batch: Any) -> Tensor:
-        """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss."""
+    def step(self, loss_fn: LossFunction, batch: Any, *, held_out: bool = False) -> Tensor:
+        """The gradients of one batch and, after `accumulate` of them, a step of the optimiser; returns the loss.
+
+        held_out  in a dendrite phase: candidates are scored by the batch, and no step is taken
+        """
         if not self._pending:
             self.optimizer.zero_grad(set_to_none=True)
         task_loss = partial(self._task_loss, loss_fn, batch)
@@ -113,8 +120,12 @@ class Training:
             if self._dendrite_phase is None:
                 loss, trained = self._add_gradients(task_loss), True
             else:
-                loss, trained = self._dendrite_phase.add_gradients(task_loss, self.settings.accumulate, self.sites_step)
+                loss, trained = self._dendrite_phase.add_gradients(
+                    task_loss, self.settings.accumulate, self.sites_step, batch=batch, held_out=held_out
+                )
         self.steps += 1
+        if held_out and self._dendrite_phase is not None:
+            return loss
         self.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self._pending, self._trained = self._pending + 1, self._trained or trained
         if self._pending == self.settings.accumulate:
@@ -264,6 +275,16 @@ def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
             "candidates have no loss: give an optimiser whose step() needs no closure, e.g. Adam or SGD"
         )
     return optimizer
+
+
+def restart(optimizer: torch.optim.Optimizer, how: Restart, first_rate: float) -> None:
+    """Let an optimiser begin at another learning rate than it was made with; see `GrowthSettings`."""
+    if how == "peak":
+        return
+    made = float(optimizer.param_groups[0]["lr"])
+    factor = (first_rate / made if made else 1.0) if how == "end" else float(how)
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
 
 
 def made_scheduler(scheduler: Any, mode: str) -> LRScheduler | None:

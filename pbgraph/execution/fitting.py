@@ -6,7 +6,7 @@ Nothing in here scores a test row. `pbgraph.execution.runner` does, once, and `p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -21,7 +21,7 @@ from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.methods.restore import whole_state
 from pbgraph.methods.training import graphs_of
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
-from pbgraph.models.base import MODELS, Estimator, Model, file_versions
+from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecules import Molecules
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
@@ -42,7 +42,9 @@ class Prepared:
 
 
 @lru_cache(maxsize=1)  # more would keep features in memory that the next model has no use for
-def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Molecules, Store]:
+def _loaded(
+    dataset_name: str, featuriser: str, options: RunOptions, _files: tuple[str, ...]
+) -> tuple[Molecules, Store]:
     dataset = dataset_of(dataset_name, ResultsFolder(options.results))
     molecules = load(dataset, folder=options.data, offline=options.offline)
     with stage("featurising"):
@@ -51,7 +53,9 @@ def _loaded(dataset_name: str, featuriser: str, options: RunOptions) -> tuple[Mo
 
 def prepare(spec: RunSpec, options: RunOptions) -> Prepared:
     """Load, featurise and split the data of a run."""
-    molecules, store = _loaded(spec.task, spec.featuriser, options)
+    featuriser = FEATURISERS.get(spec.featuriser)
+    _check_files(spec, featuriser.file_versions())
+    molecules, store = _loaded(spec.task, featuriser.name, options, tuple(featuriser.file_versions().values()))
     with stage("splitting"):
         return Prepared(molecules, store, SPLITS.get(spec.split).split(molecules, spec.split_seed))
 
@@ -89,14 +93,14 @@ def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
 
 
 def fit_job(
-    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
+    spec: RunSpec, data: Prepared, options: RunOptions, *, device: str, report: Callable[[Report], None]
 ) -> tuple[FitJob, WholeFeatures | None]:
     """All that the method of a run may know: training and validation rows, on the device, and no test row.
 
     And what has to be made of other rows before its model can predict them, if anything has.
     """
     model, method, metric = MODELS.get(spec.model), METHODS.get(spec.method), METRICS.get(spec.metric)
-    _check_files(spec, model)
+    _check_files(spec, file_versions(model))
     train, whole = fitted_to(data.store.select(data.split.train), metric.kind)
     valid = data.store.select(data.split.valid)
     job = FitJob(
@@ -116,9 +120,12 @@ def fit_job(
     return job, whole
 
 
-def _check_files(spec: RunSpec, model: Model) -> None:
-    """Raises DataError if a file that the model is built from is not the one that the run was planned with."""
-    for name, digest in file_versions(model).items():
+def _check_files(spec: RunSpec, now: Mapping[str, str]) -> None:
+    """Raises DataError if a file of the model or its features is not the one that the run was planned with.
+
+    now  the hashes of all, as a spec's versions have them
+    """
+    for name, digest in now.items():
         if spec.versions.get(name) != digest:
             raise DataError(
                 f"{name} of model {spec.model!r} has changed: its sha256 is {digest}, and run {spec.key} was planned "

@@ -50,6 +50,7 @@ def provenance(
     split_sha256: str,
     origins: Origins,
     earlier: Iterable[str] = (),
+    pretrained_on: str = "",
 ) -> Provenance:
     """The provenance of a run on these data in this process, now.
 
@@ -79,6 +80,7 @@ def provenance(
         sources=origins.sources,
         libraries=library_versions(origins.declared, earlier),
         numerics=numeric_platform(device) if molecules else None,
+        pretrained_on=pretrained_on,
     )
 
 

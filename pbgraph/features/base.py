@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.registry import Registry
 
 
@@ -45,6 +47,10 @@ class Featuriser:
     from_arrays (arrays of a store, y) -> that store: the inverse of `Store.arrays`
     source      paper or code that defines the features
     parts       of one that is put together by name, see `pbgraph.features.composed`
+    files       name -> file that it reads; what is in it enters the key
+    pretrained_on  () -> on what the network was trained that made what it reads, as a person states it; None: there is
+                none. Raises DataError if that cannot be read
+    blank       y (n, T) -> a store of n molecules that says nothing of them, of one that does not know every molecule
     """
 
     name: str
@@ -53,26 +59,37 @@ class Featuriser:
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
     parts: tuple[Featuriser, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    pretrained_on: Callable[[], str] | None = None
+    blank: Callable[[np.ndarray], Any] | None = None
+
+    def file_versions(self) -> dict[str, str]:
+        """SHA-256 of every file that it reads, as a spec's versions have it. Raises DataError if one cannot be read."""
+        return versions_of("featuriser", self.files, "put it there, or name the features by where it is now")
 
 
 class Featurisers(Registry[Featuriser]):
-    """Featurisers by name, and those that are put together of several, "graph+descriptors"."""
+    """Featurisers by name, own columns of a table, and what is put together of several, "graph+descriptors"."""
 
     def get(self, name: str) -> Featuriser:
         """As of every registry; of a joined name, all parts together."""
-        if JOINED not in name:
+        if JOINED not in name and name != OWN:
             return super().get(name)
-        from pbgraph.features.composed import compose
+        from pbgraph.features.composed import OWN_COLUMNS, compose
 
-        return compose(name)
+        return OWN_COLUMNS if name == OWN else compose(name)
 
     def entry(self, name: str) -> EntryPoint | None:
-        """What registers a name; of a joined one, its first part."""
-        return super().entry(name.split(JOINED)[0])
+        """What registers a name; of a joined one, its first part that is registered."""
+        registered = [part for part in name.split(JOINED) if part != OWN]
+        return super().entry(registered[0]) if registered else None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and all(super(Featurisers, self).__contains__(one) for one in name.split(JOINED))
+        return isinstance(name, str) and all(
+            part == OWN or super(Featurisers, self).__contains__(part) for part in name.split(JOINED)
+        )
 
 
 JOINED = "+"  # between parts that are put together
+OWN = "columns"  # the part that is no function of the structure: numbers that a user's table has beside it
 FEATURISERS = Featurisers("featuriser", "pbgraph.featurisers", Featuriser)

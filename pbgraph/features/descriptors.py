@@ -11,19 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pbgraph.features.base import Featuriser
+from pbgraph.features.descriptor_values import descriptor_names, descriptor_values
 from pbgraph.features.fingerprints import BITS, ECFP4
 from pbgraph.features.vectors import VectorStore
 from pbgraph.structures.parallel import in_parts
 from pbgraph.structures.smiles import parsed
 
 SECONDS_EACH = 0.01  # that the descriptors of a molecule take
-
-
-def descriptor_names() -> list[str]:
-    """Names of the descriptors that the installed RDKit knows, in its order."""
-    from rdkit.Chem import Descriptors
-
-    return [name for name, _ in Descriptors.descList]
 
 
 def _featurise(smiles: Sequence[str], y: np.ndarray) -> VectorStore:
@@ -39,13 +33,9 @@ def _all_descriptors(smiles: Sequence[str]) -> np.ndarray:
 
 def _descriptors(smiles: Sequence[str], first: int) -> np.ndarray:
     """(n, D) float32 of a part of the molecules; first is the position of its first one."""
-    from rdkit.Chem import Descriptors
-
-    names = descriptor_names()
-    descriptors = np.full((len(smiles), len(names)), np.nan)
+    descriptors = np.full((len(smiles), len(descriptor_names())), np.nan)
     for row, molecule in zip(descriptors, parsed(smiles, first), strict=True):
-        values = Descriptors.CalcMolDescriptors(molecule, missingVal=np.nan, silent=True)  # type: ignore[no-untyped-call]
-        row[:] = [values[name] for name in names]
+        row[:] = descriptor_values(molecule)
     finite = np.abs(descriptors) <= np.finfo(np.float32).max  # False for NaN
     return np.where(finite, descriptors, np.nan).astype(np.float32)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ import torch
 
 from pbgraph.metrics import Kind
 from pbgraph.molecules import Fingerprints
+from pbgraph.ops.overlap import BitRows, largest, tanimoto
 
 POWER_ALL, PRIOR_ALL = 8, 0.05
 POWER_NEAR, PRIOR_NEAR = 4, 0.1
@@ -31,6 +33,7 @@ NEAR, LOOKED_AT = 8, 64
 PLACES = (1, 3, 8)  # of the similarities that are features themselves
 LEAST = 1e-4  # probability, and 1 - LEAST the largest
 BLOCK = 512  # rows whose similarities are in memory at a time
+CACHED = 16  # rows of them that are worked on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,17 @@ class NeighbourLabels:
         """Columns that come out: two for each target, and the similarities."""
         return 2 * int(self.y.shape[1]) + len(PLACES)
 
+    @cached_property
+    def _rows(self) -> BitRows:
+        return BitRows.of(self.fingerprints.packed)
+
+    @cached_property
+    def _labels(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, T) float64: labels, 0 where not measured; and 1 where measured, else 0."""
+        measured = ~np.isnan(self.y)
+        values = np.where(measured, self.y, 0.0).astype(np.float64)
+        return torch.from_numpy(values), torch.from_numpy(measured.astype(np.float64))
+
     def of_training(self) -> np.ndarray:
         """(n, 2 T + 3) float64 of the training rows themselves, each without rows of its own parent compound."""
         return self._features(self.fingerprints, hide=True)
@@ -59,7 +73,7 @@ class NeighbourLabels:
 
     def _features(self, fingerprints: Fingerprints, *, hide: bool) -> np.ndarray:
         blocks = []
-        for rows, similar in similarities(fingerprints.packed, self.fingerprints.packed):
+        for rows, similar in similarities(fingerprints.packed, self._rows, rows=BLOCK):
             if hide:
                 similar[fingerprints.parent[rows, None] == self.fingerprints.parent[None, :]] = -1.0
             blocks.append(self._of_block(similar))
@@ -67,16 +81,13 @@ class NeighbourLabels:
 
     def _of_block(self, similar: np.ndarray) -> np.ndarray:
         """Similarities (b, n), -1 for rows that are not to be seen -> (b, 2 T + 3)."""
-        measured = ~np.isnan(self.y)
-        values = torch.from_numpy(np.where(measured, self.y, 0.0).astype(np.float64))
-        there = torch.from_numpy(measured.astype(np.float64))
+        values, there = self._labels
         open_to = torch.from_numpy((similar >= 0).astype(np.float64))
         mean = (open_to @ values) / (open_to @ there).clamp(min=1)
-        seen = torch.from_numpy(np.maximum(similar, 0.0))
-        weight = _power(seen, POWER_ALL)
+        weight = _weights(similar)
         over_all = (weight @ values + PRIOR_ALL * mean) / (weight @ there + PRIOR_ALL)
         few = min(LOOKED_AT, similar.shape[1])
-        order = _most_similar(similar, few)
+        order = largest(similar, few)
         nearest = np.take_along_axis(similar, order, axis=1)
         near = nearest_labels(nearest, values[order], there[order], mean)
         places = [nearest[:, min(place, few) - 1].clip(min=0.0) for place in PLACES]
@@ -103,33 +114,14 @@ class NeighbourLabels:
         return cls(fingerprints, y, state["kind"])
 
 
-def _most_similar(similar: np.ndarray, few: int) -> np.ndarray:
-    """Numbers (b, few) of the most similar rows, the most similar first, and of equals the first.
-
-    Similarities are ratios of counts below 2^13 and differ by 2^-26 at least, which the ranks of 10^6 rows, as parts
-    of 2^-47, do not reach.
-    """
-    keys = np.arange(similar.shape[1]) * 2.0**-47 - similar
-    if few < similar.shape[1]:
-        part = np.argpartition(keys, few - 1, axis=1)[:, :few]
-    else:
-        part = np.tile(np.arange(few), (len(similar), 1))
-    inner = np.argsort(np.take_along_axis(keys, part, axis=1), axis=1)
-    found: np.ndarray = np.take_along_axis(part, inner, axis=1)
-    return found
-
-
-def similarities(packed: np.ndarray, to: np.ndarray, *, rows: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
+def similarities(packed: np.ndarray, to: BitRows, *, rows: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Tanimoto similarities of packed bits (m, B) uint8 to others (n, B), so many rows at a time.
 
     Yields which rows, and theirs (rows, n) float64; two molecules without any bit are not similar, 0.
     """
-    from rdkit import DataStructs
-
-    others = _bit_vectors(to)
     for start in range(0, len(packed), rows):
         some = slice(start, min(start + rows, len(packed)))
-        yield some, np.array([DataStructs.BulkTanimotoSimilarity(one, others) for one in _bit_vectors(packed[some])])
+        yield some, tanimoto(packed[some], to)
 
 
 def nearest_labels(
@@ -154,15 +146,18 @@ def nearest_labels(
     return ((weight * counted * y).sum(1) + prior * mean) / ((weight * counted).sum(1) + prior)
 
 
+def _weights(similar: np.ndarray) -> torch.Tensor:
+    """Similarities (b, n) to POWER_ALL, 0 for rows not to be seen; a few rows at a time, which a cache holds."""
+    weight = torch.empty(similar.shape, dtype=torch.float64)
+    for start in range(0, len(similar), CACHED):
+        some = slice(start, start + CACHED)
+        weight[some] = _power(torch.from_numpy(np.maximum(similar[some], 0.0)), POWER_ALL)
+    return weight
+
+
 def _power(x: torch.Tensor, exponent: int) -> torch.Tensor:
     """x to a whole power from 1 up, by squaring: the same bits on every processor."""
     if exponent == 1:
         return x
     half = _power(x * x, exponent // 2)
     return half * x if exponent % 2 else half
-
-
-def _bit_vectors(packed: np.ndarray) -> list[Any]:
-    from rdkit import DataStructs
-
-    return [DataStructs.CreateFromFPSText(row.tobytes().hex()) for row in packed]

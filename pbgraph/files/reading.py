@@ -5,8 +5,10 @@ Whatever is wrong with one is an `UnreadableError`, whose text says what; nothin
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ T = TypeVar("T")
 
 MEBIBYTE = 2**20
 MOST = 1024 * MEBIBYTE  # of a file that is read as a whole
+MOST_HASHED = 2**40
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
@@ -48,6 +51,24 @@ def content_of(path: Path, most: int = MOST) -> bytes:
         return read_bytes(path, most)
     except UnreadableError as error:
         raise DataError(f"{path} cannot be read ({error}); restore it, or move away what is there") from error
+
+
+def file_versions(component: str, files: Mapping[str, Path], remedy: str) -> dict[str, str]:
+    """SHA-256 of every file that a component is made of, as a spec's versions have it: "COMPONENT file NAME" -> hash.
+
+    component  "model" or "featuriser"; remedy: what to do about a file that cannot be read
+    Raises DataError if one cannot be, or is no regular file.
+    """
+    return {f"{component} file {name}": _file_sha256(path, remedy) for name, path in sorted(files.items())}
+
+
+def _file_sha256(path: Path, remedy: str) -> str:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            check_status(os.fstat(file.fileno()), MOST_HASHED)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError, UnreadableError) as error:
+        raise DataError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); {remedy}") from error
 
 
 def check_file(path: Path, most: int) -> None:

@@ -72,6 +72,8 @@ class Fitted:
     state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
     details     what the method wants to keep in the record, JSON types only
     dendrites   what dendrites learnt, if any grew
+    correlations  site -> for every dendrite tried there, in order: mean over neurons of its signed correlation with δ
+                on validation rows when it was accepted; None where it was not, or is of no dendrite phase
     earlier_seconds, sittings  time spent before this call, and calls so far, if the run was resumed
     """
 
@@ -82,6 +84,7 @@ class Fitted:
     history: tuple[Epoch, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     dendrites: Insight | None = None
+    correlations: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     state: Callable[[], Any] | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1

@@ -8,8 +8,8 @@ from itertools import pairwise
 from pbgraph.history import Epoch
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
-from pbgraph.methods.plain import train_in_cycles
-from pbgraph.methods.training import TrainSettings, refuses_estimators
+from pbgraph.methods.plain import CycleSettings, train_in_cycles
+from pbgraph.methods.training import refuses_estimators
 
 
 def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
@@ -33,13 +33,13 @@ def fit_continued(job: FitJob) -> Fitted:
     cut short by its patience: the comparison then favours the control.
     """
     assert job.paired is not None
-    return train_in_cycles(job, lengths=cycle_lengths(job.paired.history), patience=None)
+    return train_in_cycles(job, lengths=cycle_lengths(job.paired.history), patience=None, restart=job.settings.restart)
 
 
 CONTINUED = Method(
     name="continued",
     version=1,
-    settings=TrainSettings,
+    settings=CycleSettings,
     fit=fit_continued,
     refuses=refuses_estimators,
     source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",

@@ -19,22 +19,29 @@ Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, The Cascade-Correla
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
+from typing import Literal
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
+from pbgraph.fields import LATER, field_names
 from pbgraph.history import Phase, Selection
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.optimizers import make_optimizer
+from pbgraph.methods.plain import CycleSettings
 from pbgraph.methods.restore import network_saver
+from pbgraph.methods.rows import rows_of_epoch
 from pbgraph.methods.session import Session
+from pbgraph.methods.sites import Sites, sites_with_headroom
 from pbgraph.methods.training import (
     TRAIN_SPACE,
-    TrainSettings,
+    LossFunction,
     build_model,
     evaluation_batches,
     graphs_of,
@@ -53,7 +60,7 @@ RULE = "best validation score over the whole run"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerforatedSettings(TrainSettings):
+class PerforatedSettings(CycleSettings):
     """Settings of gradient training, which hold for every neuron phase, and of growth.
 
     cycle_epochs       longest neuron phase after the first (which has `epochs`)
@@ -64,13 +71,23 @@ class PerforatedSettings(TrainSettings):
     threshold          relative rise of a site's score that counts
     priming_batches    batches that only start the running means
     activation         g of the dendrites: "tanh", "sigmoid" or "relu"
-    objective          "normalised" or "raw" covariance
+    objective          "normalised" or "raw" covariance, or "correlation", the full gradient of |corr|
     pool               candidates per site that are trained side by side; the best is accepted
     snapshot           which weights of a candidate are accepted: the best of each "layer" or of each "neuron"
     init_scale         factor on the candidates' initial weights
     initial_w          size of the output weights w at acceptance; 0 changes nothing at first
     dendrites_trainable  whether accepted dendrites are trained in neuron phases too
     switching          "history": a phase ends by patience or at its length; "fixed": at its length alone
+    accept_margin      dendrites are kept if the network becomes better by more than so many times the spread of its
+                       validation scores from epoch to epoch
+    delta              errors that candidates follow: of the network in "training" mode, with dropout, or "clean", in
+                       evaluation mode, where they are kept and later epochs cost the candidates' own passes alone
+    score_rows         by which rows candidates are judged: "all" that they are trained on, or "held-out": a fifth of
+                       the training molecules, always the same. A site that is not above chance there gets no dendrite
+    sites              where dendrites may grow: "all" sites that the model names; names or patterns, joined by +, as in
+                       blocks.*.conv+logits; or "headroom", those with headroom when dendrites are to grow, or
+                       headroom:0.01, those with a larger share than that
+    grow_at            the first neuron phase ends after so many epochs, a whole number, or after a share of `epochs`
     """
 
     cycle_epochs: int = 200
@@ -88,10 +105,16 @@ class PerforatedSettings(TrainSettings):
     initial_w: float = 0.0
     dendrites_trainable: bool = False
     switching: str = "history"
+    accept_margin: float = field(default=0.0, metadata=LATER)
+    grow_at: int | float | None = field(default=None, metadata=LATER)
+    delta: Literal["training", "clean"] = field(default="training", metadata=LATER)
+    score_rows: Literal["all", "held-out"] = field(default="all", metadata=LATER)
+    sites: str = field(default="all", metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         growth_settings(self)  # says which value is out of range
+        Sites.of(self.sites)
 
 
 GROWTH_SPACE: Space = {
@@ -102,12 +125,19 @@ GROWTH_SPACE: Space = {
     "activation": Choice("tanh", "sigmoid", "relu"),
     "init_scale": Real(0.3, 3.0, log=True),
     "dendrites_trainable": Choice(False, True),
+    "objective": Choice("normalised", "correlation"),
+    "accept_margin": Choice(0.0, 1.0, 2.0),
+    "restart": Choice("peak", "end", 0.1, 0.3),
+    "grow_at": Choice(None, 0.1, 0.25, 0.5),
+    "delta": Choice("training", "clean"),
+    "score_rows": Choice("all", "held-out"),
+    "sites": Choice("all", "headroom"),
 }
 
 
 def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
     """The part of the settings that governs growth, in the words of `pbgraph.dendrites`."""
-    shared = {field.name for field in fields(GrowthSettings)} & {field.name for field in fields(settings)}
+    shared = field_names(GrowthSettings) & field_names(type(settings))
     return GrowthSettings(
         **{name: getattr(settings, name) for name in shared},
         max_epochs=settings.epochs,
@@ -118,7 +148,8 @@ def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
 def longest_run(settings: PerforatedSettings) -> int:
     """Epochs if every phase takes its full length and only the last dendrites fail."""
     cycles = settings.max_dendrites + settings.max_tries - 1 if settings.max_dendrites else 0
-    return settings.epochs + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
+    first = growth_settings(settings).first_epochs or settings.epochs
+    return first + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
 
 
 def fit(job: FitJob) -> Fitted:
@@ -131,13 +162,14 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     assert isinstance(job.model, Architecture)
     settings: PerforatedSettings = job.settings
     loss_fn = make_loss(job)
-    network = build_model(job)
+    network, sites = build_model(job), Sites.of(settings.sites)
     growth = Growth(
-        perforate(network, sites=sites_in(job.model, network)),
+        perforate(network, sites=sites.patterns or sites_in(job.model, network)),
         make_optimizer(settings, network),
         settings=growth_settings(settings).changed({"errors": errors}),
         seed=job.seed,
         make_scheduler=partial(_scheduler, job),
+        choose_sites=None if sites.threshold is None else partial(sites_with_headroom, job, sites.threshold),
     )
     session = Session(
         job,
@@ -146,9 +178,10 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         status=lambda: (growth.phase, growth.best_score, growth.dendrites),
     )
     while not growth.finished:
-        for batch in session.batches():
-            session.add_loss(growth.step(loss_fn, batch))
-        _end_epoch(job, growth, session)
+        rows = rows_of_epoch(job, growth.phase, session.epoch)
+        for batch in session.batches(rows.batches):
+            session.add_loss(growth.step(loss_fn, batch, held_out=session.step >= rows.fitted))
+        _end_epoch(job, growth, session, loss_fn)
     growth.restore_best()
     return Fitted(
         predict=make_predictor(growth.model, job),
@@ -158,20 +191,25 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         selection=Selection(RULE, growth.best_epoch, growth.best_score),
         history=tuple(session.history),
         details={"dendrites": growth.dendrites, "events": growth.events},
+        correlations=_means(growth.correlations),
         dendrites=growth.insight(evaluation_batches(graphs_of(job.valid))),
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
 
 
-def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
+def _end_epoch(job: FitJob, growth: Growth, session: Session, loss_fn: LossFunction) -> None:
     """Score the network, let growth decide what comes next, and write the epoch's line of history.
+
+    Of dendrites that are accepted it is told how they do on validation rows, before they are trained with.
 
     A dendrite phase does not change the network, so its score is the one the phase began with.
     """
     phase, dendrites, rate = growth.phase, growth.dendrites, growth.learning_rate
     score = validation_score(growth.model, job, session.epoch) if phase == "neuron" else growth.best_score
     status = growth.epoch_end(score)
+    if status.switched == "accept":
+        growth.correlate(evaluation_batches(graphs_of(job.valid)), loss_fn)
     site_scores = status.site_scores.values()
     session.end_epoch(
         phase=phase,
@@ -181,6 +219,12 @@ def _end_epoch(job: FitJob, growth: Growth, session: Session) -> None:
         score=sum(site_scores) / len(site_scores) if site_scores else None,
         save=status.switched is not None,
     )
+
+
+def _means(correlations: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, tuple[float | None, ...]]:
+    """Over the neurons of each dendrite; nothing at all where no dendrite has any."""
+    means = {site: tuple(fmean(own) if own else None for own in tried) for site, tried in correlations.items()}
+    return means if any(one is not None for tried in means.values() for one in tried) else {}
 
 
 def _scheduler(job: FitJob, optimizer: torch.optim.Optimizer, phase: Phase, dendrites: int) -> LambdaLR:

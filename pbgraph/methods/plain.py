@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 
+from pbgraph.dendrites.settings import Restart, check_restart
+from pbgraph.fields import LATER
 from pbgraph.history import Selection
 from pbgraph.methods.base import FitJob, Fitted
 from pbgraph.methods.optimizers import make_optimizer, set_rate
@@ -25,12 +28,28 @@ from pbgraph.methods.training import (
 RULE = "best validation score over all epochs"
 
 
-def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None) -> Fitted:
+@dataclass(frozen=True, kw_only=True)
+class CycleSettings(TrainSettings):
+    """Settings of gradient training that restarts.
+
+    restart  learning rate at which cycles after the first begin: "peak"; "end", that of the first cycle's last step; or
+             a factor on the peak. Their schedules go from there
+    """
+
+    restart: Restart = field(default="peak", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_restart(self.restart)
+
+
+def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None, restart: Restart = "peak") -> Fitted:
     """Train the plain model for cycles of the given lengths and keep the epoch with the best validation score.
 
     lengths   epochs of each cycle. The learning-rate schedule spans the cycle; in the first it spans
               settings.epochs even if the cycle is shorter, so that arms agree up to the first restart
     patience  stop after so many epochs without a new best, or None to use all epochs
+    restart   see `CycleSettings`
 
     A new cycle starts from the best weights so far with a fresh optimiser, as a perforated run does when it
     switches phase.
@@ -51,8 +70,9 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
             best.restore(model)
             optimizer.state.clear()
         factor = rate_factor(settings, steps_per_epoch(job), lengths[cycle] if cycle else settings.epochs)
+        peak = settings.learning_rate * (_restarted(job, lengths[0], restart) if cycle else 1.0)
         for batch in session.batches():
-            set_rate(optimizer, settings.learning_rate * factor(session.steps - starts[cycle] * steps_per_epoch(job)))
+            set_rate(optimizer, peak * factor(session.steps - starts[cycle] * steps_per_epoch(job)))
             session.add_loss(train_step(model, optimizer, loss_fn, batch=batch, settings=settings))
         score = validation_score(model, job, session.epoch)
         best.offer(model, score, session.epoch)
@@ -68,3 +88,11 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
+
+
+def _restarted(job: FitJob, first: int, restart: Restart) -> float:
+    """Factor on the learning rate of later cycles, after a first one of so many epochs."""
+    if restart == "peak":
+        return 1.0
+    steps = steps_per_epoch(job)
+    return rate_factor(job.settings, steps, job.settings.epochs)(first * steps - 1) if restart == "end" else restart

@@ -34,10 +34,22 @@ from pbgraph.methods.fit import vectors_of
 from pbgraph.methods.targets import TargetScale
 from pbgraph.methods.training import averaged, dims_of, evaluation_batches, graphs_of, predict
 from pbgraph.metrics import Kind
-from pbgraph.models.base import Architecture, Dims, Estimator, Model, sites_in
+from pbgraph.models.base import Architecture, Dims, Estimator, Model
 
 Predict = Callable[[Store], np.ndarray]
 LARGEST_SIZE = 10_000  # of a whole number in a saved network's config or dimensions
+
+
+def network_of(state: Any, model: Architecture) -> nn.Module:
+    """The network of a state, perforated or not, in evaluation mode.
+
+    Raises UsageError for an ensemble, which is several; DataError as `restored`.
+    """
+    if state["form"] == "whole":
+        return network_of(state["model"], model)
+    if state["form"] == "ensemble":
+        raise UsageError(f"this {model.name} is an ensemble of several networks; name an arm that is one")
+    return _network(state, model)
 
 
 class NoEncoderError(UsageError):
@@ -142,12 +154,20 @@ def _network(state: Any, model: Architecture) -> nn.Module:
         network = model.build(dims, config)
     try:
         if state["form"] == "perforated":
-            restore_network(perforate(network, sites=sites_in(model, network)), state["network"])
+            restore_network(perforate(network, sites=_sites_of(state["network"])), state["network"])
         else:
             network.load_state_dict(state["network"])
     except (RuntimeError, ValueError) as error:
         raise DataError(f"the saved weights are not those of this {model.name}: {error}") from error
     return network.eval()
+
+
+def _sites_of(saved: Any) -> list[str]:
+    """Names of the sites of a network that was saved."""
+    names = [name for name in saved["structure"] if isinstance(name, str)]
+    if not names or any("*" in name for name in names):
+        raise DataError(f"the saved network has sites {names}; expected names of its parts")
+    return names
 
 
 def _check_size(dims: Dims, config: Any, weights: Mapping[str, torch.Tensor]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,13 +107,17 @@ class Session:
         """Training steps done since the start of the run."""
         return self.epoch * steps_per_epoch(self.job) + self.step
 
-    def batches(self) -> Iterator[GraphBatch]:
-        """The rest of this epoch's shuffled training batches; after each, the run may be saved."""
+    def batches(self, parts: Sequence[np.ndarray] | None = None) -> Iterator[GraphBatch]:
+        """The rest of this epoch's shuffled training batches; after each, the run may be saved.
+
+        parts  rows of each batch, `steps_per_epoch` of them; None: all rows, shuffled
+        """
         size, train = int(self.job.settings.batch_size), graphs_of(self.job.train)
         order = torch.randperm(len(train), generator=generator(self.job.seed, f"shuffle/{self.epoch}")).numpy()
         while self.step < steps_per_epoch(self.job):
             torch.manual_seed(seed_of(self.job.seed, f"dropout/{self.epoch}/{self.step}"))
-            yield train.batch(np.ascontiguousarray(order[self.step * size : (self.step + 1) * size]))
+            rows = order[self.step * size : (self.step + 1) * size] if parts is None else parts[self.step]
+            yield train.batch(np.ascontiguousarray(rows))
             self.step += 1
             self._tick()
 

@@ -7,6 +7,7 @@
 `unperforated`      dendrites learn as in a perforated run, but errors flow through them. Does perforation matter?
 
 All have the settings of the perforated run that they are paired with, and its number of dendrites and tries at most.
+Dendrites that never learn are not judged by held-out rows (`score_rows`), since they would all be refused.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from pbgraph.methods.training import refuses_estimators
 
 def fit_gd_dendrites(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but let ordinary gradients train the dendrites."""
-    settings = replace(job.settings, dendrite_epochs=0, dendrites_trainable=True, initial_w=0.0)
+    settings = replace(
+        job.settings, dendrite_epochs=0, dendrites_trainable=True, initial_w=0.0, score_rows="all", delta="training"
+    )
     return fit_growing(replace(job, settings=settings), errors="through")
 
 
 def fit_random_dendrites(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but never train a dendrite."""
-    settings = replace(job.settings, dendrite_epochs=1, priming_batches=sys.maxsize)
+    settings = replace(job.settings, dendrite_epochs=1, priming_batches=sys.maxsize, score_rows="all")
     return fit_growing(replace(job, settings=settings))
 
 

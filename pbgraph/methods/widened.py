@@ -15,7 +15,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.controls import cycle_lengths
-from pbgraph.methods.plain import train_in_cycles
+from pbgraph.methods.plain import CycleSettings, train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
 from pbgraph.models.base import Architecture
 
@@ -50,8 +50,8 @@ def fit_widened(job: FitJob) -> Fitted:
 def fit_widened_continued(job: FitJob) -> Fitted:
     """Train the widened model for the epochs and with the restarts of the paired perforated run."""
     assert job.paired is not None
-    wide = widened(job)
-    return _noted(wide, train_in_cycles(wide, lengths=cycle_lengths(job.paired.history), patience=None))
+    wide, lengths = widened(job), cycle_lengths(job.paired.history)
+    return _noted(wide, train_in_cycles(wide, lengths=lengths, patience=None, restart=wide.settings.restart))
 
 
 def widened(job: FitJob) -> FitJob:
@@ -132,7 +132,7 @@ WIDENED = Method(
 WIDENED_CONTINUED = Method(
     name="widened-continued",
     version=2,
-    settings=TrainSettings,
+    settings=CycleSettings,
     fit=fit_widened_continued,
     refuses=refuses_estimators,
     source="control: parameters, epochs and learning-rate restarts of the paired perforated run",

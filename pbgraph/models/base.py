@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pbgraph.errors import DataError, UsageError, not_installed
+from pbgraph.errors import UsageError, not_installed
 from pbgraph.files.hashing import Scalar
+from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 from pbgraph.spaces import Space
@@ -91,6 +91,7 @@ class Estimator:
     restore     what `FittedEstimator.state` gave -> predict, the same numbers; None: it cannot be saved
     package     the library that fits it, whose version a record names; and extra, which installs it where it is none of
                 pbgraph's own dependencies; "" for nothing
+    bits_alone  whether it compares bits, and takes no other numbers
     files, space  as of an `Architecture`
     """
 
@@ -103,6 +104,7 @@ class Estimator:
     package: str = ""
     extra: str = ""
     fit_regressor: Fit | None = None
+    bits_alone: bool = False
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
@@ -151,15 +153,5 @@ def file_versions(model: Model) -> dict[str, str]:
 
     Raises DataError if one cannot be read.
     """
-    return {f"model file {name}": _file_sha256(model.name, path) for name, path in sorted(model.files.items())}
-
-
-def _file_sha256(model: str, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"model {model!r} is built from {path}, which cannot be read ({error.strerror}); put it there, or install "
-            "the package of the model again"
-        ) from error
+    remedy = f"model {model.name!r} is built from it: put it there, or install the package of the model again"
+    return versions_of("model", model.files, remedy)

@@ -32,6 +32,7 @@ from pbgraph.models.base import Dims
 from pbgraph.ops.dropout import dropout
 
 HEAD_PARTS = ("head", "hidden", "logits")  # names that the parts of a network after its encoder have
+HEAD, PACKED = "head", "packed"  # the setting, and its value of a head that reads features of whole molecules
 NO_FEATURES = "features of whole molecules need a head that reads them"
 
 
@@ -56,7 +57,7 @@ class HeadConfig:
     feature_dropout: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
-        if self.head not in ("own", "packed"):
+        if self.head not in ("own", PACKED):
             raise UsageError(f"head is {self.head!r}, expected 'own' or 'packed'")
         if min(self.head_members, self.head_hidden, self.head_layers) < 1:
             raise UsageError(f"a head needs at least 1 member, channel and layer, got {self}")
@@ -155,11 +156,11 @@ class EncoderAndHead(nn.Module, ABC):
 
         Raises UsageError for features of whole molecules, which the other head does not read; model: whose setting.
         """
-        if self.config.head == "packed":
+        if self.config.head == PACKED:
             self.head = Head(vector_dim, dims.graph, dims.tasks, self.config)
         elif dims.graph:
             raise UsageError(f"{NO_FEATURES}: set {model}.head=packed, or features of graphs alone")
-        return bool(self.config.head == "packed")
+        return bool(self.config.head == PACKED)
 
     @abstractmethod
     def encode(self, batch: GraphBatch) -> Tensor:
@@ -171,7 +172,7 @@ class EncoderAndHead(nn.Module, ABC):
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Logits (G, T); of several members (k, G, T)."""
-        if self.config.head == "packed":
+        if self.config.head == PACKED:
             packed: Tensor = self.head(self.encode(batch), batch.graph_attr)
             return packed
         return self.own_logits(batch)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.neighbours import NEAR, POWER_NEAR, PRIOR_NEAR, nearest_labels, similarities
 from pbgraph.models.base import Estimator, FittedEstimator
+from pbgraph.ops.overlap import BitRows
 from pbgraph.spaces import Real, Whole
 
 CELLS = 2**21  # similarities that are in memory at a time
@@ -59,13 +61,17 @@ class Known:
     unmeasured: float
     config: KnnConfig
 
+    @cached_property
+    def _rows(self) -> BitRows:
+        return BitRows.of(self.packed)
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Bits (m, D) -> scores (m, T) float64. Raises DataError for other columns than those of training."""
         if x.shape[1] != self.columns:
             raise DataError(f"the model knows molecules of {self.columns} bits, and is given {x.shape[1]}")
         scores = np.empty((len(x), self.y.shape[1]))
         rows = max(1, CELLS // len(self.packed))
-        for some, similar in similarities(_packed(x), self.packed, rows=rows):
+        for some, similar in similarities(_packed(x), self._rows, rows=rows):
             order = np.argsort(-similar, axis=1, kind="stable")
             for task, labels in enumerate(self.y.T):
                 scores[some, task] = self._of_task(similar, order, labels)
@@ -147,6 +153,7 @@ KNN = Estimator(
     source="doi:10.1109/TSMC.1976.5408784; weights by Tanimoto similarity",
     featuriser="ecfp4-counts",
     fit_regressor=fit_regressor,
+    bits_alone=True,
     restore=restore,
     space={
         "neighbours": Whole(1, 32, log=True),

@@ -49,16 +49,18 @@ class Kernel:
 
     module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
     signature     kinds of the arguments: "f3" a float array of 3 dimensions, "d2" a float64 array of 2, "i1" an int64
-                  array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type
+                  array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type;
+                  "v2" is a view, a float64 array of 2 with any strides
     shapes        of the arguments, in the words of `pbgraph.ops.shapes`; without them it can be compiled, not called
+    exact         whether every number is computed as it is written: no sum is reordered
     problem       why it could not be compiled, or None
 
     >>> Kernel("pooling_kernels", "pool", "f2 f2 i1 f1 f2").compile(torch.float32)
     True
     """
 
-    def __init__(self, module: str, name: str, signature: str, shapes: str = "") -> None:
-        self.module, self.name, self.signature = module, name, signature
+    def __init__(self, module: str, name: str, signature: str, shapes: str = "", *, exact: bool = False) -> None:
+        self.module, self.name, self.signature, self.exact = module, name, signature, exact
         self.shapes = Shapes(shapes)
         self.problem: str | None = None
         self._compiled: dict[torch.dtype, Callable[..., None] | None] = {}
@@ -90,7 +92,7 @@ class Kernel:
         function(*arrays)
 
     def _machine_code(self, dtype: str) -> Callable[..., None]:
-        return _machine_code(self.module, self.name, self.signature, dtype)
+        return _machine_code(self.module, self.name, self.signature, dtype, exact=self.exact)
 
 
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
@@ -142,10 +144,10 @@ def _index_checks() -> tuple[Callable[..., bool], Callable[..., bool]]:
     return within, partition
 
 
-def _machine_code(module: str, name: str, signature: str, dtype: str) -> Callable[..., Any]:
+def _machine_code(module: str, name: str, signature: str, dtype: str, *, exact: bool = False) -> Callable[..., Any]:
     function = getattr(import_module(f"pbgraph.ops.{module}"), name)
     types = tuple(_argument_type(kind, dtype) for kind in signature.split())
-    return machine_code(function, types, fastmath=FASTMATH)
+    return machine_code(function, types, fastmath=set() if exact else FASTMATH)
 
 
 def _array(tensor: Tensor) -> Any:
@@ -158,8 +160,8 @@ def _argument_type(kind: str, dtype: str) -> Any:
 
     if kind in ("s", "b", "n"):
         return {"s": types.float64, "b": types.boolean, "n": types.int64}[kind]
-    element = {"f": getattr(types, dtype), "d": types.float64, "i": types.int64}[kind[0]]
-    return types.Array(element, int(kind[1:]), "C")
+    element = {"f": getattr(types, dtype), "d": types.float64, "v": types.float64, "i": types.int64}[kind[0]]
+    return types.Array(element, int(kind[1:]), "A" if kind[0] == "v" else "C")
 
 
 def _compile(function: Callable[..., Any], types: tuple[Any, ...], *, fastmath: Any, cache: bool) -> Callable[..., Any]:

@@ -6,21 +6,44 @@ import numpy as np
 
 
 def moments(a: np.ndarray, b: np.ndarray, mean: np.ndarray, sums: np.ndarray) -> None:
-    """Adds to mean (2, C) and sums (3, C), which are 0."""
+    """Fills mean (2, C) and sums (3, C) from a and b (P, C)."""
     rows, channels = a.shape
+    total, squares = np.zeros((2, channels)), np.zeros((3, channels))
     for p in range(rows):
         for c in range(channels):
-            mean[0, c] += a[p, c]
+            total[0, c] += a[p, c]
         for c in range(channels):
-            mean[1, c] += b[p, c]
+            total[1, c] += b[p, c]
     for c in range(channels):
-        mean[0, c] /= rows
-        mean[1, c] /= rows
-    a_mean, b_mean = mean[0].astype(a.dtype), mean[1].astype(a.dtype)
+        total[0, c] /= rows
+        total[1, c] /= rows
+    a_mean, b_mean = total[0].astype(a.dtype), total[1].astype(a.dtype)
     for p in range(rows):
         for c in range(channels):
-            sums[0, c] += (a[p, c] - a_mean[c]) * (a[p, c] - a_mean[c])
+            squares[0, c] += (a[p, c] - a_mean[c]) * (a[p, c] - a_mean[c])
         for c in range(channels):
-            sums[1, c] += (b[p, c] - b_mean[c]) * (b[p, c] - b_mean[c])
+            squares[1, c] += (b[p, c] - b_mean[c]) * (b[p, c] - b_mean[c])
         for c in range(channels):
-            sums[2, c] += (a[p, c] - a_mean[c]) * (b[p, c] - b_mean[c])
+            squares[2, c] += (a[p, c] - a_mean[c]) * (b[p, c] - b_mean[c])
+    mean[:], sums[:] = total, squares
+
+
+def moments_by_channel(a: np.ndarray, b: np.ndarray, mean: np.ndarray, sums: np.ndarray) -> None:
+    """Fills mean (2, C) and sums (3, C) from a and b (B, C, L)."""
+    items, channels, places = a.shape
+    for c in range(channels):
+        a_mean = b_mean = 0.0
+        for i in range(items):
+            for k in range(places):
+                a_mean += a[i, c, k]
+                b_mean += b[i, c, k]
+        a_mean, b_mean = a_mean / (items * places), b_mean / (items * places)
+        aa = bb = ab = 0.0
+        for i in range(items):
+            for k in range(places):
+                x, y = a[i, c, k] - a_mean, b[i, c, k] - b_mean
+                aa += x * x
+                bb += y * y
+                ab += x * y
+        mean[0, c], mean[1, c] = a_mean, b_mean
+        sums[0, c], sums[1, c], sums[2, c] = aa, bb, ab

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Size = tuple[str, int]  # a letter, or "" for none, and what is added to it
+_REMEMBERED = 64
 
 
 class Shapes:
@@ -31,6 +32,7 @@ class Shapes:
         words = [_parsed(word) for word in text.split()]
         self._sizes = [(place, sizes) for place, (sizes, _, _) in enumerate(words) if sizes]
         self._indices = [(place, mark, size) for place, (_, mark, size) in enumerate(words) if mark]
+        self._fitting: set[tuple[Any, ...]] = set()  # shapes that were found to fit together
 
     def check(
         self,
@@ -45,6 +47,15 @@ class Shapes:
         """
         if not self.text:
             raise ValueError(f"kernel {name} was given no shapes, so it cannot be called safely")
+        shapes = tuple([arrays[place].shape for place, _ in self._sizes])
+        if shapes in self._fitting:
+            return
+        self._check_indices(name, arrays, self._letters(name, arrays), {"<": within, "@": partition})
+        if not self._indices and len(self._fitting) < _REMEMBERED:
+            self._fitting.add(shapes)
+
+    def _letters(self, name: str, arrays: Sequence[Any]) -> dict[str, int]:
+        """The value of each letter; raises ValueError if it has several."""
         known: dict[str, int] = {"": 0}
         for place, sizes in self._sizes:
             shape = arrays[place].shape
@@ -54,7 +65,7 @@ class Shapes:
                 value = actual - more
                 if known.setdefault(letter, value) != value or value < 0:
                     raise self._mismatch(name, arrays)
-        self._check_indices(name, arrays, known, {"<": within, "@": partition})
+        return known
 
     def _check_indices(
         self,

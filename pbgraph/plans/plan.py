@@ -19,10 +19,11 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator
+from pbgraph.models.head import HEAD
 from pbgraph.plans.asked import Asked, asked_of
 from pbgraph.plans.declaration import FoundBy, Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import featuriser_of, spec_of
+from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
 from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
@@ -129,7 +130,7 @@ def plan(
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = _rows(chosen, models, methods)
     rows = [row.with_set(settings) for row in rows]
-    rows = [*rows, *(_controls(rows) if controls else ())]
+    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(_controls(rows) if controls else ()))]
     return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
@@ -151,7 +152,7 @@ def _plan_rows(
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, chosen.recipe, split, row)
+        of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
@@ -198,7 +199,7 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
     """The control of every network that has features of whole molecules: its head on these alone."""
-    of_head, controls = field_names(MODELS.get(GRAPHLESS).config), dict[Asked, None]()
+    of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
     for row in rows:
         features, model = featuriser_of(recipe, row), MODELS.get(row.model)
         if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:

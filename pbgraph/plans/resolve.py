@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pbgraph.datasets.base import Dataset
-from pbgraph.errors import PbgraphError
-from pbgraph.features.base import FEATURISERS, JOINED
+from pbgraph.errors import PbgraphError, UsageError
+from pbgraph.features.base import FEATURISERS, JOINED, OWN
 from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
-from pbgraph.models.base import MODELS, Architecture, Model, file_versions
+from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
+from pbgraph.models.head import HEAD, PACKED, HeadConfig
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import ANY, Overrides, Recipe
 from pbgraph.plans.settings import (
@@ -36,11 +37,13 @@ from pbgraph.splits import SPLITS
 CONFIG, SETTINGS = "config", "settings"
 
 
-def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSpec:
+def spec_of(dataset: Dataset, recipe: Recipe, *, split: str, asked: Asked) -> RunSpec:
     """What all runs of a row share: a spec without seeds and pair.
 
-    Raises UsageError for a value that the config or the settings refuse, and for a loss of another kind of task.
+    Raises UsageError for a value that the config or the settings refuse, for a loss of another kind of task, and for
+    columns that the task has not.
     """
+    asked = with_columns(dataset, recipe, asked)
     model, method = MODELS.get(asked.model), METHODS.get(asked.method)
     featuriser = FEATURISERS.get(featuriser_of(recipe, asked))
     parts: dict[str, Any] = {
@@ -64,7 +67,11 @@ def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSp
         preset=recipe.name,
         model_config=told(model.config, resolved.config),
         settings=told(method.settings, resolved.settings),
-        versions={**{name: part.version for name, part in parts.items()}, **file_versions(model)},
+        versions={
+            **{name: part.version for name, part in parts.items()},
+            **file_versions(model),
+            **featuriser.file_versions(),
+        },
         changes={
             **_all_changes(recipe, dataset.kind, asked),
             **_features_set(recipe, model, featuriser.name),
@@ -76,6 +83,28 @@ def featuriser_of(recipe: Recipe, asked: Asked) -> str:
     """The featuriser of a row: what is set, or the recipe's for the model, or the model's own."""
     model = MODELS.get(asked.model)
     return features_of(asked.settings, model) or recipe.featurisers.get(model.name, model.featuriser)
+
+
+def with_columns(dataset: Dataset, recipe: Recipe, asked: Asked) -> Asked:
+    """The row, reading the numbers that the task's molecules have beside their structures, if they have any.
+
+    A network reads them by the packed head, unless another is set. Raises UsageError for a row that names columns of a
+    task without any.
+    """
+    model, features = MODELS.get(asked.model), featuriser_of(recipe, asked)
+    named = OWN in features.split(JOINED)
+    if named and not dataset.graph_columns:
+        raise UsageError(
+            f"{asked.model}.{FEATURES}={features}: the molecules of {dataset.name} have no {OWN}; leave {OWN!r} "
+            "out, or name them with 'train TABLE --graph-columns COL ...'"
+        )
+    if not dataset.graph_columns or (isinstance(model, Estimator) and model.bits_alone):
+        return asked
+    mine = [] if named else [Assignment(model.name, FEATURES, f"{features}{JOINED}{OWN}")]
+    set_already = {**recipe.models.get(model.name, {}), **config_overrides(asked.settings, model)}
+    if issubclass(model.config, HeadConfig) and HEAD not in set_already:
+        mine.append(Assignment(model.name, HEAD, PACKED))
+    return replace(asked, settings=(*asked.settings, *mine))
 
 
 def _features_set(recipe: Recipe, model: Model, featuriser: str) -> dict[str, Scalar]:
@@ -104,7 +133,7 @@ def resolve(
     """What a recipe trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
     usual = Resolved(
         _filled(model.name, model.config, recipe.models.get(model.name, {})),
-        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind)),
+        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind=kind)),
     )
     config = _filled(model.name, model.config, {**usual.config, **config_overrides(assignments, model)})
     settings = _filled(method.name, method.settings, {**usual.settings, **settings_overrides(assignments, method)})
@@ -172,7 +201,7 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     return Assignment([link for link in links if rest in field_names(link.settings)][-1].name, rest, value)
 
 
-def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
+def _recipe_settings(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
     return {
         **_loss(recipe, model, method, kind=kind),
         **_training_overrides(recipe, model),

@@ -35,16 +35,20 @@ FORMS = ("csv", "smi", "parquet")
 WRITTEN = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 STANDARD = Path("-")  # stdin or stdout
 
-Row = tuple[str, str, str]  # SMILES, name, why the row cannot be used or ""
+Row = tuple[str, str, str, tuple[str, ...]]  # SMILES, name, why the row cannot be used or "", other cells
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """n rows of a file: structures, names ("" where there is none), and why a row cannot be used ("" if it can)."""
+    """n rows of a file: structures, names ("" where there is none), and why a row cannot be used ("" if it can).
+
+    cells  n rows of what stands in other columns that were asked for
+    """
 
     smiles: tuple[str, ...]
     names: tuple[str, ...]
     errors: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...] = ()
 
 
 def form_of(path: Path) -> str:
@@ -57,11 +61,14 @@ def form_of(path: Path) -> str:
     return {".smi": "smi", ".smiles": "smi", ".parquet": "parquet"}.get(suffix, "csv")
 
 
-def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) -> Iterator[Chunk]:
+def read_chunks(
+    path: Path, *, form: str, smiles: str, name: str | None = None, others: Sequence[str] = ()
+) -> Iterator[Chunk]:
     """The rows of a file in order; `-` is stdin.
 
     form          "csv", "smi" or "parquet"; a file that begins as Parquet does is read as such whatever is said
     smiles, name  columns of CSV and Parquet; name may be None
+    others        further columns, of which .smi has none
     Raises UsageError for a folder or an unknown column; DataError if the file cannot be read.
     """
     if form == "parquet" and path == STANDARD:
@@ -69,11 +76,15 @@ def read_chunks(path: Path, *, form: str, smiles: str, name: str | None = None) 
     if path != STANDARD:
         check_is_file(path)
     if form == "parquet" or _is_parquet(path):
-        yield from _parquet_chunks(path, smiles, name)
+        yield from _parquet_chunks(path, smiles, name, others=others)
         return
+    if form == "smi" and others:
+        raise UsageError(
+            f"{path} has structures and names alone, and no column {', '.join(others)}; give CSV or Parquet"
+        )
     where = "stdin" if path == STANDARD else str(path)
     with _opened(path, where) as file:
-        rows = _smi_rows(file, where) if form == "smi" else _csv_rows(file, where, smiles, name=name)
+        rows = _smi_rows(file, where) if form == "smi" else _csv_rows(file, where, smiles, name=name, others=others)
         yield from _chunked(rows)
 
 
@@ -82,7 +93,7 @@ def _chunked(rows: Iterator[Row]) -> Iterator[Chunk]:
     characters = 0
     for row in rows:
         part.append(row)
-        characters += len(row[0]) + len(row[1])
+        characters += len(row[0]) + len(row[1]) + sum(map(len, row[3]))
         if len(part) == CHUNK or characters >= CHUNK_CHARACTERS:
             yield _chunk(part)
             part, characters = [], 0
@@ -94,7 +105,9 @@ def _chunk(rows: Sequence[Row]) -> Chunk:
     """The rows; a text that is too long for a structure is cut, so that what is written does not outgrow what is read
     of a small file.
     """
-    cut = [row if (why := too_long(row[0])) is None else (shortened(row[0]), row[1], row[2] or why) for row in rows]
+    cut = [
+        row if (why := too_long(row[0])) is None else (shortened(row[0]), row[1], row[2] or why, row[3]) for row in rows
+    ]
     return Chunk(*map(tuple, zip(*cut, strict=True)))
 
 
@@ -149,27 +162,32 @@ def _smi_rows(file: IO[str], where: str) -> Iterator[Row]:
         extended = (
             "an extension of the SMILES (CXSMILES), which is not read here; take it out" if name[:1] == "|" else ""
         )
-        yield smiles, name, extended
+        yield smiles, name, extended, ()
 
 
-def _csv_rows(file: IO[str], where: str, smiles: str, *, name: str | None) -> Iterator[Row]:
-    header, rows = header_and_rows(file, where, [smiles] if name is None else [smiles, name])
+def _csv_rows(file: IO[str], where: str, smiles: str, *, name: str | None, others: Sequence[str]) -> Iterator[Row]:
+    header, rows = header_and_rows(file, where, [smiles, *([] if name is None else [name]), *others])
+    places = [position(header, other, where) for other in others]
     at, name_at = position(header, smiles, where), None if name is None else position(header, name, where)
     for _, row in rows:
         if not row and len(header) > 1:
             continue  # a blank line is no row, unless a row is a single cell
         if len(row) == len(header) or not row:
-            yield (row[at].strip(whitespace) if row else "", "" if name_at is None else row[name_at].strip(), "")
+            cells = row or [""] * len(header)
+            name_cell = "" if name_at is None else cells[name_at].strip()
+            yield cells[at].strip(whitespace), name_cell, "", tuple(cells[place] for place in places)
         else:
-            cells = f"{len(row)} cells under a header of {len(header)}"
-            yield row[at].strip(whitespace) if at < len(row) else "", "", cells
+            why = f"{len(row)} cells under a header of {len(header)}"
+            yield row[at].strip(whitespace) if at < len(row) else "", "", why, ("",) * len(places)
 
 
-def _parquet_chunks(path: Path, smiles: str, name: str | None) -> Iterator[Chunk]:
-    wanted = [smiles] if name is None else [smiles, name]
-    for cells, *names in read_parquet(path, str(path), wanted, rows=CHUNK, most=CHUNK_CHARACTERS):
+def _parquet_chunks(path: Path, smiles: str, name: str | None, *, others: Sequence[str]) -> Iterator[Chunk]:
+    wanted = [smiles, *([] if name is None else [name]), *others]
+    for cells, *more in read_parquet(path, str(path), wanted, rows=CHUNK, most=CHUNK_CHARACTERS):
         blank = ("",) * len(cells)
-        yield _chunk(list(zip(cells, names[0] if names else blank, blank, strict=True)))
+        names = blank if name is None else more.pop(0)
+        rest = list(zip(*more, strict=True)) if more else [()] * len(cells)
+        yield _chunk(list(zip(cells, names, blank, rest, strict=True)))
 
 
 Write = Callable[[Sequence[Sequence[Any]]], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from pbgraph.datasets.user.graph_columns import is_blank, value_of
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
+from pbgraph.features.composed import featurise, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
@@ -24,7 +27,6 @@ from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
 log = logging.getLogger(__name__)
 
 Function = Callable[[Any], np.ndarray]
-TRIAL = "CCO"  # by which it is seen whether a state fits its model and features
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,45 +67,89 @@ class Predictor:
         """Names of the numbers that a molecule gets: the targets; of an encoder e0, e1, and so on."""
         return self.targets if self.channels is None else tuple(f"e{number}" for number in range(self.channels))
 
-    def __call__(self, smiles: Sequence[str], errors: Sequence[str] = ()) -> Predictions:
-        """Predict for structures; errors: reasons already known why some of them cannot be used, else ""."""
+    @property
+    def graph_columns(self) -> tuple[str, ...]:
+        """Names of the D numbers that it takes beside the structures."""
+        return self.models[0].graph_columns
+
+    def __call__(
+        self, smiles: Sequence[str], errors: Sequence[str] = (), *, columns: np.ndarray | None = None
+    ) -> Predictions:
+        """Predict for structures.
+
+        errors   reasons already known why some of them cannot be used, else ""
+        columns  (n, D) numbers of a model that takes some beside the structures, NaN = blank
+        Raises UsageError for columns that are not those of the model.
+        """
+        self._check_columns(columns, len(smiles))
         known = errors or [""] * len(smiles)
         reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
         values = np.full((len(self.functions), len(smiles), len(self.columns)), np.nan)
-        good, store = self._featurised(smiles, reasons)
+        good, store = self._featurised(smiles, reasons, columns)
         if len(good):
             for value, function in zip(values, self.functions, strict=True):
                 value[good] = function(store)
         sd = values.std(axis=0, ddof=1) if len(values) > 1 else None
         return Predictions(values.mean(axis=0), sd, tuple(reasons))
 
-    def _featurised(self, smiles: Sequence[str], reasons: list[str]) -> tuple[np.ndarray, Any]:
+    def _check_columns(self, columns: np.ndarray | None, rows: int) -> None:
+        names, shape = self.graph_columns, (0, 0) if columns is None else columns.shape
+        if columns is None and not names:
+            return
+        if columns is None or shape != (rows, len(names)):
+            takes = f"takes the columns {', '.join(names)}" if names else "takes no columns"
+            raise UsageError(
+                f"the model {takes} beside the structures, and is given numbers of shape {shape}; expected "
+                f"{(rows, len(names)) if names else 'none'}"
+            )
+
+    def _featurised(
+        self, smiles: Sequence[str], reasons: list[str], columns: np.ndarray | None
+    ) -> tuple[np.ndarray, Any]:
         """Rows without a reason against them and their features; one that cannot be featurised is given a reason."""
         good = [row for row, reason in enumerate(reasons) if not reason]
         try:
-            return np.array(good, dtype=np.int64), self._features([smiles[row] for row in good])
+            return np.array(good, dtype=np.int64), self._features(smiles, good, columns)
         except Exception as all_together:  # of the featuriser, or of RDKit: it costs the rows that raise it alone
             for row in good:
                 try:
-                    self._features([smiles[row]])
+                    self._features(smiles, [row], columns)
                 except Exception as error:
                     reasons[row] = failure(error)
             left = [row for row in good if not reasons[row]]
             if len(left) == len(good):
                 raise all_together
-            return np.array(left, dtype=np.int64), self._features([smiles[row] for row in left])
+            return np.array(left, dtype=np.int64), self._features(smiles, left, columns)
 
-    def _features(self, smiles: Sequence[str]) -> Any:
-        if not smiles:
+    def _features(self, smiles: Sequence[str], rows: Sequence[int], columns: np.ndarray | None) -> Any:
+        if not rows:
             return None
-        unknown = np.full((len(smiles), len(self.targets)), np.nan, dtype=np.float32)
+        unknown = np.full((len(rows), len(self.targets)), np.nan, dtype=np.float32)
+        mine = None if columns is None else columns[np.asarray(rows)]
         with silence():
-            return self.featuriser.featurise(smiles, unknown)
+            return featurise(self.featuriser, [smiles[row] for row in rows], unknown, mine)
 
     def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
-        """Each chunk with its predictions, one at a time."""
+        """Each chunk with its predictions, one at a time; its cells are the model's columns."""
         for chunk in chunks:
-            yield chunk, self(chunk.smiles, chunk.errors)
+            columns, errors = columns_of(chunk, self.graph_columns)
+            yield chunk, self(chunk.smiles, errors, columns=columns)
+
+
+def columns_of(chunk: Chunk, names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(The numbers (n, D) in a chunk's cells, NaN = blank, or None without names; errors with those of the cells)."""
+    if not names:
+        return None, chunk.errors
+    read = [[value_of(cell, name) for cell, name in zip(cells, names, strict=True)] for cells in chunk.cells]
+    wrong = (next((why for _, why in row if why), "") for row in read)
+    errors = tuple(known or why for known, why in zip(chunk.errors, wrong, strict=True))
+    return np.array([[value for value, _ in row] for row in read]).reshape(len(read), len(names)), errors
+
+
+def blank_cells(chunk: Chunk, names: Sequence[str]) -> Counter[str]:
+    """How many rows of a chunk that can be used have nothing in each of these columns, those that have at all."""
+    rows = [cells for cells, error in zip(chunk.cells, chunk.errors, strict=True) if not error]
+    return Counter(name for cells in rows for name, cell in zip(names, cells, strict=True) if is_blank(cell))
 
 
 def load_predictor(
@@ -134,7 +180,7 @@ def load_encoder(
             f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
         )
     [(each, facts)] = chosen.items()
-    function, vectors = _tried(each, facts, featuriser, encoder)
+    function, vectors = _tried(each, facts, featuriser=featuriser, make=encoder)
     if vectors.ndim != 2 or not vectors.shape[1] or len(vectors) != 1 or not np.isfinite(vectors).all():
         raise DataError(f"{each} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
     return Predictor((facts,), featuriser, (function,), vectors.shape[1])
@@ -162,15 +208,15 @@ def _chosen(
 
 
 def _tried(
-    folder: Path, facts: SavedModel, featuriser: Featuriser, make: Callable[[Any, Model], Function]
+    folder: Path, facts: SavedModel, *, featuriser: Featuriser, make: Callable[[Any, Model], Function]
 ) -> tuple[Function, np.ndarray]:
     """(What `make` makes of a saved state and its model, what that gives for one molecule).
 
     Raises DataError if it cannot be made of the folder; NoEncoderError if the model has none and was asked for one.
     """
     state = read_state(folder, facts)
-    store = featuriser.featurise([TRIAL], np.full((1, len(facts.targets)), np.nan, dtype=np.float32))
     try:
+        store = trial(featuriser, len(facts.targets), len(facts.graph_columns))
         function = make(state, MODELS.get(facts.spec.model))
         return function, function(store)
     except NoEncoderError:
@@ -182,7 +228,9 @@ def _tried(
 
 def _predicting(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Function:
     """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
-    function, numbers = _tried(folder, facts, featuriser, lambda state, model: restored(state, model, facts.kind))
+    function, numbers = _tried(
+        folder, facts, featuriser=featuriser, make=lambda state, model: restored(state, model, facts.kind)
+    )
     if numbers.shape != (1, len(facts.targets)) or not np.isfinite(numbers).all():
         raise DataError(
             f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {numbers.shape[1:]}, "
@@ -219,7 +267,8 @@ def _check_differ_in_seed(folder: Path, chosen: Sequence[SavedModel]) -> None:
 
 
 def _identity(facts: SavedModel) -> dict[str, Any]:
-    return {**arm_identity(facts.spec), "targets": facts.targets, "kind": facts.kind}
+    told = {"targets": facts.targets, "kind": facts.kind, "graph_columns": facts.graph_columns}
+    return {**arm_identity(facts.spec), **told}
 
 
 def _check_current(facts: SavedModel) -> None:
@@ -234,7 +283,7 @@ def _check_current(facts: SavedModel) -> None:
                 f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
                 f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
             )
-    for name, digest in file_versions(model).items():
+    for name, digest in {**file_versions(model), **featuriser.file_versions()}.items():
         if spec.versions.get(name) != digest:
             raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
     missing = model.unavailable() if isinstance(model, Estimator) else None

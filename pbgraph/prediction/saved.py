@@ -41,6 +41,7 @@ class SavedModel:
     packages       versions with which it was trained
     state_sha256   of model.safetensors
     digest         SHA-256 of all the other fields, and so of both files; "" of a model of an earlier version
+    graph_columns  numbers that it takes beside the structures, by the names that they had in training
     """
 
     spec: RunSpec
@@ -52,10 +53,14 @@ class SavedModel:
     state_sha256: str = ""
     format: int = FORMAT_VERSION
     digest: str = ""
+    graph_columns: tuple[str, ...] = ()
 
     def digested(self) -> SavedModel:
         """The same with its digest."""
-        return replace(self, digest=sha256(canonical_json(replace(self, digest=""))))
+        told = msgspec.to_builtins(replace(self, digest=""))
+        if not self.graph_columns:
+            del told["graph_columns"]  # a later field, which is in no digest of an earlier model
+        return replace(self, digest=sha256(canonical_json(told)))
 
 
 def write_model(folder: Path, facts: SavedModel, state: Any) -> None:

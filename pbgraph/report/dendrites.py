@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,37 +12,42 @@ import msgspec
 
 from pbgraph.insight import DendriteInsight, Insight
 from pbgraph.report.figures import agg, save_figure
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (
-    *("site", "neurons", "dendrite", "outcome", "epochs", "correlation", "largest"),
+    *("site", "neurons", "dendrite", "outcome", "epochs", "correlation", "largest", "on validation"),
     *("mean abs w", "variance share", "largest"),
 )
 NOTE = (
-    "Correlation: |corr(a, δ)| of the accepted weights, mean over neurons and largest neuron. Variance share: "
+    "Correlation: |corr(a, δ)| of the accepted weights, mean over neurons and largest neuron; on validation rows, mean "
+    "over neurons of what it was there when they were accepted, negative where it is reversed. Variance share: "
     "Var(w a) / Var(y') of the reported network over the validation molecules; shares need not sum to one."
 )
 NO_PHASE = "-"
 PHASES = 4  # panels of curves at the most
 
 
-def to_markdown(spec: RunSpec, insight: Insight) -> str:
+RIGHT = (1, 2, 4, 5, 6, 7, 8, 9, 10)  # columns of numbers
+Correlations = Mapping[str, Sequence[float | None]]  # on validation rows, as records have them
+
+
+def to_markdown(spec: RunSpec, insight: Insight, correlations: Correlations) -> str:
     """A line for every dendrite that was tried at each site."""
     heading = f"## {spec.task}: dendrites of {spec.arm}, seed {spec.seed}"
-    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, insight_rows(insight), right=(1, 2, 4, 5, 6, 7, 8, 9))}\n"
+    return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, insight_rows(insight, correlations), right=RIGHT)}\n"
 
 
-def insight_rows(insight: Insight) -> list[tuple[str, ...]]:
+def insight_rows(insight: Insight, correlations: Correlations) -> list[tuple[str, ...]]:
     """What stands under `COLUMNS`."""
     return [
-        (name, str(site.neurons), *_cells(dendrite))
+        (name, str(site.neurons), *_cells(dendrite, elsewhere))
         for name, site in insight.sites.items()
-        for dendrite in site.dendrites
-    ] or [(name, str(site.neurons), *["-"] * 8) for name, site in insight.sites.items()]
+        for dendrite, elsewhere in zip_longest(site.dendrites, correlations.get(name, ())[: len(site.dendrites)])
+    ] or [(name, str(site.neurons), *["-"] * 9) for name, site in insight.sites.items()]
 
 
-def _cells(dendrite: DendriteInsight) -> tuple[str, ...]:
+def _cells(dendrite: DendriteInsight, on_validation: float | None) -> tuple[str, ...]:
     epochs = str(len(dendrite.mean_correlation)) if dendrite.mean_correlation else NO_PHASE
     return (
         str(dendrite.number),
@@ -49,6 +55,7 @@ def _cells(dendrite: DendriteInsight) -> tuple[str, ...]:
         epochs,
         _mean(dendrite.correlation),
         _largest(dendrite.correlation),
+        "-" if on_validation is None else f"{on_validation:.4f}",
         _mean([abs(w) for w in dendrite.w]),
         _mean(dendrite.variance_share),
         _largest(dendrite.variance_share),
@@ -63,14 +70,14 @@ def _largest(values: Sequence[float]) -> str:
     return f"{max(values):.4f}" if values else "-"
 
 
-def to_json(spec: RunSpec, insight: Insight) -> str:
+def to_json(spec: RunSpec, insight: Insight, correlations: Correlations) -> str:
     """Everything, neuron by neuron."""
     run = {"task": spec.task, "arm": str(spec.arm), "seed": spec.seed, "key": spec.key}
-    content = {**run, **msgspec.to_builtins(insight)}
+    content = {**run, **msgspec.to_builtins(insight), "validation_correlations": msgspec.to_builtins(correlations)}
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
 
 
-FORMATS: Mapping[str, Callable[[RunSpec, Insight], str]] = {"md": to_markdown, "json": to_json}
+FORMATS: Mapping[str, Callable[[RunSpec, Insight, Correlations], str]] = {"md": to_markdown, "json": to_json}
 
 
 def draw_dendrites(spec: RunSpec, insight: Insight, path: Path) -> None:

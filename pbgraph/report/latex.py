@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pbgraph.report.formats import COMPARED, texts
 from pbgraph.report.tables import Table
+from pbgraph.report.texts import COMPARED, texts
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -26,20 +26,31 @@ def to_latex(table: Table) -> str:
 
     The comparisons are a second tabular under the first, with the answers and notes.
     """
-    said, name = texts(table), table.protocol.task.split()[0]
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escaped(said.title)}. {escaped(said.protocol)}}}",
-        rf"\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', name)}}}",
-        *_tabular(said.header, said.rows, "ll" + "r" * (len(said.header) - 3) + "l"),
-    ]
+    said = texts(table)
+    lines = [*tabular(said.header, said.rows, "ll" + "r" * (len(said.header) - 3) + "l")]
     if said.comparisons:
-        lines += [r"\par\medskip", *_tabular(COMPARED, said.comparisons, "llrlrl")]
+        lines += [r"\par\medskip", *tabular(COMPARED, said.comparisons, "llrlrl")]
         lines += [r"\par\smallskip\footnotesize", escaped(said.note)]
     lines += [r"\begin{itemize}", *(rf"\item {_bold(line)}" for line in (*said.answers, *said.notes)), r"\end{itemize}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return environment(lines, f"{said.title}. {said.protocol}", table.protocol.task.split()[0])
+
+
+def environment(lines: Iterable[str], caption: str, label: str) -> str:
+    r"""Lines as a ``table`` environment; needs ``\usepackage{booktabs}``."""
+    return (
+        "\n".join(
+            [
+                r"% needs \usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{escaped(caption)}}}",
+                rf"\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', label)}}}",
+                *lines,
+                r"\end{table}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def escaped(text: str) -> str:
@@ -51,7 +62,8 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
-def _tabular(header: Sequence[str], rows: Iterable[Sequence[str]], columns: str) -> list[str]:
+def tabular(header: Sequence[str], rows: Iterable[Sequence[str]], columns: str) -> list[str]:
+    """The lines of a table whose columns are flush as these letters say, l or r."""
     return [
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",

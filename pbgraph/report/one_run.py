@@ -9,8 +9,8 @@ from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import duration, figure
 from pbgraph.insight import Insight
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.dendrites import COLUMNS, insight_rows
-from pbgraph.report.formats import markdown
+from pbgraph.report.dendrites import COLUMNS, RIGHT, insight_rows
+from pbgraph.report.markdown import markdown
 from pbgraph.report.plot import plot
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
@@ -25,7 +25,7 @@ def to_text(record: RunRecord, insight: Insight | None, problem: str = "") -> st
         _settings(record.spec),
         _scores(record),
         _history(record),
-        _dendrites(insight, problem),
+        _dendrites(record, insight, problem),
         _provenance(record),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -75,7 +75,7 @@ def _scores(record: RunRecord) -> str:
     names = list(dict.fromkeys(name for part in parts for name in record.scores[part].tasks))
     scales = {name: scale_of(name, [record.scores[part].metrics.get(name) for part in parts]) for name in metrics}
     test = record.scores.get("test")
-    rows = [["all", *_of_all(record, parts, metrics, scales), str(test.size if test else "-"), ""]]
+    rows = [["all", *_of_all(record, parts=parts, metrics=metrics, scales=scales), str(test.size if test else "-"), ""]]
     for name in names:
         tasks = {part: record.scores[part].tasks.get(name) for part in parts}
         cells = [
@@ -89,7 +89,9 @@ def _scores(record: RunRecord) -> str:
     return markdown(header, rows, right=range(1, len(header)))
 
 
-def _of_all(record: RunRecord, parts: Sequence[str], metrics: Iterable[str], scales: Mapping[str, float]) -> list[str]:
+def _of_all(
+    record: RunRecord, *, parts: Sequence[str], metrics: Iterable[str], scales: Mapping[str, float]
+) -> list[str]:
     return [_figure(record.scores[part].metrics.get(name), scales[name]) for name in metrics for part in parts]
 
 
@@ -112,12 +114,12 @@ def _history(record: RunRecord) -> str:
     )
 
 
-def _dendrites(insight: Insight | None, problem: str) -> str:
+def _dendrites(record: RunRecord, insight: Insight | None, problem: str) -> str:
     if problem:
         return f"dendrites: {visible_cell(problem)}"
     if insight is None:
         return ""
-    return "dendrites\n" + markdown(COLUMNS, insight_rows(insight), right=(1, 2, 4, 5, 6, 7, 8, 9))
+    return "dendrites\n" + markdown(COLUMNS, insight_rows(insight, record.correlations), right=RIGHT)
 
 
 def _provenance(record: RunRecord) -> str:
@@ -133,5 +135,7 @@ def _provenance(record: RunRecord) -> str:
     where = origin.numerics.described if origin.numerics else "numeric platform not recorded"
     versions = ", ".join(f"{name} {origin.packages[name]}" for name in ("torch", "rdkit") if name in origin.packages)
     lines.append(", ".join(filter(None, [f"on {origin.device}", versions])) + f"; {where}")
+    if origin.pretrained_on:
+        lines.append(f"features {record.spec.featuriser}, pretrained on {origin.pretrained_on}")
     lines.append(f"data {origin.data_sha256[:12] or '-'}, split {origin.split_sha256[:12] or '-'}")
     return "\n".join(map(visible_cell, lines))

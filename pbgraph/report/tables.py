@@ -67,6 +67,7 @@ class Table:
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
     numerics  numeric platform, in words -> runs
+    pretrained  features from networks that were trained elsewhere, and on what -> runs
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
     """
@@ -80,6 +81,7 @@ class Table:
     software: Mapping[str, int]
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
+    pretrained: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
 
@@ -157,6 +159,7 @@ def make_table(
         declared=how_declared(finished, background.registered),
         tried=_tried(finished[0].spec, arms, background.searched),
         others=_counted(origin for record in finished for origin in _others(record)),
+        pretrained=_counted(filter(None, map(_pretrained, finished))),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
 
@@ -190,6 +193,12 @@ def _others(record: RunRecord) -> Iterable[str]:
     components = record.provenance.components
     known = {code for name in components for code in others_code(record, name).values()}
     return sorted(known | {f"unknown, of {name}" for name, packages in components.items() if not packages})
+
+
+def _pretrained(record: RunRecord) -> str:
+    """ "" where no features are from elsewhere."""
+    stated = record.provenance.pretrained_on
+    return f"{record.spec.model} by {record.spec.featuriser}, on {stated}" if stated else ""
 
 
 def _software(origin: Provenance) -> str:

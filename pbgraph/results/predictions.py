@@ -31,11 +31,20 @@ COLUMNS = {"split": "string", "mol_id": "string", "task": "string", "y": "float"
 
 @dataclass(frozen=True)
 class Predicted:
-    """Test rows of one seed with the scores of two arms: y (n, T), NaN = not measured; a, b (n, T)."""
+    """Test rows of one seed with the scores of two arms: y (n, T), NaN = not measured; a, b (n, T).
+
+    mol_ids  n names, where they are known
+    """
 
     y: np.ndarray
     a: np.ndarray
     b: np.ndarray
+    mol_ids: tuple[str, ...] = ()
+
+    def select(self, rows: np.ndarray) -> Predicted:
+        """The rows with these numbers."""
+        names = tuple(self.mol_ids[row] for row in rows) if self.mol_ids else ()
+        return Predicted(self.y[rows], self.a[rows], self.b[rows], names)
 
 
 Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -88,11 +97,12 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
     if keys[0] != keys[1]:
         raise DataError(f"predictions of runs {a.key} and {b.key} are not of the same cells: they had different splits")
     mol_ids, tasks, y = keys[0]
-    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (mol_ids, tasks))
+    (names, rows), (_, columns) = (np.unique(each, return_inverse=True) for each in (mol_ids, tasks))
     grids = np.full((3, rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), np.nan)
     for grid, values in zip(grids, (y, *(table.column("score").to_numpy() for table in tables)), strict=True):
         grid[rows, columns] = values
-    return Predicted(*grids)
+    labels, of_a, of_b = grids
+    return Predicted(labels, of_a, of_b, tuple(map(str, names)))
 
 
 def predictions_in(content: bytes, path: Path) -> pa.Table:

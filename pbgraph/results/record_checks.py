@@ -11,7 +11,7 @@ from typing import Any
 
 from pbgraph.terminal import visible_cell
 
-NAMES = ("task", "split", "model", "method", "metric", "featuriser", "preset")
+NAMES = ("task", "split", "model", "method", "metric", "preset")
 VERSIONS = ("task", "split", "featuriser", "model", "method", "metric")
 LONGEST_NAME = 200  # characters
 LARGEST = 1e100  # of a score or loss, either sign: sums and squares of such stay finite
@@ -36,6 +36,7 @@ def name_problem(what: str, name: str) -> str | None:
 def _problems(record: Any) -> Iterator[str]:
     spec = record.spec
     yield from filter(None, (name_problem(what, getattr(spec, what)) for what in NAMES))
+    yield from filter(None, [name_problem("its featuriser", spec.featuriser.replace("/", ""))])  # which may name a file
     yield from (f"its spec has no version of the {what}" for what in VERSIONS if what not in spec.versions)
     yield from filter(None, (name_problem("a setting", name) for name in spec.changes))
     yield from filter(
@@ -46,7 +47,8 @@ def _problems(record: Any) -> Iterator[str]:
         ),
     )
     yield from _outside("seed", [spec.seed, spec.split_seed], 0, most=LARGEST_SEED)
-    yield from _outside("versions", [*spec.versions.values(), *record.metrics.values()], 0, most=MOST)
+    numbers = [version for version in (*spec.versions.values(), *record.metrics.values()) if isinstance(version, int)]
+    yield from _outside("versions", numbers, 0, most=MOST)
     yield from _outside("rows", [record.provenance.rows], 0, most=MOST)
     if record.cost is not None:
         counts = [record.cost.parameters, record.cost.epochs, record.cost.peak_memory_bytes, record.cost.sittings]

@@ -30,7 +30,7 @@ class RunSpec:
     preset        name of the recipe the settings came from
     model_config, settings  resolved: every field of the model's config and of the method's settings
     versions      of "task", "split", "featuriser", "model", "method", "metric"; and the SHA-256 of every file that the
-                  model is built from, under "model file NAME"
+                  model is built from, under "model file NAME", and of those of its features, "featuriser file NAME"
     control_of    key of the run a control is paired with
     changes       settings that differ from the preset's recipe, those of the run a control is paired with among them as
                   "METHOD.FIELD"; what has none is the recipe itself
@@ -156,6 +156,7 @@ class Provenance:
     sources         these packages by name
     libraries       versions of other libraries that took part, beside `packages`
     These three are empty in older records.
+    pretrained_on   on what a network was trained that made some of its features, as somebody states it; "" if none did
     """
 
     created: str
@@ -178,6 +179,7 @@ class Provenance:
     sources: Mapping[str, Source] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     numerics: NumericPlatform | None = None
+    pretrained_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,9 @@ class RunRecord:
     scores       "valid" and "test" -> SplitScore
     metrics      name -> version of what they were scored by
     predictions  file name and SHA-256 of its content
+    correlations  of a run in which dendrites grew: site -> for every dendrite tried there, in order, the mean over
+                 neurons of corr(a, δ) on validation rows when it was accepted, signed by the correlation it was
+                 accepted for; None where there is none. Records of earlier versions lack it, so it is not in `digest`
     written_digest  `digest` when the record was written, by which an edit is noticed
     seal         SHA-256 of all that its file says but this, provenance and time included; None in older records
     """
@@ -203,6 +208,7 @@ class RunRecord:
     predictions: str | None = None
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    correlations: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     schema: int = FORMAT_VERSION
     written_digest: str | None = None
     seal: str | None = None

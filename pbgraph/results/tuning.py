@@ -67,14 +67,17 @@ class Trial:
     numerics: str = ""
 
 
-def trials_path(results: Path, dataset: str, model: str, method: str) -> Path:
+def trials_path(results: Path, dataset: str, *, model: str, method: str) -> Path:
     """Where the trials of an arm are."""
     return results / FOLDER / dataset / f"{model}-{method}.jsonl"
 
 
 def problem(trial: Trial, path: Path) -> str | None:
     """What is wrong with a trial's facts taken together, or None."""
-    if path.name != trials_path(Path(), trial.task, trial.model, trial.method).name or path.parent.name != trial.task:
+    if (
+        path.name != trials_path(Path(), trial.task, model=trial.model, method=trial.method).name
+        or path.parent.name != trial.task
+    ):
         return f"it is of {trial.model}/{trial.method} on {trial.task}, and belongs to another file"
     if len(trial.scores) != len(trial.seconds) or len(trial.scores) > len(trial.seeds) or trial.number < 0:
         return "its scores, seconds and seeds do not fit together"

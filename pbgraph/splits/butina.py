@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from pbgraph.features.fingerprints import ECFP4
-from pbgraph.features.stored import featurised
 from pbgraph.files.cache import cached
 from pbgraph.molecules import Molecules
 from pbgraph.splits.base import TRAIN, VALID, Split, Splitter
@@ -39,9 +38,16 @@ def clusters(molecules: Molecules) -> list[int]:
     content = cached(
         f"{molecules.dataset}-butina",
         key,
-        lambda: msgspec.json.encode(taylor_butina(featurised(ECFP4, molecules).x).tolist()),
+        lambda: msgspec.json.encode(taylor_butina(_fingerprints(molecules)).tolist()),
     )
     return msgspec.json.decode(content, type=list[int])
+
+
+def _fingerprints(molecules: Molecules) -> np.ndarray:
+    from pbgraph.features.stored import featurised  # and with it torch, which no other split needs
+
+    bits: np.ndarray = featurised(ECFP4, molecules).x
+    return bits
 
 
 def taylor_butina(bits: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,17 @@ def describe(molecules: Molecules, *, done: Callable[[int], None] = lambda _: No
 
 def parents(smiles: Sequence[str]) -> list[str]:
     """The parent compound of every structure, as `Structure` names it."""
-    every = in_parts(_structures, smiles, seconds_each=SECONDS_EACH)
-    return [structure.parent for part in every for structure in part]
+    return [structure.parent for structure in _all_structures(smiles)]
+
+
+def keys(smiles: Sequence[str]) -> list[str]:
+    """The identity of every structure, as `Structure` names it in `key`."""
+    return [structure.key for structure in _all_structures(smiles)]
+
+
+def _all_structures(smiles: Sequence[str]) -> Iterator[Structure]:
+    for part in in_parts(_structures, smiles, seconds_each=SECONDS_EACH):
+        yield from part
 
 
 def _structures(smiles: Sequence[str], first: int) -> list[Structure]:

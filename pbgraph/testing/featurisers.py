@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pbgraph.errors import DataError
+from pbgraph.errors import DataError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
 from pbgraph.features.stored import packed, unpacked
 from pbgraph.graph import GraphStore
@@ -47,8 +47,14 @@ Features = tuple[np.ndarray, ...]
 
 
 def featuriser_checks(featuriser: str | Featuriser) -> list[Check[Featuriser]]:
-    """All checks of a featuriser, registered under this name or given itself. Raises UsageError for an unknown name."""
-    return checks_of(FEATURISERS.get(featuriser) if isinstance(featuriser, str) else featuriser, FEATURISER_CHECKS)
+    """All checks of a featuriser, registered under this name or given itself.
+
+    Raises UsageError for an unknown name, and for features that are known of some molecules alone.
+    """
+    tried = FEATURISERS.get(featuriser) if isinstance(featuriser, str) else featuriser
+    if any(part.blank for part in tried.parts or (tried,)):
+        raise UsageError(f"{tried.name} knows the molecules of its file alone, and these checks try others")
+    return checks_of(tried, FEATURISER_CHECKS)
 
 
 def labels(count: int) -> np.ndarray:

@@ -26,24 +26,16 @@ from typing import Any
 
 import msgspec
 
-from pbgraph.errors import PbgraphError
-from pbgraph.execution.engines.local import run_all
-from pbgraph.execution.engines.progress import shown
-from pbgraph.execution.engines.schedule import Work
+from pbgraph.execution.again import do_again
 from pbgraph.execution.fitting import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
-from pbgraph.files.reading import content_of
-from pbgraph.files.writing import new_file
 from pbgraph.metrics import METRICS, Metric, label_of
-from pbgraph.plans.plan import Plan
 from pbgraph.report.comparisons import margin_of
 from pbgraph.report.stats import standard_error
-from pbgraph.results.described import keep, user_table, user_table_names
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import Provenance, RunRecord
 from pbgraph.streams import seed_of
-from pbgraph.structures.parallel import cores
 from pbgraph.verify.scores import cells_said, read_predictions
 
 PLATFORM_SPREAD = 3.0  # standard errors of a score over molecules that two platforms may be apart
@@ -89,8 +81,7 @@ def rerun(
     for mine in _rounds(records):
         with tempfile.TemporaryDirectory(prefix="pbgraph-rerun-") as scratch:
             options = RunOptions(Path(scratch), data=data, offline=offline)
-            _lay_out(results, ResultsFolder(options.results), mine)
-            made = {record.key: record for record in _run(mine, options)}
+            made = {record.key: record for record in do_again(results, mine, options)}
             for record in mine:
                 compared[record.key] = _compared(results, record, ResultsFolder(options.results), new=made[record.key])
     return [compared[record.key] for record in records]
@@ -111,29 +102,6 @@ def _rounds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     for record in records:
         rounds.setdefault((record.spec.task, depth(record)), []).append(record)
     return [rounds[which] for which in sorted(rounds)]
-
-
-def _lay_out(results: ResultsFolder, scratch: ResultsFolder, records: Sequence[RunRecord]) -> None:
-    """What the runs need: the description of a table of the user's, and records of the runs that controls are of."""
-    task = records[0].spec.task
-    if task in user_table_names(results):
-        keep(user_table(task, results), scratch)
-    for key in {record.spec.control_of for record in records} - {None}:
-        pair = results.finished(task, str(key))
-        if pair is None:
-            raise PbgraphError(f"run {key}, which a control is to be compared with, has no finished record")
-        with new_file(scratch.record_path(pair.spec)) as part:
-            part.write_bytes(content_of(results.record_path(pair.spec)))
-
-
-def _run(records: Sequence[RunRecord], options: RunOptions) -> list[RunRecord]:
-    specs = tuple(record.spec for record in records)
-    seconds = {record.key: record.cost.seconds for record in records if record.cost}
-    plan = Plan(specs[0].task, "rerun", (), specs[0].split, specs)
-    work = Work(plan, specs, finished={}, failed={}, seconds=seconds)
-    jobs = min(cores(), len(specs))
-    with shown(work, jobs) as progress:
-        return run_all(work, options, jobs=jobs, device="cpu", progress=progress)
 
 
 def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, new: RunRecord) -> Rerun:
@@ -209,7 +177,10 @@ def _other_experiment(record: RunRecord, new: RunRecord) -> Iterator[str]:
     def facts(one: RunRecord) -> dict[str, Any]:
         origin = one.provenance
         labels = {
-            part: (score.size, {name: (task.labelled, task.positives, task.sd) for name, task in score.tasks.items()})
+            part: (
+                score.size,
+                {name: (target.labelled, target.positives, target.sd) for name, target in score.tasks.items()},
+            )
             for part, score in one.scores.items()
         }
         return {

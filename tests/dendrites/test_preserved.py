@@ -12,6 +12,7 @@ class Moving(nn.Module):
     def __init__(self):
         super().__init__()
         self.linear = nn.Linear(2, 2)
+        self.large = nn.Linear(64, 64)
         self.register_buffer("count", torch.zeros(3))
         self.first, self.second, self.state = 1.5, "text", None
 
@@ -27,6 +28,14 @@ def swap(module):
 
 def write_behind_autograd(module):
     module.linear.weight.data.mul_(2)
+
+
+def write_one_of_many_behind_autograd(module):
+    module.large.weight.data[63, 63] += 1
+
+
+def change_type(module):
+    module.count.data = module.count.data.double() + 1
 
 
 def replace_parameter(module):
@@ -45,13 +54,16 @@ def keep_tensor(module):
     module.state = torch.ones(2)
 
 
-CHANGES = (rename, swap, write_behind_autograd, replace_parameter, replace_dictionary, grow_buffer, keep_tensor)
+CHANGES = (
+    *(rename, swap, write_behind_autograd, write_one_of_many_behind_autograd, change_type, replace_parameter),
+    *(replace_dictionary, grow_buffer, keep_tensor),
+)
 
 
 def facts(module):
     """Everything that a caller could see, with tensors as numbers and parameters as the very objects."""
     attributes = {name: module.__dict__.get(name, "absent") for name in ("first", "second", "state")}
-    own = {name: (id(value), value.tolist()) for name, value in module.state_dict(keep_vars=True).items()}
+    own = {name: (id(value), value.dtype, value.tolist()) for name, value in module.state_dict(keep_vars=True).items()}
     return attributes, "other" in module.__dict__, own
 
 
@@ -85,8 +97,8 @@ def test_what_is_changed_between_two_blocks_stays():
 def test_weights_count_where_somebody_keeps_tensors_in_the_place_of_parameters():
     weights = nn.ParameterList(torch.full((2,), float(k)) for k in (1, 2))
     y, activations = torch.zeros(3, 2), [torch.full((3, 2), 10.0), torch.full((3, 2), 100.0)]
-    expected = with_scaled(y, weights, activations, -1)
+    expected = with_scaled(y, weights, activations, axis=-1)
     assert expected.tolist() == [[210.0, 210.0]] * 3
     tensor = weights._parameters.pop("1").detach()
     weights.__dict__["1"] = tensor
-    assert torch.equal(with_scaled(y, weights, activations, -1), expected)
+    assert torch.equal(with_scaled(y, weights, activations, axis=-1), expected)

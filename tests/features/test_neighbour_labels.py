@@ -107,11 +107,3 @@ def test_it_comes_back_from_its_state():
     np.testing.assert_array_equal(again(others), fitted(others))
     with pytest.raises(ValueError, match="do not fit"):
         NeighbourLabels.from_state({**fitted.state(), "y": fitted.state()["y"][:2]})
-
-
-@given(st.lists(st.integers(-1, 4), min_size=1, max_size=80), st.integers(1, 80))
-def test_of_equally_similar_rows_the_first_come_first(counts, few):
-    similar = np.array([counts]) / 4
-    few = min(few, len(counts))
-    expected = np.argsort(-similar, axis=1, kind="stable")[:, :few]
-    np.testing.assert_array_equal(neighbours._most_similar(similar, few), expected)

@@ -52,7 +52,7 @@ def test_the_smoke_preset_of_tox21_ends_with_records_that_name_the_gpu(shared: P
     where = ("--results", tmp_path, "--data", shared / "data", "--offline", "--device", DEVICE, "--seeds", 0)
     python("-m", "pbgraph.bench", "tox21", "--preset", "smoke", "--models", "gin", "trimnet", *where)
     records = ResultsFolder(tmp_path).records("tox21")
-    assert {(one.spec.arm, one.status) for one in records} >= {
+    assert {(str(one.spec.arm), one.status) for one in records} >= {
         (f"{model}/{method}", "finished") for model in ("gin", "trimnet") for method in ("backprop", "perforated")
     }
     assert {one.provenance.device for one in records} == {name_of_device()}
@@ -79,7 +79,7 @@ def test_models_that_a_gpu_trained_predict_the_same_on_the_cpu(results: ResultsF
         score = np.array(table["score"])
         score = score if record.spec.model == "random-forest" else expit(score)
         np.testing.assert_allclose(made, score, atol=1e-4, err_msg=record.spec.arm)
-    devices = {record.spec.arm: record.provenance.device for record in of_task(results)}
+    devices = {str(record.spec.arm): record.provenance.device for record in of_task(results)}
     assert devices.pop("random-forest/fit") == "cpu"
     assert set(devices.values()) == {name_of_device()}
     assert len(devices) >= 4

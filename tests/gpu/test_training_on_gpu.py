@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pbgraph.dendrites import Growth, perforate
 from pbgraph.errors import Interrupted
+from pbgraph.features.base import JOINED
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.graph import GraphStore
 from pbgraph.methods import session
@@ -24,6 +25,7 @@ from pbgraph.methods.training import TrainSettings, build_model, make_loss, pred
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models.base import MODELS, Architecture, sites_in
 from pbgraph.testing import molecules
+from pbgraph.testing.architectures import as_double
 
 pytestmark = pytest.mark.gpu
 
@@ -39,13 +41,15 @@ METHODS: dict[str, tuple[Method, Any]] = {
 }
 
 
-def store(count: int, seed: int) -> GraphStore:
-    """Molecules of 1 to 12 atoms; labels depend on the atoms, and some are blank."""
+def store(count: int, seed: int, *, of_molecules: bool = False) -> GraphStore:
+    """Molecules of 1 to 12 atoms; labels depend on the atoms, and some are blank; with features of molecules or not."""
     rng = np.random.default_rng(seed)
     graphs = molecules(rng.integers(1, 13, count).tolist(), seed)
     y = np.array([[g.x[:, 0].sum() > 1, len(g.x) > 6] for g in graphs], dtype=np.float32)
     y[rng.random(y.shape) < 0.1] = np.nan
-    return GraphStore.from_graphs(graphs, y)
+    made = GraphStore.from_graphs(graphs, y)
+    sums = torch.tensor(np.stack([graph.x.sum(0) for graph in graphs]), dtype=torch.float32)
+    return replace(made, graph_attr=sums) if of_molecules else made
 
 
 def task(name: str, settings: Any, *, device: str = DEVICE, dropout: float | None = 0.0, **changes: Any) -> FitJob:
@@ -53,7 +57,8 @@ def task(name: str, settings: Any, *, device: str = DEVICE, dropout: float | Non
     model = MODELS.get(name)
     config = model.config()
     rates = {field.name: dropout for field in fields(config) if "dropout" in field.name and dropout is not None}
-    train, valid = store(100, 0).to(device), store(60, 1).to(device)
+    of_molecules = JOINED in model.featuriser
+    train, valid = (store(*size, of_molecules=of_molecules).to(device) for size in ((100, 0), (60, 1)))
     return FitJob(
         model=model,
         config=replace(config, **rates),
@@ -72,7 +77,7 @@ def first_step(name: str, device: str) -> list[Tensor]:
     made = task(name, TrainSettings(**SHORT), device=device)
     model = build_model(made).double()
     batch = made.train.batch(np.arange(24))
-    batch = replace(batch, x=batch.x.double(), edge_table=batch.edge_table.double(), y=batch.y.double())
+    batch = replace(as_double(batch), y=batch.y.double())
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
     loss = train_step(model, optimizer, make_loss(made), batch=batch, settings=made.settings)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]

@@ -15,7 +15,7 @@ from pbgraph.methods.base import PairedRun
 from pbgraph.methods.controls import CONTINUED, cycle_lengths
 from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
-from pbgraph.methods.plain import train_in_cycles
+from pbgraph.methods.plain import CycleSettings, train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, parameter_count, predict
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED
 from pbgraph.streams import generator, seed_of
@@ -103,7 +103,7 @@ def test_perforated_history_tells_phases_and_dendrites(perforated):
 
 def test_continued_has_the_epochs_and_restarts_of_its_pair(perforated):
     pair = PairedRun(perforated.parameters, perforated.history)
-    fitted = CONTINUED.fit(tiny_task(TrainSettings(**SHORT), paired=pair))
+    fitted = CONTINUED.fit(tiny_task(CycleSettings(**SHORT), paired=pair))
     assert fitted.epochs == perforated.epochs
     assert fitted.history[:6] == perforated.history[:6]
     first = [line.phase for line in perforated.history].index("dendrite")
@@ -144,7 +144,7 @@ def _continued_pair(perforated):
 def test_a_run_stopped_anywhere_goes_on_bit_for_bit(method, perforated, tmp_path, monkeypatch):
     monkeypatch.setattr(session_module, "REPORT_EVERY", 0.0)
     methods = {"backprop": BACKPROP, "perforated": PERFORATED, "continued": CONTINUED}
-    settings = GROWN if method == "perforated" else TrainSettings(**SHORT)
+    settings = GROWN if method == "perforated" else CycleSettings(**SHORT)
     task = tiny_task(settings, paired=_continued_pair(perforated), checkpoint=tmp_path / "state")
     store = tiny_store(40, 5)
     expected = result(methods[method].fit(replace(task, checkpoint=None)), store)

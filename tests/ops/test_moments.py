@@ -27,6 +27,28 @@ def test_equals_its_definition(rows: int, channels: int, seed: int, precision: t
     torch.testing.assert_close(moments(a, b), moments_definition(a, b), rtol=tolerance, atol=tolerance)
 
 
+@given(st.integers(1, 6), st.integers(0, 9), st.integers(1, 40), st.integers(0, 2**32), precisions)
+@settings(max_examples=40)
+def test_columns_on_the_second_of_three_axes_are_those_of_the_same_rows(
+    items: int, channels: int, places: int, seed: int, precision: tuple[torch.dtype, float]
+) -> None:
+    dtype, tolerance = precision
+    rows = values(items * places, channels, seed, dtype)
+    a, b = (x.view(items, places, channels).movedim(-1, 1) for x in rows)
+    for found in (moments(a, b), moments_definition(a, b)):
+        torch.testing.assert_close(found, moments_definition(*rows), rtol=tolerance, atol=tolerance)
+
+
+def test_they_are_written_into_columns_of_a_wider_tensor() -> None:
+    for a, b in (values(5, 3, 0), tuple(x.view(5, 3, 1) for x in values(5, 3, 0)), values(5, 3, 0, torch.bfloat16)):
+        whole = [torch.full((rows, 8), 7.0, dtype=torch.float64) for rows in (2, 3)]
+        part = whole[0][:, 4:7], whole[1][:, 4:7]
+        assert moments(a, b, part) == part
+        for found, expected in zip(whole, moments(a, b), strict=True):
+            assert torch.equal(found[:, 4:7], expected)
+            assert found[:, [0, 1, 2, 3, 7]].eq(7).all()
+
+
 def test_is_numpys_covariance() -> None:
     a, b = values(50, 3, 0)
     _, sums = moments(a, b)

@@ -24,7 +24,7 @@ KERNELS = [
     for kernel in vars(importlib.import_module(f"pbgraph.ops.{module}")).values()
     if isinstance(kernel, Kernel)
 ]
-SIZE = {"N": 5, "E": 7, "M": 5, "B": 3, "G": 2, "H": 2, "C": 4, "P": 6, "K": 3, "n": 8}
+SIZE = {"N": 5, "E": 7, "M": 5, "B": 3, "G": 2, "H": 2, "C": 4, "P": 6, "K": 3, "L": 9, "W": 4, "n": 8}
 
 
 def size(text):
@@ -43,7 +43,7 @@ def argument(kind, word):
         ptr = torch.full((size(count),), size(total))
         ptr[0] = 0
         return ptr
-    dtype = torch.float64 if kind[0] == "d" else torch.float32
+    dtype = torch.float64 if kind[0] in "dv" else torch.float32
     return torch.zeros([size(part) for part in word.split(",")], dtype=dtype)
 
 

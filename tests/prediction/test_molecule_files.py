@@ -120,7 +120,7 @@ def test_what_a_featuriser_raises_costs_the_rows_that_raise_it():
             raise RuntimeError(f"Invariant Violation\n\tno nitrogen in {bad[0]}\n")
         return np.array([len(text) for text in smiles], dtype=float)
 
-    model = SimpleNamespace(targets=("a",))
+    model = SimpleNamespace(targets=("a",), graph_columns=())
     featuriser = Featuriser("lengths", 1, featurise, lambda *_: None, "here")
     predictor = Predictor((model,), featuriser, (lambda store: store[:, None],))
     made = predictor(["CC", "CN", "C1CC", "CCC", "N"])

@@ -33,12 +33,13 @@ def call(results, *argv):
 
 
 def test_the_table_has_a_line_for_every_dendrite_that_was_tried():
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in to_markdown(SPEC, make_insight()).split("\n")]
+    shown = to_markdown(SPEC, make_insight(), {"conv": (0.21, -0.03), "out": (None,)})
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.split("\n")]
     assert [line for line in lines if line and line[0] in ("conv", "out")] == [
-        ["conv", "2", "1", "kept", "3", "0.3000", "0.5000", "0.6173", "0.1562", "0.2500"],
-        ["conv", "2", "2", "dropped", "2", "0.1000", "0.2000", "-", "-", "-"],
-        ["out", "1", "1", "kept", "3", "0.7500", "0.7500", "2.0000", "0.5000", "0.5000"],
-        ["out", "1", "2", "failed", "-", "-", "-", "-", "-", "-"],
+        ["conv", "2", "1", "kept", "3", "0.3000", "0.5000", "0.2100", "0.6173", "0.1562", "0.2500"],
+        ["conv", "2", "2", "dropped", "2", "0.1000", "0.2000", "-0.0300", "-", "-", "-"],
+        ["out", "1", "1", "kept", "3", "0.7500", "0.7500", "-", "2.0000", "0.5000", "0.5000"],
+        ["out", "1", "2", "failed", "-", "-", "-", "-", "-", "-", "-"],
     ]
 
 
@@ -49,6 +50,7 @@ def test_the_command_shows_the_first_finished_seed_or_the_one_asked_for(capsys, 
     shown = json.loads(capsys.readouterr().out)
     assert (shown["arm"], shown["seed"], list(shown["sites"])) == (ARM, 70, ["conv", "out"])
     assert shown["sites"]["conv"]["dendrites"][0]["covariance_share"] == [0.5, -0.125]
+    assert shown["validation_correlations"] == {}
     assert (tmp_path / "d.svg").stat().st_size > 1000
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pbgraph.cli.commands.running import do_missing
+from pbgraph.cli.help_texts import OUTPUTS
+from pbgraph.cli.options import add_plan_arguments
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import duration
 from pbgraph.results.arms import parse_arm
@@ -19,9 +24,41 @@ from pbgraph.terminal import say
 
 if TYPE_CHECKING:
     from pbgraph.plans.plan import Plan
-    from pbgraph.prediction.predict import Predictions
+    from pbgraph.prediction.molecule_files import Chunk
+    from pbgraph.prediction.predict import Predictions, Predictor
 
 log = logging.getLogger(__name__)
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``train`` takes."""
+    parser.set_defaults(command=train, data=None, offline=True, save_models=True)
+    add = parser.add_argument
+    add("file", type=Path, metavar="TABLE")
+    add("--smiles", required=True, metavar="COL", help="column of the structures")
+    add("--targets", required=True, nargs="+", action="extend", metavar="COL", help="columns of the labels")
+    add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
+    add(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WORD",
+        help="labels that mean not measured as well, e.g. -1 or ND",
+    )
+    add(
+        "--graph-columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COL",
+        help="columns of numbers that models read beside the structures, e.g. pH dose",
+    )
+    add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
+    add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
+    add("--time-column", metavar="COL", help="column of dates; for --split time")
+    add_plan_arguments(parser)
+    add("--no-save-models", dest="save_models", action="store_false", help="do not keep the trained models")
 
 
 def train(args: argparse.Namespace) -> int:
@@ -41,6 +78,7 @@ def train(args: argparse.Namespace) -> int:
         split_column=args.split_column,
         date=args.time_column,
         missing=args.missing,
+        graph_columns=args.graph_columns,
     )
     dataset, results = to_dataset(table), ResultsFolder(args.results)
     for name in earlier_versions(table, results):
@@ -54,14 +92,37 @@ def train(args: argparse.Namespace) -> int:
         check_splits(dataset, molecules, plan)
         results.check_writable()
         keep(table, results)
+        if blind := _blind(plan, table.graph_columns):
+            log.warning("%s: not read by %s", ", ".join(table.graph_columns), ", ".join(blind))
 
     return do_missing(args, dataset, make_ready)
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``predict`` takes."""
+    parser.set_defaults(command=predict)
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
+    add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
+    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=OUTPUTS)
+    add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
+    add("--id", metavar="COL", help="column of names to be copied to the output")
+    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
+    add("--split", metavar="NAME", help="which of them, where they were made on several splits")
+    add("--embeddings", action="store_true", help="instead, the vector of each molecule that the network's head reads")
+    add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
+    add(
+        "--for-spreadsheets",
+        action="store_true",
+        help="put an apostrophe before names and structures that a spreadsheet would run as formulas",
+    )
 
 
 def predict(args: argparse.Namespace) -> int:
     """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
     from pbgraph.prediction.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
-    from pbgraph.prediction.predict import load_encoder, load_predictor
+    from pbgraph.prediction.predict import blank_cells, load_encoder, load_predictor
 
     form = args.input_format or form_of(args.input)
     if form not in FORMS:
@@ -73,9 +134,10 @@ def predict(args: argparse.Namespace) -> int:
     load = load_encoder if args.embeddings else load_predictor
     predictor = load(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
-    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id)
-    begun = list(islice(chunks, 1))  # what is wrong with the file is said before anything is written
+    chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id, others=predictor.graph_columns)
+    begun = _begun(chunks, predictor)  # what is wrong with the file is said before anything is written
     total = failed = 0
+    blank: Counter[str] = Counter()
     several = len(predictor.models) > 1
     names = [name for target in predictor.columns for name in ((target, f"{target}_sd") if several else (target,))]
     columns = ["name", "smiles", *names, "error"]
@@ -83,13 +145,38 @@ def predict(args: argparse.Namespace) -> int:
         for chunk, predictions in predictor.stream(chain(begun, chunks)):
             write([chunk.names, chunk.smiles, *_columns(predictions), predictions.errors])
             total, failed = total + len(predictions.errors), failed + sum(map(bool, predictions.errors))
+            blank += blank_cells(chunk, predictor.graph_columns)
     noun = f"{len(predictor.models)} models" if several else "model"
     what = "vector" if args.embeddings else "prediction"
     say(
         f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a {what}, "
         f"{duration(time.monotonic() - started)}"
     )
+    for name, count in blank.items():
+        log.warning("column %r is blank in %d rows, for which it counts as undefined", name, count)
     return 0
+
+
+def _blind(plan: Plan, columns: Sequence[str]) -> list[str]:
+    """The models of a plan that read none of the columns beside the structures, if there are any."""
+    from pbgraph.features.base import FEATURISERS
+    from pbgraph.features.composed import reads_columns
+
+    models = {spec.model: FEATURISERS.get(spec.featuriser) for spec in plan.specs} if columns else {}
+    return [name for name, featuriser in models.items() if not reads_columns(featuriser)]
+
+
+def _begun(chunks: Iterator[Chunk], predictor: Predictor) -> list[Chunk]:
+    """The first chunk, if there is one. Raises UsageError for a column that the file lacks."""
+    try:
+        return list(islice(chunks, 1))
+    except UsageError as error:
+        if not predictor.graph_columns:
+            raise
+        needs = ", ".join(predictor.graph_columns)
+        raise UsageError(
+            f"{error}; the model was trained with {needs} beside the structures, and needs them"
+        ) from error
 
 
 def _columns(predictions: Predictions) -> list[list[float | None]]:

@@ -9,7 +9,19 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task, flat
-from pbgraph.errors import UsageError
+from pbgraph.cli.options import (
+    add_arm_arguments,
+    add_arms_argument,
+    add_data_folder_arguments,
+    add_device_argument,
+    add_preset_argument,
+    add_preset_or_study_arguments,
+    add_results_argument,
+    add_selection_arguments,
+    add_split_arguments,
+)
+from pbgraph.cli.values import OneOf, file_to_write, seed
+from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
 from pbgraph.results.arms import parse_arm
@@ -22,10 +34,35 @@ if TYPE_CHECKING:
     from pbgraph.report.comparisons import Comparison
     from pbgraph.report.selection import TaskRuns
     from pbgraph.report.stats import Interval
+    from pbgraph.report.tables import Table
 
 log = logging.getLogger(__name__)
 
 DENDRITE_FORMATS = ("md", "json")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``table`` takes."""
+    parser.set_defaults(command=table)
+    parser.add_argument("task", metavar="TASK")
+    add_preset_or_study_arguments(parser)
+    add_selection_arguments(parser)
+    add_arm_arguments(parser)
+    add_arms_argument(parser)
+    formats = ", ".join(FORMATS)
+    parser.add_argument("--format", type=OneOf("format", FORMATS), default="md", help=f"{formats} (default: md)")
+    parser.add_argument(
+        "--by-similarity",
+        action="store_true",
+        help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
+    )
+    add_data_folder_arguments(parser)
+    parser.add_argument(
+        "--figure",
+        type=file_to_write,
+        metavar="FILE",
+        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
+    )
 
 
 def table(args: argparse.Namespace) -> int:
@@ -37,10 +74,36 @@ def table(args: argparse.Namespace) -> int:
 
     choice = choice_of(args)
     records, shown = chosen_table(_runs(args), choice)
-    show(resolve_name(FORMATS[args.format])(shown), end="")
+    if args.by_similarity:
+        show(_by_similarity(args, shown, records), end="")
+    else:
+        show(resolve_name(FORMATS[args.format])(shown), end="")
     if args.figure is not None:
         draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
+
+
+def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
+    """The scores of a table by similarity to training. Raises DataError where data or predictions are not there."""
+    from pbgraph.datasets.load import load
+    from pbgraph.execution.engines.progress import counted
+    from pbgraph.report.by_similarity import by_similarity
+    from pbgraph.report.similarity_formats import FORMATS as FORMATS_BY_SIMILARITY
+
+    if args.format not in FORMATS_BY_SIMILARITY:
+        raise UsageError(f"--format {args.format}: scores by similarity have {', '.join(FORMATS_BY_SIMILARITY)}")
+    results = ResultsFolder(args.results)
+    molecules = load(dataset_of_task(args), folder=args.data, offline=args.offline)
+    try:
+        with counted("pairs compared", len(shown.comparisons)) as done:
+            view = by_similarity(shown, records, results, molecules, done=done)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"scores by similarity need the predictions of every run, and {error.filename} is not there; restore it, "
+            "or leave its arm out with --models, --methods or --arms"
+        ) from error
+    text: str = resolve_name(FORMATS_BY_SIMILARITY[args.format])(view)
+    return text
 
 
 def _study_table(args: argparse.Namespace) -> int:
@@ -49,6 +112,8 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.tables import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
+    if args.by_similarity:
+        raise UsageError("--by-similarity is of one preset's table; leave --study out, and name the part with --preset")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
@@ -69,6 +134,15 @@ def _study_table(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``leaderboard`` takes."""
+    parser.set_defaults(command=leaderboard)
+    add_results_argument(parser)
+    parser.add_argument(
+        "-o", "--output", type=file_to_write, metavar="FILE", help="write it there (default: to stdout)"
+    )
+
+
 def leaderboard(args: argparse.Namespace) -> int:
     """Write one web page of all that a results folder holds."""
     from pbgraph.files.writing import replaced_file
@@ -84,13 +158,24 @@ def leaderboard(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``compare`` takes."""
+    parser.set_defaults(command=compare)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
+    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    add_preset_argument(parser.add_argument)
+    add_selection_arguments(parser)
+
+
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
-    from pbgraph.report.formats import comparison_lines, scales
+    from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
+    from pbgraph.report.texts import scales
 
     arms = (parse_arm(args.a), parse_arm(args.b))
-    records, shown, difference = chosen_comparison(_runs(args), *arms, choice_of(args))
+    records, shown, difference = chosen_comparison(_runs(args), *arms, choice=choice_of(args))
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in arms)
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
@@ -120,17 +205,67 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
     return interval
 
 
+def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``dendrites`` takes."""
+    parser.set_defaults(command=dendrites)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
+    parser.add_argument("--seed", type=seed, metavar="N", help="of the run (default: the first that is finished)")
+    add_preset_argument(parser.add_argument)
+    add_split_arguments(parser)
+    formats = ", ".join(DENDRITE_FORMATS)
+    parser.add_argument(
+        "--format", type=OneOf("format", DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument(
+        "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+    )
+    parser.add_argument(
+        "--headroom",
+        action="store_true",
+        help="what dendrites could learn at each site that generalises, whether or not the run has any; needs the data",
+    )
+    add_device_argument(parser)
+    add_data_folder_arguments(parser)
+
+
 def dendrites(args: argparse.Namespace) -> int:
-    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to."""
+    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to.
+
+    With --headroom, what they could learn: from its network and the training molecules.
+    """
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
     records, _ = _runs(args).of_preset(args.preset, args.split)
     record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
+    if args.headroom:
+        return _headroom(args, record)
     insight = read_insight(ResultsFolder(args.results), record)
-    show(FORMATS[args.format](record.spec, insight), end="")
+    show(FORMATS[args.format](record.spec, insight, record.correlations), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, insight, args.figure)
+    return 0
+
+
+def _headroom(args: argparse.Namespace, record: RunRecord) -> int:
+    from pbgraph.datasets.load import make_ready
+    from pbgraph.execution.benchmark import device_of
+    from pbgraph.execution.fitting import RunOptions
+    from pbgraph.execution.headroom import headroom_of, is_saved
+    from pbgraph.report.headroom import FORMATS, draw_headroom
+
+    options = RunOptions(args.results, data=args.data, offline=args.offline)
+    make_ready(dataset_of_task(args), folder=args.data, offline=args.offline)
+    if not is_saved(record.spec, options) and record.cost is not None:
+        say(
+            f"its network was not saved, so it is trained again; that took {record.cost.seconds:.0f} seconds "
+            "(runs with --save-models keep theirs)"
+        )
+    found = headroom_of(record, options, device=device_of(args.device))
+    show(FORMATS[args.format](record.spec, found), end="")
+    if args.figure is not None:
+        draw_headroom(record.spec, found, args.figure)
     return 0
 
 

@@ -8,8 +8,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, flat
+from pbgraph.cli.options import (
+    add_data_folder_arguments,
+    add_preset_argument,
+    add_set_argument,
+    add_split_arguments,
+    add_worker_arguments,
+)
+from pbgraph.cli.values import file_to_write, trials
 from pbgraph.errors import PbgraphError, UsageError, of_the_system
 from pbgraph.files.writing import check_replaceable
+from pbgraph.humanize import parse_seeds
 from pbgraph.plans.presets import USUAL, preset
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
@@ -18,6 +27,24 @@ from pbgraph.terminal import say, show
 if TYPE_CHECKING:
     from pbgraph.plans.search.ledger import Ledger
     from pbgraph.plans.search.search import Search
+
+
+def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``tune`` takes."""
+    parser.set_defaults(command=tune)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("task", metavar="TASK")
+    add("--models", nargs="+", required=True, metavar="NAME", help="whose settings to search; see 'ls models'")
+    add("--methods", nargs="+", metavar="NAME", help="how they are trained (default: backprop, or fit)")
+    add("--trials", type=trials, default=20, metavar="N", help="settings to be tried for each, in all (default: 20)")
+    add("--seeds", nargs="+", type=parse_seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
+    add_preset_argument(add)
+    add_split_arguments(parser)
+    add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")
+    add_worker_arguments(parser)
+    add("--write-plan", type=file_to_write, metavar="FILE", help="write the best settings there as a plan, in TOML")
+    add_data_folder_arguments(parser)
 
 
 def tune(args: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from pbgraph.datasets.labels import kind_named, kind_of, labels
 from pbgraph.datasets.rows import accepted, names_of
 from pbgraph.datasets.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.datasets.text_table import spaced
+from pbgraph.datasets.user.graph_columns import check_columns, numbers
 from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import is_special
@@ -47,6 +48,7 @@ class UserTable:
     rows     of the table
     version  of the rules of reading
     missing  cells of targets that mean not measured, beside the usual ones
+    graph_columns  names of columns of numbers that models read beside the structures
     """
 
     path: str
@@ -60,6 +62,7 @@ class UserTable:
     date: str | None = None
     version: int = VERSION
     missing: tuple[str, ...] = ()
+    graph_columns: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -82,6 +85,7 @@ class UserTable:
         return (
             *("train", path, *option_words("--smiles", [self.smiles]), *option_words("--targets", self.targets)),
             *("--kind", self.kind, *option_words("--missing", self.missing)),
+            *option_words("--graph-columns", self.graph_columns),
             *(word for words in single for word in words),
         )
 
@@ -94,7 +98,7 @@ class UserTable:
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         others = (name for name in (self.id, self.part, self.date) if name is not None)
-        return (self.smiles, *self.targets, *others)
+        return (self.smiles, *self.targets, *others, *self.graph_columns)
 
 
 def option_words(option: str, values: Sequence[str]) -> tuple[str, ...]:
@@ -122,10 +126,12 @@ def describe(
     split_column: str | None = None,
     date: str | None = None,
     missing: Sequence[str] = (),
+    graph_columns: Sequence[str] = (),
 ) -> UserTable:
     """The task that the table at `path` holds; without a kind, it is found from the labels.
 
     missing  cells of targets that mean not measured, beside the usual ones
+    graph_columns  columns of numbers that models read beside the structures
     Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
     """
     named = None if kind is None else kind_named(kind)
@@ -149,11 +155,13 @@ def describe(
         part=split_column,
         date=date,
         missing=tuple(sorted(set(missing))),
+        graph_columns=tuple(map(spaced, graph_columns)),
     )
     twice = [name for name, count in Counter(table.columns).items() if count > 1]
     if twice:
         raise UsageError(
-            f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts and dates are columns of their own"
+            f"column {twice[0]!r} is asked for twice; SMILES, targets, ids, parts, dates and graph columns are "
+            "columns of their own"
         )
     sheet = read_sheet(table.file, read_content(path), table.columns)
     return replace(
@@ -179,6 +187,7 @@ def to_dataset(table: UserTable) -> Dataset:
         defects={},
         source=f"{table.path}, columns {', '.join(table.columns)}, {table.kind}",
         load=partial(_load, table),
+        graph_columns=table.graph_columns,
     )
 
 
@@ -210,10 +219,10 @@ def molecules_of(table: UserTable, sheet: Sheet) -> Molecules:
     """The molecules of a table. Rows whose structure cannot be used are left out and named.
 
     Raises DataError if labels are not of the task's kind, a target has none or one class alone, ids are blank or
-    repeated, or no structure can be used.
+    repeated, or no structure can be used; UsageError for a graph column that is none, see `graph_columns.numbers`.
     """
     mol_ids = names_of(sheet, table.id, "correct them, or leave --id out") if table.id else sheet.places
-    y = labels(sheet, table.targets, table.kind, table.missing)
+    y = labels(sheet, table.targets, kind=table.kind, missing=table.missing)
     smiles = sheet.columns[table.smiles]
     structures = within_limits(table.name, smiles)
     refused = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}
@@ -227,9 +236,11 @@ def molecules_of(table: UserTable, sheet: Sheet) -> Molecules:
         y=y,
         split_column=table.part,
         date=table.date,
+        columns=numbers(sheet, table.graph_columns) if table.graph_columns else None,
     )
     _check_some(table, smiles, refused, usable=len(molecules))
     _check_labels(table, molecules.y)
+    check_columns(table.file, table.graph_columns, molecules.columns)
     _warn_of_repeats(table, sheet, [structures[row][1] for row in molecules.rows], molecules=molecules)
     return molecules
 
@@ -266,8 +277,11 @@ def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], 
     if not repeated:
         return
     words = f"{table.file}: {len(repeated)} molecules (by canonical SMILES) occur in more than one row"
+    alike = [rows for group in repeated for rows in _alike(group, molecules.columns)]
+    if several := sum(len(_alike(group, molecules.columns)) > 1 for group in repeated):
+        words += f", {several} of them with different values of {', '.join(table.graph_columns)}"
     for name, column in zip(table.targets, molecules.y.T, strict=True):
-        clashes = [group for group in repeated if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
+        clashes = [group for group in alike if len(np.unique(column[group][~np.isnan(column[group])])) > 1]
         if clashes:
             places = ["/".join(sheet.places[molecules.rows[position]] for position in group[:4]) for group in clashes]
             words += f"; {len(clashes)} of them have different labels in column {name!r}: {shown(places)}"
@@ -276,3 +290,13 @@ def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], 
         "training and test, splits by scaffold keep them together",
         words,
     )
+
+
+def _alike(group: Sequence[int], columns: np.ndarray | None) -> list[list[int]]:
+    """The rows of one molecule, apart by what stands in the graph columns."""
+    if columns is None:
+        return [list(group)]
+    found: dict[bytes, list[int]] = {}
+    for position in group:
+        found.setdefault(columns[position].tobytes(), []).append(position)
+    return list(found.values())

@@ -1,0 +1,101 @@
+"""What candidates of a site would score on held-out rows by chance.
+
+δ is shifted against a by a random number of items along the first axis of its batch, around its end, so that what
+neighbours have in common stays together; every epoch and every candidate has the same shifts. The null distribution is
+that of the best score of all epochs and candidates, as the score is that it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pbgraph.dendrites.objective import CandidateStatistics, correlations
+from pbgraph.dendrites.outputs import neurons_last
+from pbgraph.dendrites.processes import Processes
+from pbgraph.streams import generator
+
+DRAWS = 399
+LEVEL = 0.05  # of all sites of a network together
+
+
+class ChanceScores:
+    """Of the candidates of one site, whose statistics over held-out rows these are.
+
+    best  (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
+    """
+
+    def __init__(
+        self, site: str, scored: Sequence[CandidateStatistics], processes: Processes, *, by_neuron: bool
+    ) -> None:
+        self._site, self._scored, self._processes, self._by_neuron = site, scored, processes, by_neuron
+        channels, device = scored[0].mean.shape[1], scored[0].mean.device
+        self._products = torch.zeros(len(scored), DRAWS, channels, dtype=torch.float64, device=device)
+        self.best = torch.zeros(DRAWS, channels if by_neuron else 1, dtype=torch.float64, device=device)
+        self._batches = 0
+
+    def add(self, number: int, calls: Sequence[Tensor], deltas: Sequence[Tensor], *, axis: int, factor: float) -> None:
+        """Activations of one candidate, and δ times a factor, in every call of one batch.
+
+        All calls are shifted alike, if they are of as many items.
+        """
+        found: dict[int, Tensor] = {}
+        for a, delta in zip(calls, deltas, strict=True):
+            products = shifted_products(a.detach(), delta, axis)
+            length = len(products)
+            found[length] = found[length] + products if length in found else products
+        for length, products in found.items():
+            stream = generator(0, f"dendrite/chance/{self._site}/{self._batches}/{length}")
+            shifts = torch.randint(length, (DRAWS,), generator=stream).to(products.device)
+            self._products[number] += factor * products[shifts]
+
+    def next_batch(self) -> None:
+        """The batch is over."""
+        self._batches += 1
+
+    def end_epoch(self, seen: Sequence[int]) -> None:
+        """Take in an epoch, in which these candidates had held-out rows."""
+        products = self._processes.total(self._products)
+        for number in seen:
+            scores = self._scores(self._scored[number], products[number])
+            self.best = torch.maximum(self.best, scores if self._by_neuron else scores.mean(1, keepdim=True))
+        self._products.zero_()
+        self._batches = 0
+
+    def _scores(self, scored: CandidateStatistics, products: Tensor) -> Tensor:
+        """(draws, C): |corr| for each draw."""
+        return correlations(scored, products - scored.patterns * scored.mean[0] * scored.mean[1])
+
+    def p_value(self, score: float) -> float:
+        """How often the best score is as large by chance."""
+        as_large = int((self.best.mean(1) >= score * (1 - 1e-9)).sum())
+        return (1 + as_large) / (1 + DRAWS)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it."""
+        return {"products": self._products.clone(), "best": self.best.clone(), "batches": self._batches}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved state."""
+        self._products.copy_(state["products"])
+        self.best.copy_(state["best"])
+        self._batches = state["batches"]
+
+
+def shifted_products(a: Tensor, delta: Tensor, axis: int) -> Tensor:
+    """(items, C): Σ over rows of a · (δ shifted by s items), for every s; a and δ shaped as a site's output."""
+    a, delta = (_items(values.double(), axis) for values in (a, delta))
+    if not a.numel():
+        return a.new_zeros(max(len(a), 1), a.shape[-1])
+    spectrum = (torch.fft.rfft(a, dim=0) * torch.fft.rfft(delta, dim=0).conj()).sum(1)
+    products: Tensor = torch.fft.irfft(spectrum, n=len(a), dim=0)
+    return products
+
+
+def _items(values: Tensor, axis: int) -> Tensor:
+    """(items, rows of each, C)."""
+    last = neurons_last(values, axis)
+    return last.reshape(last.shape[0] if last.ndim > 1 else 1, -1, last.shape[-1])

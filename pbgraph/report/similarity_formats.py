@@ -1,0 +1,135 @@
+"""Scores by similarity to training as text: Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+
+from pbgraph.humanize import figure
+from pbgraph.metrics import METRICS, scale_of
+from pbgraph.report.by_similarity import BySimilarity, Pair, Scores
+from pbgraph.report.latex import environment, escaped, tabular
+from pbgraph.report.markdown import bullets, markdown
+from pbgraph.report.texts import interval_text, statistic_text, texts
+from pbgraph.results.arms import shortened
+from pbgraph.terminal import no_formula
+
+FORMATS: Mapping[str, str] = {
+    "md": "pbgraph.report.similarity_formats:to_markdown",
+    "tex": "pbgraph.report.similarity_formats:to_latex",
+    "csv": "pbgraph.report.similarity_formats:to_csv",
+}
+
+
+def to_markdown(view: BySimilarity) -> str:
+    """For people: scores of every arm, what they are of, and the paired differences of every band."""
+    said, columns = texts(view.table), len(view.bands)
+    parts = [
+        f"## {said.title}, by similarity to training",
+        f"{said.protocol} {_meaning(view)}",
+        markdown(_header(view), [*_arms(view), *_sizes(view)], right=range(2, columns + 3)),
+    ]
+    if view.pairs:
+        parts += [_compared(), markdown(_pair_header(view), _differences(view), right=range(2, columns + 2))]
+    return "\n\n".join([*parts, bullets(said.notes)]) + "\n"
+
+
+def to_latex(view: BySimilarity) -> str:
+    r"""The same as a ``table`` environment; needs ``\usepackage{booktabs}``."""
+    said, right = texts(view.table), "r" * len(view.bands)
+    lines = tabular(_header(view), [*_arms(view), *_sizes(view)], f"llr{right}")
+    if view.pairs:
+        lines += [r"\par\medskip", *tabular(_pair_header(view), _differences(view), f"ll{right}")]
+        lines += [r"\par\smallskip\footnotesize", escaped(_compared())]
+    name = view.table.protocol.task.split()[0]
+    return environment(lines, f"{said.title}, by similarity. {said.protocol} {_meaning(view)}", f"{name}-similarity")
+
+
+def to_csv(view: BySimilarity) -> str:
+    """One line per arm and band; numbers unrounded, a cell that has no value is blank."""
+    protocol, metric = view.table.protocol, view.table.metrics[0]
+    facts = {"protocol": protocol.id, "task": protocol.task, "split": protocol.split, "preset": protocol.preset}
+    columns = [*facts, "model", "method", "variant", "seeds", "band", "molecules", "targets", "positives"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns, metric, f"{metric}_sd"], lineterminator="\n")
+    writer.writeheader()
+    for row in view.rows:
+        for band, score in zip(view.bands, row.bands, strict=True):
+            line = {
+                **facts,
+                "model": row.arm.model,
+                "method": row.arm.method,
+                "variant": row.arm.variant,
+                "seeds": row.seeds,
+                "band": band.name,
+                "molecules": band.molecules,
+                "targets": band.targets,
+                "positives": band.positives,
+                metric: score and score.mean,
+                f"{metric}_sd": score and score.sd,
+            }
+            writer.writerow({name: no_formula(value) for name, value in line.items()})
+    return text.getvalue()
+
+
+def _meaning(view: BySimilarity) -> str:
+    classes = METRICS.get(view.table.metrics[0]).kind == "classification"
+    defined = "with both classes in the band" if classes else "that can be scored in the band"
+    return (
+        "Bands: the test molecule's parent compound is in training, too; else its largest Tanimoto similarity to a "
+        f"training molecule, of ECFP4 counts up to three. Scores are means over the targets {defined}."
+    )
+
+
+def _compared() -> str:
+    return (
+        "Paired differences A - B with 95 % intervals, seeds and molecules resampled; they are not adjusted for the "
+        "number of bands and pairs."
+    )
+
+
+def _header(view: BySimilarity) -> tuple[str, ...]:
+    return ("model", "method", "seeds", *(band.name for band in view.bands))
+
+
+def _pair_header(view: BySimilarity) -> tuple[str, ...]:
+    return ("A", "B", *(band.name for band in view.bands))
+
+
+def _arms(view: BySimilarity) -> list[tuple[str, ...]]:
+    called, scale = shortened([row.arm for row in view.rows]), _scale(view)
+    return [_arm(row, called[row.arm].row if row.label == row.arm.row else row.label, scale) for row in view.rows]
+
+
+def _arm(row: Scores, label: str, scale: float) -> tuple[str, ...]:
+    return (label, row.arm.method, str(row.seeds), *(statistic_text(score, scale) for score in row.bands))
+
+
+def _sizes(view: BySimilarity) -> list[tuple[str, ...]]:
+    """What the scores of each band are of, as further rows."""
+    rows = [
+        ("molecules of a seed", "", "", *(f"{band.molecules:.1f}" for band in view.bands)),
+        (f"targets scored, of {view.tasks}", "", "", *(f"{band.targets:.1f}" for band in view.bands)),
+    ]
+    if any(band.positives is not None for band in view.bands):
+        rows.append(("positives of a target", "", "", *(f"{band.positives:.1f}" for band in view.bands)))
+    return rows
+
+
+def _differences(view: BySimilarity) -> list[tuple[str, ...]]:
+    called = shortened([arm for pair in view.pairs for arm in (pair.a, pair.b)])
+    scale = _scale(view)
+    return [(str(called[pair.a]), str(called[pair.b]), *_cells(pair, scale)) for pair in view.pairs]
+
+
+def _cells(pair: Pair, scale: float) -> list[str]:
+    return [
+        "-" if band is None else f"{figure(band[0], scale, sign='+')} {interval_text(band[1], scale)}"
+        for band in pair.bands
+    ]
+
+
+def _scale(view: BySimilarity) -> float:
+    means = [score.mean for row in view.rows for score in row.bands if score is not None]
+    return scale_of(view.table.metrics[0], means)
