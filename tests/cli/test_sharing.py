@@ -59,6 +59,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_run(tmp_path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_three_workers_make_the_records_of_the_local_engine(toy, tmp_path):
     options = ("toy", "--preset", "smoke", "--models", "gin", "gcn", "gat", "trimnet", "--jobs", "1")
     words = toy.words("work", *options, "--results", "shared")
