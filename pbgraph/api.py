@@ -111,7 +111,7 @@ class Results:
         Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
         """
         choice = Choice(seeds=seeds or self.seeds, preset=preset, split=split)
-        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice)[2]
+        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice)[2]
 
     def draw(
         self,
@@ -127,9 +127,9 @@ class Results:
         Raises UsageError for another suffix, and if no run has a history of epochs.
         """
         wanted = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
-        records, made = chosen_table(self._runs, wanted)
-        drawn = drawn_records(records, made, Choice(arms=_parsed(arms)))
-        draw_learning_curves(drawn, Path(path), seeds=made.protocol.seeds)
+        records, table = chosen_table(self._runs, wanted)
+        drawn = drawn_records(records, table, Choice(arms=_parsed(arms)))
+        draw_learning_curves(drawn, Path(path), seeds=table.protocol.seeds)
         return Path(path)
 
     @property
@@ -148,7 +148,7 @@ def _frame(rows: Sequence[Row]) -> pandas.DataFrame:
 
 
 def run(
-    task: str | UserTable,
+    dataset: str | UserTable,
     preset: str = USUAL,
     *,
     models: Sequence[str] | None = None,
@@ -166,7 +166,7 @@ def run(
 ) -> Results:
     """Do what is missing of a plan, as ``python -m pbgraph.bench TASK`` does; returns the runs of the plan.
 
-    task      a registered name, or a table of your own, as `own_table` describes it
+    dataset   a registered name, or a table of your own, as `own_table` describes it
     preset    whose arms, seeds and settings are taken, narrowed or widened by `models`, `methods`, `seeds`, `split`
     settings  otherwise than in the preset, e.g. ["trimnet.hidden=64", "training.epochs=60"]
     results   folder of the records: what is finished there is not done again
@@ -181,9 +181,9 @@ def run(
 
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs={jobs}: expected the number of worker processes, at least 1")
-    dataset = _dataset(task, ResultsFolder(Path(results)))
+    chosen = _dataset(dataset, ResultsFolder(Path(results)))
     planned = plan(
-        dataset,
+        chosen,
         preset,
         models=models,
         methods=methods,
@@ -200,40 +200,40 @@ def run(
         device=where,
         shown=shown,
         retry_failed=retry_failed,
-        make_ready=lambda made: _make_ready(task, dataset, made, options),
+        make_ready=lambda ready: _make_ready(chosen, ready, options, table=dataset),
     )
     arms = tuple(map(str, planned.arms))
-    return Results(folder, dataset.name, tuple(records.values()), arms, planned.seeds)
+    return Results(folder, chosen.name, tuple(records.values()), arms, planned.seeds)
 
 
-def _dataset(task: str | UserTable, results: ResultsFolder) -> Dataset:
+def _dataset(dataset: str | UserTable, results: ResultsFolder) -> Dataset:
     from pbgraph.results.described import dataset_of
 
-    return to_dataset(task) if isinstance(task, UserTable) else dataset_of(task, results)
+    return to_dataset(dataset) if isinstance(dataset, UserTable) else dataset_of(dataset, results)
 
 
-def _make_ready(task: str | UserTable, dataset: Dataset, plan: Plan, options: RunOptions) -> None:
+def _make_ready(dataset: Dataset, plan: Plan, options: RunOptions, *, table: str | UserTable) -> None:
     """Have the data at hand before any run; a table of the user's is described in the results folder."""
     from pbgraph.datasets.load import load, make_ready
     from pbgraph.execution.benchmark import check_splits
     from pbgraph.results.described import keep
 
     make_ready(dataset, folder=options.data, offline=options.offline)
-    if isinstance(task, UserTable):
+    if isinstance(table, UserTable):
         check_splits(dataset, load(dataset), plan)
         results = ResultsFolder(options.results)
         results.check_writable()
-        keep(task, results)
+        keep(table, results)
 
 
-def read(results: str | Path, task: str) -> Results:
+def read(results: str | Path, dataset: str) -> Results:
     """All runs of a task that a results folder holds; nothing is run.
 
     What is no record costs a warning in the log and is left out. Raises UsageError, with the nearest name, for a task
     that is neither registered nor described in the folder.
     """
-    runs = TaskRuns.read(ResultsFolder(Path(results)), task)
-    return Results(Path(results), task, runs.records)
+    runs = TaskRuns.read(ResultsFolder(Path(results)), dataset)
+    return Results(Path(results), dataset, runs.records)
 
 
 def load_model(

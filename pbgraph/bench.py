@@ -1,8 +1,8 @@
 """The command line: ``python -m pbgraph.bench``, or ``pbgraph`` for short.
 
 Progress and log go to stderr, results to stdout. Exit codes: 0 done, 1 a run failed, 2 wrong usage, 3 data not
-to be had, 130 interrupted with nothing lost. `pbgraph.cli.arguments` says what each command takes, and
-`pbgraph.cli.commands` holds what it does; everything heavy is imported by the command that needs it.
+to be had, 130 interrupted with nothing lost. `pbgraph.cli.arguments` says which commands there are, and
+`pbgraph.cli.commands` what each takes and does; everything heavy is imported by the command that needs it.
 """
 
 from __future__ import annotations

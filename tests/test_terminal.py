@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from own_tables import lines, write
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.terminal import visible, visible_cell
 
 

@@ -1,1 +1,1 @@
-"""The command line: its words, and what each command does."""
+"""The command line: which commands there are (`arguments`), and what each takes and does (`commands`)."""

@@ -32,7 +32,7 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for each in dict.fromkeys(action.choices.values()):
-                prepare(each)
+                prepare(each.complete())
         elif (completer := _completer(action)) is not None:
             action.completer = completer  # type: ignore[attr-defined]
 

@@ -33,7 +33,7 @@ def add_planned_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     """How the runs of a plan are done."""
-    add_work_arguments(parser)
+    add_worker_arguments(parser)
     add = parser.add_argument
     add("--engine", type=OneOf("engine", ENGINES), default="local", help="local (default), ray or shard")
     add("--address", metavar="HOST:PORT", help="of a Ray cluster (default: $RAY_ADDRESS, or one on this machine)")
@@ -51,7 +51,7 @@ def add_set_argument(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="SCOPE.FIELD=VALUE", help=help)
 
 
-def add_work_arguments(parser: argparse.ArgumentParser) -> None:
+def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """``--jobs`` and ``--device``."""
     add_jobs_argument(parser)
     add_device_argument(parser)

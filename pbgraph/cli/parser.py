@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from pbgraph.errors import UsageError
@@ -30,6 +30,29 @@ class Parser(argparse.ArgumentParser):
         if without := re.match(r"argument (--[a-z-]+)\S*: expected .*argument", message):
             message += f"; a value that begins with dashes is written {without[1]}=VALUE"
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+class CommandParser(Parser):
+    """The parser of one command, which gets its arguments when it is used: a line has one command, and there are many.
+
+    add_arguments  adds them to this parser
+    """
+
+    def __init__(self, *, add_arguments: Callable[[argparse.ArgumentParser], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._add_arguments: Callable[[argparse.ArgumentParser], None] | None = add_arguments
+
+    def complete(self) -> CommandParser:
+        """The parser with its arguments."""
+        if self._add_arguments is not None:
+            add_arguments, self._add_arguments = self._add_arguments, None
+            add_arguments(self)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's."""
+        self.complete()
+        return super().parse_known_args(args, namespace)
 
 
 def with_dashed_values(argv: Sequence[str]) -> list[str]:

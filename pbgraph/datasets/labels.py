@@ -103,7 +103,7 @@ def class_of(cell: str, missing: Collection[str] = ()) -> float | None:
     return value if math.isnan(value) or value in (0.0, 1.0) else None
 
 
-def labels(sheet: Sheet, targets: Sequence[str], kind: Kind, missing: Collection[str] = ()) -> np.ndarray:
+def labels(sheet: Sheet, targets: Sequence[str], *, kind: Kind, missing: Collection[str] = ()) -> np.ndarray:
     """(n, T) float32, NaN = not measured.
 
     Raises DataError, naming the rows, for cells that are not of this kind; or if single precision, in which models are

@@ -13,6 +13,10 @@
 A loop that is somebody else's is given ``growth.as_optimizer()``; see `pbgraph.dendrites.loop`, and the adapters
 `pbgraph.dendrites.lightning`, `.huggingface` and `.skorch`.
 
+An option of growth is a field of `settings.GrowthSettings`, read where it acts: `allotment` (which sites get one),
+`candidates` (how they begin, and which is accepted), `objective` (what they maximise), `switching` (when phases end),
+`phases` (what follows on what), `forward` (what a site computes).
+
 Source: Brenner & Itti, arXiv:2501.18018.
 """
 

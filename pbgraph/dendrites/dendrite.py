@@ -72,7 +72,7 @@ class Dendrite(nn.Module):
         """(activations a_1 .. a_{k-1}, inputs of the site) -> (a_k, all that M_k returned)."""
         output = self.module(*inputs, **named)
         z = opened(output)
-        z = with_scaled(z, self.cascade, earlier, self.axis)
+        z = with_scaled(z, self.cascade, earlier, axis=self.axis)
         return ACTIVATIONS[self.activation](z), output
 
     def accept(self, *, trainable: bool = False) -> Dendrite:
@@ -105,7 +105,7 @@ def activated(
     return activations, returned
 
 
-def with_scaled(y: Tensor, weights: nn.ParameterList, activations: Sequence[Tensor], axis: int) -> Tensor:
+def with_scaled(y: Tensor, weights: nn.ParameterList, activations: Sequence[Tensor], *, axis: int) -> Tensor:
     """Y + Σ_k weight_k ⊙ a_k."""
     if not activations and not len(weights):
         return y
@@ -113,15 +113,15 @@ def with_scaled(y: Tensor, weights: nn.ParameterList, activations: Sequence[Tens
     if len(weights._parameters) != len(weights):  # as where somebody keeps tensors in the place of parameters
         own = weights
     for weight, a in zip(own, activations, strict=True):
-        y = add_scaled(y, weight, a, axis)
+        y = add_scaled(y, weight, a, axis=axis)
     return y
 
 
-def add_scaled(y: Tensor, weight: Tensor, a: Tensor, axis: int) -> Tensor:
+def add_scaled(y: Tensor, weight: Tensor, a: Tensor, *, axis: int) -> Tensor:
     """Y + weight ⊙ a, with weight (C,) along `axis` of y and a; the type of y is kept, as autocast requires."""
     if y.is_nested and y.layout == torch.strided:  # torch's encoders nest sequences of unequal length
         pairs = zip(y.unbind(), a.unbind(), strict=True)
-        return torch.nested.as_nested_tensor([add_scaled(item, weight, own, axis) for item, own in pairs])
+        return torch.nested.as_nested_tensor([add_scaled(item, weight, own, axis=axis) for item, own in pairs])
     if axis != -1:
         weight = weight.reshape(-1, *[1] * (-axis - 1))
     dtype = y.dtype

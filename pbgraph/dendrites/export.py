@@ -52,7 +52,7 @@ class Dendritic(ModuleProxy):
     def __sum(self, output: Any, activations: list[Tensor]) -> Tensor:
         """y'."""
         w: nn.ParameterList = self._modules["w"]  # type: ignore[assignment]
-        return with_scaled(opened(output), w, activations, self.__axis)
+        return with_scaled(opened(output), w, activations, axis=self.__axis)
 
     def __recurrent(self, recurrence: Recurrence, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
         """(input, state) -> (output, state); of a GRUCell or RNNCell h, of an LSTMCell (h, c)."""
@@ -67,7 +67,7 @@ class Dendritic(ModuleProxy):
         result = replaced(output, self.__sum(output, activations))
         parent = opened(output) if recurrence.cell else None
         states = zip(self.__dendrites, map(following, returned), strict=True)
-        remember(self, following(result), parent, states)
+        remember(self, following(result), parent=parent, own=states)
         return result
 
     def __prepare_scriptable__(self) -> nn.Module:

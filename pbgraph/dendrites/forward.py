@@ -129,7 +129,9 @@ class SiteForward:
         y = self._checked(output)
         perforated = self.role.errors == "perforated"
         cut = _detached(inputs, named) if recording or perforated else (inputs, named)
-        activations, _ = self._dendrites([cut if perforated else (inputs, named)] * len(dendrites))
+        activations: list[Tensor] = []
+        if len(dendrites):
+            activations, _ = self._dendrites([cut if perforated else (inputs, named)] * len(dendrites))
         if not recording:
             return replaced(output, self._watch(self._sum(y, activations)))
         self._tell(cut, activations, None)
@@ -160,7 +162,9 @@ class SiteForward:
             self._watch(changed)
         result = replaced(output, changed)
         states = zip(branches, map(recurrence.following, returned), strict=True)
-        made = remember(self.module, recurrence.following(result), y if recurrence.cell else None, states, step)
+        made = remember(
+            self.module, recurrence.following(result), parent=y if recurrence.cell else None, own=states, step=step
+        )
         if recording and self.keeper is not None:
             self.keeper.remembered(self, made)
         return result
@@ -207,7 +211,7 @@ class SiteForward:
         """y'."""
         if self.make is not None:
             self._check_shapes(y, activations)
-        return with_scaled(y, self.w, activations, self.axis)
+        return with_scaled(y, self.w, activations, axis=self.axis)
 
     def _kept(self, y: Tensor, candidates: tuple[Tensor, ...]) -> Tensor:
         """y' as the network may use it, kept with the candidates' activations for what they are to learn from it."""
@@ -251,6 +255,8 @@ class SiteForward:
 
 
 def _detached(inputs: Sequence[Any], named: dict[str, Any]) -> Arguments:
+    if not named and len(inputs) == 1 and isinstance(inputs[0], Tensor):  # as most layers are called
+        return (inputs[0].detach() if inputs[0].requires_grad else inputs[0],), named
     return detached(inputs), detached(named) if named else named
 
 

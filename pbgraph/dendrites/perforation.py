@@ -70,7 +70,7 @@ def perforate(
         raise SiteError(f"the model's {lazy[0]} has no shape yet: run one batch through it before it is perforated")
     with _all_or_nothing(model):
         known = None if example is None else Comparison(model, Example.of(example))
-        chosen, others = _chosen(model, sites, check, known)
+        chosen, others = _chosen(model, sites, check=check, known=known)
         check_patterns(dendrites, chosen)
         placed = {
             name: PerforatedSite(module, name, reset=reset, make=maker_of(dendrites, name))
@@ -107,6 +107,7 @@ def _all_or_nothing(model: nn.Module) -> Iterator[None]:
 def _chosen(
     model: nn.Module,
     sites: Sequence[Wanted] | Wanted | None,
+    *,
     check: Callable[[str, nn.Module], None],
     known: Comparison | None,
 ) -> tuple[dict[str, nn.Module], dict[str, str]]:
@@ -116,7 +117,7 @@ def _chosen(
         chosen = {name: part_of(model, name) for name in names}
         return chosen, _left_out(model, chosen, check) | unsuitable
     findings = discover(model, check, matching_names)
-    _with_norms(model, findings, None if known is None else known.example, check)
+    _with_norms(model, findings, example=None if known is None else known.example, check=check)
     if not findings.sites and not sites_of(model):
         raise no_site(model, findings.others)
     return {name: part_of(model, name) for name in findings.sites}, findings.others
@@ -143,7 +144,7 @@ def refuse_no_module(model: Any) -> None:
 
 
 def _with_norms(
-    model: nn.Module, findings: Findings, example: Example | None, check: Callable[[str, nn.Module], None]
+    model: nn.Module, findings: Findings, *, example: Example | None, check: Callable[[str, nn.Module], None]
 ) -> None:
     """Make each layer and its normalisations one module; with an example, leave out what it shows to be no site."""
     seen = Trace() if example is None else trace(model, findings.sites, example)
@@ -155,7 +156,7 @@ def _with_norms(
         if name not in groups:
             groups[name] = [norm]
     for name, norms in groups.items():
-        obstacle = _group(model, name, norms, example, check=check)
+        obstacle = _group(model, name, norms, example=example, check=check)
         findings.others.update(dict.fromkeys(norms, obstacle or f"part of site {name}"))
 
 
@@ -163,8 +164,8 @@ def _group(
     model: nn.Module,
     name: str,
     norms: Sequence[str],
-    example: Example | None,
     *,
+    example: Example | None,
     check: Callable[[str, nn.Module], None],
 ) -> str | None:
     """Make a layer and the normalisations after it one module; returns why that cannot be, or None if it is done."""
@@ -178,14 +179,14 @@ def _group(
     swaps = [*((part, nn.Identity()) for part in parts), (layer, grouped)]
     for old, new in swaps:
         replace_module(model, old, new)
-    if example is None or (obstacle := _obstacle(model, name, example, before)) is None:
+    if example is None or (obstacle := _obstacle(model, name, example=example, before=before)) is None:
         return None
     for old, new in reversed(swaps):
         replace_module(model, new, old)
     return f"{obstacle}, so they cannot be one site"
 
 
-def _obstacle(model: nn.Module, name: str, example: Example, before: Any) -> str | None:
+def _obstacle(model: nn.Module, name: str, *, example: Example, before: Any) -> str | None:
     """Why the model does not compute what it did before, if so."""
     try:
         same = same_output(example.output(model), before)

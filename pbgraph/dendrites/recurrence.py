@@ -211,7 +211,12 @@ class Known:
 
 
 def remember(
-    owner: nn.Module, state: Any, parent: Tensor | None, own: Iterable[tuple[nn.Module, Any]], step: int | None = None
+    owner: nn.Module,
+    state: Any,
+    *,
+    parent: Tensor | None,
+    own: Iterable[tuple[nn.Module, Any]],
+    step: int | None = None,
 ) -> SiteState | None:
     """Let the memory of a returned state know of the states of the dendrites; arguments as of `SiteState`.
 

@@ -47,7 +47,7 @@ def selected(
         check(name, part_of(model, name))
     for item in wanted:
         if not isinstance(item, str):
-            chosen = [*chosen, *_chosen_by(model, item, set(chosen), left_out, check)]
+            chosen = [*chosen, *_chosen_by(model, item, taken=set(chosen), left_out=left_out, check=check)]
     order = [names[0] for names in _aliases(model)]
     return sorted(set(chosen), key=order.index), {n: reason for n, reason in left_out.items() if n not in chosen}
 
@@ -55,6 +55,7 @@ def selected(
 def _chosen_by(
     model: nn.Module,
     wanted: Wanted,
+    *,
     taken: set[str],
     left_out: dict[str, str],
     check: Callable[[str, nn.Module], None],

@@ -56,15 +56,15 @@ class Stacked(nn.Module):
         y: Tensor
         y, *z = outputs.chunk(len(self.__functions) + 1, self.__axis)
         if self.__alike is not None and len(z) == 1:
-            return add_scaled(y, self.w[0], self.__alike(z[0]), self.__axis)
+            return add_scaled(y, self.w[0], self.__alike(z[0]), axis=self.__axis)
         answers: list[Tensor] = []
         for k, function in enumerate(self.__functions):
             value = z[k]
             if self.__alike is None:
                 for j, a in enumerate(answers):
-                    value = add_scaled(value, self.u[k, j], a, self.__axis)
+                    value = add_scaled(value, self.u[k, j], a, axis=self.__axis)
             answers.append(function(value))
-            y = add_scaled(y, self.w[k], answers[k], self.__axis)
+            y = add_scaled(y, self.w[k], answers[k], axis=self.__axis)
         return y
 
 

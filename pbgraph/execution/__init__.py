@@ -1,1 +1,1 @@
-"""From specs to records: one run, and the engines that do many."""
+"""From specs to records: one run, which `runner` composes, and the `engines` that do many."""

@@ -93,7 +93,7 @@ def fit_as_planned(method: str, job: FitJob, metric: Metric) -> Fitted:
 
 
 def fit_job(
-    spec: RunSpec, data: Prepared, options: RunOptions, device: str, report: Callable[[Report], None]
+    spec: RunSpec, data: Prepared, options: RunOptions, *, device: str, report: Callable[[Report], None]
 ) -> tuple[FitJob, WholeFeatures | None]:
     """All that the method of a run may know: training and validation rows, on the device, and no test row.
 

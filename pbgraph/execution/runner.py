@@ -93,7 +93,7 @@ def _done(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Rep
     results = ResultsFolder(options.results)
     try:
         with published(results, spec, report) as tell:
-            record = attempted(_train_and_score, spec, options, device, tell)
+            record = attempted(_train_and_score, spec, options, device=device, report=tell)
         if record.status == "failed" or not results.record_path(spec).exists():
             results.write(record)
     except FileExistsError:
@@ -129,13 +129,13 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
     with _alone(results.lock_path(spec), options, lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            record = failure(spec, options, error, None, device=device_of(spec, device))
+            record = failure(spec, options, error, data=None, device=device_of(spec, device))
             results.write(record)
     return record
 
 
 def attempted(
-    train: Train, spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]
+    train: Train, spec: RunSpec, options: RunOptions, *, device: str, report: Callable[[Report], None]
 ) -> RunRecord:
     """The record that `train` gives, or one that says how it failed; what is wrong outside of the run is raised."""
     try:
@@ -145,7 +145,7 @@ def attempted(
     except Exception as error:
         log.error("%s, seed %s, failed: %s", spec.arm, spec.seed, error, exc_info=not isinstance(error, PbgraphError))
         error_text = f"{type(error).__name__}: {error}"
-        return failure(spec, options, error_text, _data_of(spec, options), device=device_of(spec, device))
+        return failure(spec, options, error_text, data=_data_of(spec, options), device=device_of(spec, device))
 
 
 def _data_of(spec: RunSpec, options: RunOptions) -> Prepared | None:
@@ -157,7 +157,7 @@ def _data_of(spec: RunSpec, options: RunOptions) -> Prepared | None:
         return None
 
 
-def failure(spec: RunSpec, options: RunOptions, error: str, data: Prepared | None, *, device: str) -> RunRecord:
+def failure(spec: RunSpec, options: RunOptions, error: str, *, data: Prepared | None, device: str) -> RunRecord:
     """A failed record; without data, it says nothing of them."""
     return RunRecord(spec, "failed", _provenance(spec, data, device, origins=_origins(spec, options)), error=error)
 
@@ -171,7 +171,7 @@ def exclusive_run(lock: Path, report: Callable[[Report], None]) -> Iterator[None
 
 
 @contextmanager
-def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> Iterator[Trained]:
+def trained(spec: RunSpec, options: RunOptions, *, device: str, report: Callable[[Report], None]) -> Iterator[Trained]:
     """The model of a run, trained and selected; the block is within the run's own stream of randomness."""
     started, earlier = time.monotonic(), tuple(imported())
     origins = _origins(spec, options)  # what the modules of this process are, before anyone can edit or commit
@@ -182,13 +182,13 @@ def trained(spec: RunSpec, options: RunOptions, device: str, report: Callable[[R
         stack.enter_context(heard(lambda news: report(Report(news.name, share=news.share))))
         data = prepare(spec, options)
         stack.enter_context(seeded(spec.seed, "run"))
-        job, whole = fit_job(spec, data, options, device, report)
+        job, whole = fit_job(spec, data, options, device=device, report=report)
         fitted = of_raw_rows(fit_as_planned(spec.method, job, METRICS.get(spec.metric)), whole, device)
         yield Trained(fitted, data, device, origins, earlier, started)
 
 
 def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    with trained(spec, options, device, report) as outcome:
+    with trained(spec, options, device=device, report=report) as outcome:
         fitted, data = outcome.fitted, outcome.data
         predictions = {
             name: (
@@ -201,7 +201,7 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     if (earlier := results.finished(spec.task, spec.key)) is not None:  # of another machine, to which a lease was lost
         return earlier
     if options.save_models:
-        _save_model(spec, options, fitted, data.molecules.tasks)
+        _save_model(spec, options, fitted=fitted, tasks=data.molecules.tasks)
     tasks, metrics = data.molecules.tasks, metrics_of(METRICS.get(spec.metric).kind)
     scores = {
         name: split_score(data.store.y[index], score, tasks, metrics=metrics)
@@ -226,7 +226,7 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
     )
 
 
-def _save_model(spec: RunSpec, options: RunOptions, fitted: Fitted, tasks: tuple[str, ...]) -> None:
+def _save_model(spec: RunSpec, options: RunOptions, *, fitted: Fitted, tasks: tuple[str, ...]) -> None:
     if fitted.state is None:
         log.warning("%s: its models cannot be saved; their predictions are in the results all the same", spec.arm)
         return

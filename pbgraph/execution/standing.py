@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pbgraph.errors import UsageError
-from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.progress import line_of
 from pbgraph.execution.engines.schedule import Work, about, survey
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, ranges
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
@@ -83,7 +84,7 @@ def standing(
     records = {record.key: record for record in results.records(dataset)}
     finished = {key for key, record in records.items() if record.status == "finished"}
     running = {
-        key: _running(key, news, planned.get(key) or _spec_of(records, key), work, now)
+        key: _running(key, news, planned.get(key) or _spec_of(records, key), work=work, now=now)
         for key, news in said.items()
         if key not in finished and ((news is not None and news.task == dataset) or key in planned or key in records)
     }
@@ -118,7 +119,7 @@ def _of_record(record: RunRecord, *, planned: bool) -> RunState:
     )
 
 
-def _running(key: str, said: RunProgress | None, spec: RunSpec | None, work: Work | None, now: float) -> RunState:
+def _running(key: str, said: RunProgress | None, spec: RunSpec | None, *, work: Work | None, now: float) -> RunState:
     expected = work.seconds.get(key) if work else None
     named = said or spec
     return RunState(

@@ -22,18 +22,18 @@ def run(
     """Train once, or go on where that was left; waits while another process trains the same. Errors as for a run."""
     results = ResultsFolder(options.results)
     with exclusive_run(results.lock_path(spec), report):
-        record = attempted(_train, spec, options, device, report)
+        record = attempted(_train, spec, options, device=device, report=report)
         results.drop_checkpoints(spec)
     return record
 
 
 def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu") -> RunRecord:
     """The record of a run whose worker was killed; it says nothing of the data."""
-    return failure(spec, options, error, None, device=device_of(spec, device))
+    return failure(spec, options, error, data=None, device=device_of(spec, device))
 
 
 def _train(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
-    with trained(spec, options, device, report) as outcome:
+    with trained(spec, options, device=device, report=report) as outcome:
         if outcome.fitted.selection.score is None:
             raise PbgraphError("none of its tasks can be scored on the validation rows; choose another split or seed")
         return RunRecord(

@@ -10,7 +10,7 @@ from pbgraph.plans.plan import Plan
 from pbgraph.results.registered import Registration
 
 
-def registration_of(plan: Plan, text: str, commit: str, dirty: bool) -> Registration:
+def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Registration:
     """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree."""
     return Registration(
         name=re.sub(r"[^\w.-]+", "-", plan.name.partition(" ")[2]),

@@ -37,7 +37,7 @@ from pbgraph.splits import SPLITS
 CONFIG, SETTINGS = "config", "settings"
 
 
-def spec_of(dataset: Dataset, recipe: Recipe, split: str, asked: Asked) -> RunSpec:
+def spec_of(dataset: Dataset, recipe: Recipe, *, split: str, asked: Asked) -> RunSpec:
     """What all runs of a row share: a spec without seeds and pair.
 
     Raises UsageError for a value that the config or the settings refuse, for a loss of another kind of task, and for
@@ -133,7 +133,7 @@ def resolve(
     """What a recipe trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
     usual = Resolved(
         _filled(model.name, model.config, recipe.models.get(model.name, {})),
-        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind)),
+        _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind=kind)),
     )
     config = _filled(model.name, model.config, {**usual.config, **config_overrides(assignments, model)})
     settings = _filled(method.name, method.settings, {**usual.settings, **settings_overrides(assignments, method)})
@@ -201,7 +201,7 @@ def _assignment_of(spec: RunSpec, name: str, value: Scalar) -> Assignment:
     return Assignment([link for link in links if rest in field_names(link.settings)][-1].name, rest, value)
 
 
-def _recipe_settings(recipe: Recipe, model: Model, method: Method, kind: Kind) -> dict[str, Scalar]:
+def _recipe_settings(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:
     return {
         **_loss(recipe, model, method, kind=kind),
         **_training_overrides(recipe, model),
@@ -234,7 +234,10 @@ def _method_overrides(recipe: Recipe, method: Method) -> dict[str, Scalar]:
 def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
-    value: Any = type_(**typed)
+    try:
+        value: Any = type_(**typed)
+    except UsageError as error:
+        raise UsageError(f"{what}: {error}") from error
     resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):

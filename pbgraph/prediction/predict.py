@@ -180,7 +180,7 @@ def load_encoder(
             f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
         )
     [(each, facts)] = chosen.items()
-    function, vectors = _tried(each, facts, featuriser, encoder)
+    function, vectors = _tried(each, facts, featuriser=featuriser, make=encoder)
     if vectors.ndim != 2 or not vectors.shape[1] or len(vectors) != 1 or not np.isfinite(vectors).all():
         raise DataError(f"{each} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
     return Predictor((facts,), featuriser, (function,), vectors.shape[1])
@@ -208,7 +208,7 @@ def _chosen(
 
 
 def _tried(
-    folder: Path, facts: SavedModel, featuriser: Featuriser, make: Callable[[Any, Model], Function]
+    folder: Path, facts: SavedModel, *, featuriser: Featuriser, make: Callable[[Any, Model], Function]
 ) -> tuple[Function, np.ndarray]:
     """(What `make` makes of a saved state and its model, what that gives for one molecule).
 
@@ -228,7 +228,9 @@ def _tried(
 
 def _predicting(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Function:
     """A model's prediction function, tried on one molecule. Raises DataError if it cannot be made of the folder."""
-    function, numbers = _tried(folder, facts, featuriser, lambda state, model: restored(state, model, facts.kind))
+    function, numbers = _tried(
+        folder, facts, featuriser=featuriser, make=lambda state, model: restored(state, model, facts.kind)
+    )
     if numbers.shape != (1, len(facts.targets)) or not np.isfinite(numbers).all():
         raise DataError(
             f"{folder} holds no model that can predict: of one molecule it gives numbers of shape {numbers.shape[1:]}, "

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pbgraph.report.formats import MOST_TASKS, markdown
+from pbgraph.report.markdown import markdown
 
 if TYPE_CHECKING:
     from pbgraph.datasets.audit import Audit, TaskFacts
+
+MOST_TASKS = 30  # tasks that are listed one by one
 
 
 def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:

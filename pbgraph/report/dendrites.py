@@ -12,7 +12,7 @@ import msgspec
 
 from pbgraph.insight import DendriteInsight, Insight
 from pbgraph.report.figures import agg, save_figure
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (

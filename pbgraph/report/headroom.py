@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pbgraph.headroom import Headroom
 from pbgraph.report.figures import save_figure
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (

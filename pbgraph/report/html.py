@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pbgraph.report.formats import COMPARED, texts
 from pbgraph.report.tables import Table
+from pbgraph.report.texts import COMPARED, texts
 
 STYLE = """
 :root { color-scheme: light dark; }

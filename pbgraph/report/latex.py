@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pbgraph.report.formats import COMPARED, texts
 from pbgraph.report.tables import Table
+from pbgraph.report.texts import COMPARED, texts
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},

@@ -10,7 +10,7 @@ from pbgraph.humanize import duration, figure
 from pbgraph.insight import Insight
 from pbgraph.metrics import label_of, scale_of
 from pbgraph.report.dendrites import COLUMNS, RIGHT, insight_rows
-from pbgraph.report.formats import markdown
+from pbgraph.report.markdown import markdown
 from pbgraph.report.plot import plot
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
@@ -75,7 +75,7 @@ def _scores(record: RunRecord) -> str:
     names = list(dict.fromkeys(name for part in parts for name in record.scores[part].tasks))
     scales = {name: scale_of(name, [record.scores[part].metrics.get(name) for part in parts]) for name in metrics}
     test = record.scores.get("test")
-    rows = [["all", *_of_all(record, parts, metrics, scales), str(test.size if test else "-"), ""]]
+    rows = [["all", *_of_all(record, parts=parts, metrics=metrics, scales=scales), str(test.size if test else "-"), ""]]
     for name in names:
         tasks = {part: record.scores[part].tasks.get(name) for part in parts}
         cells = [
@@ -89,7 +89,9 @@ def _scores(record: RunRecord) -> str:
     return markdown(header, rows, right=range(1, len(header)))
 
 
-def _of_all(record: RunRecord, parts: Sequence[str], metrics: Iterable[str], scales: Mapping[str, float]) -> list[str]:
+def _of_all(
+    record: RunRecord, *, parts: Sequence[str], metrics: Iterable[str], scales: Mapping[str, float]
+) -> list[str]:
     return [_figure(record.scores[part].metrics.get(name), scales[name]) for name in metrics for part in parts]
 
 

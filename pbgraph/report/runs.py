@@ -13,7 +13,8 @@ from pbgraph.fields import shown
 from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.formats import json_text, markdown
+from pbgraph.report.formats import json_text
+from pbgraph.report.markdown import markdown
 from pbgraph.results.arms import shortened
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import no_formula, visible_cell

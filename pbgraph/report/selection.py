@@ -51,7 +51,7 @@ class TaskRuns:
         declared = self._declared(name)
         wanted = declared.recipe.name if declared else name
         presets = None if wanted is None else [wanted]
-        mine = self._of(presets, split, f"preset {wanted or USUAL}", lambda spec: f"preset {spec.preset}")
+        mine = self._of(presets, split, usual=f"preset {wanted or USUAL}", name=lambda spec: f"preset {spec.preset}")
         return mine, declared or preset_or_none(mine[0].spec.preset)
 
     def _declared(self, name: str | None) -> Preset | None:
@@ -79,10 +79,10 @@ class TaskRuns:
     def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
         """The records of all presets of a study, on one split. Raises UsageError without any."""
         what = f"study {study.name}"
-        return self._of([part.recipe.name for part in study.presets], split, what, lambda _: what)
+        return self._of([part.recipe.name for part in study.presets], split, usual=what, name=lambda _: what)
 
     def _of(
-        self, presets: Collection[str] | None, split: str | None, usual: str, name: Callable[[RunSpec], str]
+        self, presets: Collection[str] | None, split: str | None, *, usual: str, name: Callable[[RunSpec], str]
     ) -> list[RunRecord]:
         """The records that have one of these presets, the named split, and one name with it.
 
@@ -155,7 +155,7 @@ def drawn_records(records: Sequence[RunRecord], table: Table, choice: Choice) ->
     return [record for record in records if record.spec.arm in drawn]
 
 
-def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
+def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
     """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
 
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.

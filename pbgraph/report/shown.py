@@ -54,7 +54,8 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
             yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
-                path, text = results.root / f"{dataset}-{study.name}.{name}", _study(study, mine, name, background)
+                text = _study(study, mine, name=name, background=background)
+                path = results.root / f"{dataset}-{study.name}.{name}"
                 yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
 
@@ -97,7 +98,7 @@ def _study_formats() -> Mapping[str, Any]:
 
 
 def _study(
-    study: Study, records: Sequence[RunRecord], name: str, background: Callable[[], Background]
+    study: Study, records: Sequence[RunRecord], *, name: str, background: Callable[[], Background]
 ) -> Callable[[], str]:
     def text() -> str:
         from pbgraph.datasets.base import DATASETS

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pbgraph.humanize import figure
 from pbgraph.metrics import METRICS, scale_of
 from pbgraph.report.by_similarity import BySimilarity, Pair, Scores
-from pbgraph.report.formats import bullets, figure_of, interval_of, markdown, texts
 from pbgraph.report.latex import environment, escaped, tabular
+from pbgraph.report.markdown import bullets, markdown
+from pbgraph.report.texts import interval_text, statistic_text, texts
 from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula
 
@@ -102,7 +103,7 @@ def _arms(view: BySimilarity) -> list[tuple[str, ...]]:
 
 
 def _arm(row: Scores, label: str, scale: float) -> tuple[str, ...]:
-    return (label, row.arm.method, str(row.seeds), *(figure_of(score, scale) for score in row.bands))
+    return (label, row.arm.method, str(row.seeds), *(statistic_text(score, scale) for score in row.bands))
 
 
 def _sizes(view: BySimilarity) -> list[tuple[str, ...]]:
@@ -124,7 +125,7 @@ def _differences(view: BySimilarity) -> list[tuple[str, ...]]:
 
 def _cells(pair: Pair, scale: float) -> list[str]:
     return [
-        "-" if band is None else f"{figure(band[0], scale, sign='+')} {interval_of(band[1], scale)}"
+        "-" if band is None else f"{figure(band[0], scale, sign='+')} {interval_text(band[1], scale)}"
         for band in pair.bands
     ]
 

@@ -18,18 +18,11 @@ from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
 from pbgraph.report.comparisons import adjusted
 from pbgraph.report.figures import agg, colours_of, save_figure
-from pbgraph.report.formats import (
-    COMPARED,
-    bullets,
-    direction,
-    json_text,
-    markdown,
-    texts,
-    to_csv,
-    to_json,
-)
+from pbgraph.report.formats import json_text, to_csv, to_json
+from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
 from pbgraph.results.background import NOTHING, Background

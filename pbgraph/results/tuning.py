@@ -67,14 +67,17 @@ class Trial:
     numerics: str = ""
 
 
-def trials_path(results: Path, dataset: str, model: str, method: str) -> Path:
+def trials_path(results: Path, dataset: str, *, model: str, method: str) -> Path:
     """Where the trials of an arm are."""
     return results / FOLDER / dataset / f"{model}-{method}.jsonl"
 
 
 def problem(trial: Trial, path: Path) -> str | None:
     """What is wrong with a trial's facts taken together, or None."""
-    if path.name != trials_path(Path(), trial.task, trial.model, trial.method).name or path.parent.name != trial.task:
+    if (
+        path.name != trials_path(Path(), trial.task, model=trial.model, method=trial.method).name
+        or path.parent.name != trial.task
+    ):
         return f"it is of {trial.model}/{trial.method} on {trial.task}, and belongs to another file"
     if len(trial.scores) != len(trial.seconds) or len(trial.scores) > len(trial.seeds) or trial.number < 0:
         return "its scores, seconds and seeds do not fit together"
@@ -158,6 +161,21 @@ def of_search(trials: Sequence[Trial], recipe: str, seeds: Sequence[int]) -> dic
         if trial.recipe == recipe and trial.seeds == tuple(seeds):
             by_number.setdefault(trial.number, trial)
     return by_number
+
+
+def searches_in(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of each search, by number: of one arm by one recipe, on one split and the same seeds."""
+    groups: dict[tuple[str, str, str, str, str, tuple[int, ...]], None] = {}
+    for trial in trials:
+        groups[trial.model, trial.method, trial.preset, trial.split, trial.recipe, trial.seeds] = None
+    found = []
+    for model, method, preset, split, recipe, seeds in sorted(groups):
+        mine = [
+            one for one in trials if (one.model, one.method, one.preset, one.split) == (model, method, preset, split)
+        ]
+        by_number = of_search(mine, recipe, seeds)
+        found.append([by_number[number] for number in sorted(by_number)])
+    return found
 
 
 def best_of(trials: Sequence[Trial], *, larger_is_better: bool) -> Trial | None:

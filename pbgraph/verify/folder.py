@@ -98,11 +98,11 @@ def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:
 
     Hidden files are left out but for those that a reader of records would take up: a write in progress has such a name.
     """
-    for task in entries(folder, wrong):
-        if not task.is_dir():
-            wrong.append(f"{task} is not a folder of a task's runs; move it away")
+    for of_dataset in entries(folder, wrong):
+        if not of_dataset.is_dir():
+            wrong.append(f"{of_dataset} is not a folder of a task's runs; move it away")
             continue
-        yield from entries(task, wrong)
+        yield from entries(of_dataset, wrong)
 
 
 def entries(folder: Path, wrong: list[str]) -> list[Path]:
@@ -172,10 +172,10 @@ def _model(folder: Path, record: RunRecord) -> Iterator[str]:
 
 def _orphan(results: ResultsFolder, path: Path, finished: Iterable[RunRecord]) -> Iterator[str]:
     """Whether a companion has a record; of a damaged one enough is said already."""
-    kind, task, key = path.parent.parent.name, path.parent.name, _key_of(path)
+    kind, dataset, key = path.parent.parent.name, path.parent.name, _key_of(path)
     if path.name != key + COMPANIONS[kind]:
         yield f"{path} is no file of a run; move it away"
-    elif not (results.root / "records" / task / f"{key}.json").exists():
+    elif not (results.root / "records" / dataset / f"{key}.json").exists():
         yield f"{path} is of no finished run: its record is gone, or never came; restore the record or move it away"
     elif kind == "dendrites" and any(one.key == key and DIGEST not in one.details for one in finished):
         yield f"{path}: record {key} does not know of it; move it away"
@@ -202,12 +202,12 @@ def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
         spec = record.spec
         return spec.task, spec.split, spec.preset, spec.arm, spec.seed
 
-    for (task, split, preset, arm, seed), same in groupby(sorted(finished, key=row), key=row):
+    for (dataset, split, preset, arm, seed), same in groupby(sorted(finished, key=row), key=row):
         first, *others = same
         for other in others:
             facts = [{**arm_identity(one.spec), "pair": one.spec.control_of} for one in (first, other)]
             yield (
-                f"records {first.key} and {other.key} are both {arm}, seed {seed}, of {task}, split {split}, "
+                f"records {first.key} and {other.key} are both {arm}, seed {seed}, of {dataset}, split {split}, "
                 f"preset {preset}, and differ in {differences(*facts) or 'the seed of their split'}; move one away"
             )
 

@@ -34,9 +34,9 @@ def check_plans(
     def row(record: RunRecord) -> tuple[str, str, str, Arm]:
         return record.spec.task, record.spec.preset, record.spec.split, record.spec.arm
 
-    for (task, preset, split, arm), same in groupby(sorted(records, key=row), key=row):
+    for (dataset, preset, split, arm), same in groupby(sorted(records, key=row), key=row):
         mine = list(same)
-        where = f"{arm} of {task}, preset {preset}, split {split}"
+        where = f"{arm} of {dataset}, preset {preset}, split {split}"
         try:
             specs = _todays(results, mine)
         except PbgraphError as error:  # of a component, preset or library that is not here

@@ -177,7 +177,10 @@ def _other_experiment(record: RunRecord, new: RunRecord) -> Iterator[str]:
     def facts(one: RunRecord) -> dict[str, Any]:
         origin = one.provenance
         labels = {
-            part: (score.size, {name: (task.labelled, task.positives, task.sd) for name, task in score.tasks.items()})
+            part: (
+                score.size,
+                {name: (target.labelled, target.positives, target.sd) for name, target in score.tasks.items()},
+            )
             for part, score in one.scores.items()
         }
         return {

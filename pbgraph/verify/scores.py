@@ -117,13 +117,13 @@ def check_scores(
     these, the splits and the rows were not compared.
     """
     wrong, unchecked, counted = [], [], Counter({"scores": 0})
-    for task, mine in by_task(records).items():
-        known = _loaded(task, results, data, offline=offline)
+    for dataset, mine in by_task(records).items():
+        known = _loaded(dataset, results, data, offline=offline)
         if isinstance(known, str):
-            unchecked.append(f"labels, rows and splits of {len(mine)} runs of {task}: {known}")
+            unchecked.append(f"labels, rows and splits of {len(mine)} runs of {dataset}: {known}")
         unchecked += sorted({line for record in mine for line in _unknown_metrics(record)})
         for name in sorted({record.spec.split for record in mine if record.spec.split not in SPLITS}):
-            unchecked.append(f"labels, rows and splits of runs of {task} on split {name}, which is not here")
+            unchecked.append(f"labels, rows and splits of runs of {dataset} on split {name}, which is not here")
         for record in mine:
             where = f"record {record.key} of {record.spec.arm}, seed {record.spec.seed}"
             compared = None if isinstance(known, str) or record.spec.split not in SPLITS else known
@@ -133,10 +133,10 @@ def check_scores(
     return found(counted, wrong, unchecked)
 
 
-def _loaded(task: str, results: ResultsFolder, folder: Path | None, *, offline: bool) -> _Data | str:
+def _loaded(dataset: str, results: ResultsFolder, folder: Path | None, *, offline: bool) -> _Data | str:
     """The data of a task, or why they cannot be had."""
     try:
-        return _Data(load(dataset_of(task, results), folder=folder, offline=offline))
+        return _Data(load(dataset_of(dataset, results), folder=folder, offline=offline))
     except PbgraphError as error:
         return str(error)
     except Exception as error:  # of somebody else's code
@@ -210,8 +210,8 @@ def _part_problems(
         yield f"its predictions of the {part} rows {wrong}"
         return
     again = split_score(cells.y, cells.grid(table), cells.tasks, metrics=_metrics(record))
-    both = [task for name, task in again.tasks.items() if name in said.tasks]
-    counted["scores"] += len(again.metrics) + sum(len(task.metrics) for task in both)
+    both = [target for name, target in again.tasks.items() if name in said.tasks]
+    counted["scores"] += len(again.metrics) + sum(len(target.metrics) for target in both)
     yield from (f"{part} {line}" for line in _score_differences(said, again, sizes=data is not None))
 
 
@@ -234,11 +234,11 @@ def _score_differences(said: SplitScore, again: SplitScore, *, sizes: bool) -> I
     if list(said.tasks) != list(again.tasks) and set(said.tasks) != set(again.tasks):
         yield f"tasks: the record has {', '.join(said.tasks)}; the data {', '.join(again.tasks)}"
         return
-    for name, task in again.tasks.items():
-        yield from _metric_differences(f"{name} ", said.tasks[name].metrics, task.metrics)
-        counts = [(one.labelled, one.positives) for one in (said.tasks[name], task)]
-        if counts[0] != counts[1] or not _same(said.tasks[name].sd, task.sd):
-            yield f"{name} labels: the record says {said.tasks[name]}, the data have {task}"
+    for name, target in again.tasks.items():
+        yield from _metric_differences(f"{name} ", said.tasks[name].metrics, target.metrics)
+        counts = [(one.labelled, one.positives) for one in (said.tasks[name], target)]
+        if counts[0] != counts[1] or not _same(said.tasks[name].sd, target.sd):
+            yield f"{name} labels: the record says {said.tasks[name]}, the data have {target}"
 
 
 def _metric_differences(

@@ -25,7 +25,7 @@ def misshapen_run(record: RunRecord) -> Iterator[str]:
     for name, score in record.scores.items():
         for where, metrics in [
             (name, score.metrics),
-            *((f"{name} {task}", one.metrics) for task, one in score.tasks.items()),
+            *((f"{name} {target}", one.metrics) for target, one in score.tasks.items()),
         ]:
             if set(metrics) != set(record.metrics):
                 yield f"{where}: scores of {', '.join(metrics) or 'no metric'}, expected {', '.join(record.metrics)}"

@@ -111,7 +111,7 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
     found = {option for action in parser._actions for option in action.option_strings}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found |= {option for each in action.choices.values() for option in options_of(each)}
+            found |= {option for each in action.choices.values() for option in options_of(each.complete())}
     return found
 
 

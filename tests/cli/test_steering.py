@@ -17,7 +17,7 @@ import pytest
 
 from made_records import make_failure, make_record, write_grown
 from pbgraph import bench
-from pbgraph.cli.arguments import ADDERS, parse
+from pbgraph.cli.arguments import ARGUMENTS, parse
 from pbgraph.cli.help_texts import COMMANDS, OF_COMMANDS
 from pbgraph.files.locks import exclusive
 from pbgraph.results.folder import ResultsFolder, said_by
@@ -48,7 +48,7 @@ def keys(results: ResultsFolder) -> dict[str, str]:
 
 
 def test_every_command_has_help_with_examples_that_can_be_given(capsys):
-    assert set(COMMANDS) == set(ADDERS) == set(OF_COMMANDS)
+    assert set(COMMANDS) == set(ARGUMENTS) == set(OF_COMMANDS)
     for command in [*COMMANDS, "tox21"]:
         with pytest.raises(SystemExit) as end:
             parse([command, "--help"])

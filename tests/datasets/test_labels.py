@@ -17,7 +17,7 @@ def sheet(*cells: str) -> Sheet:
 
 
 def values(kind: str, *cells: str, missing: tuple[str, ...] = ()) -> list[float]:
-    return labels(sheet(*cells), ["a"], kind, missing)[:, 0].tolist()
+    return labels(sheet(*cells), ["a"], kind=kind, missing=missing)[:, 0].tolist()
 
 
 @pytest.mark.parametrize("cell", ["1", "1.0", "1.00", "+1", "1e0", "10e-1", "true", "Yes", "ACTIVE"])

@@ -97,8 +97,8 @@ def test_what_is_changed_between_two_blocks_stays():
 def test_weights_count_where_somebody_keeps_tensors_in_the_place_of_parameters():
     weights = nn.ParameterList(torch.full((2,), float(k)) for k in (1, 2))
     y, activations = torch.zeros(3, 2), [torch.full((3, 2), 10.0), torch.full((3, 2), 100.0)]
-    expected = with_scaled(y, weights, activations, -1)
+    expected = with_scaled(y, weights, activations, axis=-1)
     assert expected.tolist() == [[210.0, 210.0]] * 3
     tensor = weights._parameters.pop("1").detach()
     weights.__dict__["1"] = tensor
-    assert torch.equal(with_scaled(y, weights, activations, -1), expected)
+    assert torch.equal(with_scaled(y, weights, activations, axis=-1), expected)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pbgraph.execution import provenance
-from pbgraph.report.formats import _runs
+from pbgraph.report.texts import _runs
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
 @pytest.mark.parametrize(
     ("options", "nearest"),
     [
-        ({"task": "tox12"}, "tox21"),
+        ({"dataset": "tox12"}, "tox21"),
         ({"declared": "defualt"}, "default"),
         ({"models": ["trimmnet"]}, "trimnet"),
         ({"models": ["trimnet", "gni"]}, "gin"),
@@ -123,7 +123,7 @@ def test_what_cannot_be_combined_is_reported_with_the_reason():
 )
 def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
     with pytest.raises(UsageError, match=f"did you mean '{nearest}'"):
-        plan(**{"task": "tox21", **options})
+        plan(**{"dataset": "tox21", **options})
 
 
 def test_settings_of_model_and_method_override_defaults():

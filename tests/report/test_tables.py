@@ -9,13 +9,14 @@ from pkgutil import resolve_name
 import pytest
 
 from made_records import PROVENANCE, arms, make_failure, make_record, make_regression_record
-from pbgraph.cli.commands import FORMATS
 from pbgraph.errors import UsageError
 from pbgraph.metrics import TaskScore
 from pbgraph.report.comparisons import compare
-from pbgraph.report.formats import comparison_lines, markdown, to_csv, to_json, to_markdown
+from pbgraph.report.formats import comparison_lines, to_csv, to_json, to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.latex import to_latex
+from pbgraph.report.markdown import markdown
+from pbgraph.report.shown import FORMATS
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.tables import make_table
 from pbgraph.report.wording import answers, verdict_words

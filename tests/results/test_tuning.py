@@ -45,7 +45,7 @@ def write(results: Path, count: int, **changes) -> Path:
     path = results
     for number in range(count):
         trial = replace(TRIAL, number=number, **changes)
-        path = trials_path(results, trial.task, trial.model, trial.method)
+        path = trials_path(results, trial.task, model=trial.model, method=trial.method)
         append_trial(path, trial)
     return path
 
@@ -59,7 +59,7 @@ def test_lines_come_back_as_they_were_written(tmp_path):
 
 
 def test_many_writers_write_whole_lines(tmp_path):
-    path = trials_path(tmp_path, "tox21", "gin", "backprop")
+    path = trials_path(tmp_path, "tox21", model="gin", method="backprop")
     writers = [
         threading.Thread(target=append_trial, args=(path, replace(TRIAL, number=number))) for number in range(20)
     ]
@@ -118,7 +118,7 @@ def test_hostile_lines_are_no_trials(tmp_path, line):
 
 
 def test_what_is_no_file_is_not_read(tmp_path):
-    path = trials_path(tmp_path, "tox21", "gin", "backprop")
+    path = trials_path(tmp_path, "tox21", model="gin", method="backprop")
     path.mkdir(parents=True)
     with pytest.raises(UnreadableError, match=r"(?i)is a directory"):
         read_trials(path)
@@ -174,7 +174,7 @@ def test_a_search_by_another_recipe_or_on_another_split_is_none_of_a_tables(tmp_
 def test_searches_on_different_seeds_are_told_apart(tmp_path):
     write(tmp_path, 3)
     one = replace(TRIAL, seeds=(5,), scores=(0.8,), seconds=(1.0,))
-    append_trial(trials_path(tmp_path, "tox21", "gin", "backprop"), one)
+    append_trial(trials_path(tmp_path, "tox21", model="gin", method="backprop"), one)
     assert "settings tried: 3 on seeds 0-2 and 1 on seeds 5 (gin/backprop)" in to_markdown(table(tmp_path))
 
 

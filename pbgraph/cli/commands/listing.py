@@ -7,11 +7,13 @@ import json
 import logging
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.cli.commands.names import dataset_of_task, task_names
-from pbgraph.cli.values import ENGINES
+from pbgraph.cli.options import add_data_folder_arguments, add_results_argument
+from pbgraph.cli.values import ENGINES, OneOf
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.fields import Setting, settings_of
 from pbgraph.files.hashing import sha256
@@ -44,6 +46,14 @@ KINDS = {
 WIDTH = 100  # of what is said of a setting
 FURTHER = ("featuriser", "dendrite_sites", "control_of")  # what else there is to say of one model or method
 DATA_ACTIONS = ("ls", "fetch", "audit")
+
+
+def add_ls_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``ls`` takes."""
+    parser.set_defaults(command=ls)
+    parser.add_argument("kind", nargs="?", type=OneOf("kind", KINDS), help=f"one of {', '.join(KINDS)}")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one of that kind, with its settings and all it says")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def ls(args: argparse.Namespace) -> int:
@@ -150,6 +160,13 @@ def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     return {"name": name, "version": getattr(value, "version", None), "source": source}
 
 
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``check`` takes."""
+    parser.set_defaults(command=check)
+    parser.add_argument("name", metavar="NAME", help="as registered, or KIND:NAME, e.g. split:random; see 'ls'")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="look for data here first")
+
+
 def check(args: argparse.Namespace) -> int:
     """Put whatever is registered under a name through its conformance checks, one line each; 1 if one fails."""
     from pbgraph.testing import CheckFailed, checks
@@ -163,6 +180,15 @@ def check(args: argparse.Namespace) -> int:
             failed += 1
             show(f"FAILED  {conformance!s:<20} {error}")
     return 1 if failed else 0
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``data`` takes."""
+    parser.set_defaults(command=data)
+    parser.add_argument("action", type=OneOf("action", DATA_ACTIONS), help=", ".join(DATA_ACTIONS))
+    parser.add_argument("task", nargs="?", metavar="TASK", help="all of them, if left out of 'data ls'")
+    add_results_argument(parser)
+    add_data_folder_arguments(parser)
 
 
 def data(args: argparse.Namespace) -> int:

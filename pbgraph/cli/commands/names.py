@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import unknown_name
 from pbgraph.registry import Registry
-from pbgraph.results.arms import parse_arm
-from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.lookup import Choice
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
+    from pbgraph.results.lookup import Choice
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +51,7 @@ def check_known(kind: str, names: Iterable[str], others: Collection[str] = ()) -
 def dataset_of_task(args: argparse.Namespace) -> Dataset:
     """The data set of the task that the arguments name: a registered one, or one described in the results folder."""
     from pbgraph.results.described import dataset_of
+    from pbgraph.results.folder import ResultsFolder
 
     return dataset_of(args.task, ResultsFolder(args.results))
 
@@ -60,12 +59,16 @@ def dataset_of_task(args: argparse.Namespace) -> Dataset:
 def command_of(args: argparse.Namespace) -> str:
     """The command that runs the task that the arguments name, without its options."""
     from pbgraph.results import described
+    from pbgraph.results.folder import ResultsFolder
 
     return described.command_of(args.task, ResultsFolder(args.results))
 
 
 def choice_of(args: argparse.Namespace) -> Choice:
     """Which runs the arguments choose."""
+    from pbgraph.results.arms import parse_arm
+    from pbgraph.results.lookup import Choice
+
     arms = getattr(args, "arms", None)
     return Choice(
         models=getattr(args, "models", None),

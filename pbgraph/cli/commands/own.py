@@ -8,11 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pbgraph.cli.commands.running import do_missing
+from pbgraph.cli.help_texts import OUTPUTS
+from pbgraph.cli.options import add_plan_arguments
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import duration
 from pbgraph.results.arms import parse_arm
@@ -25,6 +28,37 @@ if TYPE_CHECKING:
     from pbgraph.prediction.predict import Predictions, Predictor
 
 log = logging.getLogger(__name__)
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``train`` takes."""
+    parser.set_defaults(command=train, data=None, offline=True, save_models=True)
+    add = parser.add_argument
+    add("file", type=Path, metavar="TABLE")
+    add("--smiles", required=True, metavar="COL", help="column of the structures")
+    add("--targets", required=True, nargs="+", action="extend", metavar="COL", help="columns of the labels")
+    add("--kind", metavar="KIND", help="classification or regression, instead of what the labels look like")
+    add(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WORD",
+        help="labels that mean not measured as well, e.g. -1 or ND",
+    )
+    add(
+        "--graph-columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COL",
+        help="columns of numbers that models read beside the structures, e.g. pH dose",
+    )
+    add("--id", metavar="COL", help="column of unique names of the molecules (default: their lines)")
+    add("--split-column", metavar="COL", help="column that says train, valid or test; for --split predefined")
+    add("--time-column", metavar="COL", help="column of dates; for --split time")
+    add_plan_arguments(parser)
+    add("--no-save-models", dest="save_models", action="store_false", help="do not keep the trained models")
 
 
 def train(args: argparse.Namespace) -> int:
@@ -62,6 +96,27 @@ def train(args: argparse.Namespace) -> int:
             log.warning("%s: not read by %s", ", ".join(table.graph_columns), ", ".join(blind))
 
     return do_missing(args, dataset, make_ready)
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``predict`` takes."""
+    parser.set_defaults(command=predict)
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_DIR", help="RESULTS/models/TASK/KEY; or RESULTS/models/TASK for the mean")
+    add("input", type=Path, metavar="INPUT", help=".csv, .smi (both also .gz), .parquet, or - for stdin")
+    add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=OUTPUTS)
+    add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
+    add("--id", metavar="COL", help="column of names to be copied to the output")
+    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
+    add("--split", metavar="NAME", help="which of them, where they were made on several splits")
+    add("--embeddings", action="store_true", help="instead, the vector of each molecule that the network's head reads")
+    add("--input-format", metavar="FORM", help="csv, smi or parquet (default: by the file's name; stdin: csv)")
+    add(
+        "--for-spreadsheets",
+        action="store_true",
+        help="put an apostrophe before names and structures that a spreadsheet would run as formulas",
+    )
 
 
 def predict(args: argparse.Namespace) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
+from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.plan_file import read_plan
@@ -16,11 +18,25 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say
 
 
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``run`` takes."""
+    _add_plan_arguments(parser, run)
+    add_data_folder_arguments(parser)
+    add_execution_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+
+
 def run(args: argparse.Namespace) -> int:
     """Do what is missing of a plan file, or of a plan that is registered, then show its table."""
     args.declared = declared_plan(args.plan)
     args.task = task_of(args.declared, args)
     return benchmark(args)
+
+
+def add_register_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``register`` takes."""
+    _add_plan_arguments(parser, register)
+    parser.set_defaults(engine="local", shard=None)
 
 
 def register(args: argparse.Namespace) -> int:
@@ -34,7 +50,9 @@ def register(args: argparse.Namespace) -> int:
     args.declared = declared_plan(args.plan)
     args.task = task_of(args.declared, args)
     plan = plan_of(args, DATASETS.get(args.task))
-    path, registration = register(ResultsFolder(args.results), registration_of(plan, plan_text(plan), *source_tree()))
+    commit, dirty = source_tree()
+    declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
+    path, registration = register(ResultsFolder(args.results), declared)
     say(f"{path}: {len(registration.keys)} runs, declared {registration.created}")
     return 0
 
@@ -55,5 +73,13 @@ def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
     if args.task not in (None, name):
         raise UsageError(f"plan {declared.name} is for task {name}, not for {args.task}; leave --task out")
     if not is_task(name):
-        raise unknown_name("task", name, task_names())
+        raise UsageError(f"plan {declared.name}: {unknown_name('task', name, task_names())}")
     return str(name)
+
+
+def _add_plan_arguments(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]) -> None:
+    nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds", "split"))
+    parser.set_defaults(command=command, controls=False, set=[], **nothing)
+    parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
+    parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
+    add_results_argument(parser)

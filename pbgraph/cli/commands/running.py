@@ -10,19 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import flat
+from pbgraph.cli.options import add_data_folder_arguments, add_plan_arguments
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.results.background import background_of
-from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
     from pbgraph.execution.engines.chosen import Wanted
     from pbgraph.plans.plan import Plan
+    from pbgraph.results.folder import ResultsFolder
+    from pbgraph.results.records import RunRecord
 
 log = logging.getLogger(__name__)
+
+
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a task takes."""
+    parser.set_defaults(command=benchmark)
+    add_data_folder_arguments(parser)
+    add_plan_arguments(parser)
+    parser.add_argument("--save-models", action="store_true", help="keep the trained models, for 'predict'")
 
 
 def benchmark(args: argparse.Namespace) -> int:
@@ -41,6 +49,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.engines.schedule import Work, describe, survey
     from pbgraph.execution.fitting import RunOptions
+    from pbgraph.results.folder import ResultsFolder
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     wanted = _engine_of(args)
@@ -145,6 +154,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.tables import make_table
+    from pbgraph.results.background import background_of
 
     failed = [record for record in records if record.status == "failed"]
     for record in failed:

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import is_task, task_names
 from pbgraph.cli.commands.planning import declared_plan, task_of
 from pbgraph.cli.commands.running import plan_of
+from pbgraph.cli.options import (
+    add_data_folder_arguments,
+    add_planned_arguments,
+    add_results_argument,
+    add_worker_arguments,
+)
+from pbgraph.cli.values import DEVICES, OneOf, count, partition, seconds
 from pbgraph.errors import PbgraphError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import duration
 from pbgraph.plans.presets import FILE, PLANS
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.leases import LONGEST
+from pbgraph.results.leases import EVERY, LONGEST
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -27,6 +34,26 @@ if TYPE_CHECKING:
     from pbgraph.plans.plan import Plan
 
 LARGEST_LIST = 16 * MEBIBYTE  # of a file of keys
+
+
+def add_work_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``work`` takes."""
+    parser.set_defaults(command=work)
+    _add_planned(parser)
+    add_worker_arguments(parser)
+    add_data_folder_arguments(parser)
+    add = parser.add_argument
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add("--runs", type=Path, metavar="FILE", help="only the runs whose keys are the lines of this file")
+    add("--until", type=seconds("--until"), metavar="TIME", help="stop after so long, e.g. 3h50m (default: when done)")
+    add("--no-wait", dest="stays", action="store_false", help="leave when all that is left is being done by others")
+    add(
+        "--heartbeat",
+        type=seconds("--heartbeat"),
+        default=EVERY,
+        metavar="TIME",
+        help="say so often that a run is going on; after six times that in silence it is taken over (default: 20s)",
+    )
 
 
 def work(args: argparse.Namespace) -> int:
@@ -57,6 +84,24 @@ def work(args: argparse.Namespace) -> int:
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
     return 1 if failed or left.blocked else 0
+
+
+def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``submit`` takes."""
+    parser.set_defaults(command=submit)
+    _add_planned(parser)
+    add = parser.add_argument
+    add("--slurm", action="store_true", help="as SLURM job arrays")
+    add("--time", type=seconds("--time"), default=4 * 3600.0, metavar="TIME", help="of each task (default: 4:00:00)")
+    limit = "tasks that an array may have (default: 1000, which every SLURM takes)"
+    add("--array-limit", type=count("--array-limit", "tasks"), default=1000, metavar="N", help=limit)
+    cpus = "of each task, which does so many runs at a time (default: 1)"
+    add("--cpus", type=count("--cpus", "processor cores"), default=1, metavar="N", help=cpus)
+    add("--partition", type=partition, metavar="NAME", help="of the cluster (default: its usual one)")
+    add("--print", action="store_true", help="write the job and print the sbatch line, but do not call it")
+    add("--device", type=OneOf("device", DEVICES), default="auto", help="auto (default), cpu or cuda, with a GPU each")
+    add("--save-models", action="store_true", help="keep the trained models, for 'predict'")
+    add_data_folder_arguments(parser)
 
 
 def submit(args: argparse.Namespace) -> int:
@@ -120,6 +165,13 @@ def _submitted(commands: Iterable[Sequence[str]]) -> int:
             raise PbgraphError(f"sbatch refused the job (status {done.returncode}): {reason}")
         say(done.stdout.strip())
     return 0
+
+
+def add_merge_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``merge`` takes."""
+    parser.set_defaults(command=merge)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="DIR_OR_ZIP", help="results of other machines")
+    add_results_argument(parser)
 
 
 def merge(args: argparse.Namespace) -> int:
@@ -191,3 +243,13 @@ def _only(plan: Plan, keys: Collection[str], path: Path) -> Plan:
             f"--runs {path}: {unknown[0]} is no run of this plan ({len(unknown)} of {len(wanted)} are not)"
         )
     return replace(plan, specs=tuple(spec for spec in plan.specs if spec.key in wanted), part=f"listed in {path.name}")
+
+
+def _add_planned(parser: argparse.ArgumentParser) -> None:
+    """A plan or a task, and which of its runs."""
+    parser.set_defaults(engine="local", shard=None)
+    add = parser.add_argument
+    add("plan", metavar="PLAN|TASK", help="a plan file, or the name of a registered plan or of a task")
+    add("--task", metavar="TASK", help="of a plan that names none")
+    add_planned_arguments(parser)
+    add("--retry-failed", action="store_true", help="try runs again that failed earlier")

@@ -9,6 +9,18 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task, flat
+from pbgraph.cli.options import (
+    add_arm_arguments,
+    add_arms_argument,
+    add_data_folder_arguments,
+    add_device_argument,
+    add_preset_argument,
+    add_preset_or_study_arguments,
+    add_results_argument,
+    add_selection_arguments,
+    add_split_arguments,
+)
+from pbgraph.cli.values import OneOf, file_to_write, seed
 from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
@@ -27,6 +39,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENDRITE_FORMATS = ("md", "json")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``table`` takes."""
+    parser.set_defaults(command=table)
+    parser.add_argument("task", metavar="TASK")
+    add_preset_or_study_arguments(parser)
+    add_selection_arguments(parser)
+    add_arm_arguments(parser)
+    add_arms_argument(parser)
+    formats = ", ".join(FORMATS)
+    parser.add_argument("--format", type=OneOf("format", FORMATS), default="md", help=f"{formats} (default: md)")
+    parser.add_argument(
+        "--by-similarity",
+        action="store_true",
+        help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
+    )
+    add_data_folder_arguments(parser)
+    parser.add_argument(
+        "--figure",
+        type=file_to_write,
+        metavar="FILE",
+        help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
+    )
 
 
 def table(args: argparse.Namespace) -> int:
@@ -98,6 +134,15 @@ def _study_table(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_leaderboard_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``leaderboard`` takes."""
+    parser.set_defaults(command=leaderboard)
+    add_results_argument(parser)
+    parser.add_argument(
+        "-o", "--output", type=file_to_write, metavar="FILE", help="write it there (default: to stdout)"
+    )
+
+
 def leaderboard(args: argparse.Namespace) -> int:
     """Write one web page of all that a results folder holds."""
     from pbgraph.files.writing import replaced_file
@@ -113,14 +158,25 @@ def leaderboard(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``compare`` takes."""
+    parser.set_defaults(command=compare)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
+    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    add_preset_argument(parser.add_argument)
+    add_selection_arguments(parser)
+
+
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
-    from pbgraph.report.formats import comparison_lines, scales
+    from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
+    from pbgraph.report.texts import scales
 
     arms = (parse_arm(args.a), parse_arm(args.b))
-    records, shown, difference = chosen_comparison(_runs(args), *arms, choice_of(args))
-    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in arms)
+    records, shown, difference = chosen_comparison(_runs(args), *arms, choice=choice_of(args))
+    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
     show(comparison_lines(difference, scores, _bootstrap(args, records, difference), scale=scale), end="")
@@ -147,6 +203,30 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
     if interval is None:
         log.warning("no bootstrap interval: %s is undefined for all resampled molecules", metric.name)
     return interval
+
+
+def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``dendrites`` takes."""
+    parser.set_defaults(command=dendrites)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
+    parser.add_argument("--seed", type=seed, metavar="N", help="of the run (default: the first that is finished)")
+    add_preset_argument(parser.add_argument)
+    add_split_arguments(parser)
+    formats = ", ".join(DENDRITE_FORMATS)
+    parser.add_argument(
+        "--format", type=OneOf("format", DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
+    )
+    parser.add_argument(
+        "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+    )
+    parser.add_argument(
+        "--headroom",
+        action="store_true",
+        help="what dendrites could learn at each site that generalises, whether or not the run has any; needs the data",
+    )
+    add_device_argument(parser)
+    add_data_folder_arguments(parser)
 
 
 def dendrites(args: argparse.Namespace) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task
+from pbgraph.cli.options import add_choice_arguments, add_jobs_argument, add_planned_arguments, add_results_argument
+from pbgraph.cli.values import file_to_write
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.plans.presets import preset_or_none, presets
 from pbgraph.results.folder import ResultsFolder
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from pbgraph.insight import Insight
 
 log = logging.getLogger(__name__)
+
+
+def add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``status`` takes."""
+    parser.set_defaults(command=status, engine="local", shard=None)
+    parser.add_argument("task", nargs="?", metavar="TASK", help="one task (default: all in the results folder)")
+    add_planned_arguments(parser)
+    add_jobs_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: every run with its state")
 
 
 def status(args: argparse.Namespace) -> int:
@@ -73,6 +84,16 @@ def _dataset(name: str, results: ResultsFolder) -> Dataset | None:
         return None
 
 
+def add_runs_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``runs`` takes."""
+    parser.set_defaults(command=runs)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--json", action="store_true", help="for programs")
+    add("--csv", action="store_true", help="for programs and spreadsheets")
+
+
 def runs(args: argparse.Namespace) -> int:
     """List the runs of a task, one by one."""
     from pbgraph.report.runs import to_csv, to_json, to_markdown
@@ -113,6 +134,14 @@ def _choice(args: argparse.Namespace, records: Sequence[RunRecord]) -> Choice:
     return choice.among(spec.arm for spec in specs) if specs else choice
 
 
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``show`` takes."""
+    parser.set_defaults(command=show_run)
+    parser.add_argument("key", metavar="KEY", help="beginning of a run's key")
+    add_results_argument(parser)
+    parser.add_argument("--json", action="store_true", help="for programs: all that the record says")
+
+
 def show_run(args: argparse.Namespace) -> int:
     """Show one run: what it was asked, what came out, how it went."""
     from pbgraph.report.formats import json_text
@@ -138,6 +167,14 @@ def _insight(results: ResultsFolder, record: RunRecord) -> tuple[Insight | None,
         return read_insight(results, record), ""
     except DataError as error:
         return None, str(error)
+
+
+def add_rm_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``rm`` takes."""
+    parser.set_defaults(command=rm)
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="beginnings of runs' keys")
+    parser.add_argument("--with-dependents", action="store_true", help="and the controls that are paired with them")
+    add_results_argument(parser)
 
 
 def rm(args: argparse.Namespace) -> int:
@@ -166,6 +203,16 @@ def _runs_in(moved: Iterable[Path]) -> str:
 def _putting_back(root: Path, trash: Path) -> str:
     """A command that copies what is in the trash to where it was, and overwrites nothing."""
     return shlex.join(["cp", "-Rpn", f"{trash}/.", f"{root}/"])
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``export`` takes."""
+    parser.set_defaults(command=export)
+    parser.add_argument("task", metavar="TASK")
+    add_choice_arguments(parser)
+    parser.add_argument("--csv", type=file_to_write, metavar="FILE", help="a row for each run")
+    parser.add_argument("--histories", type=file_to_write, metavar="FILE", help="a row for each epoch of each run")
+    parser.add_argument("--mlflow", type=Path, metavar="DIR", help="a run of MLflow for each run, in DIR/mlflow.db")
 
 
 def export(args: argparse.Namespace) -> int:

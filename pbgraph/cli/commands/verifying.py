@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pbgraph.cli.options import add_data_folder_arguments
+from pbgraph.cli.values import reruns, seed
 from pbgraph.errors import UsageError
 from pbgraph.results.folder import ResultsFolder, formatted
 
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from pbgraph.verify.reruns import Rerun
 
 UNCHECKED = 3  # the exit code where nothing is wrong, but data were not to be had
+
+
+def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``verify`` takes."""
+    parser.set_defaults(command=verify)
+    add = parser.add_argument
+    add(
+        "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
+    )
+    add("--rerun", type=reruns, default=0, metavar="K", help="do K runs again, drawn at random")
+    add("--seed", type=seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
+    to_write = "write the receipt there, outside of RESULTS (default: to stdout)"
+    add("--receipt", type=Path, metavar="FILE", help=to_write)
+    add_data_folder_arguments(parser)
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -222,7 +222,7 @@ def molecules_of(table: UserTable, sheet: Sheet) -> Molecules:
     repeated, or no structure can be used; UsageError for a graph column that is none, see `graph_columns.numbers`.
     """
     mol_ids = names_of(sheet, table.id, "correct them, or leave --id out") if table.id else sheet.places
-    y = labels(sheet, table.targets, table.kind, table.missing)
+    y = labels(sheet, table.targets, kind=table.kind, missing=table.missing)
     smiles = sheet.columns[table.smiles]
     structures = within_limits(table.name, smiles)
     refused = {row: reason for row, (reason, _) in enumerate(structures) if reason is not None}

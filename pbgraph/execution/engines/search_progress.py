@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pbgraph.execution.engines.display import Display, Line
-from pbgraph.execution.engines.progress import TimeLeft, line_of
+from pbgraph.execution.engines.progress import line_of
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import scale_of
 from pbgraph.plans.search.ledger import Ledger
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 class SearchProgress:
     """Lines as runs and trials end; on a terminal, one for each worker as well."""
 
-    def __init__(self, ledgers: Sequence[Ledger], jobs: int, console: Console, display: Display | None) -> None:
+    def __init__(
+        self, ledgers: Sequence[Ledger], jobs: int, *, console: Console, display: Display | None = None
+    ) -> None:
         self._ledgers, self._jobs, self._console, self._display = ledgers, jobs, console, display
         self._running: dict[int, tuple[RunSpec, TimeLeft, Report | None]] = {}
         self.source: SearchSource | None = None
@@ -135,7 +138,7 @@ def search_shown(ledgers: Sequence[Ledger], jobs: int) -> Iterator[SearchProgres
     """The display that suits stderr, for as long as the block lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield SearchProgress(ledgers, jobs, console, None)
+        yield SearchProgress(ledgers, jobs, console=console)
         return
     with Display(console) as display:
-        yield SearchProgress(ledgers, jobs, console, display)
+        yield SearchProgress(ledgers, jobs, console=console, display=display)

@@ -47,7 +47,7 @@ class Ledger:
 
     def __init__(self, search: Search, results: Path) -> None:
         self.search = search
-        self.path = trials_path(results, search.dataset.name, search.arm.model, search.arm.method)
+        self.path = trials_path(results, search.dataset.name, model=search.arm.model, method=search.arm.method)
         name = sha256(canonical_json((search.recipe.key, search.seeds)))[:12]
         self._work = self.path.parent / ".work" / f"{self.path.stem}-{name}"
         self._held: dict[int, Callable[[], None]] = {}

@@ -74,7 +74,10 @@ class Search:
             *(Assignment(self.arm.method, name, value) for name, value in values.settings.items()),
         )
         spec = spec_of(
-            self.dataset, self.preset.recipe, self.split, Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen))
+            self.dataset,
+            self.preset.recipe,
+            split=self.split,
+            asked=Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen)),
         )
         return replace(spec, seed=seed, split_seed=seed if SPLITS.get(self.split).seeded else None)
 
@@ -96,7 +99,7 @@ def search_of(
     split = dataset.split if split is None else split
     model, method = MODELS.get(arm.model), METHODS.get(arm.method)
     _check_seeds(seeds, split)
-    _check_can_be_run(dataset, model, method, arm)
+    _check_can_be_run(dataset, model=model, method=method, arm=arm)
     config = _free(model.space, config_overrides(fixed, model))
     settings = _free(method.space, settings_overrides(fixed, method))
     check_space(model.space, model.config, owner=f"model {model.name!r}")
@@ -107,7 +110,7 @@ def search_of(
         )
     if not config and not settings:
         raise UsageError(f"{arm}: every setting that could be searched is fixed by --set; leave one of them out")
-    recipe = spec_of(dataset, preset.recipe, split, Asked(arm.model, arm.method, tuple(fixed)))
+    recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
     return Search(
         dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
     )
@@ -128,7 +131,7 @@ def _check_seeds(seeds: Sequence[int], split: str) -> None:
         splitter.needed(seed)
 
 
-def _check_can_be_run(dataset: Dataset, model: Model, method: Method, arm: Arm) -> None:
+def _check_can_be_run(dataset: Dataset, *, model: Model, method: Method, arm: Arm) -> None:
     if method.control_of:
         raise UsageError(f"{arm}: it is a control and shares the settings of {method.control_of}; search that")
     reason = method.refuses(model)

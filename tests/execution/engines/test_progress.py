@@ -10,7 +10,8 @@ from rich.console import Console
 
 from fake_runner import PROVENANCE, Report, make_record, make_spec, make_work
 from pbgraph.execution.engines.display import Display, Line, laid_out, shortened
-from pbgraph.execution.engines.progress import Lines, Live, TimeLeft, outcome
+from pbgraph.execution.engines.progress import Lines, Live, outcome
+from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.results.records import RunRecord
 
 

@@ -51,7 +51,7 @@ def line(ledger: Ledger, number: int, scores: tuple[float, ...], **changes) -> T
 def progress(ledger: Ledger, *, terminal: bool) -> tuple[SearchProgress, io.StringIO]:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=200)
-    made = SearchProgress([ledger], 2, console, Display(console) if terminal else None)
+    made = SearchProgress([ledger], 2, console=console, display=Display(console) if terminal else None)
     specs = [ledger.search.spec(ledger.search.start, seed) for seed in (0, 1)]
     made.source = SimpleNamespace(live=[SimpleNamespace(candidate=SimpleNamespace(number=2), specs=specs)])
     return made, out
