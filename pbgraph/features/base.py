@@ -59,7 +59,7 @@ class Featuriser:
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
     parts: tuple[Featuriser, ...] = ()
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict, hash=False)
     pretrained_on: Callable[[], str] | None = None
     blank: Callable[[np.ndarray], Any] | None = None
 
