@@ -30,7 +30,7 @@ from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
-from pbgraph.models.layers import BatchNorm
+from pbgraph.models.layers import BatchNorm, ResidualNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
 from pbgraph.ops.messages import relu_sum
@@ -94,26 +94,6 @@ class WalkEncoding(nn.Module):
         """(N, K) -> (N, channels)."""
         encoded: Tensor = self.linear(self.norm(p))
         return encoded
-
-
-class ResidualNorm(nn.Module):
-    """(h, x) -> BN(x + dropout(W h + b))."""
-
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm = BatchNorm(outputs)
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        self.linear.reset_parameters()
-        self.norm.reset_parameters()
-
-    def forward(self, h: Tensor, x: Tensor) -> Tensor:
-        """(N, inputs) and (N, outputs) -> (N, outputs)."""
-        normalised: Tensor = self.norm(x + dropout(self.linear(h), self.dropout, self.training))
-        return normalised
 
 
 class GlobalAttention(nn.Module):
