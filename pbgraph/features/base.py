@@ -60,12 +60,8 @@ class Featuriser:
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
     parts: tuple[Featuriser, ...] = ()
-<<<<<<< HEAD
     to_predict: Callable[[Sequence[str], np.ndarray], Any] | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
-=======
     files: Mapping[str, Path] = field(default_factory=dict, hash=False)
->>>>>>> main
     pretrained_on: Callable[[], str] | None = None
     blank: Callable[[np.ndarray], Any] | None = None
 
