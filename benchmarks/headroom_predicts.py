@@ -91,7 +91,9 @@ def measured(setting: Setting, seed: int) -> Line:
     found: list[Any] = []
 
     def look(model: nn.Module) -> list[str]:
-        found.append((headroom(model, made.fixed, made.loss_fn, folds=3, epochs=15, seed=seed), export(model)))
+        found.append(
+            (headroom(model, made.fixed, made.loss_fn, folds=3, epochs=10, hidden=8, seed=seed), export(model))
+        )
         return list(found[0][0].sites)
 
     growth = Growth(

@@ -94,11 +94,11 @@ def _done(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Rep
     try:
         with published(results, spec, report) as tell:
             record = attempted(_train_and_score, spec, options, device=device, report=tell)
-        if record.status == "failed" or not results.record_path(spec).exists():
-            results.write(record)
+        if (earlier := results.finished(spec.task, spec.key)) is not None:
+            return earlier
+        results.write(record)
     except FileExistsError:
-        earlier = results.finished(spec.task, spec.key)
-        if earlier is None:
+        if (earlier := results.finished(spec.task, spec.key)) is None:
             raise
         return earlier
     return record

@@ -47,6 +47,7 @@ class Featuriser:
     from_arrays (arrays of a store, y) -> that store: the inverse of `Store.arrays`
     source      paper or code that defines the features
     parts       of one that is put together by name, see `pbgraph.features.composed`
+    to_predict  the same as `featurise`, without what only a fit reads, where that is less work; else None
     files       name -> file that it reads; what is in it enters the key
     pretrained_on  () -> on what the network was trained that made what it reads, as a person states it; None: there is
                 none. Raises DataError if that cannot be read
@@ -59,7 +60,12 @@ class Featuriser:
     from_arrays: Callable[[Mapping[str, np.ndarray], np.ndarray], Any]
     source: str
     parts: tuple[Featuriser, ...] = ()
+<<<<<<< HEAD
+    to_predict: Callable[[Sequence[str], np.ndarray], Any] | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+=======
     files: Mapping[str, Path] = field(default_factory=dict, hash=False)
+>>>>>>> main
     pretrained_on: Callable[[], str] | None = None
     blank: Callable[[np.ndarray], Any] | None = None
 

@@ -77,11 +77,18 @@ def own_columns(columns: np.ndarray | None, y: np.ndarray) -> VectorStore:
     return VectorStore(np.where(np.isfinite(numbers), numbers, np.float32(np.nan)), y.astype(np.float32), 0)
 
 
-def featurise(featuriser: Featuriser, smiles: Sequence[str], y: np.ndarray, columns: np.ndarray | None = None) -> Any:
-    """The store of n molecules, with columns (n, D) of their own where the featuriser takes some; errors as above."""
+def featurise_to_predict(
+    featuriser: Featuriser, smiles: Sequence[str], y: np.ndarray, columns: np.ndarray | None = None
+) -> Any:
+    """The store of n molecules that are to be predicted: without what only a fit reads.
+
+    columns  (n, D) of their own, where the featuriser takes some; errors as above
+    """
     if featuriser.parts:
-        return joined(featuriser.name, [featurise(part, smiles, y, columns) for part in featuriser.parts])
-    return own_columns(columns, y) if featuriser.name == OWN else featuriser.featurise(smiles, y)
+        return joined(featuriser.name, [featurise_to_predict(part, smiles, y, columns) for part in featuriser.parts])
+    if featuriser.name == OWN:
+        return own_columns(columns, y)
+    return (featuriser.to_predict or featuriser.featurise)(smiles, y)
 
 
 def trial(featuriser: Featuriser, tasks: int, columns: int = 0) -> Any:
@@ -94,7 +101,7 @@ def _trial(featuriser: Featuriser, y: np.ndarray, columns: np.ndarray) -> Any:
         return joined(featuriser.name, [_trial(part, y, columns) for part in featuriser.parts])
     if featuriser.blank is not None:
         return featuriser.blank(y)
-    return featurise(featuriser, [TRIAL], y, columns)
+    return featurise_to_predict(featuriser, [TRIAL], y, columns)
 
 
 def joined(name: str, stores: Sequence[Any]) -> Any:

@@ -24,6 +24,7 @@ from pbgraph.features.graph_indices import (
     information_contents,
     state_indices,
 )
+from pbgraph.structures.atoms import Parts, parts_of
 from pbgraph.structures.screen import Screen
 
 
@@ -39,9 +40,10 @@ def descriptor_values(molecule: Any) -> list[float]:
     from rdkit.Chem import Descriptors
 
     known: Values = {}
+    parts = parts_of(molecule)
     for group in GROUPS:
         with suppress(Exception):  # whatever RDKit raises is raised again below, of the descriptors that it is about
-            known |= group(molecule)
+            known |= group(molecule, parts)
     return [known[name] if name in known else _alone(function, molecule) for name, function in Descriptors.descList]
 
 
@@ -52,12 +54,12 @@ def _alone(function: Callable[[Any], float], molecule: Any) -> float:
         return math.nan
 
 
-def _states(molecule: Any) -> Values:
+def _states(molecule: Any, parts: Parts) -> Values:
     """Electrotopological states, also summed up by surface, and surface by state."""
     from rdkit.Chem import rdMolDescriptors
     from rdkit.Chem.EState.EState_VSA import estateBins, vsaBins
 
-    states = state_indices(molecule)
+    states = state_indices(molecule, parts)
     surface, _ = rdMolDescriptors._CalcLabuteASAContribs(molecule, True)
     sizes, surface = np.abs(states), np.array(surface)
     return {
@@ -76,7 +78,7 @@ def _by_bin(values: np.ndarray, bins: list[float], amounts: np.ndarray) -> list[
     return np.bincount(places, weights=amounts, minlength=len(bins) + 1).tolist()  # type: ignore[no-any-return]
 
 
-def _surfaces(molecule: Any) -> Values:
+def _surfaces(molecule: Any, parts: Parts) -> Values:
     """Surface by charge, refractivity and logP, each from one pass over the atoms."""
     from rdkit.Chem import rdMolDescriptors
 
@@ -91,7 +93,7 @@ def _numbered(name: str, values: Any) -> Values:
     return {f"{name}{number}": value for number, value in enumerate(values, 1)}
 
 
-def _spacial(molecule: Any) -> Values:
+def _spacial(molecule: Any, parts: Parts) -> Values:
     """Spacial score per heavy atom (Krzyzanowski et al. 2023, doi:10.1021/acs.jmedchem.3c00689)."""
     from rdkit import Chem
     from rdkit.Chem.SpacialScore import _SpacialScore
@@ -100,18 +102,19 @@ def _spacial(molecule: Any) -> Values:
     Chem.FindPotentialStereoBonds(copy)
     centres = Chem.FindMolChiralCenters(copy, includeUnassigned=True, includeCIP=False, useLegacyImplementation=False)  # type: ignore[no-untyped-call]
     stereo = {number for number, _ in centres}
-    for bond in copy.GetBonds():
-        if bond.GetBondType() == Chem.BondType.DOUBLE and bond.GetStereo() != Chem.BondStereo.STEREONONE:
-            stereo |= {bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()}
+    doubles = [number for number, kind in enumerate(parts.bond_kinds) if kind[0] == Chem.BondType.DOUBLE]
+    for number in doubles:
+        if copy.GetBondWithIdx(number).GetStereo() != Chem.BondStereo.STEREONONE:
+            stereo |= set(parts.ends[number])
     score = 0
-    for number, atom in enumerate(copy.GetAtoms()):
-        in_ring = 2 if atom.IsInRing() and not atom.GetIsAromatic() else 1
+    for number, atom in enumerate(parts.atoms):
+        in_ring = 2 if parts.rings[number] and not parts.aromatic[number] else 1
         hybrid = _SpacialScore._hybridisations[atom.GetHybridization()]
-        score += hybrid * (2 if number in stereo else 1) * in_ring * atom.GetDegree() ** 2
+        score += hybrid * (2 if number in stereo else 1) * in_ring * parts.degrees[number] ** 2
     return {"SPS": score / molecule.GetNumHeavyAtoms()}
 
 
-def _densities(molecule: Any) -> Values:
+def _densities(molecule: Any, parts: Parts) -> Values:
     """Distinct circular neighbourhoods per heavy atom."""
     heavy = molecule.GetNumHeavyAtoms()
     counts = [len(generator.GetSparseCountFingerprint(molecule).GetNonzeroElements()) for generator in _generators()]
@@ -125,7 +128,7 @@ def _generators() -> list[Any]:
     return [rdFingerprintGenerator.GetMorganGenerator(radius) for radius in (1, 2, 3)]
 
 
-def _patterns(molecule: Any) -> Values:
+def _patterns(molecule: Any, parts: Parts) -> Values:
     """QED (Bickerton et al. 2012, doi:10.1038/nchem.1243), its properties, and how often the patterns fr_* occur."""
     from rdkit.Chem import QED, Descriptors, rdMolDescriptors
 
@@ -139,7 +142,7 @@ def _patterns(molecule: Any) -> Values:
         "NumRotatableBonds": rdMolDescriptors.CalcNumRotatableBonds(molecule),
     }
     known = _patterns_known()
-    passed = list(zip(known.patterns, known.screen.passed(molecule), strict=True))
+    passed = list(zip(known.patterns, known.screen.passed(parts), strict=True))
     alerts, acceptors, fragments = (passed[part] for part in known.parts)
     for name, (pattern, may_be) in zip(known.names, fragments, strict=True):
         found[name] = len(molecule.GetSubstructMatches(pattern)) if may_be else 0
@@ -189,7 +192,7 @@ def _patterns_known() -> _Patterns:
     return _Patterns(patterns, parts, [name for name, _ in Fragments.fns], Screen(patterns))
 
 
-GROUPS: tuple[Callable[[Any], Values], ...] = (
+GROUPS: tuple[Callable[[Any, Parts], Values], ...] = (
     _states,
     _surfaces,
     information_contents,

@@ -5,15 +5,18 @@ Every value is RDKit's own, bit for bit: sums are taken in its order.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
+
+from pbgraph.structures.atoms import Parts
 
 Values = dict[str, float]
 DECIMALS = 1e4  # to which RDKit tells apart distances from an atom
 
 
-def state_indices(molecule: Any) -> np.ndarray:
+def state_indices(molecule: Any, parts: Parts) -> np.ndarray:
     """I_i + Σ_j (I_i - I_j) / (d_ij + 1)², added up in the order of the atoms, atoms of other fragments left out.
 
     Source: Hall, Mohney & Kier 1991, doi:10.1021/ci00001a012, as RDKit's EState.EStateIndices has it.
@@ -22,18 +25,19 @@ def state_indices(molecule: Any) -> np.ndarray:
     from rdkit.Chem.EState.EState import GetPrincipleQuantumNumber
 
     outer = Chem.GetPeriodicTable().GetNOuterElecs
-    own = np.zeros(molecule.GetNumAtoms())
-    for number, atom in enumerate(molecule.GetAtoms()):
-        if degree := atom.GetDegree():
-            element = atom.GetAtomicNum()
+    own = np.zeros(len(parts.atoms))
+    for number, (element, degree, hydrogens) in enumerate(
+        zip(parts.elements, parts.degrees, parts.hydrogens, strict=True)
+    ):
+        if degree:
             quantum = GetPrincipleQuantumNumber(element)  # type: ignore[no-untyped-call]
-            own[number] = (4.0 / (quantum * quantum) * (outer(element) - atom.GetTotalNumHs()) + 1) / degree
+            own[number] = (4.0 / (quantum * quantum) * (outer(element) - hydrogens) + 1) / degree
     distance = Chem.GetDistanceMatrix(molecule, useBO=False, useAtomWts=False) + 1
     terms = np.where(distance < 1e6, (own[:, None] - own) / (distance * distance), 0.0)
     return np.asarray(np.cumsum(terms, axis=1)[:, -1] + own)
 
 
-def information_contents(molecule: Any) -> Values:
+def information_contents(molecule: Any, parts: Parts) -> Values:
     """Information content of the characteristic polynomial of the graph (Bonchev & Trinajstic 1977), by Le Verrier."""
     from rdkit import Chem
     from rdkit.ML.InfoTheory import entropy
@@ -49,14 +53,14 @@ def information_contents(molecule: Any) -> Values:
     return {"AvgIpc": content, "Ipc": sum(sizes) * content}
 
 
-def distance_indices(molecule: Any) -> Values:
+def distance_indices(molecule: Any, parts: Parts) -> Values:
     """BalabanJ = m / (m - n + 2) Σ_bonds (s_i s_j)^-½ of m bonds and n atoms, s the sums of an atom's distances.
 
     Source: Balaban 1982, doi:10.1016/0009-2614(82)80009-2.
     """
     from rdkit import Chem
 
-    bonds, atoms = molecule.GetNumBonds(), molecule.GetNumAtoms()
+    bonds, atoms = len(parts.bonds), len(parts.atoms)
     if bonds == 0 or bonds - atoms + 2 == 0:
         return {}
     sums = sum(_weighted_distances(molecule))
@@ -72,7 +76,7 @@ def _weighted_distances(molecule: Any) -> Any:
     return Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, force=False, prefix="Balaban")
 
 
-def bond_complexity(molecule: Any) -> Values:
+def bond_complexity(molecule: Any, parts: Parts) -> Values:
     """BertzCT: information content of pairs of bonds, by the symmetry classes of their atoms, and of the elements.
 
     Source: Bertz 1981, doi:10.1021/ja00402a071, as RDKit's GraphDescriptors.BertzCT has it.
@@ -83,9 +87,8 @@ def bond_complexity(molecule: Any) -> Values:
     if atoms < 2:
         return {"BertzCT": 0}
     orders: list[dict[int, float]] = [{} for _ in range(atoms)]
-    for bond in molecule.GetBonds():
-        one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        order = 1.5 if bond.GetIsAromatic() else bond.GetBondTypeAsDouble()
+    for bond, (one, other), (_, aromatic, _) in zip(parts.bonds, parts.ends, parts.bond_kinds, strict=True):
+        order = 1.5 if aromatic else bond.GetBondTypeAsDouble()
         orders[one][other] = orders[other][one] = order
     classes = _symmetry_classes(_weighted_distances(molecule))
     connections: dict[Any, float] = {}
@@ -100,9 +103,7 @@ def bond_complexity(molecule: Any) -> Values:
                 low, high = min(classes[one], classes[other]), max(classes[one], classes[other])
                 three = (low, classes[atom], high)
                 connections[three] = connections.get(three, 0) + first * mine[other]
-    elements: dict[int, int] = {}
-    for atom in molecule.GetAtoms():
-        elements[atom.GetAtomicNum()] = elements.get(atom.GetAtomicNum(), 0) + 1
+    elements = Counter(parts.elements)
     return {"BertzCT": GraphDescriptors._CalculateEntropies(connections or {"a": 1}, elements, atoms)}  # type: ignore[no-untyped-call]
 
 
@@ -113,7 +114,7 @@ def _symmetry_classes(distances: np.ndarray, nearest: int = 100) -> list[int]:
     return [known.setdefault(row.tobytes(), len(known) + 1) for row in rows]
 
 
-def atom_counts(molecule: Any) -> Values:
+def atom_counts(molecule: Any, parts: Parts) -> Values:
     """Electrons, and the connectivity indices Σ d_i^-½ over atoms and Σ (d_i d_j)^-½ over bonds, d the degrees.
 
     Source: Kier & Hall 1991, Reviews in Computational Chemistry 2, 367-422, equations 1 and 9 to 12.
@@ -121,15 +122,11 @@ def atom_counts(molecule: Any) -> Values:
     from rdkit import Chem
 
     outer = Chem.GetPeriodicTable().GetNOuterElecs
-    degrees, valence, radical = [], 0, 0
-    for atom in molecule.GetAtoms():
-        degrees.append(atom.GetDegree())
-        valence += outer(atom.GetAtomicNum()) - atom.GetFormalCharge() + atom.GetTotalNumHs()
-        radical += atom.GetNumRadicalElectrons()
-    pairs = [degrees[bond.GetBeginAtomIdx()] * degrees[bond.GetEndAtomIdx()] for bond in molecule.GetBonds()]
+    degrees = parts.degrees
+    pairs = [degrees[one] * degrees[other] for one, other in parts.ends]
     return {
-        "NumValenceElectrons": valence,
-        "NumRadicalElectrons": radical,
+        "NumValenceElectrons": sum(map(outer, parts.elements)) - sum(parts.charges) + sum(parts.hydrogens),
+        "NumRadicalElectrons": sum(atom.GetNumRadicalElectrons() for atom in parts.atoms),
         "Chi0": sum(np.sqrt(1.0 / np.array([degree for degree in degrees if degree], dtype=float))),
         "Chi1": sum(np.sqrt(1.0 / np.array(pairs, dtype=float))),
     }

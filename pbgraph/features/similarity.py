@@ -47,10 +47,20 @@ class FingerprintStore:
         return cls(Fingerprints(arrays["packed"], arrays["parent"]), y.astype(np.float32))
 
 
-def _featurise(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+def _packed(smiles: Sequence[str]) -> np.ndarray:
     packed = np.zeros((len(smiles), MOST * BITS // 8), dtype=np.uint8)
     for row, bits in zip(packed, counted(smiles), strict=True):
         row[:] = np.packbits(bits)
+    return packed
+
+
+def _to_predict(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+    """Each row as of a compound of its own: parents, which take InChI, are for training rows to hide their kin."""
+    return FingerprintStore(Fingerprints(_packed(smiles), np.arange(len(smiles))), y.astype(np.float32))
+
+
+def _featurise(smiles: Sequence[str], y: np.ndarray) -> FingerprintStore:
+    packed = _packed(smiles)
     names = [hashlib.sha256(parent.encode()).digest()[:8] for parent in parents(smiles)]
     parent = np.frombuffer(b"".join(names), dtype="<i8").astype(np.int64)
     return FingerprintStore(Fingerprints(packed, parent), y.astype(np.float32))
@@ -62,4 +72,5 @@ NEIGHBOURS = Featuriser(
     featurise=_featurise,
     from_arrays=FingerprintStore.from_arrays,
     source="Rogers & Hahn 2010, doi:10.1021/ci100050t; RDKit's Morgan counts, up to 3, for labels of neighbours",
+    to_predict=_to_predict,
 )

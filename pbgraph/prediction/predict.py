@@ -14,7 +14,7 @@ import numpy as np
 from pbgraph.datasets.user.graph_columns import is_blank, value_of
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, Featuriser
-from pbgraph.features.composed import featurise, trial
+from pbgraph.features.composed import featurise_to_predict, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model, file_versions
@@ -127,7 +127,7 @@ class Predictor:
         unknown = np.full((len(rows), len(self.targets)), np.nan, dtype=np.float32)
         mine = None if columns is None else columns[np.asarray(rows)]
         with silence():
-            return featurise(self.featuriser, [smiles[row] for row in rows], unknown, mine)
+            return featurise_to_predict(self.featuriser, [smiles[row] for row in rows], unknown, mine)
 
     def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
         """Each chunk with its predictions, one at a time; its cells are the model's columns."""

@@ -9,8 +9,12 @@ for surroundings alone, `[$(...),$(...)]`, one of these has to be let through.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
+
+from pbgraph.structures.atoms import Parts
 
 OF_ATOMS = (  # what a query may be about whose answer the kind of an atom decides
     *("AtomAnd", "AtomOr", "AtomNull", "AtomType", "AtomAtomicNum", "AtomIsAromatic", "AtomIsAliphatic"),
@@ -28,7 +32,11 @@ class Screen:
     def __init__(self, patterns: Sequence[Any]) -> None:
         self._atoms, self._bonds = _Questions(OF_ATOMS), _Questions(OF_BONDS)
         self._edges: dict[Edge, int] = {}
-        self._needs = [[self._needed(one) for one in _alternatives(pattern)] for pattern in patterns]
+        needs = [[self._needed(one) for one in _alternatives(pattern)] for pattern in patterns]
+        self._atom_bits = self._atoms.bits
+        joined = [[atoms | edges << self._atom_bits for atoms, edges in alternatives] for alternatives in needs]
+        self._first = [alternatives[0] for alternatives in joined]
+        self._others = {place: alternatives[1:] for place, alternatives in enumerate(joined) if len(alternatives) > 1}
         self._of_edge: dict[tuple[int, int, int], int] = {}
 
     def _needed(self, pattern: Any) -> tuple[int, int]:
@@ -40,26 +48,27 @@ class Screen:
             edges |= 1 << self._edges.setdefault(edge, len(self._edges))
         return sum({1 << number for number in atoms}), edges
 
-    def passed(self, molecule: Any) -> list[bool]:
-        """Of each pattern, whether the molecule may contain it."""
-        of_atom = [self._atoms.answered(atom, kind) for atom, kind in _atom_kinds(molecule)]
-        atoms = edges = 0
-        for answered in of_atom:
-            atoms |= answered
-        for bond, kind in _bond_kinds(molecule):
-            ends = of_atom[bond.GetBeginAtomIdx()], of_atom[bond.GetEndAtomIdx()]
-            edges |= self._edge(ends[0], self._bonds.answered(bond, kind), ends[1])
-        return [any(a & atoms == a and e & edges == e for a, e in needs) for needs in self._needs]
+    def passed(self, parts: Parts) -> list[bool]:
+        """Of each pattern, whether a molecule with these parts may contain it."""
+        of_atom = list(map(self._atoms.answered, parts.atoms, parts.kinds))
+        of_bond = map(self._bonds.answered, parts.bonds, parts.bond_kinds)
+        known, edges = self._of_edge, 0
+        for (one, other), bond in zip(parts.ends, of_bond, strict=True):
+            edge = of_atom[one], bond, of_atom[other]
+            edges |= known[edge] if edge in known else self._edge(*edge)
+        there = reduce(or_, of_atom, edges << self._atom_bits)
+        passed = [need & there == need for need in self._first]
+        for place, needs in self._others.items():
+            passed[place] = passed[place] or any(need & there == need for need in needs)
+        return passed
 
     def _edge(self, one: int, bond: int, other: int) -> int:
         """Which edges of patterns one of a molecule matches, by what its atoms and the bond between them answer."""
-        answered = self._of_edge.get((one, bond, other))
-        if answered is None:
-            answered = 0
-            for (a, b, c), number in self._edges.items():
-                if bond >> b & 1 and ((one >> a & other >> c & 1) or (other >> a & one >> c & 1)):
-                    answered |= 1 << number
-            _keep(self._of_edge, (one, bond, other), answered)
+        answered = 0
+        for (a, b, c), number in self._edges.items():
+            if bond >> b & 1 and ((one >> a & other >> c & 1) or (other >> a & one >> c & 1)):
+                answered |= 1 << number
+        _keep(self._of_edge, (one, bond, other), answered)
         return answered
 
 
@@ -74,6 +83,11 @@ class _Questions:
         self._numbers: dict[str, int] = {}
         self._asking: list[Any] = []
         self._answers: dict[tuple[Any, ...], int] = {}
+
+    @property
+    def bits(self) -> int:
+        """How many bits the answers have."""
+        return 1 + len(self._asking)
 
     def number(self, query: Any) -> int:
         """The number of a query; 0 of one that is about more than the kind."""
@@ -99,29 +113,6 @@ def _keep(known: dict[Any, int], key: tuple[Any, ...], answered: int) -> None:
     if len(known) >= MOST_KNOWN:
         known.clear()
     known[key] = answered
-
-
-def _atom_kinds(molecule: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    rings = molecule.GetRingInfo().NumAtomRings
-    for number, atom in enumerate(molecule.GetAtoms()):
-        yield (
-            atom,
-            (
-                atom.GetAtomicNum(),
-                atom.GetIsAromatic(),
-                atom.GetFormalCharge(),
-                atom.GetIsotope(),
-                atom.GetTotalNumHs(),
-                atom.GetDegree(),
-                atom.GetTotalValence(),
-                rings(number),
-            ),
-        )
-
-
-def _bond_kinds(molecule: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    for bond in molecule.GetBonds():
-        yield bond, (bond.GetBondType(), bond.GetIsAromatic(), bond.IsInRing())
 
 
 def _alternatives(pattern: Any) -> list[Any]:

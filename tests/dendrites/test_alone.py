@@ -19,7 +19,7 @@ ADAPTERS = {
 }
 PLOTS = {"plotting.py": {"matplotlib"}, "journal.py": {"matplotlib"}}
 THIRD = {"torch", "numpy", "safetensors"}
-GROUND = {"pbgraph.streams", "pbgraph.files.state_file", "pbgraph.errors", "pbgraph.insight"}
+GROUND = {"pbgraph.streams", "pbgraph.files.state_file", "pbgraph.errors", "pbgraph.headroom", "pbgraph.insight"}
 
 
 def imported(path):

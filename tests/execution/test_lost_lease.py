@@ -31,7 +31,7 @@ def test_the_first_record_stays_and_is_returned(results, monkeypatch, how):
     monkeypatch.setattr(runner, "_train_and_score", train)
     record = runner.run(theirs.spec, RunOptions(results.root, leased=True))
     assert results.finished("tox21", theirs.key).digest() == theirs.digest()
-    assert record.digest() in (theirs.digest(), ours.digest())
+    assert record.digest() == theirs.digest()
     assert len(results.records("tox21")) == 1
 
 
@@ -44,7 +44,7 @@ def test_a_lease_makes_waiting_for_a_lock_unnecessary(results, monkeypatch):
     assert results.finished("tox21", made.key) is not None
 
 
-def test_a_failure_of_a_run_that_is_finished_elsewhere_is_written_beside_it(results, monkeypatch):
+def test_a_failure_of_a_run_that_is_finished_elsewhere_is_not_written(results, monkeypatch):
     theirs = make_record("gin/backprop", 68, 0.8)
     failed = replace(theirs, status="failed", error="x", scores={}, metrics={}, cost=None, selection=None, history=())
 
@@ -53,5 +53,5 @@ def test_a_failure_of_a_run_that_is_finished_elsewhere_is_written_beside_it(resu
         return failed
 
     monkeypatch.setattr(runner, "_train_and_score", train)
-    runner.run(theirs.spec, RunOptions(results.root, leased=True))
-    assert [record.status for record in results.records("tox21")] == ["finished"]
+    assert runner.run(theirs.spec, RunOptions(results.root, leased=True)).status == "finished"
+    assert len(results.record_files("tox21", theirs.key)) == 1

@@ -5,6 +5,7 @@ import pytest
 
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.base import FEATURISERS
+from pbgraph.features.composed import featurise_to_predict
 from pbgraph.features.descriptors import DESCRIPTORS
 from pbgraph.features.fingerprints import ECFP4
 from pbgraph.features.graphs import GRAPH
@@ -125,3 +126,25 @@ def test_other_features_than_those_of_the_training_are_refused(store, y):
         features(FEATURISERS.get("graph+neighbours").featurise(SMILES, y))
     with pytest.raises(DataError, match="no fingerprints"):
         features(FEATURISERS.get("graph+descriptors").featurise(SMILES, y))
+
+
+def test_what_is_predicted_has_the_same_features_without_what_only_a_fit_reads(store, y):
+    _, features = fitted_to(store.select(np.arange(5)), "classification")
+    lighter = featurise_to_predict(FEATURISERS.get(NAME), SMILES, y)
+    np.testing.assert_array_equal(features(lighter).graph_attr, features(store).graph_attr)
+    assert len(set(lighter.fingerprints.parent.tolist())) == len(SMILES)
+
+
+def test_columns_of_a_table_come_with_the_molecules(y):
+    columns = np.array([[1.0, np.inf]] * len(SMILES))
+    store = featurise_to_predict(FEATURISERS.get("graph+columns"), SMILES, y, columns)
+    np.testing.assert_array_equal(store.graph_attr, np.array([[1.0, np.nan]] * len(SMILES), dtype=np.float32))
+    vectors = featurise_to_predict(FEATURISERS.get("ecfp4+columns+descriptors"), SMILES, y, columns)
+    assert vectors.bits == 2048
+    np.testing.assert_array_equal(vectors.x[:, 2049], np.nan)
+    np.testing.assert_array_equal(vectors.x[:, 2050:], DESCRIPTORS.featurise(SMILES, y).x)
+    assert "columns" in FEATURISERS
+    assert "graph+columns" in FEATURISERS
+    assert "columns" not in FEATURISERS.names()
+    with pytest.raises(UsageError, match="these molecules have none; name them with 'train TABLE --graph-columns"):
+        FEATURISERS.get("graph+columns").featurise(SMILES, y)

@@ -176,5 +176,5 @@ def test_a_table_with_molecules_that_the_file_lacks_ends_with_one_line(tmp_path,
 
 
 def test_a_featuriser_with_files_can_be_a_key(tmp_path):
-    name = f"graph+embeddings:{written(tmp_path / 'e.parquet')}"
-    assert {FEATURISERS.get(name): 1}[FEATURISERS.get(name)] == 1
+    featuriser = FEATURISERS.get(f"graph+embeddings:{written(tmp_path / 'e.parquet')}")
+    assert {featuriser: 1}[featuriser] == 1

@@ -53,5 +53,5 @@ def test_is_chemprops(depth: int) -> None:
 
 
 def test_depth_without_messages_is_refused() -> None:
-    with pytest.raises(UsageError, match="depth of at least 2"):
+    with pytest.raises(UsageError, match="depth is 1, expected at least 2"):
         DMPNNConfig(depth=1)

@@ -7,6 +7,7 @@ from rdkit import Chem
 from rdkit.Chem import QED
 
 from pbgraph.structures import screen
+from pbgraph.structures.atoms import parts_of
 from pbgraph.structures.screen import Screen
 
 MOLECULES = [
@@ -68,23 +69,23 @@ def compiled(smarts: list[str]) -> list[Chem.Mol]:
 def test_everything_that_is_there_is_let_through(smiles: str) -> None:
     patterns = [*compiled(PATTERNS), *QED.StructuralAlerts, *QED.Acceptors]
     molecule = Chem.MolFromSmiles(smiles)
-    for pattern, may_be in zip(patterns, Screen(patterns).passed(molecule), strict=True):
+    for pattern, may_be in zip(patterns, Screen(patterns).passed(parts_of(molecule)), strict=True):
         assert may_be or not molecule.HasSubstructMatch(pattern), Chem.MolToSmarts(pattern)
 
 
 def test_what_cannot_be_there_is_not_let_through() -> None:
     patterns = compiled(["S", "c", "C#N", "C=O", "[O-]", "N", "[CH]", "[R]", "CN", "CO", "CC", "[$(CN),$(C=O)]"])
-    assert Screen(patterns).passed(Chem.MolFromSmiles("CCO")) == [False] * 9 + [True, True, False]
+    assert Screen(patterns).passed(parts_of(Chem.MolFromSmiles("CCO"))) == [False] * 9 + [True, True, False]
 
 
 def test_atoms_of_one_kind_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Screen(compiled(PATTERNS))
-    first = [known.passed(Chem.MolFromSmiles(smiles)) for smiles in MOLECULES]
-    assert [known.passed(Chem.MolFromSmiles(smiles)) for smiles in MOLECULES] == first
-    assert [known.passed(Chem.MolFromSmiles(smiles)) for smiles in MOLECULES[::-1]] == first[::-1]
+    first = [known.passed(parts_of(Chem.MolFromSmiles(smiles))) for smiles in MOLECULES]
+    assert [known.passed(parts_of(Chem.MolFromSmiles(smiles))) for smiles in MOLECULES] == first
+    assert [known.passed(parts_of(Chem.MolFromSmiles(smiles))) for smiles in MOLECULES[::-1]] == first[::-1]
     monkeypatch.setattr(screen, "MOST_KNOWN", 2)
     forgetful = Screen(compiled(PATTERNS))
-    assert [forgetful.passed(Chem.MolFromSmiles(smiles)) for smiles in MOLECULES] == first
+    assert [forgetful.passed(parts_of(Chem.MolFromSmiles(smiles))) for smiles in MOLECULES] == first
 
 
 @pytest.mark.parametrize(
