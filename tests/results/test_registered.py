@@ -108,13 +108,13 @@ def test_of_several_plans_one_beforehand_will_do():
 def registered(results):
     """A plan that is registered as the command does it, and its file."""
     declared = plan("tox21", "smoke", models=["gin"], methods=["backprop"])
-    return register(results, registration_of(declared, plan_text(declared), "c", False))
+    return register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
 
 
 def test_verify_finds_nothing_wrong_with_a_registered_plan_or_with_a_study(results, registered):
     assert check_registrations(ResultsFolder(results.root / "other")).counts == {}
     declared = plan_study("tox21", "compression")
-    register(results, registration_of(declared, plan_text(declared), "c", False))
+    register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
     said = check_registrations(results)
     assert (said.counts, said.wrong) == ({"registered plans": 2}, ())
 

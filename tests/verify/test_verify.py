@@ -85,7 +85,7 @@ def test_a_record_that_is_not_as_it_was_committed_is_found(committed, old, new):
 
 def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
     declared = plan("tox21", "smoke")
-    path, made = register(copy, registration_of(declared, plan_text(declared), "c", False))
+    path, made = register(copy, registration_of(declared, plan_text(declared), commit="c", dirty=False))
     git(copy, "init", "-q")
     git(copy, "add", ".")
     git(copy, "commit", "-qm", "results")
