@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -67,12 +67,8 @@ class GRITConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        readout = 1 if self.readout is None else self.readout
-        if min(self.hidden, self.heads, self.layers, self.walk_steps, readout) < 1:
-            raise UsageError(f"GRIT needs sizes of at least 1, got {self}")
-        for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "heads", "layers", "walk_steps", "readout")
+        check_probabilities(self, "dropout", "attention_dropout")
 
     @property
     def channels(self) -> int:

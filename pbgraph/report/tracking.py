@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATABASE = "mlflow.db"
-KEY, STATUS = "pbgraph.key", "pbgraph.status"
+KEY, STATUS = "pbgraph_key", "pbgraph_status"
 MOST_METRICS, MOST_OTHERS = 1000, 100  # that MLflow takes at once
 LONGEST = 5000  # characters of a tag
 COST = ("parameters", "epochs", "seconds", "peak_memory_bytes", "sittings")
@@ -197,7 +197,7 @@ def tags_of(record: RunRecord) -> dict[str, str]:
         **{f"package.{name}": version for name, version in origin.packages.items()},
         **{f"source.{name}": str(source) for name, source in origin.sources.items()},
     }
-    tags = {f"pbgraph.{name}": str(value)[:LONGEST] for name, value in facts.items() if value not in (None, "")}
+    tags = {f"pbgraph_{name}": str(value)[:LONGEST] for name, value in facts.items() if value not in (None, "")}
     return {**tags, **({"mlflow.source.git.commit": origin.commit} if origin.commit else {})}
 
 

@@ -146,7 +146,7 @@ def test_runs_lists_and_filters(filled, capsys):
         ("show 99999999", "holds no run '99999999'"),
         ("rm 99999999", "holds no run '99999999'"),
         ("rm", "the following arguments are required: KEY"),
-        ("export tox21", "say where to, with --csv FILE or --histories FILE"),
+        ("export tox21", "say where to, with --csv FILE, --histories FILE or --mlflow DIR"),
         ("export tox12 --csv x.csv", "did you mean 'tox21'?"),
     ],
 )

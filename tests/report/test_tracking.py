@@ -39,8 +39,8 @@ def test_all_that_a_record_says_is_there(record):
         "gin",
     )
     tags = tags_of(record)
-    assert tags["mlflow.source.git.commit"] == tags["pbgraph.commit"] == PROVENANCE.commit
-    assert (tags["pbgraph.arm"], tags["pbgraph.package.torch"]) == ("gin/backprop:hidden=64", "2.13")
+    assert tags["mlflow.source.git.commit"] == tags["pbgraph_commit"] == PROVENANCE.commit
+    assert (tags["pbgraph_arm"], tags["pbgraph_package.torch"]) == ("gin/backprop:hidden=64", "2.13")
 
 
 def test_without_mlflow_one_line_says_how_it_is_got(tmp_path, monkeypatch, capsys, record):
@@ -66,14 +66,14 @@ def test_an_export_is_read_by_mlflow_and_adds_nothing_twice(tmp_path, mlflow, mo
     assert export_to_mlflow([record, failed], folder) == 0
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("tox21").experiment_id
-    runs = {run.data.tags["pbgraph.key"]: run for run in client.search_runs([experiment])}
+    runs = {run.data.tags["pbgraph_key"]: run for run in client.search_runs([experiment])}
     assert runs.keys() == {record.key, failed.key}
     assert (runs[record.key].info.status, runs[failed.key].info.status) == ("FINISHED", "FAILED")
     assert runs[record.key].info.end_time - runs[record.key].info.start_time == 60_000
     assert runs[record.key].data.metrics["test_roc_auc/NR-AR"] == 0.7
     history = client.get_metric_history(runs[record.key].info.run_id, "epoch/train_loss")
     assert [(one.step, one.value) for one in history] == [(line.epoch, line.train_loss) for line in record.history]
-    assert runs[failed.key].data.tags["pbgraph.error"] == "no memory"
+    assert runs[failed.key].data.tags["pbgraph_error"] == "no memory"
 
     other = make_record("gin/backprop", 70, 0.7)  # an export that is stopped half-way is done again
     with monkeypatch.context() as patched:
