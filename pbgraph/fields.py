@@ -85,6 +85,34 @@ def checked(type_: type, name: str, value: Any, *, called: str) -> Scalar:
     return _converted(type_, name, None if null else value, called=called, strict=True)
 
 
+def check_least(settings: Any, least: float, *names: str) -> None:
+    """Raises UsageError, naming the field, for one that is smaller; one that is None is left out."""
+    for name in names:
+        if (value := getattr(settings, name)) is not None and not value >= least:
+            raise UsageError(f"{name} is {value}, expected at least {least:g}")
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """The same for fields that must be above 0, and finite."""
+    for name in names:
+        if not 0 < (value := getattr(settings, name)) < math.inf:
+            raise UsageError(f"{name} is {value}, expected a positive number")
+
+
+def check_probabilities(settings: Any, *names: str) -> None:
+    """The same for probabilities by which something is dropped: not all of it."""
+    for name in names:
+        if not 0 <= (value := getattr(settings, name)) < 1:
+            raise UsageError(f"{name} is {value}, expected a probability in [0, 1)")
+
+
+def check_shares(settings: Any, *names: str) -> None:
+    """The same for shares, of which none is nothing."""
+    for name in names:
+        if not 0 < (value := getattr(settings, name)) <= 1:
+            raise UsageError(f"{name} is {value}, expected a share in (0, 1]")
+
+
 def told(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The values that a spec names, as it writes them: all but those of later fields that have their defaults.
 

@@ -99,7 +99,7 @@ def test_every_model_and_every_method_that_trains_has_a_space():
     [
         ({"rates": Real(0.1, 1.0)}, "did you mean 'rate'"),
         ({"hidden": Choice("wide")}, "expected a whole number"),
-        ({"trees": Whole(0, 100)}, "sizes of at least 1"),
+        ({"trees": Whole(0, 100)}, "trees is 0, expected at least 1"),
     ],
 )
 def test_the_conformance_checks_reject_a_space_that_does_not_fit(space, words):

@@ -49,7 +49,9 @@ know it by that name, with the same --results."""
 TUNE = """Tries settings of each model, and of how it is trained, in the ranges that the model and the method declare;
 the first trial is the preset's own recipe. A trial is judged by the mean score on the validation rows of the seeds; the
 test rows are not read. Seeds from 68 on belong to results and are refused. Trials are lines of
-RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on."""
+RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on.
+--found shows what all searches of the task have found by now, beside their recipes; with --write-plan, the best of each
+of them becomes a row of one plan."""
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
@@ -184,6 +186,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "tune": """
   tune tox21 --models gin trimnet --trials 20 --seeds 0-2
   tune tox21 --models gin --set training.epochs=20 --write-plan gin.toml
+  tune tox21 --found --write-plan tuned.toml
 """,
     "verify": """
   verify

@@ -15,8 +15,8 @@ from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.forward import Call
-from pbgraph.dendrites.objective import CandidateStatistics, Constants, Moments, activation_gradient
-from pbgraph.dendrites.outputs import columns_of, rows_of
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
+from pbgraph.dendrites.outputs import rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
@@ -82,39 +82,32 @@ class SiteCandidates:
         """Whether a batch of this epoch had a pattern for this site, as far as a candidate is left to tell."""
         return not self.live or any(self.statistics[number].patterns for number in self.live)
 
-    def observed(
-        self,
-        calls: Sequence[Call],
-        deltas: list[Tensor] | None,
-        scale: float = 1.0,
-        statistics: Sequence[CandidateStatistics] | None = None,
-    ) -> list[Observed]:
-        """What a batch shows of every candidate that is still trained; empty if it has no pattern for this site.
+    def observed(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float = 1.0) -> list[Observed]:
+        """What a batch shows of every candidate that is still trained: nothing if it has no pattern for this site.
 
         calls, deltas  of the site; None if the loss depends on none of the calls. δ is too large by `scale`
-        statistics     that take in what other processes have seen where this one has nothing; None: `statistics`
         """
         if not deltas:
-            return self._without_patterns(self.statistics if statistics is None else statistics)
+            return [Observed(self, number, [], [], None) for number in self.live]
         deltas = [self._error(delta, scale) for delta in deltas]
         delta = self._joined(deltas)
         seen = []
         for number in self.live:
             answers = [call.candidates[number] for call in calls]
-            own = self.statistics[number].observed(self._joined([a.detach() for a in answers]), delta)
-            batch = self.processes.merged(own)
-            if batch.patterns:
-                seen.append(Observed(self, number, answers, deltas, batch))
+            values = (self._joined(answers), delta) if delta.numel() else None
+            seen.append(Observed(self, number, answers, deltas, values))
         return seen
 
     def score_held_out(self, calls: Sequence[Call], deltas: list[Tensor] | None, scale: float) -> None:
         """Take in a batch that candidates are not trained on, but scored by; arguments as of `observed`."""
         assert self.chance is not None
         factor = 1 / (self.processes.count * scale)
-        for seen in self.observed(calls, deltas, scale, self.scored):
-            if seen.usable():
-                self.scored[seen.number].update(seen.batch)
-                self.chance.add(seen.number, seen.calls, deltas or [], axis=self.site.axis, factor=factor)
+        for seen in self.observed(calls, deltas, scale):
+            batch = self.processes.merged(seen.moments())
+            if batch.patterns and seen.usable(batch):
+                self.scored[seen.number].update(batch)
+                if seen.values is not None:
+                    self.chance.add(seen.number, seen.calls, deltas or [], axis=self.site.axis, factor=factor)
         self.chance.next_batch()
 
     def _error(self, delta: Tensor, scale: float) -> Tensor:
@@ -128,20 +121,9 @@ class SiteCandidates:
         """Whether the running means of a candidate have seen enough for it to be trained."""
         return bool(self.epochs) or self.statistics[number].batches > self.settings.priming_batches
 
-    def _without_patterns(self, statistics: Sequence[CandidateStatistics]) -> list[Observed]:
-        """Take in what other processes have seen of a site that this process's batch did not reach."""
-        for number in self.live:
-            batch = self.processes.merged(Moments.none(self.site.known_channels, self.best.device))
-            if batch.patterns and batch.finite(0):
-                statistics[number].update(batch)
-            elif batch.patterns:
-                self.discarded.append(number)
-        return []
-
     def _joined(self, calls: list[Tensor]) -> Tensor:
-        """Values of every call, shaped as the site's output -> (P, C), or (B, C, L), over all patterns of all calls."""
-        axis = self.site.axis
-        return columns_of(calls[0], axis) if len(calls) == 1 else torch.cat([rows_of(values, axis) for values in calls])
+        """Values of the only call as they are, or of several calls, shaped as the site's output, as (P, C)."""
+        return calls[0] if len(calls) == 1 else torch.cat([rows_of(values, self.site.axis) for values in calls])
 
     def end_epoch(self) -> tuple[float, bool]:
         """Keep what is the best so far; (the best candidate's score in this epoch, whether it is an improvement).
@@ -251,47 +233,55 @@ class SiteCandidates:
 class Observed:
     """What a batch shows of one candidate.
 
-    calls, deltas  its activations in every call, and δ, shaped as the site's output
-    batch          moments of a and δ, over the patterns of all processes
+    calls, deltas  its activations in every call, and δ, shaped as the site's output; empty without patterns
+    values         a and δ of all calls, with neurons on `axis`; None without patterns
     """
 
     pool: SiteCandidates
     number: int
     calls: list[Tensor]
     deltas: list[Tensor]
-    batch: Moments
+    values: tuple[Tensor, Tensor] | None
 
     @property
     def statistics(self) -> CandidateStatistics:
         """Of the candidate."""
         return self.pool.statistics[self.number]
 
-    def gradients(self, constants: Constants, scale: float) -> list[Tensor]:
-        """scale · ∂objective/∂a for every call, typed as a."""
-        found = []
-        for a, delta in zip(self.calls, self.deltas, strict=True):
-            gradient = activation_gradient(delta, constants, self.pool.site.axis)
-            found.append((gradient if scale == 1 else gradient * scale).to(a.dtype))
-        return found
+    @property
+    def axis(self) -> int:
+        """Of the neurons in `values`."""
+        return self.pool.site.axis if len(self.calls) == 1 else -1
 
-    def spread_gradients(self, scale: float) -> list[Tensor]:
-        """What the gradients have beside these where the objective is the correlation, typed as a."""
-        constants = self.statistics.spread_constants(self.batch.patterns)
+    def moments(self) -> Moments:
+        """Of a and δ."""
+        site = self.pool.site
+        if self.values is None:
+            return Moments.none(site.known_channels, self.pool.best.device)
+        a, delta = (rows_of(values.detach(), self.axis) for values in self.values)
+        return Moments.of(a, delta)
+
+    def spread_gradients(self, patterns: Patterns, scale: float) -> list[Tensor]:
+        """What the gradients have beside these where the objective is the correlation, typed as a.
+
+        patterns  of the batch, of all processes
+        """
+        constants = self.statistics.spread_constants(patterns)
         found = []
         for a in self.calls:
             precise = a.detach().to(torch.promote_types(a.dtype, torch.float32))
             found.append((activation_gradient(precise, constants, self.pool.site.axis) * scale).to(a.dtype))
         return found
 
-    def usable(self) -> bool:
-        """Whether it can be trained on: a candidate that is not finite is discarded.
+    def usable(self, batch: Moments) -> bool:
+        """Whether it can be trained on, and by, what all processes have seen: one that is not finite is discarded.
 
         Raises TrainingError if the errors are not finite.
         """
-        if not self.batch.finite(1):
+        if self.calls and not batch.finite(1):
             name = self.pool.site.name
             raise TrainingError(f"the loss has no finite gradient at site {name!r} in a dendrite phase")
-        if not self.batch.finite(0):
+        if not batch.finite(0):
             self.pool.discarded.append(self.number)
             return False
         return True

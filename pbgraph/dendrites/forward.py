@@ -129,7 +129,9 @@ class SiteForward:
         y = self._checked(output)
         perforated = self.role.errors == "perforated"
         cut = _detached(inputs, named) if recording or perforated else (inputs, named)
-        activations, _ = self._dendrites([cut if perforated else (inputs, named)] * len(dendrites))
+        activations: list[Tensor] = []
+        if len(dendrites):
+            activations, _ = self._dendrites([cut if perforated else (inputs, named)] * len(dendrites))
         if not recording:
             return replaced(output, self._watch(self._sum(y, activations)))
         self._tell(cut, activations, None)
@@ -253,6 +255,8 @@ class SiteForward:
 
 
 def _detached(inputs: Sequence[Any], named: dict[str, Any]) -> Arguments:
+    if not named and len(inputs) == 1 and isinstance(inputs[0], Tensor):  # as most layers are called
+        return (inputs[0].detach() if inputs[0].requires_grad else inputs[0],), named
     return detached(inputs), detached(named) if named else named
 
 

@@ -7,14 +7,16 @@ Every neuron is a column, and nothing is ever added up across columns, so the va
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from pbgraph.dendrites.faster import faster
-from pbgraph.dendrites.objective import FLOOR, CandidateStatistics, Constants, Moments, Patterns
+from pbgraph.dendrites.moments import side_by_side
+from pbgraph.dendrites.objective import FLOOR, CandidateStatistics, Moments, Patterns, activation_gradient
 
 FASTER = "pbgraph.ops.running"
 
@@ -34,13 +36,25 @@ class JoinedStatistics:
     """
 
     def __init__(self, channels: Sequence[int], device: torch.device) -> None:
+        self.device = device
         self._whole = CandidateStatistics(sum(channels), device)
         self._channels = list(channels)
         self._repeats = torch.tensor(self._channels, device=device)
         self._batch = self._epoch = _Counts([], torch.empty(0))
-        ends = torch.tensor(self._channels).cumsum(0).tolist()
+        self._starts = [0, *accumulate(channels)][:-1]
         self.members = [
-            self._whole.part(slice(end - width, end)) for end, width in zip(ends, self._channels, strict=True)
+            self._whole.part(slice(start, start + width)) for start, width in zip(self._starts, channels, strict=True)
+        ]
+
+    def observed(self, values: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int]) -> list[Moments]:
+        """Those of a and δ of a batch for every member, good until the next batch is observed.
+
+        values  a and δ of each, of at least one pattern;  axes  of their neurons, counted from the last one, -1
+        """
+        side_by_side(values, axes, (self._whole.batch_mean, self._whole.batch_sums))
+        return [
+            Moments(member.batch_mean, member.batch_sums, delta.numel() // width)
+            for member, (_, delta), width in zip(self.members, values, self._channels, strict=True)
         ]
 
     def update(self, batches: Sequence[Moments]) -> bool:
@@ -77,22 +91,37 @@ class JoinedStatistics:
         total = whole.mean, whole.moments
         ops.take_in(whole.running, total, (mean, sums), before=before, patterns=patterns, keep=whole.keep)
 
-    def gradient_constants(
-        self, patterns: Sequence[Patterns], types: Collection[torch.dtype], *, normalised: bool
-    ) -> list[Constants]:
-        """`CandidateStatistics.gradient_constants` of every member; of the errors' type, if that is one for all."""
+    def gradients(
+        self,
+        errors: Sequence[Sequence[Tensor]],
+        axes: Sequence[int],
+        patterns: Sequence[Patterns],
+        *,
+        normalised: bool,
+    ) -> list[list[Tensor]]:
+        """`activation_gradient` of every member, for each of its errors, by the numbers of patterns of a batch.
+
+        axes  of the neurons of each member
+        """
         counts = self._counted(self._batch, patterns).by_neuron
         if (ops := faster(FASTER)) is None:
-            constants = self._whole.gradient_constants(counts, normalised=normalised)
-        else:
-            constants = ops.gradient_constants(self._whole.running, counts, FLOOR if normalised else None)
-        dtype = next(iter(types)) if len(types) == 1 else torch.float64
-        centres, weights = (torch.split(values.to(dtype), self._channels) for values in constants)
-        return list(zip(centres, weights, strict=True))
+            centre, weight = self._whole.gradient_constants(counts, normalised=normalised)
+            parts = zip(torch.split(centre, self._channels), torch.split(weight, self._channels), strict=True)
+            return [
+                [activation_gradient(delta, constants, axis) for delta in own]
+                for own, constants, axis in zip(errors, parts, axes, strict=True)
+            ]
+        places = [
+            (delta, axis, start) for own, axis, start in zip(errors, axes, self._starts, strict=True) for delta in own
+        ]
+        every, each_axis, starts = zip(*places, strict=True)
+        floor = FLOOR if normalised else None
+        found = iter(ops.gradients(self._whole.running, counts, every, axes=each_axis, starts=starts, floor=floor))
+        return [[next(found) for _ in own] for own in errors]
 
     def _counted(self, known: _Counts, patterns: Sequence[Patterns]) -> _Counts:
         """Also by neuron, which may be known from before: most batches are of one size."""
         if known.by_member == patterns:
             return known
-        numbers = torch.tensor(patterns, dtype=torch.float64, device=self._repeats.device)
+        numbers = torch.tensor(patterns, dtype=torch.float64, device=self.device)
         return _Counts(list(patterns), numbers.repeat_interleave(self._repeats))

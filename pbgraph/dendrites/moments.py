@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,32 +18,33 @@ from pbgraph.dendrites.outputs import rows_of
 
 FASTER = "pbgraph.ops.moments"
 Sums = tuple[Tensor, Tensor]
-Compute = Callable[[Tensor, Tensor, Sums | None], Sums]
 
 
-def moments(a: Tensor, delta: Tensor, out: Sums | None = None) -> Sums:
+def moments(a: Tensor, delta: Tensor, axis: int = -1) -> Sums:
     """Means (2, C) of a and δ, and the three sums (3, C), in the order above; float64, no gradient.
 
-    a, delta  (P, C) or (B, C, L) float, whose neurons have B · L patterns
-    out       where to write them; may be columns of a wider tensor
+    a, delta  float, with neurons on `axis`, counted from the last one, -1
     """
-    return form()(a, delta, out)
+    ops = faster(FASTER)
+    found: Sums = plain_moments(a, delta, axis) if ops is None else ops.moments(a, delta, axis)
+    return found
 
 
-def plain_moments(a: Tensor, delta: Tensor, out: Sums | None = None) -> Sums:
+def side_by_side(pairs: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int], out: Sums) -> None:
+    """`moments` of several pairs with as many axes, written into (2, W) and (3, W), one pair after the other."""
+    if (ops := faster(FASTER)) is not None:
+        ops.side_by_side(pairs, axes, out)
+        return
+    parts = [plain_moments(a, delta, axis) for (a, delta), axis in zip(pairs, axes, strict=True)]
+    for whole, own in zip(out, zip(*parts, strict=True), strict=True):
+        torch.cat(own, 1, out=whole)
+
+
+def plain_moments(a: Tensor, delta: Tensor, axis: int = -1) -> Sums:
     """`moments` in plain PyTorch, on any device."""
     a, delta = (
-        rows_of(values.detach().to(torch.promote_types(values.dtype, torch.float32)), 1 - values.ndim)
-        for values in (a, delta)
+        rows_of(values.detach().to(torch.promote_types(values.dtype, torch.float32)), axis) for values in (a, delta)
     )
     mean = torch.stack([values.mean(0, dtype=torch.float64) for values in (a, delta)])
     a, delta = a - mean[0].to(a.dtype), delta - mean[1].to(delta.dtype)
-    sums = torch.stack([(x * y).sum(0, dtype=torch.float64) for x, y in ((a, a), (delta, delta), (a, delta))])
-    return (mean, sums) if out is None else (out[0].copy_(mean), out[1].copy_(sums))
-
-
-@cache
-def form() -> Compute:
-    """What computes them here."""
-    module = faster(FASTER)
-    return plain_moments if module is None else module.moments
+    return mean, torch.stack([(x * y).sum(0, dtype=torch.float64) for x, y in ((a, a), (delta, delta), (a, delta))])

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.moments import Sums, moments
+from pbgraph.dendrites.moments import moments
 
 DECAY = 0.99  # of the exponential averages, per batch
 FLOOR = 1e-6  # a neuron that hardly moves counts as one with this standard deviation
@@ -53,10 +53,9 @@ class Moments:
     patterns: Patterns
 
     @classmethod
-    def of(cls, a: Tensor, delta: Tensor, out: Sums | None = None) -> Moments:
-        """From the values themselves, (P, C) or (B, C, L), whose neurons have B · L patterns; out: see `moments`."""
-        patterns = a.shape[0] * a.shape[2:].numel()
-        return cls(*moments(a, delta, out), patterns) if patterns else cls.none(a.shape[1], a.device)
+    def of(cls, a: Tensor, delta: Tensor) -> Moments:
+        """From the values themselves, (P, C)."""
+        return cls(*moments(a, delta), len(a)) if len(a) else cls.none(a.shape[1], a.device)
 
     @classmethod
     def none(cls, channels: int, device: torch.device) -> Moments:
@@ -108,10 +107,6 @@ class CandidateStatistics:
         for name in (*_TENSORS, "batch_mean", "batch_sums"):
             setattr(part, name, getattr(self, name)[:, columns])
         return part
-
-    def observed(self, a: Tensor, delta: Tensor) -> Moments:
-        """Of a batch, in the room that there is for them until the next batch is observed; arguments: `Moments.of`."""
-        return Moments.of(a, delta, (self.batch_mean, self.batch_sums))
 
     def update(self, batch: Moments) -> None:
         """Take in one batch."""

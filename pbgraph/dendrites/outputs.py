@@ -63,13 +63,6 @@ def rows_of(y: Tensor, axis: int) -> Tensor:
     return last.reshape(-1, last.shape[-1])
 
 
-def columns_of(y: Tensor, axis: int) -> Tensor:
-    """Values whose neurons are on `axis`, counted from the last, -1 -> (P, C) or, without a copy, (B, C, L)."""
-    if axis == -1:
-        return rows_of(y, axis)
-    return y.reshape(y.shape[:axis].numel(), y.shape[axis], y.shape[axis + 1 :].numel())
-
-
 def neuron_axis(module: nn.Module) -> int:
     """The axis of the output of `module` that holds its neurons, counted from the last one, -1.
 

@@ -74,7 +74,8 @@ class DendritePhase:
         self._mode = TrainingMode(model, still=self.evaluated)
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
-        self.preserved = Preserved(self.network)
+        lists = {part for site in sites_of(model).values() for part in (site.dendrites, site.w) if not part._parameters}
+        self.preserved = Preserved(module for module in self.network if module not in lists)
         self._probe: Probe | None = None
         self._probed = self._overflowed = False
 

@@ -54,34 +54,34 @@ class _Place:
     """
 
     def __init__(self) -> None:
-        self._before: dict[str, Any] = {}
         self._names: list[str] = []
-        self._kept: dict[str, _Kept] = {}
+        self._values: list[Any] = []
+        self.kept: dict[str, _Kept] = {}
 
     def look(self, place: dict[str, Any]) -> None:
         """Keep what is there."""
         if not self._is(place):
-            known, self._before, self._names = self._kept, dict(place), list(place)
-            self._kept = {
+            known, self._names, self._values = self.kept, list(place), list(place.values())
+            self.kept = {
                 name: known[name] if name in known and known[name].tensor is value else _Kept.of(value)
                 for name, value in place.items()
                 if isinstance(value, Tensor) and not value.is_inference()
             }
-        for name, kept in self._kept.items():
+        for name, kept in self.kept.items():
             if kept.version != kept.tensor._version:  # changed by somebody since
-                self._kept[name] = _Kept.of(kept.tensor)
+                self.kept[name] = _Kept.of(kept.tensor)
 
     def put_tensors_back(self, place: dict[str, Any]) -> None:
         """Let its tensors be what they were, in content too."""
-        for name, kept in self._kept.items():
+        for name, kept in self.kept.items():
             place[name] = kept.tensor
             kept.put_back()
 
     def put_attributes_back(self, place: dict[str, Any]) -> None:
         """Let a module's attributes be what they were; what torch keeps there itself is left alone."""
-        before = self._before
         if self._is(place):
             return
+        before = dict(zip(self._names, self._values, strict=True))
         for name in [name for name in place if name not in before]:
             del place[name]
         for name, value in before.items():
@@ -90,7 +90,7 @@ class _Place:
 
     def _is(self, place: dict[str, Any]) -> bool:
         """Whether it holds the very same values under the same names as before."""
-        return list(place) == self._names and all(map(is_, place.values(), self._before.values()))
+        return list(place) == self._names and all(map(is_, place.values(), self._values))
 
 
 class Preserved:
@@ -104,8 +104,10 @@ class Preserved:
 
     def __enter__(self) -> Preserved:
         for module, parameters, buffers, attributes in self._modules:
-            parameters.look(module._parameters)
-            buffers.look(module._buffers)
+            if module._parameters or parameters.kept:
+                parameters.look(module._parameters)
+            if module._buffers or buffers.kept:
+                buffers.look(module._buffers)
             attributes.look(module.__dict__)
         return self
 
@@ -114,9 +116,12 @@ class Preserved:
     ) -> None:
         with torch.no_grad():
             for module, parameters, buffers, attributes in self._modules:
-                parameters.put_tensors_back(module._parameters)
-                buffers.put_tensors_back(module._buffers)
-                attributes.put_tensors_back(module.__dict__)
+                if parameters.kept:
+                    parameters.put_tensors_back(module._parameters)
+                if buffers.kept:
+                    buffers.put_tensors_back(module._buffers)
+                if attributes.kept:
+                    attributes.put_tensors_back(module.__dict__)
         for module, _, _, attributes in self._modules:
             attributes.put_attributes_back(module.__dict__)
 

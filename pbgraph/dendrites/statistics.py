@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pbgraph.dendrites.candidates import Observed
 from pbgraph.dendrites.joined import JoinedStatistics
-from pbgraph.dendrites.objective import CandidateStatistics, Constants
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 
@@ -41,30 +41,44 @@ class PhaseStatistics:
         """
         pairs: list[tuple[Tensor, Tensor]] = []
         for joined in self._joined:
-            members = {id(member) for member in joined.members}
-            here = [candidate for candidate in seen if id(candidate.statistics) in members]
-            for candidate, constants in self._constants(joined, here):
-                gradients = candidate.gradients(constants, scale)
+            here = [candidate for candidate in seen if candidate.pool.best.device == joined.device]
+            for candidate, batch, gradients in self._gradients(joined, here):
+                found = [g if scale == 1 else g * scale for g in gradients]
+                typed = [g.to(a.dtype) for a, g in zip(candidate.calls, found, strict=True)]
                 if self._full:
-                    spread = candidate.spread_gradients(scale)
-                    gradients = [own + more for own, more in zip(gradients, spread, strict=True)]
-                pairs += zip(candidate.calls, gradients, strict=True)
+                    spread = candidate.spread_gradients(batch.patterns, scale)
+                    typed = [own + more for own, more in zip(typed, spread, strict=True)]
+                pairs += zip(candidate.calls, typed, strict=True)
         return pairs
 
-    def _constants(self, joined: JoinedStatistics, seen: Sequence[Observed]) -> Iterable[tuple[Observed, Constants]]:
-        """Candidates to be trained, and the constants of the gradient of the activation of each."""
-        together = joined.update([candidate.batch for candidate in seen])
+    def _gradients(
+        self, joined: JoinedStatistics, here: Sequence[Observed]
+    ) -> Iterable[tuple[Observed, Moments, list[Tensor]]]:
+        """Candidates to be trained, their batches, and the gradient of the activation in every call of each."""
+        seen = [(candidate, batch) for candidate, batch in self._batches(joined, here) if batch.patterns]
+        together = joined.update([batch for _, batch in seen])
         if not together:
-            seen = [candidate for candidate in seen if candidate.usable()]
-            for candidate in seen:
-                candidate.statistics.update(candidate.batch)
-        trained = [candidate for candidate in seen if candidate.pool.primed(candidate.number)]
-        patterns = [candidate.batch.patterns for candidate in trained]
+            seen = [(candidate, batch) for candidate, batch in seen if candidate.usable(batch)]
+            for candidate, batch in seen:
+                candidate.statistics.update(batch)
+        trained = [(own, batch) for own, batch in seen if own.calls and own.pool.primed(own.number)]
         if together and len(trained) == len(joined.members):
-            types = {delta.dtype for candidate in trained for delta in candidate.deltas}
-            constants = joined.gradient_constants(patterns, types, normalised=self._normalised)
-            return zip(trained, constants, strict=True)
-        return [
-            (candidate, candidate.statistics.gradient_constants(count, normalised=self._normalised))
-            for candidate, count in zip(trained, patterns, strict=True)
-        ]
+            errors, axes = [own.deltas for own, _ in trained], [own.pool.site.axis for own, _ in trained]
+            patterns = [batch.patterns for _, batch in trained]
+            gradients = joined.gradients(errors, axes, patterns, normalised=self._normalised)
+            return [(*each, found) for each, found in zip(trained, gradients, strict=True)]
+        return [(own, batch, self._own_gradients(own, batch.patterns)) for own, batch in trained]
+
+    def _batches(self, joined: JoinedStatistics, here: Sequence[Observed]) -> Iterable[tuple[Observed, Moments]]:
+        """What all processes have seen of each candidate."""
+        values = [candidate.values for candidate in here if candidate.values is not None]
+        if len(values) == len(here) == len(joined.members):
+            batches = joined.observed(values, [candidate.axis for candidate in here])
+        else:
+            batches = [candidate.moments() for candidate in here]
+        return [(own, own.pool.processes.merged(batch)) for own, batch in zip(here, batches, strict=True)]
+
+    def _own_gradients(self, candidate: Observed, patterns: Patterns) -> list[Tensor]:
+        constants = candidate.statistics.gradient_constants(patterns, normalised=self._normalised)
+        axis = candidate.pool.site.axis
+        return [activation_gradient(delta, constants, axis) for delta in candidate.deltas]

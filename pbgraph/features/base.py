@@ -61,7 +61,7 @@ class Featuriser:
     source: str
     parts: tuple[Featuriser, ...] = ()
     to_predict: Callable[[Sequence[str], np.ndarray], Any] | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict, hash=False)
     pretrained_on: Callable[[], str] | None = None
     blank: Callable[[np.ndarray], Any] | None = None
 

@@ -1,23 +1,26 @@
 """Files that are there whole or not at all: written under another name beside their own, then given it in one step.
 
 While it is being written, such a file is locked by its writer; one that nobody holds is what a killed writer left, and
-goes with the next file of its name, or with `sweep`. The user's umask holds for new files, and a file that is replaced
-keeps its mode and owner.
+goes with the next file of its name, or with `sweep`. Parts of one name are numbered, so that a folder of many files
+need not be looked through to find them. The user's umask holds for new files, and a file that is replaced keeps its
+mode and owner.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
-import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 PART = ".part"
+TRIES = 100  # at one number, where other processes come and go
 LONGEST = 160  # bytes of a file's name that its part repeats: with all that is added, the most that a name may have
 OPEN = tuple(("dev", name) for name in ("stdin", "stdout", "stderr", "fd"))  # names of files that are open already
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -74,12 +77,8 @@ def replaced_file(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its name, and an older one's place, when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent, path.name)
-    part = path.with_name(_part_name(path))
-    part.mkdir()
-    held = os.open(part, os.O_RDONLY | os.O_DIRECTORY)
+    part, held = _held_part(path, _make_folder)
     try:
-        _try_to_hold(held)
         yield part
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -89,31 +88,32 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def sweep(folder: Path, name: str = "") -> None:
-    """Delete the parts in a folder whose writers are gone: those of the file called `name`, or of all files."""
-    beginning = _part_name(Path(name)).removesuffix(PART)[:-8] if name else "."
+def sweep(folder: Path) -> None:
+    """Delete the parts in a folder whose writers are gone."""
     try:
         found = [entry for entry in os.scandir(folder) if entry.name.endswith(PART)]
     except OSError:
         return
     for entry in found:
-        if entry.name.startswith(beginning):
+        if entry.name.startswith("."):
             with suppress(OSError):
-                _drop_if_left(entry)
+                _drop_if_left(entry.path)
 
 
-def _drop_if_left(entry: os.DirEntry[str]) -> None:
-    """Delete a part unless it is held by its writer. Raises OSError if it is, or cannot be deleted."""
-    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
-        held = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        finally:
-            os.close(held)
+def _drop_if_left(path: str | Path) -> None:
+    """Delete a part that is not held by its writer. Raises OSError if it is held, no part, or cannot be deleted."""
+    held = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(held).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "it is neither a file nor a folder", str(path))
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    finally:
+        os.close(held)
 
 
 def check_replaceable(path: Path) -> None:
@@ -146,8 +146,7 @@ def _status(path: Path) -> os.stat_result | None:
 def _part(path: Path) -> Iterator[Path]:
     """An empty file beside `path`, held by this process; what is left of it under its own name afterwards goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent, path.name)
-    part, held = _held_part(path)
+    part, held = _held_part(path, _make_file)
     try:
         yield part
     finally:
@@ -155,15 +154,53 @@ def _part(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _held_part(path: Path) -> tuple[Path, int]:
-    """A new part and the descriptor that holds it; another one if it was swept before it was held."""
-    while True:
-        part = path.with_name(_part_name(path))
-        held = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        _try_to_hold(held)
-        if part.exists():
-            return part, held
-        os.close(held)
+def _held_part(path: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
+    """A new part and the descriptor that holds it: the first one of its name that no other writer holds."""
+    for number in count():
+        part = path.with_name(_part_name(path, number))
+        for _ in range(TRIES):
+            try:
+                held = make(part)
+            except FileExistsError:
+                with suppress(FileNotFoundError):  # its writer has just ended
+                    if not _dropped(part):
+                        break
+                continue
+            _try_to_hold(held)
+            if _is(part, held):
+                return part, held
+            os.close(held)  # another one has swept it before it was held
+    raise AssertionError("numbers do not end")
+
+
+def _make_file(part: Path) -> int:
+    return os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def _make_folder(part: Path) -> int:
+    part.mkdir()
+    try:
+        return os.open(part, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError as error:  # swept before it was held
+        raise FileExistsError(errno.EEXIST, "another process came first", str(part)) from error
+
+
+def _dropped(part: Path) -> bool:
+    """Whether a part that a killed writer left is gone now. Raises FileNotFoundError if it is not there."""
+    try:
+        _drop_if_left(part)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _is(part: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(held), os.stat(part, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 def _try_to_hold(descriptor: int) -> None:
@@ -171,6 +208,7 @@ def _try_to_hold(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _part_name(path: Path) -> str:
+def _part_name(path: Path, number: int) -> str:
     name = os.fsdecode(os.fsencode(path.name)[:LONGEST])
-    return f".{name}.{secrets.token_hex(4)}{PART}"
+    digits = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]  # of names that begin alike and are cut
+    return f".{name}.{digits}-{number}{PART}"

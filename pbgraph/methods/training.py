@@ -71,7 +71,6 @@ class TrainSettings:
             "epochs": 1,
             "patience": 1,
             "batch_size": 1,
-            "learning_rate": 0.0,
             "weight_decay": 0.0,
             "warmup_epochs": 0.0,
             "clip_norm": 0.0,
@@ -80,6 +79,8 @@ class TrainSettings:
         }.items():
             if getattr(self, name) < least:
                 raise UsageError(f"setting {name} is {getattr(self, name)}; it must be at least {least}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"setting learning_rate is {self.learning_rate}; it must be more than 0")
         if self.label_smoothing >= 1:
             raise UsageError(f"setting label_smoothing is {self.label_smoothing}; it must be below 1")
         object.__setattr__(self, "loss", respelt(type(self), "loss", self.loss))

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -53,10 +53,8 @@ class AttentiveFPConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.layers, self.steps) < 1:
-            raise UsageError(f"AttentiveFP needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "layers", "steps")
+        check_probabilities(self, "dropout")
 
 
 class GatedAttention(nn.Module):

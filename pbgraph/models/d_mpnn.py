@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -50,10 +50,9 @@ class DMPNNConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.output_hidden) < 1 or self.depth < 2:
-            raise UsageError(f"D-MPNN needs sizes of at least 1 and a depth of at least 2, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "output_hidden")
+        check_least(self, 2, "depth")
+        check_probabilities(self, "dropout")
 
 
 class DMPNNNetwork(EncoderAndHead):

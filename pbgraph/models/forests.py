@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import check_least
 from pbgraph.models.base import FittedEstimator
 from pbgraph.models.per_task import FittedTask, fit_tasks, restore_tasks
 from pbgraph.spaces import Choice, Space, Whole
@@ -38,8 +39,7 @@ class ForestConfig:
     class_weight: Literal["none", "balanced"] = "none"
 
     def __post_init__(self) -> None:
-        if min(self.trees, self.min_samples_leaf) < 1:
-            raise UsageError(f"a forest needs sizes of at least 1, got {self}")
+        check_least(self, 1, "trees", "min_samples_leaf")
         if self.class_weight not in ("none", "balanced"):
             raise UsageError(f"class_weight is {self.class_weight!r}, expected 'none' or 'balanced'")
 

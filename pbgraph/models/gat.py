@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -54,10 +54,8 @@ class GATConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.heads, self.layers, self.hidden if self.last_hidden is None else self.last_hidden) < 1:
-            raise UsageError(f"GAT needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "heads", "layers", "last_hidden")
+        check_probabilities(self, "dropout")
 
 
 @dataclass(frozen=True, eq=False)

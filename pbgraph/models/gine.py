@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -47,10 +48,8 @@ class GINEConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.layers) < 1:
-            raise UsageError(f"GINE needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "layers")
+        check_probabilities(self, "dropout")
         if self.readout not in ("sum", "mean"):
             raise UsageError(f"readout is {self.readout!r}, expected 'sum' or 'mean'")
 

@@ -26,10 +26,11 @@ from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
-from pbgraph.models.layers import BatchNorm
+from pbgraph.models.layers import BatchNorm, ResidualNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
 from pbgraph.ops.messages import relu_sum
@@ -63,16 +64,12 @@ class GPSConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        readout = 1 if self.readout is None else self.readout
-        if min(self.hidden, self.heads, self.layers, self.walk_steps, self.walk_channels, readout) < 1:
-            raise UsageError(f"GPS needs sizes of at least 1, got {self}")
+        check_least(self, 1, "hidden", "heads", "layers", "walk_steps", "walk_channels", "readout")
         if self.walk_channels >= self.channels:
             raise UsageError(
                 f"walk_channels is {self.walk_channels}, expected fewer than heads · hidden, {self.channels}"
             )
-        for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected a probability in [0, 1)")
+        check_probabilities(self, "dropout", "attention_dropout")
 
     @property
     def channels(self) -> int:
@@ -97,26 +94,6 @@ class WalkEncoding(nn.Module):
         """(N, K) -> (N, channels)."""
         encoded: Tensor = self.linear(self.norm(p))
         return encoded
-
-
-class ResidualNorm(nn.Module):
-    """(h, x) -> BN(x + dropout(W h + b))."""
-
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm = BatchNorm(outputs)
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        self.linear.reset_parameters()
-        self.norm.reset_parameters()
-
-    def forward(self, h: Tensor, x: Tensor) -> Tensor:
-        """(N, inputs) and (N, outputs) -> (N, outputs)."""
-        normalised: Tensor = self.norm(x + dropout(self.linear(h), self.dropout, self.training))
-        return normalised
 
 
 class GlobalAttention(nn.Module):

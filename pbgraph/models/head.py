@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
-from pbgraph.fields import LATER
+from pbgraph.fields import LATER, check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Dims
 from pbgraph.ops.dropout import dropout
@@ -59,10 +59,8 @@ class HeadConfig:
     def __post_init__(self) -> None:
         if self.head not in ("own", PACKED):
             raise UsageError(f"head is {self.head!r}, expected 'own' or 'packed'")
-        if min(self.head_members, self.head_hidden, self.head_layers) < 1:
-            raise UsageError(f"a head needs at least 1 member, channel and layer, got {self}")
-        if not (0 <= self.head_dropout < 1 and 0 <= self.feature_dropout < 1):
-            raise UsageError(f"head_dropout and feature_dropout must be probabilities in [0, 1), got {self}")
+        check_least(self, 1, "head_members", "head_hidden", "head_layers")
+        check_probabilities(self, "head_dropout", "feature_dropout")
 
 
 class PackedLinear(nn.Module):

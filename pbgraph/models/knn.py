@@ -19,6 +19,7 @@ import torch
 
 from pbgraph.errors import DataError, UsageError
 from pbgraph.features.neighbours import NEAR, POWER_NEAR, PRIOR_NEAR, nearest_labels, similarities
+from pbgraph.fields import check_least, check_positive
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.ops.overlap import BitRows
 from pbgraph.spaces import Real, Whole
@@ -41,8 +42,8 @@ class KnnConfig:
     prior: float = PRIOR_NEAR
 
     def __post_init__(self) -> None:
-        if min(self.neighbours, self.power) < 1 or not 0 < self.prior < np.inf:
-            raise UsageError(f"knn needs neighbours and power of at least 1 and a positive prior, got {self}")
+        check_least(self, 1, "neighbours", "power")
+        check_positive(self, "prior")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Dims
+from pbgraph.ops.dropout import dropout
 from pbgraph.ops.pooling import graph_attention
 from pbgraph.ops.segment import spread
 
@@ -35,6 +36,26 @@ class LinearNorm(nn.Sequential):
         """Draw new weights."""
         for layer in self.children():
             layer.reset_parameters()  # type: ignore[operator]
+
+
+class ResidualNorm(nn.Module):
+    """(h, x) -> BN(x + dropout(W h + b))."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.linear = nn.Linear(inputs, outputs)
+        self.norm = BatchNorm(outputs)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        self.linear.reset_parameters()
+        self.norm.reset_parameters()
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        """(N, inputs) and (N, outputs) -> (N, outputs)."""
+        normalised: Tensor = self.norm(x + dropout(self.linear(h), self.dropout, self.training))
+        return normalised
 
 
 class EdgeInput(nn.Module):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_positive, check_shares
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.lightgbm_text import checked_text
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
@@ -49,10 +49,11 @@ class LightGBMConfig:
     l2: float = 10.0
 
     def __post_init__(self) -> None:
-        if min(self.trees, self.min_leaf_rows) < 1 or self.leaves < 2:
-            raise UsageError(f"LightGBM needs sizes of at least 1, and 2 leaves, got {self}")
-        if not self.learning_rate > 0 or not 0 < self.column_fraction <= 1 or self.l2 < 0:
-            raise UsageError(f"LightGBM needs learning_rate > 0, column_fraction in (0, 1] and l2 >= 0, got {self}")
+        check_least(self, 1, "trees", "min_leaf_rows")
+        check_least(self, 2, "leaves")
+        check_least(self, 0, "l2")
+        check_positive(self, "learning_rate")
+        check_shares(self, "column_fraction")
 
 
 def fit_classifier(x: np.ndarray, y: np.ndarray, config: LightGBMConfig, seed: int) -> FittedEstimator:

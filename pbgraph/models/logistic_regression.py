@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_positive
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 from pbgraph.spaces import Real
@@ -35,10 +35,8 @@ class LogisticRegressionConfig:
     max_iterations: int = 1000
 
     def __post_init__(self) -> None:
-        if not self.c > 0:
-            raise UsageError(f"c is {self.c}, expected a positive number")
-        if self.max_iterations < 1:
-            raise UsageError(f"max_iterations is {self.max_iterations}, expected at least 1")
+        check_positive(self, "c")
+        check_least(self, 1, "max_iterations")
 
 
 @dataclass(frozen=True, eq=False)

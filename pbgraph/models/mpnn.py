@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -51,10 +51,8 @@ class MPNNConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.edge_hidden, self.steps, self.set2set_steps) < 1:
-            raise UsageError(f"MPNN needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "edge_hidden", "steps", "set2set_steps")
+        check_probabilities(self, "dropout")
 
 
 class EdgeNetwork(nn.Module):

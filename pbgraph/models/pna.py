@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_positive, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -58,12 +58,9 @@ class PNAConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.hidden, self.layers) < 1:
-            raise UsageError(f"PNA needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
-        if not self.mean_log_degree > 0:
-            raise UsageError(f"mean_log_degree is {self.mean_log_degree}, expected a positive number")
+        check_least(self, 1, "hidden", "layers")
+        check_probabilities(self, "dropout")
+        check_positive(self, "mean_log_degree")
 
 
 class PNALayer(nn.Module):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_positive
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.logistic_regression import Standardiser, restored_standardiser, with_standardiser
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
@@ -34,8 +34,7 @@ class RidgeConfig:
     alpha: float = 1000.0
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
-            raise UsageError(f"alpha is {self.alpha}, expected a positive number")
+        check_positive(self, "alpha")
 
 
 def fit_regressor(x: np.ndarray, y: np.ndarray, config: RidgeConfig, seed: int) -> FittedEstimator:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.spaces import Choice, Real, Whole
@@ -45,10 +46,8 @@ class SNNConfig:
     dropout: float = 0.05
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.layers) < 1:
-            raise UsageError(f"SNN needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "layers")
+        check_probabilities(self, "dropout")
 
 
 class LeCunLinear(nn.Linear):

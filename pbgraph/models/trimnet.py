@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
 from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
@@ -62,11 +63,8 @@ class TrimNetConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes = (self.hidden, self.depth, self.heads, self.output_hidden, self.steps, self.set2set_steps)
-        if min(sizes) < 1:
-            raise UsageError(f"TrimNet needs sizes of at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a probability in [0, 1)")
+        check_least(self, 1, "hidden", "depth", "heads", "output_hidden", "steps", "set2set_steps")
+        check_probabilities(self, "dropout")
         if self.logits_per_task not in (1, 2):
             raise UsageError(f"logits_per_task is {self.logits_per_task}, expected 1 or 2")
 

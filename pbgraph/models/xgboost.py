@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pbgraph.errors import UsageError
+from pbgraph.fields import check_least, check_positive, check_shares
 from pbgraph.models.base import Estimator, FittedEstimator
 from pbgraph.models.per_task import FittedTask, Predict, fit_tasks, restore_tasks
 from pbgraph.models.xgboost_json import checked_json
@@ -50,12 +50,10 @@ class XGBoostConfig:
     l2: float = 10.0
 
     def __post_init__(self) -> None:
-        if min(self.trees, self.depth) < 1:
-            raise UsageError(f"XGBoost needs sizes of at least 1, got {self}")
-        if not self.learning_rate > 0 or min(self.min_leaf_weight, self.l2) < 0:
-            raise UsageError(f"XGBoost needs learning_rate > 0, min_leaf_weight and l2 >= 0, got {self}")
-        if not 0 < min(self.row_fraction, self.column_fraction) <= max(self.row_fraction, self.column_fraction) <= 1:
-            raise UsageError(f"XGBoost needs row_fraction and column_fraction in (0, 1], got {self}")
+        check_least(self, 1, "trees", "depth")
+        check_least(self, 0, "min_leaf_weight", "l2")
+        check_positive(self, "learning_rate")
+        check_shares(self, "row_fraction", "column_fraction")
 
 
 def fit_classifier(x: np.ndarray, y: np.ndarray, config: XGBoostConfig, seed: int) -> FittedEstimator:

@@ -19,6 +19,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,8 +50,7 @@ class Kernel:
 
     module, name  of the Python function, within pbgraph.ops; imported, and Numba with it, when first needed
     signature     kinds of the arguments: "f3" a float array of 3 dimensions, "d2" a float64 array of 2, "i1" an int64
-                  array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type;
-                  "v2" is a view, a float64 array of 2 with any strides
+                  array of 1, "s" a float, "b" a truth value; arrays are contiguous, and all "f" of the same type
     shapes        of the arguments, in the words of `pbgraph.ops.shapes`; without them it can be compiled, not called
     exact         whether every number is computed as it is written: no sum is reordered
     problem       why it could not be compiled, or None
@@ -80,12 +80,14 @@ class Kernel:
             log.warning("%s runs slowly in plain PyTorch: Numba cannot compile it (%s)", self.name, error)
             return None
 
-    def __call__(self, *arguments: Tensor | float) -> None:
+    def __call__(self, *arguments: Tensor | np.ndarray | float) -> None:
         """Run on contiguous CPU tensors of a float type that it was compiled for; the first one is a float tensor.
+
+        Tables of integers may be arrays of NumPy.
 
         Raises ValueError if shapes do not fit together, or an index points outside the array that it is for.
         """
-        function = self._compiled[arguments[0].dtype]  # type: ignore[union-attr]
+        function = self._compiled[arguments[0].dtype]  # type: ignore[union-attr, index]
         assert function is not None
         arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
         self.shapes.check(self.name, arrays, *_index_checks())
@@ -98,12 +100,12 @@ class Kernel:
 def fused(kernels: tuple[Kernel, ...], *tensors: Tensor) -> bool:
     """Whether kernels can compute with these tensors: on the CPU, all float32 or all float64, and compiled."""
     dtype = tensors[0].dtype
-    return (
-        _enabled.get()
-        and dtype in FLOATS
-        and all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in tensors)
-        and all(kernel.compile(dtype) for kernel in kernels)
-    )
+    if dtype not in FLOATS or not _enabled.get():
+        return False
+    for tensor in tensors:
+        if tensor.dtype != dtype or not tensor.is_cpu:
+            return False
+    return all(kernel.compile(dtype) for kernel in kernels)
 
 
 def slow_because() -> str | None:
@@ -160,8 +162,8 @@ def _argument_type(kind: str, dtype: str) -> Any:
 
     if kind in ("s", "b", "n"):
         return {"s": types.float64, "b": types.boolean, "n": types.int64}[kind]
-    element = {"f": getattr(types, dtype), "d": types.float64, "v": types.float64, "i": types.int64}[kind[0]]
-    return types.Array(element, int(kind[1:]), "A" if kind[0] == "v" else "C")
+    element = {"f": getattr(types, dtype), "d": types.float64, "i": types.int64}[kind[0]]
+    return types.Array(element, int(kind[1:]), "C")
 
 
 def _compile(function: Callable[..., Any], types: tuple[Any, ...], *, fastmath: Any, cache: bool) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Moments of two variables a and b that grow batch by batch, and what the gradient of their covariance takes of them.
+"""Moments of two variables a and b that grow batch by batch, and the gradient of their covariance.
 
 For each column c apart, of a batch with n_c patterns its means m and its sums s (`pbgraph.ops.moments`):
 
@@ -6,6 +6,8 @@ For each column c apart, of a batch with n_c patterns its means m and its sums s
                r ← r + (1 - keep) · (value - r)
     mean, sums (2, C), (3, C): over all patterns so far, N_c before the batch (Chan, Golub & LeVeque 1979):
                mean ← mean + (m - mean) · n / (N + n),   sums ← sums + s + (m - mean)(m - mean) · N n / (N + n)
+    gradient   of -|cov| by a: (b - b̄_c) v_c, where v_c is the negative sign of the running a·b, divided by n_c and, for
+               one that has no scale, by the running deviations of a and b
 
 Every number is that of the definition, bit for bit: no sum is reordered, no product and sum are made one.
 """
@@ -14,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pbgraph.ops.addresses import addresses, sizes
 from pbgraph.ops.kernels import Kernel, fused
 
 
@@ -50,26 +54,67 @@ def take_in(
     running[2:].lerp_(about, 1 - keep)
 
 
-def gradient_constants_definition(running: Tensor, patterns: Tensor, floor: float | None = None) -> Tensor:
-    """The definition in plain PyTorch, for any device; `gradient_constants` gives the same faster."""
+def gradients_definition(
+    running: Tensor,
+    patterns: Tensor,
+    errors: Sequence[Tensor],
+    *,
+    axes: Sequence[int],
+    starts: Sequence[int],
+    floor: float | None,
+) -> list[Tensor]:
+    """The definition in plain PyTorch, for any device; `gradients` gives the same faster."""
     _, centre, a_squares, b_squares, covariance = running
     weight = covariance.sign()
     if floor is not None:
         deviations = a_squares.sqrt().clamp(min=floor) * b_squares.sqrt()
         weight = (weight / deviations).where(deviations > 0, torch.zeros_like(weight))
-    return torch.stack([centre, -weight / patterns])
+    constants = torch.stack([centre, -weight / patterns])
+    found = []
+    for b, axis, start in zip(errors, axes, starts, strict=True):
+        own = constants[:, start : start + b.shape[axis]].to(b.dtype).reshape(2, -1, *[1] * (-axis - 1))
+        found.append((b - own[0]) * own[1])
+    return found
 
 
-def gradient_constants(running: Tensor, patterns: Tensor, floor: float | None = None) -> Tensor:
-    """(2, C) float64: c and v of the gradient (b - c) · v of -|cov(a, b)| for an a of a batch with so many patterns.
+def gradients(
+    running: Tensor,
+    patterns: Tensor,
+    errors: Sequence[Tensor],
+    *,
+    axes: Sequence[int],
+    starts: Sequence[int],
+    floor: float | None,
+) -> list[Tensor]:
+    """The gradient above for each of several b of a batch, shaped and typed as these.
 
-    floor  a is divided by its running deviation, or this if that is less, and b by its own; None: by nothing
+    running   (5, C) float64;  patterns  (C,) float64
+    errors    b, each of some of the columns: on its axis of `axes`, counted from the last one, -1, the first of them
+              being that of `starts`
+    floor     smallest deviation of a by which it is divided; None: it is not divided by deviations
+    Raises ValueError if there are not so many columns.
     """
-    if not fused((_constants,), running, patterns):
-        return gradient_constants_definition(running, patterns, floor)
+    if not errors or not (fused((_gradients,), *errors) and fused((), running, patterns)):
+        return gradients_definition(running, patterns, errors, axes=axes, starts=starts, floor=floor)
+    errors = [b.contiguous() for b in errors]
+    table, first = sizes(tuple([b.shape for b in errors]), tuple(axes)), np.array(starts, np.int64)
+    if (first < 0).any() or (first + table[:, 1] > len(patterns)).any():
+        raise ValueError(f"columns from {starts} on, {table[:, 1].tolist()} of them, are more than {len(patterns)}")
     deviations = running[2:4] if floor is None else running[2:4].sqrt()  # torch's roots need not be the nearest numbers
-    out = torch.empty_like(deviations)
-    _constants(running, deviations, patterns, 0.0 if floor is None else floor, floor is not None, out)
+    out = [torch.empty_like(b) for b in errors]
+    scaled = floor is not None
+    _gradients(
+        out[0].new_empty(1),
+        running,
+        deviations,
+        patterns,
+        floor or 0.0,
+        scaled,
+        addresses(errors),
+        addresses(out),
+        table,
+        first,
+    )
     return out
 
 
@@ -78,4 +123,6 @@ def _products(off: Tensor) -> Tensor:
 
 
 _take_in = Kernel("running_kernels", "take_in", "f2 f2 f2 f2 f2 f1 f1 f2", "5,C 2,C 3,C 2,C 3,C C C 3,C", exact=True)
-_constants = Kernel("running_kernels", "gradient_constants", "f2 f2 f1 s b f2", "5,C 2,C C - - 2,C", exact=True)
+_gradients = Kernel(
+    "running_kernels", "gradients", "f1 d2 d2 d1 s b i1 i1 i2 i1", "1 5,C 2,C C - - n n n,3 n", exact=True
+)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import register_jitable
+from numba.np.numpy_support import carray
+
+from pbgraph.ops.addresses_kernels import pointer
 
 
 def take_in(
@@ -31,20 +35,46 @@ def take_in(
         sums[2, c] += batch_sums[2, c] + a * b * between
 
 
-def gradient_constants(
+def gradients(
+    like: np.ndarray,
     running: np.ndarray,
     deviations: np.ndarray,
     patterns: np.ndarray,
     floor: float,
-    normalised: bool,
-    constants: np.ndarray,
+    scaled: bool,
+    b: np.ndarray,
+    out: np.ndarray,
+    sizes: np.ndarray,
+    starts: np.ndarray,
 ) -> None:
-    """Fills constants (2, C); a and b are divided by their deviations (2, C) if `normalised`."""
-    for c in range(len(patterns)):
-        covariance = running[4, c]
-        weight = 1.0 if covariance > 0 else -1.0 if covariance < 0 else 0.0
-        if normalised:
-            a, b = deviations[0, c], deviations[1, c]
-            both = (floor if a < floor else a) * b
-            weight = weight / both if both > 0 else 0.0
-        constants[0, c], constants[1, c] = running[1, c], -weight / patterns[c]
+    """Fills n arrays (B, C, L) at the addresses `out` from those at `b`, for columns from `starts` on.
+
+    like  whose type is that of the numbers;  sizes  (n, 3): B, C, L of each;  scaled  divided by deviations (2, C)
+    """
+    for i in range(len(sizes)):
+        items, channels, places = sizes[i]
+        centre, weight = np.empty(channels, like.dtype), np.empty(channels, like.dtype)
+        for c in range(channels):
+            k = starts[i] + c
+            sign = 1.0 if running[4, k] > 0 else -1.0 if running[4, k] < 0 else 0.0
+            if scaled:
+                a = deviations[0, k]
+                both = (floor if a < floor else a) * deviations[1, k]
+                sign = sign / both if both > 0 else 0.0
+            centre[c], weight[c] = running[1, k], -sign / patterns[k]
+        cubes = (items, channels, places)
+        _weighted(carray(pointer(b[i], like), cubes), centre, weight, carray(pointer(out[i], like), cubes))
+
+
+@register_jitable(error_model="numpy")
+def _weighted(b: np.ndarray, centre: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+    """Fills out: (b - centre) · weight, of (B, C, L) and (C,)."""
+    items, channels, places = b.shape
+    for i in range(items):
+        if places == 1:
+            for c in range(channels):
+                out[i, c, 0] = (b[i, c, 0] - centre[c]) * weight[c]
+        else:
+            for c in range(channels):
+                for k in range(places):
+                    out[i, c, k] = (b[i, c, k] - centre[c]) * weight[c]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
@@ -17,24 +17,39 @@ from pbgraph.plans.settings import TRAINING, Assignment, assignment, chain, chec
 
 @dataclass(frozen=True)
 class Asked:
-    """One row; label: what tables call it, instead of naming what was set; search: where its settings were found."""
+    """One row.
+
+    label     what tables call it, instead of naming what was set
+    search    where its settings were found
+    declared  by what part of a plan, for errors
+    """
 
     model: str
     method: str
     settings: tuple[Assignment, ...] = ()
     label: str = ""
     search: FoundBy | None = None
+    declared: Row | None = field(default=None, compare=False, repr=False)
+
+    def placed(self, error: UsageError) -> UsageError:
+        """The error with the place before it, where a plan file sets what it is about, or else declares the row."""
+        if self.declared is None:
+            return error
+        tables = (("config", self.declared.config), ("settings", self.declared.settings))
+        keys = [f"{part}.{name}" for part, table in tables for name in table if name in str(error)]
+        return self.declared.at((keys or ["model"])[0], error)
 
     def with_set(self, more: Sequence[Assignment]) -> Asked:
         """With more settings, the strongest: what no search has found as it is now."""
         changed = any(_holds_for(one, self.model, METHODS.get(self.method)) for one in more)
-        return replace(self, settings=(*self.settings, *more), search=None if changed else self.search)
+        row = replace(self, settings=(*self.settings, *more))
+        return replace(row, search=None, declared=None) if changed else row
 
     @property
     def pair(self) -> Asked | None:
         """The row that a control is paired with, under the same settings."""
         pair = METHODS.get(self.method).control_of
-        return Asked(self.model, pair, self.settings, self.label) if pair else None
+        return Asked(self.model, pair, self.settings, self.label, declared=self.declared) if pair else None
 
 
 def asked_of(row: Row) -> Iterator[Asked]:
@@ -63,7 +78,7 @@ def asked_of(row: Row) -> Iterator[Asked]:
             settings += mine
     for method in methods:
         holding = tuple(assigned for assigned in settings if _holds_for(assigned, model.name, method))
-        yield Asked(row.model, method.name, holding, row.label, row.search)
+        yield Asked(row.model, method.name, holding, row.label, row.search, row)
 
 
 def _config(model: str, name: str, value: Any) -> list[Assignment]:

@@ -141,7 +141,10 @@ def _plan_rows(
     if chosen.task and chosen.task != dataset.name:
         raise UsageError(f"plan {chosen.name} is for task {chosen.task}, not for {dataset.name}; name that task")
     split = split or chosen.split or dataset.split
-    splitter = SPLITS.get(split)
+    try:
+        splitter = SPLITS.get(split)
+    except UsageError as error:
+        raise UsageError(f"plan {chosen.name}: {error}" if split == chosen.split else str(error)) from error
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
         raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
@@ -152,11 +155,15 @@ def _plan_rows(
         splitter.needed(seed)
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
-        of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
+        try:
+            of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
+        except UsageError as error:
+            raise row.placed(error) from error
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
             split_seed = seed if splitter.seeded else None
             specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
+    _check_no_row_twice(rows, {row: spec.arm for (row, _), spec in specs.items()})
     return Plan(
         dataset.name,
         f"{'plan' if chosen.has_rows_of_its_own else 'preset'} {chosen.name}",
@@ -170,14 +177,25 @@ def _plan_rows(
     )
 
 
+def _check_no_row_twice(rows: Iterable[Asked], arms: Mapping[Asked, Arm]) -> None:
+    """Raises UsageError for two rows of a plan that come to the same: one sets what the other has anyway."""
+    first: dict[Arm, Asked] = {}
+    for row in rows:
+        if row.declared is None or row not in arms:
+            continue
+        other = first.setdefault(arms[row], row)
+        if other.declared is not row.declared:
+            again = f"arm {arms[row]} is there already, with the same values; leave it out, or set others"
+            raise row.placed(UsageError(again))
+
+
 def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
     """What rows are called that their plan gives a label. Raises UsageError for two labels of one row."""
     labels: dict[Arm, str] = {}
     for (row, _), spec in specs.items():
         if row.label and labels.setdefault(spec.arm, row.label) != row.label:
-            raise UsageError(
-                f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
-            )
+            two = f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
+            raise row.placed(UsageError(f"{two}; leave one of them out"))
     return {arm: f"{arm.model} · {label}" for arm, label in labels.items()}
 
 

@@ -138,21 +138,29 @@ def _rows(top: Section) -> Iterator[Row]:
     sections = top.sections("arms")
     if not sections:
         top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method")
-    labels: dict[tuple[str, str], str] = {}
+    labels: dict[str, str] = {}  # of each arm with its settings
+    labelled: set[tuple[str, str]] = set()
     for section in sections:
         section.check_keys(ARM_KEYS)
         row = _row(section)
         for method in row.methods:
-            settings = repr((row.model, method, sorted(row.config.items()), sorted(row.settings.items())))
-            labelled = (f"{row.model}/{method}", row.label)
-            if settings in labels.values():
-                earlier = next(key for key, value in labels.items() if value == settings)
-                two = f", once labelled {earlier[1]!r} and once {row.label!r}" if earlier[1] != row.label else ""
-                section.fail("model", f"arm {labelled[0]} is there twice with the same settings{two}; leave one out")
-            if labelled in labels and row.label:
-                section.fail("label", f"two variants of {labelled[0]} are labelled {row.label!r}; call one otherwise")
-            labels[(labelled[0], row.label or settings)] = settings
+            arm = f"{row.model}/{method}"
+            settings = repr((arm, sorted(row.config.items()), sorted(row.settings.items())))
+            if settings in labels:
+                two = _two_labels(labels[settings], row.label)
+                section.fail("model", f"arm {arm} is there twice with the same settings{two}; leave one out")
+            if row.label and (arm, row.label) in labelled:
+                section.fail("label", f"two variants of {arm} are labelled {row.label!r}; call one otherwise")
+            labels[settings] = row.label
+            labelled.add((arm, row.label))
         yield row
+
+
+def _two_labels(first: str, other: str) -> str:
+    if first == other:
+        return ""
+    once = [f"once labelled {label!r}" if label else "once without a label" for label in (first, other)]
+    return f", {once[0]} and {once[1]}"
 
 
 def _row(section: Section) -> Row:

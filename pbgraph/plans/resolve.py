@@ -234,7 +234,10 @@ def _method_overrides(recipe: Recipe, method: Method) -> dict[str, Scalar]:
 def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     """Every field of the dataclass `type_`, with defaults filled in."""
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
-    value: Any = type_(**typed)
+    try:
+        value: Any = type_(**typed)
+    except UsageError as error:
+        raise UsageError(f"{what}: {error}") from error
     resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():
         if not isinstance(setting, Scalar):

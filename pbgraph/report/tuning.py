@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pbgraph.humanize import figure, ranges
+from pbgraph.humanize import duration, figure, ranges
 from pbgraph.metrics import label_of, scale_of
+from pbgraph.report.markdown import markdown
 from pbgraph.results.arms import as_changes, rounded
 from pbgraph.results.tuning import Trial, best_of
 
@@ -31,6 +32,31 @@ def trials_table(trials: Sequence[Trial], *, larger_is_better: bool) -> str:
         _verdict(trials, recipe, larger_is_better=larger_is_better),
     ]
     return "\n".join(lines) + "\n"
+
+
+def searches_table(searches: Sequence[Sequence[Trial]], *, larger_is_better: bool) -> str:
+    """A row for each search of one task: what its best trial came to beside the recipe's, and what it took."""
+    metric = label_of(searches[0][0].metric)
+    header = ("search", "seeds", "trials", "pruned", "failed", f"recipe's valid {metric}", "best", "to the recipe")
+    rows = [_search_row(trials, larger_is_better=larger_is_better) for trials in searches]
+    return markdown((*header, "time", "best settings"), rows, right=(2, 3, 4, 5, 6, 7, 8)) + "\n"
+
+
+def _search_row(trials: Sequence[Trial], *, larger_is_better: bool) -> tuple[str, ...]:
+    first, best = trials[0], best_of(trials, larger_is_better=larger_is_better)
+    recipe = next((trial for trial in trials if trial.number == 0), None)
+    states = [trial.state for trial in trials]
+    return (
+        f"{first.model}/{first.method}",
+        ranges(first.seeds),
+        str(len(trials)),
+        str(states.count("pruned")),
+        str(states.count("failed")),
+        *("-" if trial is None or trial.mean is None else _figure(trial, trial.mean) for trial in (recipe, best)),
+        "-" if best is None else _difference(best, recipe),
+        duration(sum(sum(trial.seconds) for trial in trials)),
+        "-" if best is None else changes_text(best),
+    )
 
 
 def _row(trial: Trial, recipe: Trial | None) -> str:

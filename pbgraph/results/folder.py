@@ -17,12 +17,13 @@ overwritten. Merging the results of two machines is copying files.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,8 @@ class ResultsFolder:
 
         What is no record costs a warning that names it, and is left out.
         """
-        return list(self._readable(_record_files(self.root / "records" / dataset, said=True)))
+        with _collector_paused():
+            return list(self._readable(_record_files(self.root / "records" / dataset, said=True)))
 
     def _readable(self, runs: Mapping[str, Mapping[int, Path]]) -> Iterator[RunRecord]:
         for _, files in sorted(runs.items()):
@@ -191,6 +193,18 @@ class ResultsFolder:
                 yield read_record(_outcome_of(files))
             except DataError as error:
                 log.warning("left out: %s", error)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for cycles of objects: records have none, and thousands would be looked through again and again."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _folders(folder: Path) -> list[Path]:

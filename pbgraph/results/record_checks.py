@@ -103,8 +103,7 @@ def _of_history(record: Any) -> Iterator[str]:
 
 
 def _outside(what: str, values: Iterable[float | None], least: float, *, most: float) -> Iterator[str]:
-    """One sentence for the first value that is not within these bounds; None is no value."""
-    for value in values:
-        if value is not None and not (least <= value <= most and (isinstance(value, int) or math.isfinite(value))):
-            yield f"{what}: a value lies outside of {least:g} to {most:g}"
-            return
+    """One sentence if a value is not within these bounds; None is no value."""
+    numbers = [value for value in values if value is not None]
+    if numbers and not (least <= min(numbers) and max(numbers) <= most and not any(map(math.isnan, numbers))):
+        yield f"{what}: a value lies outside of {least:g} to {most:g}"

@@ -163,6 +163,21 @@ def of_search(trials: Sequence[Trial], recipe: str, seeds: Sequence[int]) -> dic
     return by_number
 
 
+def searches_in(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of each search, by number: of one arm by one recipe, on one split and the same seeds."""
+    groups: dict[tuple[str, str, str, str, str, tuple[int, ...]], None] = {}
+    for trial in trials:
+        groups[trial.model, trial.method, trial.preset, trial.split, trial.recipe, trial.seeds] = None
+    found = []
+    for model, method, preset, split, recipe, seeds in sorted(groups):
+        mine = [
+            one for one in trials if (one.model, one.method, one.preset, one.split) == (model, method, preset, split)
+        ]
+        by_number = of_search(mine, recipe, seeds)
+        found.append([by_number[number] for number in sorted(by_number)])
+    return found
+
+
 def best_of(trials: Sequence[Trial], *, larger_is_better: bool) -> Trial | None:
     """The finished trial with the best mean; of equal ones, the first."""
     finished = [trial for trial in trials if trial.state == "finished" and trial.mean is not None]

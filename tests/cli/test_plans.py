@@ -103,6 +103,21 @@ def test_where_settings_were_found_is_written_again_unless_they_are_changed(tmp_
     assert changed.read_text().count(found) == 1
 
 
+def test_a_variant_is_found_by_the_digits_that_are_shown(tmp_path, capsys):
+    exact = "gin/backprop:learning_rate=0.0036343931073551878"
+    results = ResultsFolder(tmp_path)
+    for arm, score in (("gin/backprop", 0.7), (exact, 0.8)):
+        for seed in (68, 69):
+            results.write(make_record(arm, seed, score + seed / 1000))
+    short = "gin/backprop:learning_rate=0.003634"
+    assert call("table", "tox21", "--results", tmp_path, "--arms", short, "gin/backprop") == 0
+    assert "| gin · learning_rate 0.003634 |" in capsys.readouterr().out
+    assert call("compare", "tox21", short, "gin/backprop", "--results", tmp_path) == 0
+    assert f"| {short} | gin/backprop |" in capsys.readouterr().out
+    assert call("runs", "tox21", "--arms", short, "--results", tmp_path, "--json") == 0
+    assert {one["arm"] for one in json.loads(capsys.readouterr().out)} == {exact}
+
+
 def test_registration_says_how_many_runs_and_when(wider, done, capsys):
     assert call("register", wider, "--results", done) == 0
     said = capsys.readouterr().err
@@ -173,3 +188,43 @@ def test_ls_says_what_can_be_set(capsys):
     assert "compression" not in capsys.readouterr().out
     assert call("ls", "plans", "compression") == 0
     assert "parts: compression-1k" in capsys.readouterr().out
+
+
+ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (ARM + "config = { hidden = 0 }", "plan.toml, line 6: gin: hidden is 0, expected at least 1"),
+        (
+            ARM + "settings = { epochs = -1 }",
+            "line 6: backprop: setting epochs is -1; it must be at least 1",
+        ),
+        (
+            ARM + "settings = { learning_rate = 0 }",
+            "backprop: setting learning_rate is 0.0; it must be more",
+        ),
+        (ARM + ARM, "line 7: arm gin/backprop is there twice with the same settings; leave one out"),
+        (ARM + 'label = "a"\n' + ARM, "same settings, once labelled 'a' and once without a label; leave one out"),
+        (
+            ARM + 'label = "a"\nconfig = { hidden = 64 }\n' + ARM + 'label = "b"',
+            "line 9: arm gin/backprop is there already, with the same values; leave it out, or set others",
+        ),
+        (ARM + ARM + "config = { hidden = 64 }", "line 7: arm gin/backprop is there already, with the same values"),
+        ('split = "rnd"\n' + ARM, "plan plan: unknown split 'rnd'; did you mean 'random'?"),
+    ],
+    ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "the usual value", "split"],
+)
+def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_written(plan, said, tmp_path, capsys):
+    (path := tmp_path / "plan.toml").write_text(f'task = "tox21"\nseeds = "68"\n{plan}\n')
+    assert call("run", path, "--results", tmp_path / "results", "--offline") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_setting_that_the_command_line_spoils_is_not_said_to_be_the_plan_files(wider, tmp_path, capsys):
+    assert call("tox21", "--preset", wider, "--results", tmp_path / "r", "--set", "gin.hidden=0") == 2
+    assert capsys.readouterr().err == "pbgraph: gin: hidden is 0, expected at least 1\n"

@@ -72,14 +72,16 @@ sys.modules["pbgraph.ops"] = None
 import torch
 from torch import nn
 from pbgraph.dendrites import Growth, perforate
-from pbgraph.dendrites.moments import form, plain_moments
-model = perforate(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)))
+from pbgraph.dendrites.faster import faster
+from pbgraph.dendrites.joined import FASTER as RUNNING
+from pbgraph.dendrites.moments import FASTER
+model = perforate(nn.Sequential(nn.Conv1d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4, 1)))
 growth = Growth(model, torch.optim.Adam, max_dendrites=1, max_epochs=1, dendrite_max_epochs=1, priming_batches=0)
-x = torch.randn(9, 3)
+x = torch.randn(9, 1, 3)
 while not growth.dendrites:
     growth.step(lambda model, batch: model(batch).square().mean(), x)
     growth.epoch_end(float(growth.epoch))
-assert form() is plain_moments
+assert faster(FASTER) is None and faster(RUNNING) is None
 """
     )
 

@@ -9,7 +9,7 @@ from torch import nn
 from dendrite_networks import batch, growth, network, run_until, same, square_loss
 from pbgraph.dendrites.joined import JoinedStatistics
 from pbgraph.dendrites.modes import TrainingMode
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, activation_gradient
+from pbgraph.dendrites.objective import CandidateStatistics, Moments
 
 
 def values_of(seed, rows, channels, dtype):
@@ -35,15 +35,16 @@ def test_joined_statistics_are_those_of_each_candidate_bit_for_bit(
     for number in range(batches):
         rows = [5 if same_rows else 2 + (seed + number + site) % 7 for site in range(len(channels))]
         values = [values_of(seed + 10 * number + i, rows[i], width, dtype) for i, width in enumerate(channels)]
-        of = Moments.of if number % 2 else None
-        moments = [(of or m.observed)(a, delta) for m, (a, delta) in zip(joined.members, values, strict=True)]
+        own = [Moments.of(a, delta) for a, delta in values]
+        moments = own if number % 2 else joined.observed(values, [-1] * len(channels))
         assert joined.update(moments)
-        for one, batch_moments in zip(single, moments, strict=True):
+        for one, batch_moments in zip(single, own, strict=True):
             one.update(batch_moments)
-        found = joined.gradient_constants(rows, {dtype}, normalised=normalised)
-        for one, (_, delta), patterns, constants in zip(single, values, rows, found, strict=True):
-            expected = one.gradient(delta, patterns, normalised=normalised)
-            assert torch.equal(expected, activation_gradient(delta, constants))
+        errors = [[delta, delta[:3]] for _, delta in values]
+        found = joined.gradients(errors, [-1] * len(channels), rows, normalised=normalised)
+        for one, deltas, patterns, gradients in zip(single, errors, rows, found, strict=True):
+            expected = [one.gradient(delta, patterns, normalised=normalised) for delta in deltas]
+            assert all(map(torch.equal, expected, gradients))
     for one, member in zip(single, joined.members, strict=True):
         assert same(one.state_dict(), member.state_dict())
         assert torch.equal(one.score(), member.score())

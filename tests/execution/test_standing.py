@@ -7,19 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 import made_records
 from made_records import PROVENANCE
+from pbgraph.errors import UsageError
 from pbgraph.execution.standing import describe_standing, standing
 from pbgraph.files.locks import exclusive, is_held
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import plan
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.leases import Leases
 from pbgraph.results.progress import published, read_progress
 from pbgraph.results.records import RunRecord
+from pbgraph.results.trash import move_to_trash
 
 pytestmark = pytest.mark.lengthy
 
@@ -169,3 +173,15 @@ def test_looking_leaves_nothing_behind_and_hinders_nobody(made, tmp_path):
     os.unlink(lock)
     os.mkfifo(lock)
     assert not is_held(lock)
+
+
+def test_a_run_under_a_lease_of_another_machine_is_running_and_is_not_moved_away(made, results):
+    spec = made.specs[0]
+    with Leases(results.leases_path) as leases:
+        leases.take(spec.key)
+        assert states(standing("tox21", made, results, jobs=1))[spec.key] == "running"
+        with pytest.raises(UsageError, match="is running elsewhere"):
+            move_to_trash(results, [("tox21", spec.key)])
+        later = time.time() + 1e6
+        assert states(standing("tox21", made, results, jobs=1, now=later))[spec.key] == "to do"
+    assert states(standing("tox21", made, results, jobs=1))[spec.key] == "to do"

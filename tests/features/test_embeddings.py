@@ -173,3 +173,8 @@ def test_a_table_with_molecules_that_the_file_lacks_ends_with_one_line(tmp_path,
     assert bench.main(words) == 3
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"pbgraph: {path} has no vector of 1 of 120 molecules: c1ccccc1CCCCCCCCCCN (")
+
+
+def test_a_featuriser_with_files_can_be_a_key(tmp_path):
+    name = f"graph+embeddings:{written(tmp_path / 'e.parquet')}"
+    assert {FEATURISERS.get(name): 1}[FEATURISERS.get(name)] == 1

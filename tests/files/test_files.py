@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -12,7 +14,7 @@ from threading import Thread
 import pytest
 
 from pbgraph.files import locks
-from pbgraph.files.locks import exclusive, locked
+from pbgraph.files.locks import exclusive, is_held, locked
 from pbgraph.files.writing import is_special, new_file, new_folder, replaced_file, sweep
 
 
@@ -162,3 +164,33 @@ def test_a_folder_that_others_can_write_gets_no_locks(tmp_path: Path, monkeypatc
     with locked("x") as waited:
         assert not waited
     assert list(folder.iterdir()) == []
+
+
+def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with exclusive(tmp_path / "lock"):
+        assert not is_held(tmp_path / "lock")
+    write(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_many_writers_of_one_name_have_parts_of_their_own(tmp_path: Path) -> None:
+    with (
+        replaced_file(tmp_path / "a") as one,
+        replaced_file(tmp_path / "a") as two,
+        new_folder(tmp_path / "b") as three,
+    ):
+        assert len({one, two, three}) == 3
+        for path in (one, two):
+            path.write_text(path.name)
+        name = one.name  # the first block that was entered ends last
+    assert (tmp_path / "a").read_text() == name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_names_that_begin_alike_and_are_cut_have_parts_of_their_own(tmp_path: Path) -> None:
+    with replaced_file(tmp_path / ("x" * 200 + "1")) as one, replaced_file(tmp_path / ("x" * 200 + "2")) as two:
+        assert one != two

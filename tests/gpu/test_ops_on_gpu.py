@@ -17,6 +17,7 @@ from pbgraph.ops import edges, segment
 from pbgraph.ops.activations import celu
 from pbgraph.ops.boosting import boosted_sum
 from pbgraph.ops.dropout import dropout
+from pbgraph.ops.gated_pairs import gated_pairs
 from pbgraph.ops.gates import gated_mean
 from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.ops.messages import relu_sum
@@ -26,7 +27,7 @@ from pbgraph.ops.pooling import graph_attention
 from pbgraph.ops.recurrent import gru, gru_norm
 from pbgraph.ops.statistics import edge_statistics
 from pbgraph.ops.triplet import triplet_attention
-from pbgraph.ops.walks import return_probabilities
+from pbgraph.ops.walks import return_probabilities, walk_probabilities
 from pbgraph.testing import as_batch, as_double, molecules
 
 pytestmark = pytest.mark.gpu
@@ -60,6 +61,11 @@ CASES: Mapping[str, tuple[list[tuple[int, ...]], Callable[..., object]]] = {
     "segment_mean": ([(N, C)], lambda b, x: segment.segment_mean(x, b.batch, 6)),
     "segment_max": ([(N, C)], lambda b, x: segment.segment_max(x, b.batch, b.node_ptr)),
     "moments": ([(N, C), (N, C)], lambda b, x, y: tuple(one.to(x.dtype) for one in moments(x, y))),
+    "gated_pairs": (
+        [(N, C), (N, C), (E, 2 * C)],
+        lambda b, q, k, own: gated_pairs(q, k, own, edges.Edges.of(b)),
+    ),
+    "walk_probabilities": ([], lambda b: walk_probabilities(b, edges.Edges.complete(b), 6)),
     "return_probabilities": ([], lambda b: return_probabilities(b, 6)),
     "masked_cross_entropy": ([(5, 4)], lambda b, x: masked_cross_entropy(x, BLANK.to(x.device, x.dtype))),
 }

@@ -118,6 +118,7 @@ NUMBERS_OF_SITES = {
     "gin": 16,
     "gine": 17,
     "gps": 56,
+    "grit": 26,
     "mpnn": 6,
     "pna": 8,
     "trimnet": 10,

@@ -155,7 +155,7 @@ def test_every_network_refuses_features_that_its_own_head_does_not_read(name):
     network = MODELS.get(name)
     with pytest.raises(UsageError, match=rf"set {name}\.head=packed"):
         network.build(replace(DIMS, graph=3), network.config())
-    with pytest.raises(UsageError, match="at least 1 member"):
+    with pytest.raises(UsageError, match="head_members is 0, expected at least 1"):
         network.config(head_members=0)
 
 
@@ -163,9 +163,9 @@ def test_every_network_refuses_features_that_its_own_head_does_not_read(name):
     ("changes", "said"),
     [
         ({"head": "mlp"}, "head is 'mlp', expected 'own' or 'packed'"),
-        ({"head_members": 0}, "at least 1 member"),
-        ({"head_dropout": 1.0}, "must be probabilities"),
-        ({"feature_dropout": -0.1}, "must be probabilities"),
+        ({"head_members": 0}, "head_members is 0, expected at least 1"),
+        ({"head_dropout": 1.0}, "head_dropout is 1.0, expected a probability"),
+        ({"feature_dropout": -0.1}, "feature_dropout is -0.1, expected a probability"),
     ],
 )
 def test_what_is_no_head_is_named(changes, said):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbgraph.ops.moments import moments, moments_definition
+from pbgraph.ops.kernels import definitions_only
+from pbgraph.ops.moments import moments, moments_definition, side_by_side
 
 
 def values(rows: int, channels: int, seed: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, ...]:
@@ -35,18 +39,31 @@ def test_columns_on_the_second_of_three_axes_are_those_of_the_same_rows(
     dtype, tolerance = precision
     rows = values(items * places, channels, seed, dtype)
     a, b = (x.view(items, places, channels).movedim(-1, 1) for x in rows)
-    for found in (moments(a, b), moments_definition(a, b)):
+    for found in (moments(a, b, -2), moments_definition(a, b, -2)):
         torch.testing.assert_close(found, moments_definition(*rows), rtol=tolerance, atol=tolerance)
 
 
-def test_they_are_written_into_columns_of_a_wider_tensor() -> None:
-    for a, b in (values(5, 3, 0), tuple(x.view(5, 3, 1) for x in values(5, 3, 0)), values(5, 3, 0, torch.bfloat16)):
-        whole = [torch.full((rows, 8), 7.0, dtype=torch.float64) for rows in (2, 3)]
-        part = whole[0][:, 4:7], whole[1][:, 4:7]
-        assert moments(a, b, part) == part
-        for found, expected in zip(whole, moments(a, b), strict=True):
-            assert torch.equal(found[:, 4:7], expected)
-            assert found[:, [0, 1, 2, 3, 7]].eq(7).all()
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=5), st.booleans())
+@settings(max_examples=30)
+def test_side_by_side_they_are_those_of_each_bit_for_bit(shapes: list[tuple[int, int]], definition: bool) -> None:
+    pairs = [values(rows, channels, seed, torch.float32) for seed, (rows, channels) in enumerate(shapes)]
+    with definitions_only() if definition else nullcontext():
+        found, axes = side_by_side(pairs, [-1] * len(pairs)), [-1] * len(pairs)
+        each = [moments(a, b) for a, b in pairs]
+        out = tuple(torch.full_like(whole, 7.0) for whole in found)
+        assert side_by_side(pairs, axes, out) is not found
+    for whole, written, parts in zip(found, out, zip(*each, strict=True), strict=True):
+        assert torch.equal(whole, torch.cat(parts, 1))
+        assert torch.equal(whole, written)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    a, b = values(5, 3, 0)
+    with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\)"):
+        moments(a, b[:4])
+    out = torch.empty(2, 4, dtype=torch.float64), torch.empty(3, 4, dtype=torch.float64)
+    with pytest.raises(ValueError, match="3 columns do not fit into 4"):
+        side_by_side([(a, b)], [-1], out)
 
 
 def test_is_numpys_covariance() -> None:

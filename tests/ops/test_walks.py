@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbgraph.graph import GraphBatch
+from pbgraph.ops.edges import Edges
 from pbgraph.ops.kernels import definitions_only
-from pbgraph.ops.walks import return_probabilities, return_probabilities_definition
+from pbgraph.ops.walks import (
+    return_probabilities,
+    return_probabilities_definition,
+    walk_probabilities,
+    walk_probabilities_definition,
+)
 
 STEPS = 5
 
@@ -43,6 +50,31 @@ def test_are_diagonals_of_powers(batch: GraphBatch) -> None:
     expected = [torch.linalg.matrix_power(transition, k).diagonal() for k in range(1, STEPS + 1)]
     torch.testing.assert_close(return_probabilities(batch, STEPS), torch.stack(expected, dim=1))
     torch.testing.assert_close(return_probabilities_definition(batch, STEPS), torch.stack(expected, dim=1))
+
+
+@given(batches())
+@settings(max_examples=60)
+def test_of_pairs_are_powers(batch: GraphBatch) -> None:
+    nodes, pairs = len(batch.x), Edges.complete(batch)
+    adjacency = torch.zeros(nodes, nodes, dtype=torch.float64)
+    adjacency.index_put_(tuple(batch.edge_index), torch.ones(batch.edge_index.shape[1]).double(), accumulate=True)
+    transition = adjacency / adjacency.sum(1, keepdim=True).clamp(min=1)
+    powers = [torch.linalg.matrix_power(transition, k) for k in range(STEPS)]
+    expected = torch.stack([power[pairs.receiver, pairs.sender] for power in powers], dim=1)
+    for function in (walk_probabilities, walk_probabilities_definition):
+        torch.testing.assert_close(function(batch, pairs, STEPS), expected)
+
+
+def test_a_walk_to_another_graph_is_refused() -> None:
+    batch = GraphBatch.from_dense(
+        torch.zeros(2, 1),
+        torch.tensor([[0, 1], [1, 0]]),
+        torch.zeros(2, 1),
+        batch=torch.tensor([0, 1]),
+        num_graphs=2,
+    )
+    with pytest.raises(ValueError, match="no walk may leave its graph"):
+        walk_probabilities(batch, Edges.complete(batch), STEPS)
 
 
 def test_are_torch_geometrics() -> None:

@@ -120,7 +120,7 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         ("seeds = ", "is not TOML"),
         ('seeds = "68"\n', "line 1: it names no arm"),
         (f'seeds = "68"\n{ARM}{ARM}', "line 6: arm gin/backprop is there twice"),
-        (f'seeds = "68"\n{ARM}label = "a"\n{ARM}label = "b"\n', "once labelled 'a' and once 'b'"),
+        (f'seeds = "68"\n{ARM}label = "a"\n{ARM}label = "b"\n', "once labelled 'a' and once labelled 'b'"),
         (
             f'seeds = "68"\n{ARM}label = "a"\nconfig = {{ hidden = 3 }}\n{ARM}label = "a"\n',
             "two variants of gin/backprop",

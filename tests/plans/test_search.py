@@ -8,6 +8,7 @@ from statistics import mean
 
 import pytest
 
+from pbgraph import bench
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
 from pbgraph.methods.base import METHODS
@@ -349,3 +350,30 @@ def test_a_plan_on_seeds_of_the_search_is_refused(tmp_path):
         check_plan_can_be_written(tmp_path / "plan.toml", [same])
     with pytest.raises(UsageError, match="there is no folder"):
         check_plan_can_be_written(Path(tmp_path / "none" / "plan.toml"), [one])
+
+
+def test_all_searches_of_a_task_are_shown_and_become_one_plan(tmp_path, capsys):
+    do_all(Ledger(search(trials=12), tmp_path))
+    do_all(Ledger(search("gcn/backprop", trials=3), tmp_path), judge=lambda values, seed: 0.5)
+    do_all(Ledger(search("gine/backprop", trials=2, fixed=["gine.hidden=32"]), tmp_path), judge=lambda *_: 0.5)
+    words = ["tune", "tox21", "--found", "--results", str(tmp_path), "--write-plan", str(tmp_path / "tuned.toml")]
+    assert bench.main(words) == 0
+    said = capsys.readouterr()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.out.splitlines()[2:]]
+    assert [row[:3] for row in rows] == [
+        ["gcn/backprop", "0-2", "3"],
+        ["gin/backprop", "0-2", "12"],
+        ["gine/backprop", "0-2", "2"],
+    ]
+    assert rows[0][5:8] == ["0.5000", "0.5000", "+0.0000"]
+    assert "left out of the plan: gine/backprop on seeds 0-2: it started from another recipe" in said.err
+    declared = read_plan(tmp_path / "tuned.toml")
+    assert [(row.model, row.label, row.search.trials) for row in declared.rows] == [
+        ("gcn", "", 3),
+        ("gin", "tuned", 12),
+    ]
+    assert bench.main([*words, "--models", "gine", "--set", "gine.hidden=32"]) == 0
+    assert read_plan(tmp_path / "tuned.toml").rows[0].config == {"hidden": 32}
+    assert bench.main(["tune", "tox21", "--found", "--results", str(tmp_path / "none")]) == 2
+    assert bench.main(["tune", "tox21"]) == 2
+    assert "say whose settings to search, with --models; or --found" in capsys.readouterr().err

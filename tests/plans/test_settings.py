@@ -157,8 +157,10 @@ def test_what_cannot_be_set_is_named(text, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("training.learning_rate=-1", "learning_rate is -1.0; it must be at least 0"),
-        ("trimnet.hidden=0", "sizes of at least 1"),
+        ("training.learning_rate=-1", "backprop: setting learning_rate is -1.0; it must be more than 0"),
+        ("trimnet.hidden=0", "trimnet: hidden is 0, expected at least 1"),
+        ("trimnet.head_dropout=1", r"trimnet: head_dropout is 1.0, expected a probability"),
+        ("training.learning_rate=0", "setting learning_rate is 0.0; it must be more than 0"),
         ("training.loss=squared-error", "is for regression"),
         ("perforated.activation=cosh", "activation"),
         ("perforated.activation=none", "activation"),

@@ -73,7 +73,7 @@ def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
     if args.task not in (None, name):
         raise UsageError(f"plan {declared.name} is for task {name}, not for {args.task}; leave --task out")
     if not is_task(name):
-        raise unknown_name("task", name, task_names())
+        raise UsageError(f"plan {declared.name}: {unknown_name('task', name, task_names())}")
     return str(name)
 
 

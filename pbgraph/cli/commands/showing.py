@@ -176,7 +176,7 @@ def compare(args: argparse.Namespace) -> int:
 
     arms = (parse_arm(args.a), parse_arm(args.b))
     records, shown, difference = chosen_comparison(_runs(args), *arms, choice=choice_of(args))
-    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in arms)
+    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
     show(comparison_lines(difference, scores, _bootstrap(args, records, difference), scale=scale), end="")

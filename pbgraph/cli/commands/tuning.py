@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from pbgraph.cli.commands.found import show_found
 from pbgraph.cli.commands.names import dataset_of_task, flat
 from pbgraph.cli.options import (
     add_data_folder_arguments,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pbgraph.plans.search.ledger import Ledger
     from pbgraph.plans.search.search import Search
 
+SEEDS = (0, 1, 2)  # of a search that names none
+
 
 def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``tune`` takes."""
@@ -35,10 +38,11 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("task", metavar="TASK")
-    add("--models", nargs="+", required=True, metavar="NAME", help="whose settings to search; see 'ls models'")
+    add("--models", nargs="+", metavar="NAME", help="whose settings to search; see 'ls models'")
     add("--methods", nargs="+", metavar="NAME", help="how they are trained (default: backprop, or fit)")
     add("--trials", type=trials, default=20, metavar="N", help="settings to be tried for each, in all (default: 20)")
-    add("--seeds", nargs="+", type=parse_seeds, default=[[0, 1, 2]], metavar="N", help="below 68 (default: 0-2)")
+    add("--seeds", nargs="+", type=parse_seeds, metavar="N", help="below 68 (default: 0-2)")
+    add("--found", action="store_true", help="search nothing: show what all searches of the task have found by now")
     add_preset_argument(add)
     add_split_arguments(parser)
     add_set_argument(parser, "fix settings in all trials, e.g. training.epochs=20")
@@ -49,6 +53,10 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 def tune(args: argparse.Namespace) -> int:
     """Do the trials that are missing, then show them all; 1 if a search has no trial that was finished."""
+    if args.found:
+        return show_found(args)
+    if args.models is None:
+        raise UsageError("tune: say whose settings to search, with --models; or --found, for what searches have found")
     from pbgraph.datasets.load import make_ready
     from pbgraph.execution.benchmark import device_of, usual_jobs
     from pbgraph.plans.search.ledger import Ledger
@@ -77,9 +85,9 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
     fixed = [parse_assignment(text) for text in args.set]
     arms = _arms(args.models, args.methods)
+    seeds = flat(args.seeds) or SEEDS
     searches = [
-        search_of(dataset, chosen, arm, seeds=flat(args.seeds) or [], trials=args.trials, split=args.split, fixed=fixed)
-        for arm in arms
+        search_of(dataset, chosen, arm, seeds=seeds, trials=args.trials, split=args.split, fixed=fixed) for arm in arms
     ]
     check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], [METHODS.get(arm.method) for arm in arms])
     return searches

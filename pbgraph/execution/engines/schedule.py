@@ -95,7 +95,7 @@ def _seconds(plan: Plan, records: Sequence[RunRecord]) -> dict[str, float]:
             measured.setdefault((record.spec.preset, record.spec.arm), []).append(record.cost.seconds)
     size = (plan.rows or TIMED_ROWS) / TIMED_ROWS
     expected = {
-        (preset.name, arm): size * seconds for preset in plan.presets for arm, seconds in preset.seconds.items()
+        (preset.recipe.name, arm): size * seconds for preset in plan.presets for arm, seconds in preset.seconds.items()
     }
     known = expected | {row: median(seconds) for row, seconds in measured.items()}
     rows = {spec.key: (spec.preset, spec.arm) for spec in plan.specs}

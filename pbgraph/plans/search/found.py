@@ -60,7 +60,8 @@ def _arm(ledger: Ledger) -> Iterator[str]:
         raise PbgraphError(f"{search.arm}: no trial was finished, so there is no plan to be written")
     yield toml_line("model", search.arm.model)
     yield toml_line("method", search.arm.method)
-    yield toml_line("label", "tuned")
+    if best.changes:
+        yield toml_line("label", "tuned")
     yield from set_lines(search.spec(Values(best.config, best.settings), 0))
     yield search_line(FoundBy(str(ledger.path), best.number, len(trials), best.seeds))
 

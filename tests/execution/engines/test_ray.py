@@ -88,6 +88,7 @@ def run_all(ray, work, folder, *, heard=None, jobs=2, **engine):
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_runs_come_back_as_records_controls_after_their_pairs(ray, tmp_path):
     pairs = [make_spec(seed=seed) for seed in range(3)]
     failing, dying = make_spec("fail", seed=3), make_spec("die once", seed=4)
@@ -104,6 +105,7 @@ def test_runs_come_back_as_records_controls_after_their_pairs(ray, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_what_a_killed_node_was_at_is_done_on_the_other(ray, cluster, temporary, tmp_path):
     first, *rest = [make_spec("endless once", seed=seed) for seed in range(2)]
     node = cluster.nodes[1]
@@ -122,6 +124,7 @@ def test_what_a_killed_node_was_at_is_done_on_the_other(ray, cluster, temporary,
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_a_node_that_cannot_do_runs_stops_the_work_in_one_line_when_no_other_is_left(ray, tmp_path):
     with pytest.raises(PbgraphError, match=r"no node can do runs; the last said: .*No space left on device"):
         run_all(ray, make_work(make_spec("full disk")), tmp_path / "results")
@@ -129,6 +132,7 @@ def test_a_node_that_cannot_do_runs_stops_the_work_in_one_line_when_no_other_is_
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_a_node_with_other_versions_does_nothing(ray, tmp_path, monkeypatch):
     monkeypatch.setattr(on_ray, "versions", lambda: {**ray_node.versions(), "torch": "0.1"})
     with pytest.raises(PbgraphError, match=r"would give other numbers: torch 0\.1 here and .* there; install the same"):
@@ -164,6 +168,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_after_ctrl_c_nothing_runs_and_what_was_at_it_is_saved(cluster, temporary, tmp_path):
     words = [sys.executable, "-c", PROGRAM, cluster.address, str(tmp_path / "results"), str(tmp_path / "states")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
@@ -180,6 +185,7 @@ def test_after_ctrl_c_nothing_runs_and_what_was_at_it_is_saved(cluster, temporar
 
 
 @pytest.mark.slow
+@pytest.mark.lengthy
 def test_a_plan_of_four_networks_has_the_records_of_the_local_engine_though_a_node_is_killed(cluster, tmp_path, shared):
     data = ("--data", shared / "data")
     plan = ("esol", "--preset", "smoke", "--models", "gin", "gcn", "gat", "trimnet", *data)

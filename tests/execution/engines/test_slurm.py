@@ -105,6 +105,7 @@ def test_a_small_array_has_fuller_tasks():
     assert len(bundled(work, Wishes(4 * 3600.0, 5))) == 5
 
 
+@pytest.mark.lengthy
 def test_what_is_finished_is_left_out_and_the_line_that_is_printed_does_the_rest(tmp_path, sbatch, recorder, capsys):
     results = ResultsFolder(tmp_path / "the results")
     specs = plan("tox21", "paper", seeds=range(68, 80)).specs
@@ -129,12 +130,14 @@ def test_what_is_finished_is_left_out_and_the_line_that_is_printed_does_the_rest
         assert {"--no-wait", "--offline"} <= set(call)
 
 
+@pytest.mark.lengthy
 def test_without_print_sbatch_is_called(tmp_path, sbatch, recorder, capsys):
     assert submit("esol", "--preset", "smoke", results=tmp_path / "r") == 0
     assert "Submitted batch job 1" in capsys.readouterr().err
     assert len(recorder()) == 1
 
 
+@pytest.mark.lengthy
 def test_the_job_file_passes_shellcheck(tmp_path, capsys):
     words = ("esol", "--preset", "smoke", "--device", "cuda", "--partition", "a,b", "--print")
     assert submit(*words, results=tmp_path / "it's 100 % mine $HOME") == 0

@@ -6,6 +6,7 @@ from fake_runner import PROVENANCE, make_record
 from pbgraph.errors import UsageError
 from pbgraph.execution.engines.schedule import SEEDS_TOGETHER, describe, survey
 from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.shard import parse_shard, part_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
@@ -54,6 +55,14 @@ def test_times_come_from_finished_runs_of_the_arm_else_from_the_table(made, resu
     assert {after[spec.key] for spec in made.specs if spec.arm == first.arm} == {3.0}
     assert {key: seconds for key, seconds in before.items() if after[key] != 3.0} == {
         key: seconds for key, seconds in after.items() if seconds != 3.0
+    }
+
+
+def test_a_plan_by_a_presets_recipe_has_its_times_whatever_it_is_called(made, results, tmp_path):
+    (path := tmp_path / "other.toml").write_text('seeds = "68"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n')
+    other = plan("tox21", read_plan(path))
+    assert survey(other, results).seconds == {
+        key: seconds for key, seconds in survey(made, results).seconds.items() if key == other.specs[0].key
     }
 
 
