@@ -115,7 +115,8 @@ class Headroom:
         rest = f"; the other {others} {'have' if others > 1 else 'has'} none" if others else ""
         return (
             f"Sites with headroom, and the share of their errors' variance that a function of their inputs explains on "
-            f"rows that it was not fitted on: {shares}{rest}. A dendrite can learn something there that generalises."
+            f"rows that it was not fitted on: {shares}{rest}. A dendrite can learn something there that generalises, "
+            "and so may more training."
         )
 
     def rows(self) -> list[dict[str, Any]]:
