@@ -206,6 +206,7 @@ def test_the_p_value_of_noise_is_anything():
     assert 2 <= below <= 22
 
 
+@pytest.mark.lengthy
 def test_results_are_read_without_torch():
     code = "import sys, pbgraph.headroom; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=600).returncode == 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from pbgraph.features.nearness import nearness
 from pbgraph.features.similarity import NEIGHBOURS
@@ -44,6 +45,7 @@ def test_it_is_kept_for_these_rows_and_no_others(tmp_path, monkeypatch):
     assert nearness(molecules(), rows[::-1], train).similarity == first.similarity[::-1]
 
 
+@pytest.mark.lengthy
 def test_it_needs_no_torch():
     code = "import sys, pbgraph.features.nearness; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
