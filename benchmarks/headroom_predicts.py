@@ -223,6 +223,7 @@ def draw(groups: Mapping[Setting, Sequence[Line]]) -> None:
     axes.axvline(0, color="0.6", linewidth=0.8)
     axes.set_xscale("symlog", linthresh=0.02)
     axes.set_yscale("symlog", linthresh=0.01)
+    axes.margins(0.08)
     axes.set_xlabel("headroom: largest held-out share of δ's variance over the sites")
     axes.set_ylabel("gain of dendrites over `continued` (R² or ROC-AUC)")
     axes.set_title(f"rank correlation {Ranks.of(points(groups))}", fontsize=10)
