@@ -24,7 +24,7 @@ KERNELS = [
     for kernel in vars(importlib.import_module(f"pbgraph.ops.{module}")).values()
     if isinstance(kernel, Kernel)
 ]
-SIZE = {"N": 5, "E": 7, "M": 5, "B": 3, "G": 2, "H": 2, "C": 4, "P": 6, "K": 3, "W": 4, "n": 8}
+SIZE = {"N": 5, "E": 7, "M": 5, "B": 3, "G": 2, "H": 2, "C": 4, "P": 6, "K": 3, "Q": 6, "W": 4, "n": 8}
 
 
 def size(text):
@@ -48,7 +48,7 @@ def argument(kind, word):
 
 
 def arguments(kernel):
-    assert kernel.compile(torch.float32)
+    assert kernel.compile(torch.float64 if kernel.signature.startswith("d") else torch.float32)
     pairs = zip(kernel.signature.split(), kernel.shapes.text.split(), strict=True)
     return [argument(kind, word) for kind, word in pairs]
 
