@@ -76,13 +76,20 @@ def replaced_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its name, and an older one's place, when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, held = _held_part(path, _make_folder)
-    try:
+    with scratch_folder(path) as part:
         yield part
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         os.replace(part, path)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that goes when the block ends, unless it has got another name by then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, held = _held_part(path, _make_folder)
+    try:
+        yield part
     finally:
         os.close(held)
         shutil.rmtree(part, ignore_errors=True)

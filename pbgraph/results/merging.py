@@ -9,17 +9,16 @@ aside, as a results folder of its own: RESULTS/.aside/<key>-<digest>/.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, content_of
-from pbgraph.files.writing import NO_LINKS, new_file, new_folder
+from pbgraph.files.writing import NO_LINKS, new_file, new_folder, scratch_folder
 from pbgraph.results.described import keep, user_table
 from pbgraph.results.folder import LARGEST_RECORD, WORK, ResultsFolder, read_record
 from pbgraph.results.insights import DIGEST, read_insight
@@ -65,31 +64,21 @@ def merge(sources: Sequence[Path], results: ResultsFolder) -> Merged:
 
     Raises UsageError if one of them is neither; OSError if the results folder cannot be written.
     """
-    merged = Merged()
+    merged, staging = Merged(), results.root / WORK / "merge"
     with ExitStack() as stack:
         found = [stack.enter_context(opened(path)) for path in sources]
         files = [(one, by_run(one)) for one in found]
         for run in sorted({run for _, runs in files for run in runs}):
-            with _staging(results) as folder:
+            with scratch_folder(staging) as folder:
                 offers = [(one, runs[run]) for one, runs in files if run in runs]
                 try:
                     _merge_run(run, offers, results, folder, merged)
                 except DataError as error:  # what is there already is no record
                     merged.refused[run[1]] = str(error)
         for one in found:
-            with _staging(results) as folder:
+            with scratch_folder(staging) as folder:
                 _merge_others(one, results, ResultsFolder(folder), merged)
     return merged
-
-
-@contextmanager
-def _staging(results: ResultsFolder) -> Iterator[Path]:
-    folder = results.root / WORK / f"merge-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 Offer = tuple[Results, Sequence[str]]  # what has a run, and its files there

@@ -10,6 +10,9 @@ from pbgraph import bench
 from pbgraph.plans.plan import plan
 from pbgraph.results.folder import ResultsFolder
 
+PAIRED = plan("esol", "smoke", methods=["perforated", "continued"])
+CONTROL = next(spec.key for spec in PAIRED.specs if spec.control_of)
+
 
 def call(*argv: object) -> int:
     return bench.main([str(word) for word in argv])
@@ -83,3 +86,11 @@ def test_only_the_runs_that_are_listed_are_meant(tmp_path, capsys, monkeypatch):
     assert call("work", "esol", "--preset", "smoke", "--runs", tmp_path / "keys.txt", "--results", tmp_path) == 0
     assert [spec.key for spec in asked[0].specs] == [specs[1].key]
     assert "0 of 1 runs finished, 0 failed" in capsys.readouterr().err
+
+
+def test_a_control_that_is_listed_without_what_it_is_paired_with_is_wrong_usage_and_no_failure(tmp_path, capsys):
+    (tmp_path / "keys.txt").write_text(f"{CONTROL}\n")
+    words = ("esol", "--preset", "smoke", "--methods", "perforated", "continued", "--results", tmp_path / "results")
+    assert call("work", *words, "--runs", tmp_path / "keys.txt") == 2
+    assert f"{CONTROL} is a control of " in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from made_records import PROVENANCE, make_spec
 from pbgraph import bench
 from pbgraph.errors import UsageError
 from pbgraph.files.hashing import sha256
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.merging import ASIDE, merge
 from pbgraph.results.records import NumericPlatform, RunRecord
 from pbgraph.results.registered import Registration, register, registrations
@@ -156,6 +158,25 @@ def test_links_are_not_followed(a, into, tmp_path):
     path.symlink_to(tmp_path / "elsewhere")
     merged = merge([a], into)
     assert (len(merged.new), list(merged.refused)) == (1, [path.stem])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pbgraph.results import merging
+from pbgraph.results.folder import ResultsFolder
+merging.adopt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+merging.merge([Path(sys.argv[1])], ResultsFolder(Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.lengthy
+def test_what_a_killed_merge_left_is_swept(a, into):
+    subprocess.run([sys.executable, "-c", KILLED, str(a), str(into.root)], check=False, timeout=600)
+    assert len(files(into.root)) == 2  # a record and its predictions, not taken over
+    into.sweep()
+    assert not files(into.root)
+    assert list((into.root / WORK).iterdir()) == []
 
 
 def test_failures_get_the_next_number_once(a, into, tmp_path):

@@ -129,7 +129,7 @@ def submit(args: argparse.Namespace) -> int:
         options=tuple(_passed_on(args)),
     )
     job = write_job(left, results, wishes)
-    tasks, longest = len(job.seconds), duration(max(job.seconds) / args.cpus)
+    tasks, longest = len(job.seconds), duration(max(job.seconds))
     say(f"{job.script}: {len(left.todo)} runs in {tasks} task{'s' * (tasks > 1)}, the longest about {longest}")
     if job.too_long:
         say(
@@ -218,7 +218,11 @@ def planned(args: argparse.Namespace) -> tuple[Dataset, Plan]:
     dataset = DATASETS.get(args.task)
     plan = plan_of(args, dataset)
     listed: Path | None = getattr(args, "runs", None)
-    return dataset, plan if listed is None else _only(plan, _keys_in(listed), listed)
+    if listed is None:
+        return dataset, plan
+    only = _only(plan, _keys_in(listed), listed)
+    _check_pairs(only, ResultsFolder(args.results), listed)
+    return dataset, only
 
 
 def _keys_in(path: Path) -> list[str]:
@@ -243,6 +247,17 @@ def _only(plan: Plan, keys: Collection[str], path: Path) -> Plan:
             f"--runs {path}: {unknown[0]} is no run of this plan ({len(unknown)} of {len(wanted)} are not)"
         )
     return replace(plan, specs=tuple(spec for spec in plan.specs if spec.key in wanted), part=f"listed in {path.name}")
+
+
+def _check_pairs(plan: Plan, results: ResultsFolder, path: Path) -> None:
+    """Raises UsageError for a control that could only fail, as what it is paired with is neither listed nor there."""
+    there = {key for _, key in results.runs()} | {spec.key for spec in plan.specs}
+    for spec in plan.specs:
+        if spec.control_of is not None and spec.control_of not in there:
+            raise UsageError(
+                f"--runs {path}: {spec.key} is a control of {spec.control_of}, which has no record in {results.root}; "
+                "list that, too"
+            )
 
 
 def _add_planned(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import io
 import logging
-import secrets
-import shutil
 import socket
 import time
 from collections import Counter
@@ -27,6 +25,7 @@ from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import ATTEMPTS, STOP_SECONDS, TICK, interrupted_message, signals_counted
 from pbgraph.execution.engines.parcel import Parcel, digest_of, packed
 from pbgraph.execution.engines.ray_node import Board, Order, Outcome, do_run, versions
+from pbgraph.files.writing import scratch_folder
 from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.merging import adopt, staged_run
 from pbgraph.results.records import RunRecord, RunSpec
@@ -296,16 +295,12 @@ class _Driver:
     def _written(self, outcome: Outcome) -> RunRecord:
         """Check what a node has sent, and write it. Raises DataError if it is not whole."""
         source, name = _Delivered(f"node {outcome.host}", outcome.files), next(iter(outcome.files))
-        folder = self.results.root / WORK / f"ray-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True)
-        try:
+        with scratch_folder(self.results.root / WORK / "ray") as folder:
             candidate = staged_run(source, name, list(outcome.files), staged=ResultsFolder(folder))
             if candidate.record.status == "failed":
                 self.results.write(candidate.record)
                 return candidate.record
             return adopt(candidate, self.results)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _failed(self, spec: RunSpec, error: str) -> RunRecord:
         record: RunRecord = import_module(self.runner).failed(spec, self.options, error, device=self.device)

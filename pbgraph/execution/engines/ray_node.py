@@ -28,7 +28,7 @@ from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import STOP_SECONDS, TICK, Worker
 from pbgraph.execution.engines.parcel import TABLE, machine_folder, unpacked
 from pbgraph.execution.options import RunOptions
-from pbgraph.files.writing import new_file
+from pbgraph.files.writing import replaced_file
 from pbgraph.history import Report
 from pbgraph.results.folder import ResultsFolder, record_bytes
 from pbgraph.results.records import RunRecord, RunSpec
@@ -165,8 +165,8 @@ class _Doing:
 
     def _bring_what_it_needs(self) -> None:
         self.results.root.mkdir(exist_ok=True)
-        for name, content in self.order.paired.items():
-            with suppress(FileExistsError), new_file(self.results.root / name) as part:
+        for name, content in self.order.paired.items():  # one that is there may be another driver's
+            with replaced_file(self.results.root / name) as part:
                 part.write_bytes(content)
         if self.table.exists():
             from pbgraph.datasets.user.table import UserTable

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pbgraph.errors import PbgraphError
-from pbgraph.execution.engines.schedule import UNKNOWN_SECONDS, Work
+from pbgraph.execution.engines.schedule import UNKNOWN_SECONDS, Work, chain_seconds
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import replaced_file
 from pbgraph.plans.declaration import Study
@@ -70,7 +70,7 @@ class Wishes:
 class Job:
     """What was written: the job file, the commands that submit it, and what each task will take.
 
-    seconds   expected of each bundle
+    seconds   that each task is expected to take
     too_long  chains of runs that are expected to take longer than a task
     """
 
@@ -118,6 +118,11 @@ def _total(chain: Sequence[RunSpec], seconds: Mapping[str, float]) -> float:
     return sum(seconds.get(spec.key, UNKNOWN_SECONDS) for spec in chain)
 
 
+def _wall(runs: Sequence[RunSpec], seconds: Mapping[str, float], cpus: int) -> float:
+    """Seconds that runs take on so many cores: their share of all, but no less than the longest chain."""
+    return max(_total(runs, seconds) / cpus, *chain_seconds(runs, seconds, unknown=UNKNOWN_SECONDS).values())
+
+
 def write_job(work: Work, results: ResultsFolder, wishes: Wishes) -> Job:
     """Write all that a job needs. Raises PbgraphError if it cannot be written."""
     bundles = bundled(work, wishes)
@@ -133,8 +138,8 @@ def write_job(work: Work, results: ResultsFolder, wishes: Wishes) -> Job:
         raise PbgraphError(
             f"{folder} cannot be written ({error.strerror}); give another folder with --results DIR"
         ) from error
-    seconds = tuple(_total(bundle, work.seconds) for bundle in bundles)
-    longest = [_total(chain, work.seconds) for chain in _chains(work.todo)]
+    seconds = tuple(_wall(bundle, work.seconds, wishes.cpus) for bundle in bundles)
+    longest = [_wall(chain, work.seconds, wishes.cpus) for chain in _chains(work.todo)]
     too_long = sum(one > wishes.seconds - wishes.margin for one in longest)
     return Job(folder / "job.sh", tuple(_commands(folder / "job.sh", len(bundles), wishes)), seconds, too_long)
 

@@ -21,7 +21,7 @@ from pbgraph.execution.engines import on_ray, ray_node
 from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.on_ray import OnRay, connected
 from pbgraph.execution.engines.parcel import digest_of, unpacked
-from pbgraph.execution.engines.ray_node import differing
+from pbgraph.execution.engines.ray_node import Order, differing
 from pbgraph.execution.options import RunOptions
 from pbgraph.results.folder import ResultsFolder
 
@@ -101,7 +101,7 @@ def test_runs_come_back_as_records_controls_after_their_pairs(ray, tmp_path):
     order = [seed for what, seed in heard.events if what == "ended"]
     assert all(order.index(spec.seed) < order.index(10 + spec.seed) for spec in (*pairs, failing))
     assert len({record.details["pid"] for record in records if record.details}) <= 4
-    assert not [path for path in (tmp_path / "results" / ".work").iterdir() if path.name.startswith("ray-")]
+    assert not [path for path in (tmp_path / "results" / ".work").iterdir() if path.name.startswith(".ray.")]
 
 
 @pytest.mark.slow
@@ -235,6 +235,16 @@ def test_a_parcel_is_unpacked_once(tmp_path, monkeypatch):
     assert fetched == [1]
     assert (folder / "data" / "a.csv").read_bytes() == b"a"
     assert (folder / "cache" / "b.cache").read_bytes() == b"b"
+
+
+def test_a_control_gets_the_record_that_its_driver_has_whatever_an_earlier_one_left(temporary, tmp_path):
+    (tmp_path / "data").mkdir()
+    name = "records/toy/0123456789abcdef.json"
+    for content in (b"of an earlier driver", b"of this one"):
+        order = Order(make_spec(), "runner", "cpu", {}, "parcel", paired={name: content})
+        doing = ray_node._Doing(order, tmp_path, ("host", "node"))
+        doing._bring_what_it_needs()
+        assert (doing.results.root / name).read_bytes() == content
 
 
 @pytest.mark.parametrize("address", ["{}", "file://{}"])

@@ -105,6 +105,19 @@ def test_a_small_array_has_fuller_tasks():
     assert len(bundled(work, Wishes(4 * 3600.0, 5))) == 5
 
 
+@pytest.mark.parametrize(("cpus", "seconds", "too_long"), [(1, 9000, 1), (2, 6000, 0), (3, 6000, 0), (4, 6000, 0)])
+def test_a_task_takes_no_less_than_its_longest_chain_however_many_cores_it_has(
+    tmp_path, monkeypatch, cpus, seconds, too_long
+):
+    pair = make_spec(seed=1)
+    work = make_work(pair, *(make_spec(seed=seed, control_of=pair.key) for seed in (2, 3)))
+    work.seconds, work.plan.name = dict.fromkeys(work.seconds, 3000.0), "made up"
+    monkeypatch.setattr(slurm, "_checked", lambda text, *_: text)
+    monkeypatch.setattr(slurm, "plan_text", lambda _: "")
+    job = slurm.write_job(work, ResultsFolder(tmp_path), Wishes(7200.0, 10, cpus=cpus))
+    assert (job.seconds, job.too_long) == ((seconds,), too_long)
+
+
 @pytest.mark.lengthy
 def test_what_is_finished_is_left_out_and_the_line_that_is_printed_does_the_rest(tmp_path, sbatch, recorder, capsys):
     results = ResultsFolder(tmp_path / "the results")
