@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.chance import ChanceScores
+from pbgraph.dendrites.chance import ChanceScores, enough_draws
 from pbgraph.dendrites.copies import copied
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.discovery import in_turn
@@ -31,6 +31,7 @@ _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 class SiteCandidates:
     """The candidates of one site, their statistics, and the best snapshot so far.
 
+    sites       of the network that have candidates
     statistics  of each candidate, over the rows that it is trained on
     scored      of each, over the rows by which it is scored: the same, or those of batches that are held out
     chance      what the scores of held-out rows would be by chance; None where the rows are the same
@@ -50,6 +51,8 @@ class SiteCandidates:
         settings: GrowthSettings,
         processes: Processes,
         statistics: Sequence[CandidateStatistics],
+        *,
+        sites: int = 1,
     ) -> None:
         self.site, self.settings, self.processes = site, settings, processes
         self.statistics = self.scored = list(statistics)
@@ -65,7 +68,9 @@ class SiteCandidates:
         self.chance: ChanceScores | None = None
         if settings.score_rows == "held-out":
             self.scored = [CandidateStatistics(site.known_channels, device) for _ in self.statistics]
-            self.chance = ChanceScores(site.name, self.scored, processes, by_neuron=self.by_neuron)
+            self.chance = ChanceScores(
+                site.name, self.scored, processes, by_neuron=self.by_neuron, draws=enough_draws(sites)
+            )
 
     @property
     def live(self) -> list[int]:

@@ -18,23 +18,40 @@ from pbgraph.dendrites.outputs import neurons_last
 from pbgraph.dendrites.processes import Processes
 from pbgraph.streams import generator
 
-DRAWS = 399
+DRAWS = 399  # at the least
 LEVEL = 0.05  # of all sites of a network together
+
+
+def enough_draws(tests: int, least: int = DRAWS) -> int:
+    """So many, `least` at the least, that one of so many tests can be above chance by Bonferroni's correction.
+
+    >>> enough_draws(8), 1 / (1 + enough_draws(21)) <= LEVEL / 21 < 1 / (1 + DRAWS)
+    (399, True)
+    """
+    return max(least, round(tests / LEVEL))
 
 
 class ChanceScores:
     """Of the candidates of one site, whose statistics over held-out rows these are.
 
-    best  (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
+    draws  so many shifts
+    best   (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
     """
 
     def __init__(
-        self, site: str, scored: Sequence[CandidateStatistics], processes: Processes, *, by_neuron: bool
+        self,
+        site: str,
+        scored: Sequence[CandidateStatistics],
+        processes: Processes,
+        *,
+        by_neuron: bool,
+        draws: int = DRAWS,
     ) -> None:
         self._site, self._scored, self._processes, self._by_neuron = site, scored, processes, by_neuron
+        self.draws = draws
         channels, device = scored[0].mean.shape[1], scored[0].mean.device
-        self._products = torch.zeros(len(scored), DRAWS, channels, dtype=torch.float64, device=device)
-        self.best = torch.zeros(DRAWS, channels if by_neuron else 1, dtype=torch.float64, device=device)
+        self._products = torch.zeros(len(scored), draws, channels, dtype=torch.float64, device=device)
+        self.best = torch.zeros(draws, channels if by_neuron else 1, dtype=torch.float64, device=device)
         self._batches = 0
 
     def add(self, number: int, calls: Sequence[Tensor], deltas: Sequence[Tensor], *, axis: int, factor: float) -> None:
@@ -49,7 +66,7 @@ class ChanceScores:
             found[length] = found[length] + products if length in found else products
         for length, products in found.items():
             stream = generator(0, f"dendrite/chance/{self._site}/{self._batches}/{length}")
-            shifts = torch.randint(length, (DRAWS,), generator=stream).to(products.device)
+            shifts = torch.randint(length, (self.draws,), generator=stream).to(products.device)
             self._products[number] += factor * products[shifts]
 
     def next_batch(self) -> None:
@@ -72,7 +89,7 @@ class ChanceScores:
     def p_value(self, score: float) -> float:
         """How often the best score is as large by chance."""
         as_large = int((self.best.mean(1) >= score * (1 - 1e-9)).sum())
-        return (1 + as_large) / (1 + DRAWS)
+        return (1 + as_large) / (1 + self.draws)
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pbgraph.dendrites.chance import enough_draws
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.errors import SiteError, TrainingError, unreached_sites
 from pbgraph.dendrites.insight import evaluating, frozen
@@ -31,6 +32,7 @@ from pbgraph.errors import UsageError
 from pbgraph.headroom import Headroom, SiteHeadroom
 from pbgraph.streams import generator, seeded
 
+LEARNERS = 2  # of a site at the most
 LEAST_FOLDS = 3  # one to be fitted to, one to choose the epoch by, one to be read
 
 
@@ -54,7 +56,7 @@ def headroom(
     folds    3 or more; all batches but those of two folds are fitted to at a time
     epochs   of the learners that are trained, the best of which is chosen on a fold that is neither fitted nor read
     hidden   units that these have at the least: a site with fewer neurons gets several copies of its module
-    draws    shifts of δ by which chance is told
+    draws    shifts of δ by which chance is told; more for so many sites that no p-value could else be low enough
     seed     of the streams "headroom/..."
     The model is left as it was, and torch's random streams where they were. Each batch is used once; what is kept of
     it, in memory, is every site's inputs and δ.
@@ -85,8 +87,10 @@ def headroom(
             )
         order = torch.randperm(len(kept), generator=generator(seed, "headroom/folds")).tolist()
         dealt = {number: place % folds for place, number in enumerate(order)}
+        known = sites_of(model)
+        draws = enough_draws(LEARNERS * len(known), draws)
         fitting = Fitting((dealt, folds), epochs, hidden, draws, seed)
-        found = {name: _of_site(site, kept, fitting) for name, site in sites_of(model).items()}
+        found = {name: _of_site(site, kept, fitting) for name, site in known.items()}
     if missing := [name for name, one in found.items() if one is None]:
         raise unreached_sites(missing)
     return Headroom({name: one for name, one in found.items() if one is not None}, folds, len(kept))

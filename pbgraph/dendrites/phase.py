@@ -60,7 +60,8 @@ class DendritePhase:
         sites = {name: site for name, site in sites_of(model).items() if site.candidates}
         self._statistics = PhaseStatistics(sites, settings)
         self.pools = {
-            name: SiteCandidates(site, settings, processes, self._statistics.of[name]) for name, site in sites.items()
+            name: SiteCandidates(site, settings, processes, self._statistics.of[name], sites=len(sites))
+            for name, site in sites.items()
         }
         self.unreached: list[str] = []
         self._candidates = [pool.site.candidates for pool in self.pools.values()]
@@ -93,9 +94,18 @@ class DendritePhase:
         One forward pass of the network and one backward pass for δ = ∂L/∂y' of every call of every site; the
         parameters of the network need no gradient, so none is computed. Then the candidates' own backward pass.
         batch     by which what was kept of it is found
-        held_out  whether it is no batch to train on, but to score by
+        held_out  whether it is no batch to train on, but to score by: buffers of candidates stay as they are, too
         Returns the task's loss, and whether any candidate was trained.
         """
+        buffers = self.candidate_buffers() if held_out else []
+        try:
+            return self._learnt_from(task_loss, batches, step, batch=batch, held_out=held_out)
+        finally:
+            _put_back(buffers)
+
+    def _learnt_from(
+        self, task_loss: Callable[[], Tensor], batches: int, step: Step, *, batch: Any, held_out: bool
+    ) -> tuple[Tensor, bool]:
         self._mode.enter()
         if self.store is not None:
             kept = self.store.get(batch, lambda: self._recorded(task_loss, step))
@@ -145,9 +155,11 @@ class DendritePhase:
         deltas   of the sites that the loss depends on
         batches  the gradients are divided by this number, and multiplied by the scale of losses
         held_out  there are none, for candidates are only scored
-        Returns whether there are any. If δ is not finite and there is a scaler, they are infinite, for it to see.
+        Returns whether there are any, in any process. If δ is not finite in one and there is a scaler, they are
+        infinite in all, for it to see.
         """
-        if self.scaling.tolerant and not all(bool(d.isfinite().all()) for own in deltas.values() for d in own):
+        self.held_out += held_out
+        if self.scaling.tolerant and self.processes.any(not _all_finite(deltas), like=self._parameters[0]):
             self._overflowed = True
             if held_out:
                 return False
@@ -155,7 +167,6 @@ class DendritePhase:
                 parameter.grad = torch.full_like(parameter, torch.inf)
             return True
         if held_out:
-            self.held_out += 1
             for name, pool in self.pools.items():
                 pool.score_held_out(calls[name], deltas.get(name), scale)
             return False
@@ -170,7 +181,7 @@ class DendritePhase:
             gradients = torch.autograd.grad(activations, self._parameters, output_gradients, allow_unused=True)
             for parameter, gradient in zip(self._parameters, gradients, strict=True):
                 _add_gradient(parameter, gradient, batches)
-        return bool(pairs)
+        return self.processes.any(bool(pairs), like=self._parameters[0])
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement).
@@ -324,8 +335,7 @@ class DendritePhase:
     def _forget_replays(self) -> None:
         """Candidates that were called again for a checkpoint take notice of the batch once."""
         if any(pool.site.calls for pool in self.pools.values()):
-            for buffer, value in self._buffers:
-                buffer.copy_(value)
+            _put_back(self._buffers)
 
     @contextmanager
     def _first_call(self, seen: list[Any]) -> Iterator[None]:
@@ -351,6 +361,15 @@ def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int
         return
     share = gradient if batches == 1 else gradient / batches
     parameter.grad = share if parameter.grad is None else parameter.grad + share
+
+
+def _put_back(buffers: Iterable[tuple[Tensor, Tensor]]) -> None:
+    for buffer, value in buffers:
+        buffer.copy_(value)
+
+
+def _all_finite(deltas: Mapping[str, list[Tensor]]) -> bool:
+    return all(bool(delta.isfinite().all()) for own in deltas.values() for delta in own)
 
 
 def _has_statistics(module: nn.Module) -> bool:

@@ -42,6 +42,10 @@ class Processes:
         """Their sum over all processes."""
         return values if self.group is None else self._sum(values)
 
+    def any(self, happened: bool, *, like: Tensor) -> bool:
+        """Whether it happened in one of the processes; asked on the device of a tensor."""
+        return happened if self.group is None else bool(self._sum(torch.tensor(float(happened), device=like.device)))
+
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its sum over all processes; a gradient that is missing counts as 0."""
         if self.group is None:

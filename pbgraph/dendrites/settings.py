@@ -164,12 +164,14 @@ class GrowthSettings:
     def first_epochs(self) -> int | None:
         """Longest first neuron phase, with what `grow_at` says; None = no limit.
 
-        >>> GrowthSettings(max_epochs=30, grow_at=0.5).first_epochs, GrowthSettings(grow_at=7).first_epochs
-        (15, 7)
+        >>> GrowthSettings(max_epochs=100, grow_at=0.07).first_epochs, GrowthSettings(grow_at=7).first_epochs
+        (7, 7)
         """
         if self.grow_at is None or (self.max_epochs is not None and self.grow_at > self.max_epochs):
             return self.max_epochs
-        return self.grow_at if isinstance(self.grow_at, int) else math.ceil(self.grow_at * (self.max_epochs or 0))
+        if isinstance(self.grow_at, int):
+            return self.grow_at
+        return max(1, math.ceil(round(self.grow_at * (self.max_epochs or 0), 9)))  # 0.07 · 100 is above 7 in floats
 
     @classmethod
     def of(cls, settings: Any) -> GrowthSettings:

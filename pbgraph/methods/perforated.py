@@ -82,8 +82,9 @@ class PerforatedSettings(CycleSettings):
                        validation scores from epoch to epoch
     delta              errors that candidates follow: of the network in "training" mode, with dropout, or "clean", in
                        evaluation mode, where they are kept and later epochs cost the candidates' own passes alone
-    score_rows         by which rows candidates are judged: "all" that they are trained on, or "held-out": a fifth of
-                       the training molecules, always the same. A site that is not above chance there gets no dendrite
+    score_rows         by which rows candidates are judged: "all" that they are trained on, or "held-out": about a
+                       fifth of the training molecules, always the same. A site that is not above chance there gets no
+                       dendrite
     sites              where dendrites may grow: "all" sites that the model names; names or patterns, joined by +, as in
                        blocks.*.conv+logits; or "headroom", those with headroom when dendrites are to grow, or
                        headroom:0.01, those with a larger share than that

@@ -101,6 +101,16 @@ def test_the_spread_is_that_of_the_last_scores_before_each_set_of_dendrites():
     assert margins == pytest.approx([spread_of(SCORES), 0.0, spread_of([0.95, 0.9, 0.9])])
 
 
+@pytest.mark.parametrize("share", range(1, 101))
+def test_a_share_of_a_hundred_epochs_is_so_many(share):
+    """0.07 times 100 is more than 7, as numbers of the machine go."""
+    assert GrowthSettings(max_epochs=100, grow_at=share / 100).first_epochs == share
+
+
+def test_a_share_of_next_to_nothing_is_an_epoch():
+    assert GrowthSettings(max_epochs=100, grow_at=1e-12).first_epochs == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "epochs"),
     [({"grow_at": 2}, 2), ({"grow_at": 0.5}, 2), ({"grow_at": 0.6}, 3), ({"grow_at": 9}, 4), ({"grow_at": None}, 4)],

@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from dendrite_networks import batch, growth, network, run_until, same, sgd, square_loss, weights
 from pbgraph.dendrites import Growth, GrowthSettings, TrainingError, perforate
-from pbgraph.dendrites.chance import LEVEL, ChanceScores
+from pbgraph.dendrites.chance import DRAWS, LEVEL, ChanceScores, enough_draws
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.processes import Processes
 from pbgraph.errors import UsageError
@@ -70,6 +70,42 @@ def test_candidates_learn_as_if_held_out_batches_were_not_there():
     theirs = weights(without.model)
     for name, value in weights(with_held.model).items():
         assert torch.equal(value, theirs[name]), name
+
+
+@pytest.mark.parametrize("delta", ["training", "clean"])
+def test_normalisation_of_candidates_does_not_see_held_out_batches(delta):
+    torch.manual_seed(0)
+    model = perforate(nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), nn.Linear(4, 1)), ["0"])
+    grown = Growth(model, sgd(), **HELD, max_epochs=1, delta=delta)
+
+    def loss_fn(model, x):
+        return (model(x) - x[:, :1].sin()).square().mean()
+
+    grown.step(loss_fn, torch.randn(9, 3))
+    grown.epoch_end(1.0)
+    before = weights(grown.model)
+    grown.step(loss_fn, torch.randn(9, 3) + 5, held_out=True)
+    assert same(weights(grown.model), before)
+    grown.step(loss_fn, torch.randn(9, 3))
+    assert not torch.equal(
+        weights(grown.model)["0.candidates.0.module.1.running_mean"], before["0.candidates.0.module.1.running_mean"]
+    )
+
+
+def test_of_many_sites_one_can_still_be_above_chance():
+    """Each has to be so at the level of all divided by their number: there are as many draws as that takes."""
+    sites = 30
+    model = perforate(nn.Sequential(*(nn.Linear(3, 3) for _ in range(sites))), [nn.Linear])
+    grown = Growth(model, sgd(0.01), **HELD, max_epochs=1)
+
+    def loss_fn(model, x):
+        return (model(x) - 3 * x.sin()).square().mean()
+
+    grown.step(loss_fn, torch.randn(9, 3))
+    grown.epoch_end(1.0)
+    for pool in grown._dendrite_phase.pools.values():
+        assert pool.chance.draws == enough_draws(sites) > DRAWS
+        assert pool.chance.p_value(2.0) <= LEVEL / sites
 
 
 def test_in_a_neuron_phase_a_held_out_batch_is_one_like_any_other():

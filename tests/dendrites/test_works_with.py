@@ -164,6 +164,8 @@ def test_weight_decay_leaves_output_weights_alone_and_takes_the_rest():
 
 RUN = {"max_dendrites": 1, "max_epochs": 2, "cycle_epochs": 2, "dendrite_max_epochs": 3, "dendrite_patience": 9}
 STEPS = 3
+SPOILT = RUN["max_epochs"] * STEPS + 1
+OBJECTIVES = ("normalised", "raw", "correlation")
 
 
 def trained(batches, **options):
@@ -184,13 +186,22 @@ def share(rank, number):
     return batch(100 * rank + number)
 
 
+def spoilt_share(rank, number):
+    """In one step of the dendrite phase the errors of the second process are infinite."""
+    x, edges, y = share(rank, number)
+    return x, edges, y + torch.inf if (rank, number) == (1, SPOILT) else y
+
+
 def worker(rank, port, folder):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=2)
-    for objective in ("normalised", "raw"):
+    for objective in OBJECTIVES:
         result = trained(partial(share, rank), distribute=DistributedDataParallel, objective=objective)
         torch.save(result, f"{folder}/{objective}-{rank}")
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    result = trained(partial(spoilt_share, rank), distribute=DistributedDataParallel, scaler=scaler)
+    torch.save((*result, scaler.get_scale()), f"{folder}/spoilt-{rank}")
     dist.barrier()
     dist.destroy_process_group()
 
@@ -209,7 +220,7 @@ def two_processes(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("objective", ["normalised", "raw"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_processes_are_one_on_the_joined_batch(objective, two_processes):
     """DistributedDataParallel over gloo: the same scores and weights on both, and those of a single process."""
     first, second = (torch.load(two_processes / f"{objective}-{rank}") for rank in (0, 1))
@@ -220,3 +231,9 @@ def test_two_processes_are_one_on_the_joined_batch(objective, two_processes):
         assert theirs == pytest.approx(ours, rel=1e-9)
     for name, value in final.items():
         torch.testing.assert_close(first[1][name], value, rtol=1e-7, atol=1e-9)
+
+
+def test_errors_that_are_infinite_in_one_process_let_all_skip_the_step(two_processes):
+    first, second = (torch.load(two_processes / f"spoilt-{rank}") for rank in (0, 1))
+    assert same(first[:2], second[:2])
+    assert first[2] == second[2] == 2.0**9
