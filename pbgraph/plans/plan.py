@@ -25,6 +25,7 @@ from pbgraph.plans.declaration import FoundBy, Preset, Recipe, Study
 from pbgraph.plans.presets import USUAL, preset, study
 from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
 from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
+from pbgraph.plans.suited import check_suited
 from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -124,7 +125,8 @@ def plan(
     Beside every network with features of whole molecules, the head alone on the same features is planned.
     "all" stands for every registered name. A model that none of the preset's methods can train is trained by the one
     that can. A control brings along the runs it is paired with. Raises UsageError for an unknown name, with the nearest
-    valid one, for a setting that no arm takes, for a seed that the split does not take, and if no arm is left.
+    valid one, for a setting that no arm takes, for features that its model cannot take, for a seed that the split does
+    not take, and if no arm is left.
     """
     dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
@@ -157,6 +159,7 @@ def _plan_rows(
     for row in asked:
         try:
             of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
+            check_suited(of_row, dataset)
         except UsageError as error:
             raise row.placed(error) from error
         for seed in unique:

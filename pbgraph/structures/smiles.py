@@ -17,7 +17,7 @@ from importlib.metadata import version
 from string import whitespace
 from typing import Any
 
-from pbgraph.errors import DataError
+from pbgraph.errors import DataError, PbgraphError
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.stages import each
 
@@ -197,7 +197,9 @@ def shortened(text: str, most: int = 60) -> str:
 
 
 def failure(error: Exception) -> str:
-    """What RDKit raised, in one line: the second of an invariant's, which says what was violated."""
+    """What RDKit raised, in one line: of an invariant its second, which says what was violated; our own words as is."""
+    if isinstance(error, PbgraphError):
+        return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = lines[1] if len(lines) > 1 and lines[0].endswith("Violation") else "".join(lines[:1])
     return f"RDKit cannot use it: {said or type(error).__name__}"

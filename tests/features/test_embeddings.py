@@ -153,7 +153,7 @@ def test_a_run_says_where_its_vectors_are_from_and_its_model_predicts_with_them(
     assert f"pretrained elsewhere: {model} by {features}, on {STATED} (1 run)" in table
     predictor = load_predictor(results.model_path(record.spec))
     made = predictor(["C" * 40, *everything[:5]])
-    assert "has no vector of 1 of 1 molecules" in made.errors[0]
+    assert made.errors[0].startswith(f"{tmp_path / 'e.parquet'} has no vector of 1 of 1 molecules")
     assert made.errors[1:] == ("",) * 5
     assert np.isfinite(made.mean[1:]).all()
     written(path, everything, stated="something else")

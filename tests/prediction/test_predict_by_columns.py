@@ -69,9 +69,9 @@ def test_they_stand_beside_features_that_are_set(task):
     assert {spec.featuriser for spec in named.specs} == {"graph+columns+descriptors"}
 
 
-def test_a_head_that_is_set_stays(task):
-    (spec, *_) = planned(task, ["gin.head=own"], models=["gin"], methods=["backprop"]).specs
-    assert "head" not in spec.model_config
+def test_a_head_that_is_set_stays_and_is_refused_in_the_plan(task):
+    with pytest.raises(UsageError, match=r"^gin\.features=graph\+columns: .* set gin\.head=packed"):
+        planned(task, ["gin.head=own"], models=["gin"], methods=["backprop"])
 
 
 def test_a_task_without_columns_has_none_to_read():

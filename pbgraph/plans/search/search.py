@@ -17,6 +17,7 @@ from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import Preset
 from pbgraph.plans.resolve import spec_of
 from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
+from pbgraph.plans.suited import check_suited
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
 from pbgraph.spaces import Space, check_space
@@ -111,6 +112,7 @@ def search_of(
     if not config and not settings:
         raise UsageError(f"{arm}: every setting that could be searched is fixed by --set; leave one of them out")
     recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
+    check_suited(recipe, dataset)
     return Search(
         dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
     )

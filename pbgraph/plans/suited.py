@@ -1,0 +1,76 @@
+"""Whether a model can take the features that a row gives it: found out in the plan, before any run fails on it.
+
+Nothing is declared twice: the features of one molecule are made, and the network is built for their columns, as a run
+would do it with all of them. Other faults than a refusal are the run's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from pbgraph.datasets.base import Dataset
+from pbgraph.errors import UsageError
+from pbgraph.features.base import FEATURISERS, JOINED, Store
+from pbgraph.features.composed import trial
+from pbgraph.features.vectors import VectorStore
+from pbgraph.graph import GraphStore
+from pbgraph.models.base import MODELS, Architecture, Dims, Estimator
+from pbgraph.plans.settings import FEATURES
+from pbgraph.results.records import RunSpec
+from pbgraph.streams import seeded
+
+log = logging.getLogger(__name__)
+
+
+def check_suited(spec: RunSpec, dataset: Dataset) -> None:
+    """Raises UsageError, saying what to set, if the model of a spec cannot take its features.
+
+    A model on features of graphs alone that are its own is not tried, which saves the time of most plans.
+    """
+    model = MODELS.get(spec.model)
+    if spec.featuriser == model.featuriser and JOINED not in spec.featuriser:
+        return
+    config, tasks = tuple(spec.model_config.items()), max(1, len(dataset.tasks))
+    reason = _reason(spec.model, spec.featuriser, config, tasks=tasks, columns=len(dataset.graph_columns))
+    if reason:
+        raise UsageError(f"{spec.model}.{FEATURES}={spec.featuriser}: {reason}")
+
+
+@lru_cache(maxsize=256)  # of a plan, the rows of all methods have the same
+def _reason(model: str, features: str, config: tuple[tuple[str, Any], ...], *, tasks: int, columns: int) -> str:
+    """Why a model cannot take such features; "" if it can, or if one molecule does not show it."""
+    try:
+        store = trial(FEATURISERS.get(features), tasks, columns)
+        chosen = MODELS.get(model)
+        if isinstance(chosen, Estimator):
+            return _reason_of_estimator(chosen, store)
+        return _reason_of_network(chosen, store, chosen.config(**dict(config)))
+    except UsageError as error:
+        return str(error)
+    except Exception as error:  # of code of somebody else's, which may know no such molecule: the run will say it
+        log.debug("%s on %s was not tried: %s: %s", model, features, type(error).__name__, error)
+        return ""
+
+
+def _reason_of_estimator(model: Estimator, store: Store) -> str:
+    if not isinstance(store, VectorStore):
+        return f"{model.name} takes vectors of whole molecules, and these are none; set features such as ecfp4"
+    if model.bits_alone and store.bits is not None and store.bits < store.x.shape[1]:
+        return f"{model.name} compares bits, and these have other numbers; set features such as {model.featuriser}"
+    return ""
+
+
+def _reason_of_network(model: Architecture, store: Store, config: Any) -> str:
+    if not isinstance(store, GraphStore):
+        return f"{model.name} takes graphs, and these are none; set features that begin with {_graphs_of(model)}"
+    whole = store.graph_dim + (store.fingerprints is not None)  # neighbours' labels become some columns in the fit
+    with seeded(0, "plan"):
+        model.build(Dims(store.node_dim, store.edge_dim, store.y.shape[1], whole), config)
+    return ""
+
+
+def _graphs_of(model: Architecture) -> str:
+    """The featuriser of its graphs alone."""
+    return model.featuriser.partition(JOINED)[0]
