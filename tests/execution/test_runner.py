@@ -143,7 +143,8 @@ def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path
     record = only_record(tmp_path)
     assert [digest.strip() for digest, _ in said] == [record.digest()] * 2 == [undisturbed[0].digest()] * 2
     reports = sorted((json.loads(err.splitlines()[-1]) for _, err in said), key=lambda phases: WAITING in phases)
-    assert [set(phases) for phases in reports] == [{"neuron", "dendrite"}, {WAITING}]
+    trained = {"neuron", "dendrite", WAITING}  # beside stages, as compiling
+    assert [trained & set(phases) for phases in reports] == [{"neuron", "dendrite"}, {WAITING}]
     assert record.cost.sittings == 1
 
 

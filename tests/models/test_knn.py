@@ -99,7 +99,7 @@ def test_a_damaged_state_is_refused():
 
 @pytest.mark.parametrize("wrong", [{"neighbours": 0}, {"power": 0}, {"prior": 0.0}, {"prior": float("inf")}])
 def test_wrong_config_is_refused(wrong):
-    with pytest.raises(UsageError, match="knn needs"):
+    with pytest.raises(UsageError, match="expected"):
         KnnConfig(**wrong)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from pbgraph import bench
 from pbgraph.errors import DataError
+from pbgraph.execution import again
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import NumericPlatform, RunRecord
-from pbgraph.verify import reruns
 from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
 
 pytestmark = pytest.mark.lengthy
@@ -62,7 +62,7 @@ def run_as(monkeypatch, change) -> list[list[str]]:
             made.append(change(on_platform(COMMITTED.finished(spec.task, spec.key))))
         return made
 
-    monkeypatch.setattr(reruns, "run_all", run)
+    monkeypatch.setattr(again, "run_all", run)
     return rounds
 
 
@@ -169,7 +169,7 @@ def test_that_runs_cannot_be_done_here_is_named_and_found_wrong_is_only_the_fold
     def run(*_, **__):
         raise DataError("no data here")
 
-    monkeypatch.setattr(reruns, "run_all", run)
+    monkeypatch.setattr(again, "run_all", run)
     assert bench.main(["verify", str(copy.root), "--offline", "--rerun", "2", "--seed", "1"]) == 3
     said = capsys.readouterr()
     assert "not checked: reruns: no data here" in said.err
