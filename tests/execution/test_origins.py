@@ -172,7 +172,8 @@ def test_features_of_other_code_are_made_again(package, monkeypatch):
 
 
 def test_of_features_that_are_put_together_the_code_of_each_counts(package, monkeypatch):
-    package("six", {"six_features/__init__.py": "def featurise(smiles, y):\n    return None\n"})
+    code = "from pbgraph.features.fingerprints import ECFP4", "def featurise(*of):", "    return ECFP4.featurise(*of)"
+    package("six", {"six_features/__init__.py": "\n".join(code)})
     theirs = replace(FEATURISERS.get("ecfp4"), featurise=importlib.import_module("six_features").featurise)
     monkeypatch.setitem(FEATURISERS._loaded, "ecfp4", theirs)
     settings = [parse_assignment("trimnet.features=graph+ecfp4"), parse_assignment("trimnet.head=packed")]
