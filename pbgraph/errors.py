@@ -65,6 +65,15 @@ def of_the_system(error: OSError) -> str:
     return f"{where}{error.strerror or error}; put that right, and give the same command again"
 
 
+def lines_of(error: BaseException) -> list[str]:
+    """What an error of somebody else's code says, at least one line.
+
+    >>> lines_of(ValueError("no\\nway")), lines_of(TimeoutError())
+    (['no', 'way'], ['TimeoutError'])
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()
+
+
 def not_installed(package: str, extra: str) -> str:
     """Why something cannot be used that needs a package beyond the usual ones, and how to get it.
 

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHiddenLayer, HeadConfig
 from pbgraph.models.layers import EdgeInput
 from pbgraph.ops.boosting import boosted_sum
 from pbgraph.ops.dropout import dropout
@@ -83,7 +83,7 @@ class GraphGRU(nn.Module):
         return gru_cell(self.cell, F.relu(x + self.bias), state)
 
 
-class CMPNNNetwork(EncoderAndHead):
+class CMPNNNetwork(EncoderAndHiddenLayer):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: CMPNNConfig) -> None:
@@ -96,10 +96,7 @@ class CMPNNNetwork(EncoderAndHead):
         self.gather = nn.Linear(3 * hidden, hidden, bias=False)  # L
         self.gru = GraphGRU(hidden)
         self.node_output = nn.Linear(hidden, hidden)  # W_o
-        if self.packs_head("cmpnn", hidden, dims):
-            return
-        self.hidden = nn.Linear(hidden, config.output_hidden)
-        self.logits = nn.Linear(config.output_hidden, dims.tasks)
+        self.build_head("cmpnn", hidden, dims, hidden=config.output_hidden)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """The mean over a graph's nodes, (G, C)."""
@@ -113,12 +110,6 @@ class CMPNNNetwork(EncoderAndHead):
         gathered = self.gather(torch.cat([boosted_sum(e, edges), h, initial], dim=1))
         x = self._dropout(F.relu(self.node_output(self.gru(gathered, batch))))
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        hidden = F.relu(self.hidden(self.encode(batch)))  # G x output_hidden
-        logits: Tensor = self.logits(self._dropout(hidden))
-        return logits
 
     def _dropout(self, x: Tensor) -> Tensor:
         return dropout(x, self.config.dropout, self.training)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHiddenLayer, HeadConfig
 from pbgraph.models.layers import EdgeInput
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.reverse import reverse_edges
@@ -55,7 +55,7 @@ class DMPNNConfig(HeadConfig):
         check_probabilities(self, "dropout")
 
 
-class DMPNNNetwork(EncoderAndHead):
+class DMPNNNetwork(EncoderAndHiddenLayer):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: DMPNNConfig) -> None:
@@ -64,10 +64,7 @@ class DMPNNNetwork(EncoderAndHead):
         self.edge_input = EdgeInput(dims, config.hidden)
         self.message = nn.Linear(config.hidden, config.hidden, bias=False)
         self.node_output = nn.Linear(dims.node + config.hidden, config.hidden)
-        if self.packs_head("d-mpnn", config.hidden, dims):
-            return
-        self.hidden = nn.Linear(config.hidden, config.output_hidden)
-        self.logits = nn.Linear(config.output_hidden, dims.tasks)
+        self.build_head("d-mpnn", config.hidden, dims, hidden=config.output_hidden)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """g, one vector per graph, (G, C)."""
@@ -81,13 +78,6 @@ class DMPNNNetwork(EncoderAndHead):
         received = segment_sum(h, receiver, nodes, batch.receiver_ptr)  # N x C
         x = self._dropout(F.relu(self.node_output(torch.cat([batch.x, received], dim=1))))
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        hidden = F.relu(self.hidden(vectors))  # G x output_hidden
-        logits: Tensor = self.logits(self._dropout(hidden))
-        return logits
 
     def _dropout(self, x: Tensor) -> Tensor:
         return dropout(x, self.config.dropout, self.training)

@@ -17,7 +17,6 @@ the code: of three biases that are added to each other in ê, one is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +25,7 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndNarrowingHead, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
@@ -121,7 +120,7 @@ class GatedGCNLayer(nn.Module):
         return dropout(x + F.relu(change), self.dropout, self.training)
 
 
-class GatedGCNNetwork(EncoderAndHead):
+class GatedGCNNetwork(EncoderAndNarrowingHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GatedGCNConfig) -> None:
@@ -130,11 +129,7 @@ class GatedGCNNetwork(EncoderAndHead):
         hidden, last = config.hidden, config.layers - 1
         self.nodes, self.edges = nn.Linear(dims.node, hidden), nn.Linear(dims.edge, hidden)
         self.layers = nn.ModuleList(GatedGCNLayer(config, goes_on=number < last) for number in range(config.layers))
-        if self.packs_head("gatedgcn", hidden, dims):
-            return
-        widths = [hidden, config.readout or -(-hidden // 2), -(-hidden // 4)]
-        self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
-        self.logits = nn.Linear(widths[-1], dims.tasks)
+        self.build_head("gatedgcn", hidden, dims, readout=config.readout)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """The mean over a graph's nodes, (G, C)."""
@@ -142,14 +137,6 @@ class GatedGCNNetwork(EncoderAndHead):
         for layer in self.layers:
             x, edges = layer(x, edges, batch)
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        for linear in self.hidden:
-            vectors = F.relu(linear(vectors))
-        logits: Tensor = self.logits(vectors)
-        return logits
 
 
 GATEDGCN = Architecture(

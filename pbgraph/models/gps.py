@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
@@ -29,7 +28,7 @@ from pbgraph.errors import UsageError
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndNarrowingHead, HeadConfig
 from pbgraph.models.layers import BatchNorm, ResidualNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_scores, edge_softmax, weighted_sum
@@ -167,21 +166,17 @@ class GPSLayer(nn.Module):
         return updated
 
 
-class GPSNetwork(EncoderAndHead):
+class GPSNetwork(EncoderAndNarrowingHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GPSConfig) -> None:
         super().__init__()
         self.config, channels = config, config.channels
-        widths = [channels, config.readout or -(-channels // 2), -(-channels // 4)]
         self.nodes = nn.Linear(dims.node, channels - config.walk_channels)
         self.walks = WalkEncoding(config.walk_steps, config.walk_channels)
         self.edges = nn.Linear(dims.edge, channels)
         self.layers = nn.ModuleList(GPSLayer(config) for _ in range(config.layers))
-        if self.packs_head("gps", widths[0], dims):
-            return
-        self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
-        self.logits = nn.Linear(widths[-1], dims.tasks)
+        self.build_head("gps", channels, dims, readout=config.readout)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """The sum over a graph's nodes, (G, D)."""
@@ -190,14 +185,6 @@ class GPSNetwork(EncoderAndHead):
         for layer in self.layers:
             x = layer(x, batch, edges, pairs)
         return segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        for linear in self.hidden:
-            vectors = F.relu(linear(vectors))
-        logits: Tensor = self.logits(vectors)
-        return logits
 
 
 GPS = Architecture(

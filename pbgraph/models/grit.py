@@ -23,7 +23,6 @@ computes with all pairs of nodes; ρ has no gradient where |u| is below 10⁻¹�
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndNarrowingHead, HeadConfig
 from pbgraph.models.layers import ResidualNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges, edge_softmax, weighted_sum
@@ -155,7 +154,7 @@ class GRITLayer(nn.Module):
         return dropout(x, self.dropout, self.training)
 
 
-class GRITNetwork(EncoderAndHead):
+class GRITNetwork(EncoderAndNarrowingHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: GRITConfig) -> None:
@@ -164,11 +163,7 @@ class GRITNetwork(EncoderAndHead):
         self.nodes, self.edges = nn.Linear(dims.node, channels), nn.Linear(dims.edge, channels)
         self.node_walks, self.pair_walks = (nn.Linear(config.walk_steps, channels, bias=False) for _ in range(2))
         self.layers = nn.ModuleList(GRITLayer(config, goes_on=number < last) for number in range(config.layers))
-        if self.packs_head("grit", channels, dims):
-            return
-        widths = [channels, config.readout or -(-channels // 2), -(-channels // 4)]
-        self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
-        self.logits = nn.Linear(widths[-1], dims.tasks)
+        self.build_head("grit", channels, dims, readout=config.readout)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """The sum over a graph's nodes, (G, D)."""
@@ -184,14 +179,6 @@ class GRITNetwork(EncoderAndHead):
         for layer in self.layers:
             x, edges = layer(x, edges, pairs, degrees)
         return segment_sum(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        for linear in self.hidden:
-            vectors = F.relu(linear(vectors))
-        logits: Tensor = self.logits(vectors)
-        return logits
 
 
 GRIT = Architecture(

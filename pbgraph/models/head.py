@@ -176,4 +176,47 @@ class EncoderAndHead(nn.Module, ABC):
         return self.own_logits(batch)
 
 
+class EncoderAndNarrowingHead(EncoderAndHead):
+    """With a head that halves its channels twice: C -> C/2 -> C/4 -> T, rounded up, ReLU between."""
+
+    hidden: nn.ModuleList
+    logits: nn.Linear
+
+    def build_head(self, model: str, channels: int, dims: Dims, *, readout: int | None = None) -> None:
+        """The last thing that a subclass builds; readout: channels of the first layer instead of C/2."""
+        if self.packs_head(model, channels, dims):
+            return
+        widths = [channels, readout or -(-channels // 2), -(-channels // 4)]
+        self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
+        self.logits = nn.Linear(widths[-1], dims.tasks)
+
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
+        vectors = self.encode(batch)
+        for linear in self.hidden:
+            vectors = F.relu(linear(vectors))
+        logits: Tensor = self.logits(vectors)
+        return logits
+
+
+class EncoderAndHiddenLayer(EncoderAndHead):
+    """With a head of one hidden layer: V₂ dropout(relu(V₁ g + c₁)) + c₂."""
+
+    hidden: nn.Linear
+    logits: nn.Linear
+
+    def build_head(self, model: str, channels: int, dims: Dims, *, hidden: int) -> None:
+        """The last thing that a subclass builds; hidden: channels of the layer."""
+        if self.packs_head(model, channels, dims):
+            return
+        self.hidden = nn.Linear(channels, hidden)
+        self.logits = nn.Linear(hidden, dims.tasks)
+
+    def own_logits(self, batch: GraphBatch) -> Tensor:
+        """Logits (G, T)."""
+        hidden = F.relu(self.hidden(self.encode(batch)))  # G x hidden
+        logits: Tensor = self.logits(dropout(hidden, self.config.dropout, self.training))
+        return logits
+
+
 HEAD_SITES = ("head.layers.*", "head.logits")

@@ -24,9 +24,8 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndHiddenLayer, HeadConfig
 from pbgraph.models.layers import Set2Set
-from pbgraph.ops.dropout import dropout
 from pbgraph.ops.recurrent import gru_cell
 from pbgraph.ops.segment import segment_sum, spread
 from pbgraph.spaces import Choice, Real, Whole
@@ -100,7 +99,7 @@ class GRU(nn.Module):
         return h, h
 
 
-class MPNNNetwork(EncoderAndHead):
+class MPNNNetwork(EncoderAndHiddenLayer):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: MPNNConfig) -> None:
@@ -111,10 +110,7 @@ class MPNNNetwork(EncoderAndHead):
         self.message = EdgeNetwork(hidden, dims.edge, config.edge_hidden)
         self.gru = GRU(hidden)
         self.set2set = Set2Set(hidden, config.set2set_steps)
-        if self.packs_head("mpnn", 2 * hidden, dims):
-            return
-        self.hidden = nn.Linear(2 * hidden, hidden)
-        self.logits = nn.Linear(hidden, dims.tasks)
+        self.build_head("mpnn", 2 * hidden, dims, hidden=hidden)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """q, one vector per graph, (G, 2C)."""
@@ -123,13 +119,6 @@ class MPNNNetwork(EncoderAndHead):
             x, h = self.gru(self.message(x, batch), h)
         vectors: Tensor = self.set2set(x, batch)
         return vectors
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        hidden = F.relu(self.hidden(vectors))  # G x C
-        logits: Tensor = self.logits(dropout(hidden, self.config.dropout, self.training))
-        return logits
 
 
 MPNN = Architecture(

@@ -20,7 +20,6 @@ M is multiplied with nodes and distinct edge feature vectors, not with every edg
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ from torch.nn import functional as F
 from pbgraph.fields import check_least, check_positive, check_probabilities
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, EncoderAndHead, HeadConfig
+from pbgraph.models.head import HEAD_SITES, EncoderAndNarrowingHead, HeadConfig
 from pbgraph.models.layers import BatchNorm
 from pbgraph.ops.dropout import dropout
 from pbgraph.ops.edges import Edges
@@ -105,20 +104,16 @@ class PNALayer(nn.Module):
         return torch.stack([torch.ones_like(degree), amplified, attenuated], dim=1).unsqueeze(2)
 
 
-class PNANetwork(EncoderAndHead):
+class PNANetwork(EncoderAndNarrowingHead):
     """The network of the module's equations: GraphBatch -> logits (G, T)."""
 
     def __init__(self, dims: Dims, config: PNAConfig) -> None:
         super().__init__()
         self.config = config
         hidden = config.hidden
-        widths = [hidden, -(-hidden // 2), -(-hidden // 4)]
         self.embedding = nn.Linear(dims.node, hidden)
         self.layers = nn.ModuleList(PNALayer(hidden, dims.edge, config.mean_log_degree) for _ in range(config.layers))
-        if self.packs_head("pna", widths[0], dims):
-            return
-        self.hidden = nn.ModuleList(nn.Linear(*sizes) for sizes in pairwise(widths))
-        self.logits = nn.Linear(widths[-1], dims.tasks)
+        self.build_head("pna", hidden, dims)
 
     def encode(self, batch: GraphBatch) -> Tensor:
         """The mean over a graph's nodes, (G, C)."""
@@ -126,14 +121,6 @@ class PNANetwork(EncoderAndHead):
         for layer in self.layers:
             x = x + dropout(F.relu(layer(x, batch)), self.config.dropout, self.training)
         return segment_mean(x, batch.batch, batch.num_graphs, batch.node_ptr)
-
-    def own_logits(self, batch: GraphBatch) -> Tensor:
-        """Logits (G, T)."""
-        vectors = self.encode(batch)
-        for linear in self.hidden:
-            vectors = F.relu(linear(vectors))
-        logits: Tensor = self.logits(vectors)
-        return logits
 
 
 PNA = Architecture(

@@ -92,7 +92,8 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
 
     Raises FileNotFoundError if a file is not there, DataError if one is not that of its record or they do not pair.
     """
-    tables = [_read(results, record) for record in (a, b)]
+    of_run = _read(results, a)
+    tables = [of_run, of_run if b.key == a.key else _read(results, b)]
     keys = [[table.column(name).to_pylist() for name in ("mol_id", "task", "y")] for table in tables]
     if keys[0] != keys[1]:
         raise DataError(f"predictions of runs {a.key} and {b.key} are not of the same cells: they had different splits")

@@ -11,9 +11,10 @@ class Parts:
     """A molecule of n atoms and m bonds, hydrogens left out that are part of another atom.
 
     atoms, bonds  RDKit's own
-    elements, aromatic, charges, isotopes, hydrogens, degrees, valences, rings  n of each
+    elements, aromatic, charges, hydrogens, degrees, rings  n of each; rings: how many an atom is in
     ends          m pairs of atoms
-    kinds, bond_kinds  all of the above of an atom as one value; and of a bond type, aromaticity, whether in a ring
+    kinds         all of these of an atom, its isotope and its valence as one value
+    bond_kinds    of a bond, its type, aromaticity, and whether it is in a ring
     """
 
     atoms: list[Any]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, lines_of
 from pbgraph.results.folder import WORK, ResultsFolder
 
 
@@ -26,8 +26,8 @@ class Checkpoints:
             self._system.makedirs(root, exist_ok=True)
         except Exception as error:  # of any kind: each store has its own
             raise UsageError(
-                f"--checkpoints {address}: cannot be used: {_first_line(error)}; give a folder that all nodes share, "
-                "or the address of a store for which the package of fsspec is installed"
+                f"--checkpoints {address}: cannot be used: {lines_of(error)[0]:.300}; give a folder that all nodes "
+                "share, or the address of a store for which the package of fsspec is installed"
             ) from error
         self._saved: dict[str, int] = {}
 
@@ -60,7 +60,3 @@ class Checkpoints:
     def _names(self, key: str) -> list[str]:
         found: list[Any] = self._system.glob(str(self._root / f"{key}.*safetensors"))
         return [PurePosixPath(str(path)).name for path in found]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
-from pbgraph.errors import Interrupted, PbgraphError, UsageError, not_installed
+from pbgraph.errors import Interrupted, PbgraphError, UsageError, lines_of, not_installed
 from pbgraph.execution.engines.base import Progress, Schedule, names_of_failed
 from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import ATTEMPTS, STOP_SECONDS, TICK, interrupted_message, signals_counted
@@ -58,8 +58,8 @@ def connected(address: str | None) -> Iterator[Any]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, AssertionError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
-        raise UsageError(f"--engine ray: no cluster at {address or 'this machine'}: {reason}; {ADDRESS}") from error
+        where, reason = address or "this machine", lines_of(error)[0][:400]
+        raise UsageError(f"--engine ray: no cluster at {where}: {reason}; {ADDRESS}") from error
     try:
         yield ray
     finally:
@@ -243,10 +243,12 @@ class _Driver:
         try:
             outcome: Outcome = self.ray.get(ref)
         except self.ray.exceptions.RayTaskError as error:
-            raise PbgraphError(f"a node cannot do runs: {_last_line(error)}; install the same pbgraph there") from error
+            raise PbgraphError(
+                f"a node cannot do runs: {lines_of(error)[-1]:.400}; install the same pbgraph there"
+            ) from error
         except self.ray.exceptions.RayError as error:
             del self.flights[ref]
-            self._lost(flight, _first_line(error))
+            self._lost(flight, lines_of(error)[0][:200])
             return
         del self.flights[ref]
         for text in outcome.warnings:
@@ -335,11 +337,3 @@ class _Delivered:
     def opened(self, name: str) -> IO[bytes]:
         """One of them."""
         return io.BytesIO(self._files[name])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[-1][:400]
