@@ -131,12 +131,12 @@ class CandidateStatistics:
         self.mean.copy_(merged.mean)
         self.moments.copy_(merged.sums)
 
-    def gradient(self, delta: Tensor, patterns: Patterns, *, normalised: bool) -> Tensor:
-        """∂/∂a (P, C) of what is minimised over a batch's patterns, with errors delta (P, C).
+    def gradient(self, delta: Tensor, patterns: Patterns, *, normalised: bool, axis: int = -1) -> Tensor:
+        """∂/∂a of what is minimised over a batch's patterns, shaped as the errors delta, with neurons on `axis`.
 
         patterns  of the batch: P, or of all processes together, whose losses then add up
         """
-        return activation_gradient(delta, self.gradient_constants(patterns, normalised=normalised))
+        return activation_gradient(delta, self.gradient_constants(patterns, normalised=normalised), axis)
 
     def gradient_constants(self, patterns: Patterns, *, normalised: bool) -> Constants:
         """Those of the gradient over a batch of so many patterns, float64."""

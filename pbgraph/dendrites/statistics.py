@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pbgraph.dendrites.candidates import Observed
 from pbgraph.dendrites.joined import JoinedStatistics
-from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns, activation_gradient
+from pbgraph.dendrites.objective import CandidateStatistics, Moments, Patterns
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 
@@ -79,6 +79,7 @@ class PhaseStatistics:
         return [(own, own.pool.processes.merged(batch)) for own, batch in zip(here, batches, strict=True)]
 
     def _own_gradients(self, candidate: Observed, patterns: Patterns) -> list[Tensor]:
-        constants = candidate.statistics.gradient_constants(patterns, normalised=self._normalised)
-        axis = candidate.pool.site.axis
-        return [activation_gradient(delta, constants, axis) for delta in candidate.deltas]
+        axis, statistics = candidate.pool.site.axis, candidate.statistics
+        return [
+            statistics.gradient(delta, patterns, normalised=self._normalised, axis=axis) for delta in candidate.deltas
+        ]

@@ -28,6 +28,7 @@ from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import STOP_SECONDS, TICK, Worker
 from pbgraph.execution.engines.parcel import TABLE, machine_folder, unpacked
 from pbgraph.execution.options import RunOptions
+from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import replaced_file
 from pbgraph.history import Report
 from pbgraph.results.folder import ResultsFolder, record_bytes
@@ -144,7 +145,8 @@ class _Doing:
 
     def __init__(self, order: Order, folder: Path, where: tuple[str, str]) -> None:
         self.order, self.where, self.key = order, where, order.spec.key
-        self.results = ResultsFolder(machine_folder() / "results")
+        code = sha256(canonical_json(order.versions))[:12]  # what a run of other code has left is no run of this
+        self.results = ResultsFolder(machine_folder() / "results" / code)
         data = folder / "data" if any((folder / "data").iterdir()) else None
         options = RunOptions(self.results.root, data=data, offline=order.offline, save_models=order.save_models)
         self.setup, self.cache = Setup(order.runner, options, order.device), folder / "cache"
@@ -164,7 +166,7 @@ class _Doing:
                 raise
 
     def _bring_what_it_needs(self) -> None:
-        self.results.root.mkdir(exist_ok=True)
+        self.results.root.mkdir(parents=True, exist_ok=True)
         for name, content in self.order.paired.items():  # one that is there may be another driver's
             with replaced_file(self.results.root / name) as part:
                 part.write_bytes(content)

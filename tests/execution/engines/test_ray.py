@@ -247,6 +247,13 @@ def test_a_control_gets_the_record_that_its_driver_has_whatever_an_earlier_one_l
         assert (doing.results.root / name).read_bytes() == content
 
 
+def test_a_run_of_other_code_is_another_run(temporary, tmp_path):
+    (tmp_path / "data").mkdir()
+    orders = [Order(make_spec(), "runner", "cpu", {"code of pbgraph": code}, "parcel") for code in ("one", "two")]
+    folders = {ray_node._Doing(order, tmp_path, ("host", "node")).results.root for order in (*orders, *orders)}
+    assert len(folders) == 2
+
+
 @pytest.mark.parametrize("address", ["{}", "file://{}"])
 def test_saved_states_survive_their_machine(tmp_path, address):
     states = Checkpoints(address.format(tmp_path / "shared"))
