@@ -20,7 +20,7 @@ from pbgraph.methods.sites import sites_with_headroom
 from pbgraph.methods.training import averaged, build_model
 from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
 from pbgraph.methods.widened import WIDENED_CONTINUED
-from tiny_task import TINY, TinyConfig, tiny_store, tiny_task
+from tiny_task import TINY, Stop, TinyConfig, tiny_store, tiny_task
 
 pytestmark = pytest.mark.lengthy
 
@@ -66,18 +66,6 @@ def result(fitted):
         fitted.selection,
         fitted.correlations,
     )
-
-
-class Stop:
-    """A report that interrupts at its n-th call."""
-
-    def __init__(self, calls):
-        self.left = calls
-
-    def __call__(self, report):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted("stop")
 
 
 @pytest.mark.parametrize("name", CHOICES)

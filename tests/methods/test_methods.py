@@ -19,7 +19,7 @@ from pbgraph.methods.plain import CycleSettings, train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, parameter_count, predict
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED
 from pbgraph.streams import generator, seed_of
-from tiny_task import TinyNet, tiny_regression, tiny_store, tiny_task
+from tiny_task import Stop, TinyNet, tiny_regression, tiny_store, tiny_task
 
 pytestmark = pytest.mark.lengthy
 
@@ -122,18 +122,6 @@ def tiny_history_line():
     from pbgraph.history import Epoch
 
     return Epoch(epoch=0, phase="neuron", dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
-
-
-class Stop:
-    """A report that interrupts at its n-th call."""
-
-    def __init__(self, calls):
-        self.left = calls
-
-    def __call__(self, report):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted("stop")
 
 
 def _continued_pair(perforated):

@@ -18,7 +18,7 @@ from pbgraph.methods.training import TrainSettings, build_model, parameter_count
 from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, bracket, widened
 from pbgraph.models.trimnet import TRIMNET, TrimNetConfig
-from tiny_task import TinyConfig, tiny_store, tiny_task
+from tiny_task import Stop, TinyConfig, tiny_store, tiny_task
 
 pytestmark = pytest.mark.lengthy
 
@@ -113,16 +113,6 @@ def test_an_ensemble_averages_plain_models_with_the_pairs_parameters(perforated,
     assert fitted.details["member_scores"][0] == plain.selection.score
     one = ENSEMBLE.fit(task(settings, replace(pair, parameters=plain.parameters)))
     np.testing.assert_array_equal(one.predict(store), expit(plain.predict(store)))
-
-
-class Stop:
-    def __init__(self, calls):
-        self.left = calls
-
-    def __call__(self, report):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted("stop")
 
 
 def test_an_interrupted_ensemble_goes_on_bit_for_bit(pair, tmp_path, monkeypatch):

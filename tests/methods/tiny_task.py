@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pbgraph.errors import Interrupted
 from pbgraph.graph import GraphStore, MolGraph
 from pbgraph.methods.base import FitJob
 from pbgraph.metrics import RMSE, ROC_AUC, mean_over_tasks
@@ -44,6 +45,18 @@ TINY = Architecture(
     width="hidden",
     source="none",
 )
+
+
+class Stop:
+    """A report that interrupts at its n-th call."""
+
+    def __init__(self, calls):
+        self.left = calls
+
+    def __call__(self, report):
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("stop")
 
 
 def tiny_store(count, seed):
