@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,14 +110,18 @@ def test_runs_come_back_as_records_controls_after_their_pairs(ray, tmp_path):
 def test_what_a_killed_node_was_at_is_done_on_the_other(ray, cluster, temporary, tmp_path):
     first, *rest = [make_spec("endless once", seed=seed) for seed in range(2)]
     node = cluster.nodes[1]
-    heard = Watching(lambda: cluster.remove_node(node, allow_graceful=False))
     work = make_work(first, *rest, *(make_spec(seed=seed) for seed in range(5, 9)))
 
-    def stop_the_other():
-        for sign in temporary.rglob("*.tries"):
-            os.kill(int(sign.read_text().split()[0]), signal.SIGKILL)
+    class StopsTheOther(Watching):
+        """Which goes on for ever, too, until the loss of the node has been heard of."""
 
-    heard.do = lambda: (cluster.remove_node(node, allow_graceful=False), stop_the_other())
+        def left(self, worker, reason):
+            super().left(worker, reason)
+            for sign in temporary.rglob("*.tries") if "lost" in reason else ():
+                with suppress(ProcessLookupError):
+                    os.kill(int(sign.read_text().split()[0]), signal.SIGKILL)
+
+    heard = StopsTheOther(lambda: cluster.remove_node(node, allow_graceful=False))
     records = run_all(ray, work, tmp_path / "results", heard=heard)
     assert sorted(record.spec.seed for record in records) == [0, 1, 5, 6, 7, 8]
     assert {record.status for record in records} == {"finished"}
