@@ -130,7 +130,7 @@ def write_job(work: Work, results: ResultsFolder, wishes: Wishes) -> Job:
     folder = (results.root / WORK / "slurm" / sha256(canonical_json(keys))[:12]).absolute()
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
-        _write(folder / "plan.toml", _checked(plan_text(work.plan), folder, work))
+        _write_plan(folder / "plan.toml", work)
         for number, bundle in enumerate(keys, start=1):
             _write(folder / f"bundle-{number}.txt", "\n".join(bundle) + "\n")
         _write(folder / "job.sh", job_text(work, results, folder, wishes=wishes))
@@ -149,15 +149,13 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def _checked(text: str, folder: Path, work: Work) -> str:
-    """The text of a plan, which is the same when it is read. Raises PbgraphError if it is not."""
-    path = folder / "plan.toml"
-    _write(path, text)
+def _write_plan(path: Path, work: Work) -> None:
+    """The plan, as text. Raises PbgraphError if what is left is not in it when it is read."""
+    _write(path, plan_text(work.plan))
     declared, task = read_plan(path), work.plan.task
     again = plan_study(task, declared) if isinstance(declared, Study) else plan(task, declared)
     if missing := {spec.key for spec in work.todo} - {spec.key for spec in again.specs}:
         raise PbgraphError(f"{path} does not say the runs that were planned, {min(missing)} for one; give a plan file")
-    return text
 
 
 def _commands(script: Path, bundles: int, wishes: Wishes) -> list[tuple[str, ...]]:
