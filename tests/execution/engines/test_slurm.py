@@ -113,7 +113,6 @@ def test_a_task_takes_no_less_than_its_longest_chain_however_many_cores_it_has(
     work = make_work(pair, *(make_spec(seed=seed, control_of=pair.key) for seed in (2, 3)))
     work.seconds, work.plan.name = dict.fromkeys(work.seconds, 3000.0), "made up"
     monkeypatch.setattr(slurm, "_write_plan", lambda path, work: None)
-    monkeypatch.setattr(slurm, "plan_text", lambda _: "")
     job = slurm.write_job(work, ResultsFolder(tmp_path), Wishes(7200.0, 10, cpus=cpus))
     assert (job.seconds, job.too_long) == ((seconds,), too_long)
 
