@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Overrides = Mapping[str, Scalar]
 ANY = "*"
 DEVELOPMENT_SEEDS = range(10)  # by their validation rows settings are chosen; no plan file runs them
+SECOND = 1000  # added to a seed: the seed of a second initialisation on its split
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Preset:
     summary  what it is for, in one line
     rows     in the order of the table's
     seeds    of the split (where it takes one) and of initialisation; declared before running
+    again    those of the seeds that stand for a second initialisation on the split of the seed SECOND below
     recipe   its own, or that of the preset it is based on
     seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
@@ -100,6 +102,11 @@ class Preset:
     task: str = ""
     split: str = ""
     margin: float | None = None
+    again: frozenset[int] = frozenset()
+
+    def split_seed(self, seed: int) -> int:
+        """The seed of the split that a run with this seed is on."""
+        return seed - SECOND if seed in self.again else seed
 
     @property
     def has_rows_of_its_own(self) -> bool:

@@ -20,6 +20,7 @@ from pbgraph.report.stats import (
     Outcome,
     Verdict,
     holm,
+    mixed_difference,
     paired_difference,
     verdict,
 )
@@ -33,7 +34,8 @@ class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
     declared  number of seeds that were to be run; without one of them, there is no verdict
-    p         two-sided, of the corrected resampled t test
+    p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
+              initialisations, by their mean
     p_holm    adjusted for all comparisons of the table; the interval is not
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
@@ -76,7 +78,12 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
-    difference = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
+    if fixed:
+        difference = paired_difference(scores[a], scores[b], test_share=0.0)
+    else:
+        difference = paired_difference(
+            *(_means_by_split(of_a, scores[arm]) for arm in (a, b)), test_share=_test_share(of_a)
+        )
     comparison = Comparison(
         a,
         b,
@@ -91,6 +98,22 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
         one_split=fixed,
     )
     return _judged(comparison, difference.p, comparison.margin)
+
+
+def further_differences(records: Iterable[RunRecord], comparison: Comparison) -> dict[str, Difference]:
+    """Name -> the mean difference judged by what does not decide: plain t and, where it applies, a mixed model.
+
+    records  of both arms. Nothing where all runs share one split: there the plain t does decide.
+    """
+    if comparison.one_split:
+        return {}
+    finished = [record for record in records if record.status == "finished"]
+    a, b = (by_seed(record for record in finished if record.spec.arm == arm) for arm in (comparison.a, comparison.b))
+    scores = [[_or_zero(test_score(runs[seed])) for seed in comparison.seeds] for runs in (a, b)]
+    splits = [a[seed].provenance.split_sha256 for seed in comparison.seeds]
+    mixed = mixed_difference([of_a - of_b for of_a, of_b in zip(*scores, strict=True)], splits)
+    plain = paired_difference(*scores, test_share=0.0)
+    return {"plain t": plain} | ({} if mixed is None else {"mixed model": mixed})
 
 
 def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
@@ -196,6 +219,14 @@ def test_score(record: RunRecord | None) -> float | None:
 def _share_one_split(records: Sequence[RunRecord]) -> bool:
     """Whether these runs, of several seeds, have one split and so one training set."""
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
+
+
+def _means_by_split(records: Sequence[RunRecord], scores: Sequence[float]) -> list[float]:
+    """The mean of the scores of the runs on each split, in the order in which the splits are met."""
+    by_split: dict[str, list[float]] = {}
+    for record, score in zip(records, scores, strict=True):
+        by_split.setdefault(record.provenance.split_sha256, []).append(score)
+    return [fmean(same) for same in by_split.values()]
 
 
 def _test_share(records: Sequence[RunRecord]) -> float:
