@@ -138,9 +138,8 @@ def comparison_lines(
         f"verdict                    {verdict_words(comparison)}",
     ]
     if further:
-        lines.append(
-            "the corrected t decides: plain t and mixed model take splits of the same molecules for independent"
-        )
+        others = f"{' and '.join(further)} {'takes' if len(further) == 1 else 'take'}"
+        lines.append(f"the corrected t decides: {others} splits of the same molecules for independent")
     if comparison.one_split:
         lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
     return (
