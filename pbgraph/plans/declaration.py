@@ -74,6 +74,11 @@ class Row:
     search: FoundBy | None = None
     where: Callable[[str], str] = field(default=lambda _: "", compare=False)
 
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Without what is set otherwise."""
+        return tuple(Arm(self.model, method) for method in self.methods)
+
     def at(self, key: str, error: UsageError) -> UsageError:
         """The error with the place of a key, such as "config.hidden", before it, where that is known."""
         where = self.where(key)
@@ -110,14 +115,15 @@ class Preset:
 
     @property
     def has_rows_of_its_own(self) -> bool:
-        """Whether its rows are other than those of the recipe's preset: variants, or others, or under other names."""
-        set_otherwise = any(row.config or row.settings or row.label for row in self.rows)
+        """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
+        plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
+        set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
         return set_otherwise or self.margin is not None or self.name != self.recipe.name
 
     @property
     def arms(self) -> tuple[Arm, ...]:
         """Of its rows, without what is set otherwise."""
-        return tuple(dict.fromkeys(Arm(row.model, method) for row in self.rows for method in row.methods))
+        return tuple(dict.fromkeys(arm for row in self.rows for arm in row.arms))
 
 
 @dataclass(frozen=True)

@@ -224,11 +224,12 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
-    """The control of every network that has features of whole molecules: its head on these alone."""
+    """The control of every network that has features of whole molecules: its head alone, unless it is there."""
     of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
+    there = {featuriser_of(recipe, row) for row in rows if row.model == GRAPHLESS}
     for row in rows:
         features, model = featuriser_of(recipe, row), MODELS.get(row.model)
-        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:
+        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features and features not in there:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
             training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
             controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None

@@ -148,7 +148,7 @@ def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls, *_graphless(arms), *_variants(arms)])
+    wanted = dict.fromkeys([*plain, *controls, *_graphless(finished, arms), *_variants(arms)])
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
@@ -166,15 +166,12 @@ def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
     return max(able, key=lambda other: len(other.changes), default=None)
 
 
-def _graphless(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Every plain network that has features set, with the head alone on the same."""
-
-    def features(arm: Arm) -> str | None:
-        return dict(arm.changes).get("features")
-
-    alone = {features(arm): arm for arm in arms if arm.model == GRAPHLESS}
-    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and features(arm)]
-    return [(arm, alone[features(arm)]) for arm in plain if features(arm) in alone]
+def _graphless(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Every plain network with the head alone on the same features, where that was run."""
+    features = {record.spec.arm: record.spec.featuriser for record in finished}
+    alone = {features.get(arm): arm for arm in arms if arm.model == GRAPHLESS and arm in features}
+    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and arm in features]
+    return [(arm, alone[features[arm]]) for arm in plain if features[arm] in alone]
 
 
 def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:

@@ -13,6 +13,7 @@ from pbgraph.plans.settings import parse_assignment
 WIDER = """
 task = "tox21"
 split = "random"
+preset = "paper"
 seeds = "68-72"
 margin = 0.01
 
@@ -53,7 +54,7 @@ def test_a_plan_file_says_rows_seeds_split_and_margin(read):
         "trimnet/continued:epochs=60,hidden=64",
     ]
     assert set(made.labels.values()) == {"trimnet · wide"}
-    assert {spec.preset for spec in made.specs} == {"default"}
+    assert {spec.preset for spec in made.specs} == {"paper"}
 
 
 AGAIN = """
@@ -107,7 +108,7 @@ def test_a_split_without_a_seed_has_no_second_initialisation(read):
 
 def test_its_runs_are_those_of_the_same_settings_on_the_command_line(read):
     settings = [parse_assignment(text) for text in ("trimnet.hidden=64", "training.epochs=60")]
-    by_words = plan("tox21", models=["trimnet"], seeds=range(68, 73), settings=settings)
+    by_words = plan("tox21", "paper", models=["trimnet"], seeds=range(68, 73), settings=settings)
     assert {spec.key for spec in by_words.specs} < {spec.key for spec in planned(read(WIDER)).specs}
 
 
@@ -132,7 +133,8 @@ def test_a_search_is_noted_with_its_row(read):
 
 def test_growth_is_set_for_what_a_control_is_paired_with_too(read):
     declared = read(
-        'seeds = "68"\n[[arms]]\nmodel = "trimnet"\nmethod = "widened"\nsettings = { max_dendrites = 3 }\n'
+        'preset = "paper"\nseeds = "68"\n'
+        '[[arms]]\nmodel = "trimnet"\nmethod = "widened"\nsettings = { max_dendrites = 3 }\n'
         '[[arms]]\nmodel = "trimnet"\nmethod = "continued"\nsettings = { continued = { epochs = 9 } }\n'
     )
     assert [str(spec.arm) for spec in planned(declared).specs] == [
