@@ -31,7 +31,8 @@ from pbgraph.execution.options import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import replaced_file
 from pbgraph.history import Report
-from pbgraph.results.folder import ResultsFolder, record_bytes
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import record_bytes
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.results.trash import files_of
 
