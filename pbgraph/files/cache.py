@@ -45,6 +45,16 @@ def cached_file(name: str, key: Mapping[str, Scalar]) -> Path:
     return cache_folder() / f"{name}-{sha256(_identity(name, key))[:16]}.cache"
 
 
+def kept(name: str, key: Mapping[str, Scalar]) -> bytes | None:
+    """The content that `keep` was given last for `key`; None if there is none, or it cannot be read."""
+    return _read(cached_file(name, key), _identity(name, key))
+
+
+def keep(name: str, key: Mapping[str, Scalar], content: bytes) -> None:
+    """Keep a content in the place of what is kept for `key`: for what its maker finds out to be out of date."""
+    _write(cached_file(name, key), _identity(name, key), content)
+
+
 def _identity(name: str, key: Mapping[str, Scalar]) -> bytes:
     return canonical_json({**key, "name": name, "format": FORMAT_VERSION})
 

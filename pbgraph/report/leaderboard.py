@@ -12,7 +12,7 @@ import io
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from itertools import groupby
@@ -47,8 +47,11 @@ class Published:
     source: str
 
 
-def leaderboard(results: ResultsFolder) -> str:
-    """The page; what cannot be read costs a warning and is left out. Raises UsageError if there is no record."""
+def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]] | None = None) -> str:
+    """The page; what cannot be read costs a warning and is left out. Raises UsageError if there is no record.
+
+    records  of every task, where they were read before
+    """
     try:
         published = read_published(results.root / PUBLISHED)
     except DataError as error:
@@ -57,7 +60,8 @@ def leaderboard(results: ResultsFolder) -> str:
     parts, links = [], []
     background = background_of(results)
     for dataset in results.tasks():
-        for anchor, title, text in _sections(dataset, results.records(dataset), background=background):
+        mine = results.records(dataset) if records is None else records.get(dataset, ())
+        for anchor, title, text in _sections(dataset, mine, background=background):
             links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
             parts.append(text)
     if not parts:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError
+from pbgraph.humanize import ranges
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, preset_or_none
@@ -127,7 +128,7 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
     arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
     others = sorted({record.spec.seed for record in of_arms} - set(seeds))
     if others:
-        log.warning("runs of seeds %s are not shown; --seeds shows them", ", ".join(map(str, others)))
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ranges(others))
     table = make_table(
         records,
         arms=narrowed(own.arms if own else arms, choice),

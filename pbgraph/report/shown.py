@@ -57,7 +57,7 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
                 text = _study(study, mine, name=name, background=background)
                 path = results.root / f"{dataset}-{study.name}.{name}"
                 yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
-    yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results))
+    yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results, records))
 
 
 def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]:
@@ -117,7 +117,7 @@ def _study(
     return text
 
 
-def _page(results: ResultsFolder) -> str:
+def _page(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> str:
     from pbgraph.report.leaderboard import leaderboard
 
-    return leaderboard(results)
+    return leaderboard(results, records)

@@ -20,9 +20,10 @@ from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, content_of
 from pbgraph.files.writing import NO_LINKS, new_file, new_folder, scratch_folder
 from pbgraph.results.described import keep, user_table
-from pbgraph.results.folder import LARGEST_RECORD, WORK, ResultsFolder, read_record
+from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.predictions import LARGEST as LARGEST_PREDICTIONS
+from pbgraph.results.record_file import LARGEST_RECORD, read_record
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import register, registrations
 from pbgraph.results.sources import Folder, Results, by_run, copied, opened

@@ -64,7 +64,7 @@ class RunSpec:
             del facts["changes"]
         return facts
 
-    @property
+    @cached_property
     def arm(self) -> Arm:
         """The row it belongs to."""
         return Arm(self.model, self.method, as_changes(self.changes))

@@ -18,7 +18,8 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
-from pbgraph.results.folder import ResultsFolder, formatted
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import formatted
 from pbgraph.results.records import RunRecord
 
 FOLDER = "registered"

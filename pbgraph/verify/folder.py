@@ -15,9 +15,10 @@ from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.prediction.saved import FACTS, read_facts
 from pbgraph.results.arms import Arm
-from pbgraph.results.folder import ResultsFolder, formatted, read_record
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.protocol import arm_identity, differences
+from pbgraph.results.record_file import formatted, read_record
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import FOLDER as REGISTERED
 from pbgraph.verify.found import Found, found, guarded

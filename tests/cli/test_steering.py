@@ -20,7 +20,8 @@ from pbgraph import bench
 from pbgraph.cli.arguments import ARGUMENTS, parse
 from pbgraph.cli.help_texts import COMMANDS, OF_COMMANDS
 from pbgraph.files.locks import exclusive
-from pbgraph.results.folder import ResultsFolder, said_by
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import said_by
 
 
 def call(*argv: object) -> int:

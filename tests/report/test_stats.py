@@ -108,6 +108,12 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
     assert holm([]) == []
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels(p):
+    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed: not compared")
+    assert holm(p) == list(multitest.multipletests(p, method="holm")[1])
+
+
 def judged(interval, p, *, n=3, larger_is_better=True) -> Verdict:
     by = EquivalenceMargin(0.01, larger_is_better=larger_is_better)
     return verdict(Difference(n, 0.0, interval, p), p, by=by)

@@ -9,7 +9,8 @@ from pbgraph.files.writing import new_file
 from pbgraph.history import Epoch, Selection
 from pbgraph.metrics import SplitScore, TaskScore
 from pbgraph.molecules import Rejected
-from pbgraph.results.folder import ResultsFolder, read_record
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import read_record
 from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
 
 SPEC = RunSpec(

@@ -13,7 +13,8 @@ from pbgraph.errors import DataError
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
-from pbgraph.results.folder import ResultsFolder, formatted
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import formatted
 from pbgraph.results.registered import Registration, how_declared, read_registration, register, registrations
 from pbgraph.verify.registrations import check_registrations
 

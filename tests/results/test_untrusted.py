@@ -32,7 +32,8 @@ from pbgraph.plans.plan import plan
 from pbgraph.prediction.predict import load_predictor
 from pbgraph.prediction.saved import SavedModel, read_model, write_model
 from pbgraph.results.arms import Arm
-from pbgraph.results.folder import ResultsFolder, read_record
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import read_record
 from pbgraph.results.records import RunRecord
 
 pytestmark = pytest.mark.lengthy

@@ -11,7 +11,8 @@ from made_records import make_record
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.results import upgrades
-from pbgraph.results.folder import ResultsFolder, formatted, read_record, record_bytes
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import formatted, read_record, record_bytes
 from pbgraph.results.records import FORMAT_VERSION, RunRecord
 from pbgraph.results.upgrades import Upgrade, oldest, seal_of
 

@@ -17,8 +17,9 @@ from pbgraph.files.hashing import sha256
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
-from pbgraph.results.folder import ResultsFolder, formatted, read_record, record_bytes
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST
+from pbgraph.results.record_file import formatted, read_record, record_bytes
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import register
 from pbgraph.verify.folder import held_by

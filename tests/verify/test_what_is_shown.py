@@ -15,8 +15,9 @@ from committed_runs import COMMITTED, of
 from pbgraph.files.hashing import sha256
 from pbgraph.models.gin import GIN
 from pbgraph.registry import Registry
-from pbgraph.results.folder import ResultsFolder, record_bytes
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import write_predictions
+from pbgraph.results.record_file import record_bytes
 from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS
 from pbgraph.verify import Found

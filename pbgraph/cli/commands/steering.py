@@ -146,7 +146,7 @@ def show_run(args: argparse.Namespace) -> int:
     """Show one run: what it was asked, what came out, how it went."""
     from pbgraph.report.formats import json_text
     from pbgraph.report.one_run import to_text
-    from pbgraph.results.folder import said_by
+    from pbgraph.results.record_file import said_by
 
     results = ResultsFolder(args.results)
     record = results.record(*find_run(results, args.key))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.options import add_data_folder_arguments
 from pbgraph.cli.values import reruns, seed
 from pbgraph.errors import UsageError
-from pbgraph.results.folder import ResultsFolder, formatted
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import formatted
 
 if TYPE_CHECKING:
     from pbgraph.verify.receipt import Receipt

@@ -8,26 +8,26 @@ node that cannot do runs, as one with a full disk, gets no more.
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import Interrupted, PbgraphError, UsageError, lines_of, not_installed
+from pbgraph.execution.engines.arrivals import Arrivals
 from pbgraph.execution.engines.base import Progress, Schedule, names_of_failed
 from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import ATTEMPTS, STOP_SECONDS, TICK, interrupted_message, signals_counted
 from pbgraph.execution.engines.parcel import Parcel, digest_of, packed
 from pbgraph.execution.engines.ray_node import Board, Order, Outcome, do_run, versions
+from pbgraph.execution.engines.ray_pairs import needed
 from pbgraph.files.writing import scratch_folder
 from pbgraph.results.folder import WORK, ResultsFolder
-from pbgraph.results.merging import adopt, staged_run
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
@@ -124,8 +124,10 @@ class OnRay:
         if self.checkpoints:
             Checkpoints(self.checkpoints)
         ResultsFolder(options.results).sweep()
-        driver = _Driver(self, work, options, runner=runner, device=device, jobs=jobs, progress=progress)
-        with signals_counted() as signals:
+        with scratch_folder(options.results / WORK / "ray") as arrivals, signals_counted() as signals:
+            driver = _Driver(
+                self, work, options, Arrivals(arrivals), runner=runner, device=device, jobs=jobs, progress=progress
+            )
             try:
                 while not signals and driver.advance():
                     pass
@@ -152,6 +154,7 @@ class _Driver:
         engine: OnRay,
         work: Work,
         options: RunOptions,
+        arrivals: Arrivals,
         *,
         runner: str,
         device: str,
@@ -159,7 +162,7 @@ class _Driver:
         progress: Progress,
     ) -> None:
         ray = self.ray = engine.ray
-        self.engine, self.options, self.progress = engine, options, progress
+        self.engine, self.options, self.arrivals, self.progress = engine, options, arrivals, progress
         self.runner, self.device, self.jobs = runner, device, jobs
         self.results, self.schedule = ResultsFolder(options.results), Schedule(work.todo, names_of_failed(work))
         parcel = engine.pack(work, options)
@@ -219,7 +222,7 @@ class _Driver:
             self.digest,
             offline=self.options.offline,
             save_models=self.options.save_models,
-            paired=self._paired(spec),
+            paired=needed(spec, self.results),
             checkpoints=self.engine.checkpoints,
         )
         wishes: dict[str, Any] = {"num_cpus": 1, "max_retries": 0}
@@ -230,13 +233,6 @@ class _Driver:
         ref = self.task.options(**wishes).remote(order, self.parcel, [self.board])
         self.flights[ref] = _Flight(slot, spec)
         self.progress.started(slot, spec)
-
-    def _paired(self, spec: RunSpec) -> dict[str, bytes]:
-        """The record that a control needs."""
-        if spec.control_of is None:
-            return {}
-        path = self.results.root / "records" / spec.task / f"{spec.control_of}.json"
-        return {path.relative_to(self.results.root).as_posix(): path.read_bytes()} if path.exists() else {}
 
     def _hear(self, ref: Any) -> None:
         flight = self.flights[ref]
@@ -255,7 +251,7 @@ class _Driver:
             log.warning("%s", text)
         match outcome.kind:
             case "done":
-                self._close(flight.slot, self._written(outcome))
+                self._close(flight.slot, self.arrivals.written(outcome, self.results))
             case "died":
                 self._died(flight, outcome.text)
             case "broken":
@@ -294,16 +290,6 @@ class _Driver:
             raise PbgraphError(f"no node can do runs; the last said: {outcome.text}")
         self.schedule.put_back(flight.spec)
 
-    def _written(self, outcome: Outcome) -> RunRecord:
-        """Check what a node has sent, and write it. Raises DataError if it is not whole."""
-        source, name = _Delivered(f"node {outcome.host}", outcome.files), next(iter(outcome.files))
-        with scratch_folder(self.results.root / WORK / "ray") as folder:
-            candidate = staged_run(source, name, list(outcome.files), staged=ResultsFolder(folder))
-            if candidate.record.status == "failed":
-                self.results.write(candidate.record)
-                return candidate.record
-            return adopt(candidate, self.results)
-
     def _failed(self, spec: RunSpec, error: str) -> RunRecord:
         record: RunRecord = import_module(self.runner).failed(spec, self.options, error, device=self.device)
         return record
@@ -326,14 +312,3 @@ class _Driver:
             self._news = None
         if time.monotonic() - self._looked > LOOK:
             self._looked, self._news = time.monotonic(), self.board.drain.remote()
-
-
-class _Delivered:
-    """Files that a node has sent, as results of another machine."""
-
-    def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
-        self.name, self.names, self._files = name, frozenset(files), files
-
-    def opened(self, name: str) -> IO[bytes]:
-        """One of them."""
-        return io.BytesIO(self._files[name])

@@ -2,7 +2,8 @@
 
     <temporary folder>/pbgraph-ray-<user>/parcels/<digest>/data/    looked in first for data
     <temporary folder>/pbgraph-ray-<user>/parcels/<digest>/cache/   the cache of the processes there
-    <temporary folder>/pbgraph-ray-<user>/results/<versions>/       where runs write, until their records are fetched
+    <temporary folder>/pbgraph-ray-<user>/results/<versions>/       where runs write, until their records are fetched,
+                                                                    and what controls are paired with, meanwhile
 
 A parcel is made by who knows the data; unpacking it takes no more than its bytes.
 """

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from pbgraph.execution.engines.base import Progress, Schedule, Setup, names_of_failed
 from pbgraph.execution.engines.local import run_schedule
 from pbgraph.files.locks import is_held
-from pbgraph.results.folder import ResultsFolder, read_record
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.leases import EVERY, Leases
 from pbgraph.results.progress import RunProgress, read_progress
+from pbgraph.results.record_file import read_record
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:

@@ -27,11 +27,12 @@ from pbgraph.execution.engines.base import Broken, Done, Message, Reported, Setu
 from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.local import STOP_SECONDS, TICK, Worker
 from pbgraph.execution.engines.parcel import TABLE, machine_folder, unpacked
+from pbgraph.execution.engines.ray_pairs import lend
 from pbgraph.execution.options import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
-from pbgraph.files.writing import replaced_file
 from pbgraph.history import Report
-from pbgraph.results.folder import ResultsFolder, record_bytes
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_file import record_bytes
 from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.results.trash import files_of
 
@@ -152,24 +153,26 @@ class _Doing:
         self.setup, self.cache = Setup(order.runner, options, order.device), folder / "cache"
         self.table = folder / TABLE
         self.warnings: list[str] = []
+        self.give_back_pairs: Callable[[], None] = lambda: None
         self.checkpoints = Checkpoints(order.checkpoints) if order.checkpoints else None
 
     def outcome(self, tell: Callable[[Report], object]) -> Outcome:
         """Do it. A KeyboardInterrupt, by which Ray cancels, saves the run first."""
         self._bring_what_it_needs()
-        with _worker(self.setup, str(self.cache)) as worker:
-            worker.start(self.order.spec)
-            try:
-                return self._hear(worker, tell)
-            except KeyboardInterrupt:
-                self._stop(worker)
-                raise
+        try:
+            with _worker(self.setup, str(self.cache)) as worker:
+                worker.start(self.order.spec)
+                try:
+                    return self._hear(worker, tell)
+                except KeyboardInterrupt:
+                    self._stop(worker)
+                    raise
+        finally:
+            self.give_back_pairs()
 
     def _bring_what_it_needs(self) -> None:
         self.results.root.mkdir(parents=True, exist_ok=True)
-        for name, content in self.order.paired.items():  # one that is there may be another driver's
-            with replaced_file(self.results.root / name) as part:
-                part.write_bytes(content)
+        self.give_back_pairs = lend(self.results.root, self.order.paired)
         if self.table.exists():
             from pbgraph.datasets.user.table import UserTable
             from pbgraph.results.described import keep
@@ -179,7 +182,7 @@ class _Doing:
         self._with_states(lambda states: states.restore(self.key, self.results))
 
     def _hear(self, worker: Worker, tell: Callable[[Report], object]) -> Outcome:
-        told, saved = 0.0, time.monotonic()
+        told = saved = time.monotonic()
         while True:
             wait([worker.connection], timeout=TICK)
             try:

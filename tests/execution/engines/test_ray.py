@@ -23,6 +23,7 @@ from pbgraph.execution.engines.checkpoints import Checkpoints
 from pbgraph.execution.engines.on_ray import OnRay, connected
 from pbgraph.execution.engines.parcel import digest_of, unpacked
 from pbgraph.execution.engines.ray_node import Order, differing
+from pbgraph.execution.engines.ray_pairs import lend
 from pbgraph.execution.options import RunOptions
 from pbgraph.results.folder import ResultsFolder
 
@@ -250,6 +251,19 @@ def test_a_control_gets_the_record_that_its_driver_has_whatever_an_earlier_one_l
         doing = ray_node._Doing(order, tmp_path, ("host", "node"))
         doing._bring_what_it_needs()
         assert (doing.results.root / name).read_bytes() == content
+
+
+def test_what_controls_are_paired_with_goes_with_the_last_of_them(tmp_path):
+    files = {"records/toy/0123456789abcdef.json": b"a pair"}
+    path = tmp_path / "records" / "toy" / "0123456789abcdef.json"
+    first, second = lend(tmp_path, files), lend(tmp_path, files)
+    first()
+    assert path.read_bytes() == b"a pair"
+    third = lend(tmp_path, dict.fromkeys(files, b"of another driver"))
+    second()
+    assert path.read_bytes() == b"of another driver"
+    third()
+    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
 
 
 def test_a_run_of_other_code_is_another_run(temporary, tmp_path):
