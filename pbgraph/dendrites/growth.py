@@ -152,6 +152,7 @@ class Growth(Phases):
 
         The state of torch's random generators is the caller's.
         """
+        phase = None if self._dendrite_phase is None else self._dendrite_phase.state_dict()
         return copied(  # type: ignore[no-any-return]
             {
                 "finished": self.finished,
@@ -161,7 +162,7 @@ class Growth(Phases):
                 "journal": self._journal.state_dict(),
                 "best": self._best,
                 "network": network_state(self.model, candidates=True),
-                "dendrite_phase": self._dendrite_phase.state_dict() if self._dendrite_phase is not None else None,
+                "dendrite_phase": phase,
                 "training": self._training.state_dict(),
                 "scaler": self._scaling.state_dict(),
                 "settings": asdict(self.settings),

@@ -76,7 +76,11 @@ class DendritePhase:
         self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
         self._trainable = self._freeze()
         lists = {part for site in sites_of(model).values() for part in (site.dendrites, site.w) if not part._parameters}
-        self.preserved = Preserved(module for module in self.network if module not in lists)
+        dendrites = [p for site in sites_of(model).values() for p in site.dendrites.parameters()]
+        weights = [parameter for name, parameter in model.named_parameters() if self._trainable.get(name)]
+        self.preserved = Preserved(
+            (module for module in self.network if module not in lists), weights=[*weights, *dendrites]
+        )
         self._probe: Probe | None = None
         self._probed = self._overflowed = False
 
@@ -188,6 +192,7 @@ class DendritePhase:
 
         Raises SiteError if no batch of the epoch reached any site, TrainingError if the network did not stand still.
         """
+        self.preserved.settle()
         if self._probe is not None:
             self._probe.check()
         self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
@@ -268,7 +273,8 @@ class DendritePhase:
                 parameter.requires_grad_(self._trainable[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the weights of network and candidates."""
+        """All but the weights of network and candidates, of which those of the network are made what they were."""
+        self.preserved.settle()
         pools = {name: pool.state_dict() for name, pool in self.pools.items()}
         held_out = {"held_out": self.held_out} if self._held_out_wanted else {}
         return {"trainable": dict(self._trainable), "pools": pools, **held_out}

@@ -585,6 +585,10 @@ class Moving(nn.Module):
             self.codes = nn.Parameter(self.codes * 1.1, requires_grad=False)
         elif self.kind == "resized":
             self.scale.data = torch.ones(1) * 1.1
+        elif self.kind == "weights":
+            self.first.weight.data.mul_(0.9)
+        elif self.kind == "weights elsewhere":
+            self.first.weight.data = 0.9 * self.first.weight.data
         elif self.kind == "tensor":
             self.mean = 0.9 * self.mean
         elif self.kind == "tensor_":
@@ -593,7 +597,13 @@ class Moving(nn.Module):
             self.history.append(self.history[-1] * 1.1)
 
 
-@pytest.mark.parametrize("kind", ["data", "codebook", "counter", "replaced", "resized", "tensor", "tensor_"])
+KINDS = (
+    *("data", "codebook", "counter", "replaced", "resized", "tensor", "tensor_"),
+    *("weights", "weights elsewhere"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_moves_in_a_forward_pass_stands_still_in_a_dendrite_phase(kind):
     torch.manual_seed(0)
     model, x = Moving(kind), data(5)[0]
@@ -609,6 +619,24 @@ def test_what_moves_in_a_forward_pass_stands_still_in_a_dendrite_phase(kind):
             assert torch.equal(outputs(model, x), expected)
         growth.epoch_end(None)
     assert torch.equal(outputs(model, x), expected)
+
+
+def test_a_weight_that_moves_uncounted_and_late_is_put_back_at_the_end_of_the_epoch_and_before_it_is_saved():
+    torch.manual_seed(0)
+    model = Moving("nothing")
+    growth = Growth(perforate(model), adam, **ONE_CYCLE)
+    growth.step(loss_fn, data())
+    growth.epoch_end(0.0)
+    before = model.first.weight.clone()
+    growth.step(loss_fn, data())
+    model.kind = "weights"
+    growth.step(loss_fn, data())
+    growth.state_dict()
+    assert torch.equal(model.first.weight, before)
+    model.kind = "nothing"
+    growth.step(loss_fn, data())
+    growth.epoch_end(None)
+    assert torch.equal(model.first.weight, before)
 
 
 def test_what_cannot_be_put_back_is_an_error():

@@ -94,6 +94,61 @@ def test_what_is_changed_between_two_blocks_stays():
     assert facts(module) == before
 
 
+def norm_of_an_embedding(module):
+    """An operation of torch's that writes to what it is given."""
+    torch.nn.functional.embedding(torch.tensor([0, 1]), module.linear.weight.detach(), max_norm=1e-3)
+
+
+def weights_elsewhere(module):
+    module.large.weight.data = module.large.weight.data.clamp(max=0.0)
+
+
+AS_WEIGHTS = (write_behind_autograd, write_one_of_many_behind_autograd, norm_of_an_embedding, weights_elsewhere)
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *AS_WEIGHTS[2:]])
+def test_a_change_of_weights_is_put_back_each_time(change):
+    module = Moving()
+    before = facts(module)
+    preserved = Preserved(module.modules(), weights=list(module.parameters()))
+    for _ in range(3):
+        with preserved:
+            change(module)
+            assert facts(module) != before
+        assert facts(module) == before
+
+
+@pytest.mark.parametrize("change", AS_WEIGHTS)
+def test_weights_that_begin_to_be_written_to_later_are_put_back_when_settled_and_from_then_on(change):
+    module = Moving()
+    before = facts(module)
+    preserved = Preserved(module.modules(), weights=list(module.parameters()))
+    for _ in range(2):
+        with preserved:
+            pass
+    with preserved:
+        change(module)
+    preserved.settle()
+    assert facts(module) == before
+    for _ in range(2):
+        with preserved:
+            change(module)
+        assert facts(module) == before
+
+
+def test_weights_that_somebody_changed_stay_when_settled():
+    module = Moving()
+    preserved = Preserved(module.modules(), weights=list(module.parameters()))
+    with preserved:
+        pass
+    with torch.no_grad():
+        module.linear.weight.fill_(7.0)
+    preserved.settle()
+    with preserved:
+        pass
+    assert module.linear.weight.unique().tolist() == [7.0]
+
+
 def test_weights_count_where_somebody_keeps_tensors_in_the_place_of_parameters():
     weights = nn.ParameterList(torch.full((2,), float(k)) for k in (1, 2))
     y, activations = torch.zeros(3, 2), [torch.full((3, 2), 10.0), torch.full((3, 2), 100.0)]
