@@ -177,7 +177,7 @@ def run(
     from pbgraph.execution.engines.progress import shown
     from pbgraph.execution.fitting import RunOptions
     from pbgraph.plans.plan import plan
-    from pbgraph.plans.settings import parse_assignment
+    from pbgraph.plans.settings import parse_assignments
 
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs={jobs}: expected the number of worker processes, at least 1")
@@ -189,7 +189,7 @@ def run(
         methods=methods,
         seeds=seeds,
         split=split,
-        settings=[parse_assignment(text) for text in settings],
+        settings=parse_assignments(settings),
     )
     where, folder = device_of(device), Path(results)
     options = RunOptions(folder, data=Path(data) if data else None, offline=offline, save_models=save_models)

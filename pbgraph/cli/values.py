@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.files.writing import check_replaceable
 from pbgraph.humanize import parse_seeds, span, whole
 
 MOST_TRIALS = 10_000
@@ -90,9 +91,13 @@ def partition(text: str) -> str:
 
 
 def file_to_write(text: str) -> Path:
-    """The name of a file, which is no folder."""
+    """The name of a file that can be written: what could not be is said before there is anything to write."""
     if os.path.isdir(text or "."):
         raise UsageError(f"{text or '.'} is a folder; name the file to be written")
+    try:
+        check_replaceable(Path(text))
+    except OSError as error:
+        raise UsageError(f"{text:.500} cannot be written ({error.strerror}); name another file") from error
     return Path(text)
 
 

@@ -63,7 +63,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     old = _status(path)
     if old is not None and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise _error(errno.EACCES, path)
     with _part(path) as part:
         yield part
         if old is not None:
@@ -124,15 +124,35 @@ def _drop_if_left(path: str | Path) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises OSError if `replaced_file` could not write this file: now rather than after long work."""
+    """Raises OSError if `replaced_file` could not write this file: now rather than after long work.
+
+    A folder that would be made for it is not made yet.
+    """
     if not is_special(path):
         found = _status(path)
         if found is not None and stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        with _part(Path(os.path.realpath(path))):
-            pass
+            raise _error(errno.EISDIR, path)
+        _check_has_room(Path(os.path.realpath(path)))
     if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise _error(errno.EACCES, path)
+
+
+def _check_has_room(path: Path) -> None:
+    """Raises OSError if there can be no file of this name, with the folders above it."""
+    if path.parent.is_dir():
+        with _part(path):
+            return
+    above = next(folder for folder in path.parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise _error(errno.ENOTDIR, above)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise _error(errno.EACCES, above)
+    for name in path.relative_to(above).parts:  # too long a one has no status
+        _status(above / name)
+
+
+def _error(code: int, path: Path) -> OSError:
+    return OSError(code, os.strerror(code), str(path))
 
 
 def is_special(path: Path) -> bool:

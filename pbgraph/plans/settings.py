@@ -51,6 +51,20 @@ def parse_assignment(text: str) -> Assignment:
     return Assignment(scope, name, _no_comma(from_text(type_of(scope, name), name, value, called=place), place))
 
 
+def parse_assignments(texts: Iterable[str]) -> list[Assignment]:
+    """Read them all. Raises UsageError as above, and for a field that is set to two values.
+
+    >>> [str(assigned) for assigned in parse_assignments(["gin.hidden=64", "training.epochs=60", "gin.hidden=64"])]
+    ['gin.hidden=64', 'training.epochs=60']
+    """
+    places: dict[tuple[str, str], Assignment] = {}
+    for assigned in map(parse_assignment, texts):
+        first = places.setdefault((assigned.scope, assigned.name), assigned)
+        if first != assigned:
+            raise UsageError(f"{first} and {assigned}: one field cannot have both values; leave one out")
+    return list(places.values())
+
+
 def assignment(scope: str, name: str, value: Any) -> Assignment:
     """The assignment of a value that has a type already, as a plan file's has; errors as above."""
     called = f"{scope}.{name}"

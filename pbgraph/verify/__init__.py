@@ -1,12 +1,12 @@
 """Is what a results folder says true? Its files, its scores, its tables, its plan, and by running again, its runs.
 
-Every check answers with what it found (`Found`): counts of what was looked at, what is wrong, in one line each, and
+Every check answers with what it found (`Findings`): counts of what was looked at, what is wrong, in one line each, and
 what could not be checked. A damaged or hostile folder is something wrong, never a traceback. `verify_results` does all
 of them and gives the receipt.
 """
 
 from pbgraph.verify.checks import verify_results
-from pbgraph.verify.found import Found
+from pbgraph.verify.findings import Findings
 from pbgraph.verify.receipt import Receipt
 
-__all__ = ["Found", "Receipt", "verify_results"]
+__all__ = ["Findings", "Receipt", "verify_results"]

@@ -11,8 +11,8 @@ from pbgraph.execution.engines.progress import counted
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
+from pbgraph.verify.findings import Findings
 from pbgraph.verify.folder import held_by
-from pbgraph.verify.found import Found
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.receipt import Receipt, receipt_of
 from pbgraph.verify.registrations import check_registrations
@@ -41,16 +41,18 @@ def verify_results(
     """
     with counted("records", sum(1 for _ in (results.root / "records").glob("*/*"))) as done:
         held = held_by(results, done)
-    if not held.found.counts.get("records"):
+    if not held.findings.counts.get("records"):
         raise UsageError(
             f"{results.root} holds no record; name another folder, or run a benchmark first"
-            + "".join(f". {line}" for line in held.found.wrong)
+            + "".join(f". {line}" for line in held.findings.wrong)
         )
     whole = held.checkable
     with counted("plans and scores", 2 * len(whole)) as done:
-        planned, found = check_plans(results, whole, done)
-        found += check_scores(results, whole, data=data, offline=offline, done=done)
-    found = held.found + found + check_trials(results) + check_registrations(results) + check_tables(results, held)
+        planned, findings = check_plans(results, whole, done)
+        findings += check_scores(results, whole, data=data, offline=offline, done=done)
+    findings = (
+        held.findings + findings + check_trials(results) + check_registrations(results) + check_tables(results, held)
+    )
     draw, again = None, tuple[Rerun, ...]()
     if reruns:
         draw = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -58,20 +60,21 @@ def verify_results(
         keys = ", ".join(record.key for record in chosen)
         say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
         again, more = _again(results, chosen, data, offline=offline)
-        found += more
-    return receipt_of(results, held, found, draw=draw, reruns=again)
+        findings += more
+    return receipt_of(results, held, findings, draw=draw, reruns=again)
 
 
 def _again(
     results: ResultsFolder, chosen: Sequence[RunRecord], data: Path | None, *, offline: bool
-) -> tuple[tuple[Rerun, ...], Found]:
+) -> tuple[tuple[Rerun, ...], Findings]:
     """What came of doing these runs again; that they cannot be done is none of the folder's faults."""
     if not chosen:
-        return (), Found(unchecked=("reruns: no run here is whole and one that today's code plans",))
+        return (), Findings(unchecked=("reruns: no run here is whole and one that today's code plans",))
     try:
-        made = tuple(rerun(results, chosen, data=data, offline=offline))
+        reruns = tuple(rerun(results, chosen, data=data, offline=offline))
     except Interrupted:
         raise
     except PbgraphError as error:
-        return (), Found(unchecked=(visible_cell(f"reruns: {error}"),))
-    return made, Found({"reruns": len(made)}, tuple(visible_cell(line) for one in made for line in one.wrong))
+        return (), Findings(unchecked=(visible_cell(f"reruns: {error}"),))
+    wrong = tuple(visible_cell(line) for again in reruns for line in again.wrong)
+    return reruns, Findings({"reruns": len(reruns)}, wrong)

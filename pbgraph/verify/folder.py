@@ -21,7 +21,7 @@ from pbgraph.results.protocol import arm_identity, differences
 from pbgraph.results.record_file import formatted, read_record
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import FOLDER as REGISTERED
-from pbgraph.verify.found import Found, found, guarded
+from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.shape import misshapen_failure, misshapen_run
 
 NAME = re.compile(r"([0-9a-f]{16})(?:\.failed-([1-9][0-9]*))?\.json")
@@ -44,7 +44,7 @@ class Held:
     sound: frozenset[str]
     readable: bool
     content: str
-    found: Found
+    findings: Findings
 
     @property
     def checkable(self) -> list[RunRecord]:
@@ -90,7 +90,7 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
     ]
     sound = frozenset(key for key, lines in broken.items() if not lines)
     readable = len(records) == len(paths)
-    said = found(counts, wrong, unchecked if loose else ())
+    said = findings(counts, wrong, unchecked if loose else ())
     return Held(tuple(finished), tuple(failed), sound, readable, sha256(canonical_json(digests)), said)
 
 
@@ -109,13 +109,13 @@ def _in_task_folders(folder: Path, wrong: list[str]) -> Iterator[Path]:
 def entries(folder: Path, wrong: list[str]) -> list[Path]:
     """What lies in a folder, by name; hidden are only JSON files."""
     try:
-        found = sorted(folder.iterdir())
+        paths = sorted(folder.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
         wrong.append(f"{folder} cannot be looked into ({error.strerror})")
         return []
-    return [path for path in found if not path.name.startswith(".") or path.suffix == ".json"]
+    return [path for path in paths if not path.name.startswith(".") or path.suffix == ".json"]
 
 
 def _key_of(path: Path) -> str:
@@ -178,7 +178,7 @@ def _orphan(results: ResultsFolder, path: Path, finished: Iterable[RunRecord]) -
         yield f"{path} is no file of a run; move it away"
     elif not (results.root / "records" / dataset / f"{key}.json").exists():
         yield f"{path} is of no finished run: its record is gone, or never came; restore the record or move it away"
-    elif kind == "dendrites" and any(one.key == key and DIGEST not in one.details for one in finished):
+    elif kind == "dendrites" and any(record.key == key and DIGEST not in record.details for record in finished):
         yield f"{path}: record {key} does not know of it; move it away"
 
 
@@ -206,7 +206,7 @@ def _twins(finished: Iterable[RunRecord]) -> Iterator[str]:
     for (dataset, split, preset, arm, seed), same in groupby(sorted(finished, key=row), key=row):
         first, *others = same
         for other in others:
-            facts = [{**arm_identity(one.spec), "pair": one.spec.control_of} for one in (first, other)]
+            facts = [{**arm_identity(record.spec), "pair": record.spec.control_of} for record in (first, other)]
             yield (
                 f"records {first.key} and {other.key} are both {arm}, seed {seed}, of {dataset}, split {split}, "
                 f"preset {preset}, and differ in {differences(*facts) or 'the seed of their split'}; move one away"

@@ -19,12 +19,12 @@ from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import RunRecord, RunSpec
-from pbgraph.verify.found import Found, found, guarded
+from pbgraph.verify.findings import Findings, findings, guarded
 
 
 def check_plans(
     results: ResultsFolder, records: Sequence[RunRecord], done: Callable[[int], None] = lambda _: None
-) -> tuple[frozenset[str], Found]:
+) -> tuple[frozenset[str], Findings]:
     """The keys that today's code plans too, and what is otherwise about the others, one line per arm and difference.
 
     done  called with the number of records of each arm
@@ -42,11 +42,11 @@ def check_plans(
         try:
             specs = _todays(results, mine)
         except PbgraphError as error:  # of a component, preset or library that is not here
-            unchecked.append(f"plan of {where}, seeds {ranges([one.spec.seed for one in mine])}: {error}")
+            unchecked.append(f"plan of {where}, seeds {ranges([record.spec.seed for record in mine])}: {error}")
         else:
             wrong += guarded(where, _drifted, specs, mine, where, planned)
         done(len(mine))
-    return frozenset(planned), found({"keys as planned today": len(planned)}, wrong, unchecked)
+    return frozenset(planned), findings({"keys as planned today": len(planned)}, wrong, unchecked)
 
 
 def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: str, planned: set[str]) -> list[str]:
@@ -58,9 +58,9 @@ def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: 
         else:
             seeds.setdefault(_difference(record.spec, specs[record.spec.seed]), []).append(record.spec.seed)
     return [
-        f"{where}, seeds {ranges(found)}: run with other things than today's plan has, record / plan: {what}. Its "
+        f"{where}, seeds {ranges(of)}: run with other things than today's plan has, record / plan: {what}. Its "
         "records are of an earlier version: today's code would do these runs again"
-        for what, found in seeds.items()
+        for what, of in seeds.items()
     ]
 
 
@@ -68,7 +68,7 @@ def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, R
     """Seed -> what today's code plans for the arm of these records. Raises PbgraphError if it cannot be planned."""
     spec = records[0].spec
     again = [record.spec.seed for record in records if record.spec.split_seed not in (None, record.spec.seed)]
-    made = plan(
+    todays = plan(
         dataset_of(spec.task, results),
         replace(preset(spec.preset), again=frozenset(again)),
         models=[spec.model],
@@ -77,13 +77,13 @@ def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, R
         split=spec.split,
         settings=assignments_of(spec),
     )
-    return {one.seed: one for one in made.specs if one.arm == spec.arm}
+    return {planned.seed: planned for planned in todays.specs if planned.arm == spec.arm}
 
 
 def _difference(mine: RunSpec, todays: RunSpec) -> str:
-    facts: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in (mine, todays)]
+    facts: list[dict[str, Any]] = [msgspec.to_builtins(spec) for spec in (mine, todays)]
     if pair := facts[0]["control_of"] != facts[1]["control_of"]:
-        for one in facts:
-            del one["control_of"]
+        for spec in facts:
+            del spec["control_of"]
     said = differences(*facts)
     return said or ("the run it is paired with" if pair else "nothing that can be named")

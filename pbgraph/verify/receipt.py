@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pbgraph import __version__
 from pbgraph.execution.provenance import package_versions, processor, source_tree
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.verify.findings import Findings
 from pbgraph.verify.folder import Held
-from pbgraph.verify.found import Found
 from pbgraph.verify.reruns import Rerun
 
 FORMAT_VERSION = 2  # 1 had no `wrong`
@@ -47,16 +47,16 @@ class Receipt:
 
 
 def receipt_of(
-    results: ResultsFolder, held: Held, found: Found, *, draw: int | None, reruns: tuple[Rerun, ...]
+    results: ResultsFolder, held: Held, findings: Findings, *, draw: int | None, reruns: tuple[Rerun, ...]
 ) -> Receipt:
     """The receipt of what was found by this process, now."""
     commit, dirty = source_tree()
     return Receipt(
         results=str(results.root),
         content=held.content,
-        checked=found.counts,
-        wrong=found.wrong,
-        unchecked=found.unchecked,
+        checked=findings.counts,
+        wrong=findings.wrong,
+        unchecked=findings.unchecked,
         draw=draw,
         reruns=reruns,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

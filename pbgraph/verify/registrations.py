@@ -10,17 +10,17 @@ from pbgraph.plans.plan_file import parsed_plan
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.registered import FOLDER, Registration, read_registration
+from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.folder import entries
-from pbgraph.verify.found import Found, found, guarded
 
 
-def check_registrations(results: ResultsFolder) -> Found:
+def check_registrations(results: ResultsFolder) -> Findings:
     """What is registered in a results folder; a folder without any is not spoken of."""
     wrong: list[str] = []
     paths = entries(results.root / FOLDER, wrong)
     for path in paths:
         wrong += guarded(path, _wrong, path)
-    return found({"registered plans": len(paths)} if paths else {}, wrong)
+    return findings({"registered plans": len(paths)} if paths else {}, wrong)
 
 
 def _wrong(path: Path) -> Iterator[str]:
@@ -41,5 +41,5 @@ def _facts(registration: Registration, path: Path) -> dict[str, tuple[object, ob
         "split": (registration.split, first.split),
         "seeds": (sorted(registration.seeds), sorted(first.seeds)),
         "margin": (registration.margin, first.margin),
-        "arms": (sorted(arms), sorted({str(arm) for one in presets for arm in one.arms})),
+        "arms": (sorted(arms), sorted({str(arm) for preset in presets for arm in preset.arms})),
     }

@@ -81,9 +81,9 @@ def rerun(
     for mine in _rounds(records):
         with tempfile.TemporaryDirectory(prefix="pbgraph-rerun-") as scratch:
             options = RunOptions(Path(scratch), data=data, offline=offline)
-            made = {record.key: record for record in do_again(results, mine, options)}
+            new = {record.key: record for record in do_again(results, mine, options)}
             for record in mine:
-                compared[record.key] = _compared(results, record, ResultsFolder(options.results), new=made[record.key])
+                compared[record.key] = _compared(results, record, ResultsFolder(options.results), new=new[record.key])
     return [compared[record.key] for record in records]
 
 
@@ -153,7 +153,7 @@ def _not_exact(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder
     """
     names = ["spec", "status", "selection", "scores", "metrics", "history", "details"]
     parts = [name for name in names if canonical_json(getattr(record, name)) != canonical_json(getattr(new, name))]
-    sizes = [one.cost and (one.cost.parameters, one.cost.epochs) for one in (record, new)]
+    sizes = [run.cost and (run.cost.parameters, run.cost.epochs) for run in (record, new)]
     parts += ["parameters or epochs"] if sizes[0] != sizes[1] else []
     if record.predictions_sha256 != new.predictions_sha256:
         files = [read_predictions(place.predictions_path(record.spec)) for place in (results, scratch)]
@@ -174,17 +174,17 @@ def _writer(results: ResultsFolder, record: RunRecord) -> str:
 def _other_experiment(record: RunRecord, new: RunRecord) -> Iterator[str]:
     """What no platform changes: data, rows, split, labels, and by what was scored."""
 
-    def facts(one: RunRecord) -> dict[str, Any]:
-        origin = one.provenance
+    def facts(run: RunRecord) -> dict[str, Any]:
+        origin = run.provenance
         labels = {
             part: (
                 score.size,
                 {name: (target.labelled, target.positives, target.sd) for name, target in score.tasks.items()},
             )
-            for part, score in one.scores.items()
+            for part, score in run.scores.items()
         }
         return {
-            "metrics": dict(one.metrics),
+            "metrics": dict(run.metrics),
             "data": origin.data_sha256,
             "accepted rows": origin.rows_sha256,
             "split": origin.split_sha256,
@@ -216,14 +216,14 @@ def _too_far(scores: Mapping[str, tuple[float | None, float | None, float]]) -> 
 def _tolerances(results: ResultsFolder, record: RunRecord) -> dict[str, float]:
     """Of every mean score of a record, how far from it another platform's may be."""
     table = read_predictions(results.predictions_path(record.spec))
-    found = {}
+    spreads = {}
     for part, said in record.scores.items():
         cells, score = cells_said(table, part, tuple(said.tasks))
         for name in said.metrics:
             metric = METRICS.get(name)
             error = standard_error(cells.y, score, metric)
-            found[f"{part} {label_of(name)}"] = max(PLATFORM_SPREAD * error, _relevant(record, metric))
-    return found
+            spreads[f"{part} {label_of(name)}"] = max(PLATFORM_SPREAD * error, _relevant(record, metric))
+    return spreads
 
 
 def _relevant(record: RunRecord, metric: Metric) -> float:

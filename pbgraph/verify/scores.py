@@ -23,8 +23,8 @@ from pbgraph.results.predictions import predictions_in
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS, Split
+from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.folder import by_task
-from pbgraph.verify.found import Found, found, guarded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,8 +69,8 @@ class Cells:
         """Of the molecules with these numbers, in the order in which predictions are written."""
         y = molecules.y[index]
         row, column = np.nonzero(~np.isnan(y))
-        names = [molecules.mol_ids[index[one]] for one in row]
-        return Cells(y, row, column, names, [molecules.tasks[one] for one in column], molecules.tasks)
+        names = [molecules.mol_ids[index[i]] for i in row]
+        return Cells(y, row, column, names, [molecules.tasks[i] for i in column], molecules.tasks)
 
     @staticmethod
     def said_by(table: pa.Table, tasks: tuple[str, ...]) -> Cells:
@@ -89,7 +89,7 @@ class Cells:
                 "cells: expected each once; restore the file"
             )
         row = np.unique(names, return_inverse=True)[1]
-        column = np.array([tasks.index(one) for one in said], dtype=np.int64)
+        column = np.array([tasks.index(name) for name in said], dtype=np.int64)
         y = np.full((row.max(initial=-1) + 1, len(tasks)), np.nan, dtype=np.float32)
         y[row, column] = table.column("y").to_numpy()
         return Cells(y, row, column, names, said, tasks)
@@ -108,7 +108,7 @@ def check_scores(
     data: Path | None = None,
     offline: bool = False,
     done: Callable[[int], None] = lambda _: None,
-) -> Found:
+) -> Findings:
     """Compare each score of these finished records, whose predictions are theirs, with what the predictions give.
 
     data, offline  as for `pbgraph.datasets.load.load`
@@ -130,7 +130,7 @@ def check_scores(
             lines = guarded(where, _problems, results, record, compared, counted)
             wrong += [line if line.startswith(where) else f"{where}: {line}" for line in lines]
             done(1)
-    return found(counted, wrong, unchecked)
+    return findings(counted, wrong, unchecked)
 
 
 def _loaded(dataset: str, results: ResultsFolder, folder: Path | None, *, offline: bool) -> _Data | str:
@@ -146,11 +146,11 @@ def _loaded(dataset: str, results: ResultsFolder, folder: Path | None, *, offlin
 def _metrics(record: RunRecord) -> list[Metric]:
     """Those of the record's metrics that are here in the same version."""
     here = [METRICS.get(name) for name in sorted(record.metrics) if name in METRICS]
-    return [one for one in here if one.version == record.metrics[one.name]]
+    return [metric for metric in here if metric.version == record.metrics[metric.name]]
 
 
 def _unknown_metrics(record: RunRecord) -> Iterator[str]:
-    for name in sorted(set(record.metrics) - {one.name for one in _metrics(record)}):
+    for name in sorted(set(record.metrics) - {metric.name for metric in _metrics(record)}):
         yield f"scores by {name} v{record.metrics[name]}, which is not here in this version"
 
 
@@ -193,7 +193,7 @@ def _other_data(record: RunRecord, data: _Data) -> Iterator[str]:
     facts = {
         "data": (origin.data_sha256, molecules.sha256),
         "rows": (origin.rows, len(molecules) + len(molecules.rejected)),
-        "rejected rows": ([one.row for one in origin.rejected], [one.row for one in molecules.rejected]),
+        "rejected rows": ([row.row for row in origin.rejected], [row.row for row in molecules.rejected]),
         "accepted rows": (origin.rows_sha256, sha256(canonical_json(molecules.mol_ids))),
         "split": (origin.split_sha256, data.split(record).sha256),
     }
@@ -236,7 +236,7 @@ def _score_differences(said: SplitScore, again: SplitScore, *, sizes: bool) -> I
         return
     for name, target in again.tasks.items():
         yield from _metric_differences(f"{name} ", said.tasks[name].metrics, target.metrics)
-        counts = [(one.labelled, one.positives) for one in (said.tasks[name], target)]
+        counts = [(mine.labelled, mine.positives) for mine in (said.tasks[name], target)]
         if counts[0] != counts[1] or not _same(said.tasks[name].sd, target.sd):
             yield f"{name} labels: the record says {said.tasks[name]}, the data have {target}"
 

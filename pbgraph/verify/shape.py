@@ -25,7 +25,7 @@ def misshapen_run(record: RunRecord) -> Iterator[str]:
     for name, score in record.scores.items():
         for where, metrics in [
             (name, score.metrics),
-            *((f"{name} {target}", one.metrics) for target, one in score.tasks.items()),
+            *((f"{name} {target}", target_score.metrics) for target, target_score in score.tasks.items()),
         ]:
             if set(metrics) != set(record.metrics):
                 yield f"{where}: scores of {', '.join(metrics) or 'no metric'}, expected {', '.join(record.metrics)}"
@@ -41,7 +41,7 @@ def _other_history(record: RunRecord) -> Iterator[str]:
         return
     if len(record.history) != cost.epochs:
         yield f"its history has {len(record.history)} epochs, its cost {cost.epochs}"
-    line = next((one for one in record.history if one.epoch == selected.epoch), None)
+    line = next((epoch for epoch in record.history if epoch.epoch == selected.epoch), None)
     if line is None:
         yield f"epoch {selected.epoch}, which it says was selected, is not in its history"
     elif selected.rule in SELECTED_FROM_IT and line.valid != selected.score:

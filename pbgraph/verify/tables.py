@@ -17,30 +17,30 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import FOLDER as REGISTERED
 from pbgraph.results.tuning import FOLDER as TUNING
+from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.folder import COMPANIONS, Held, by_task, entries
-from pbgraph.verify.found import Found, found, guarded
 
 MOST_SAID = 10  # differences of one file
 KNOWN = ("records", *COMPANIONS, "tasks", REGISTERED, TUNING, PUBLISHED, README)
 
 
-def check_tables(results: ResultsFolder, held: Held) -> Found:
+def check_tables(results: ResultsFolder, held: Held) -> Findings:
     """Compare every file that shows the records, and the README beside or in the folder, with what the records give."""
     if not held.readable:
-        return found({}, (), ["tables and pages, which are made from all records: some cannot be read"])
+        return findings({}, (), ["tables and pages, which are made from all records: some cannot be read"])
     records = by_task((*held.finished, *_last_failures(held)))
     wrong: list[str] = []
     shown = list(shown_beside(results, records))
-    for one in shown:
-        wrong += guarded(one.path, _capped, one.path, _file_differences(one))
+    for file in shown:
+        wrong += guarded(file.path, _capped, file.path, _file_differences(file))
     counts = {"tables and pages": len(shown), "tables in README": 0}
     for readme in (results.root.resolve().parent / README, results.root / README):
-        for one in (one for one in shown if one.path.suffix == ".md" and readme.is_file()):
+        for file in (file for file in shown if file.path.suffix == ".md" and readme.is_file()):
             places: list[int] = []
-            wrong += guarded(readme, _readme, readme, one, places)
+            wrong += guarded(readme, _readme, readme, file, places)
             counts["tables in README"] += len(places)
-    unchecked = _strays(results, {one.path for one in shown}, wrong)
-    return found(counts, wrong, unchecked)
+    unchecked = _strays(results, {file.path for file in shown}, wrong)
+    return findings(counts, wrong, unchecked)
 
 
 def _strays(results: ResultsFolder, shown: Set[Path], wrong: list[str]) -> list[str]:
@@ -83,17 +83,17 @@ def _capped(path: Path, lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def _file_differences(one: Shown) -> Iterator[str]:
+def _file_differences(file: Shown) -> Iterator[str]:
     """Line by line and cell by cell, what a file says and what its records give."""
-    said, given = _text(one.path).splitlines(), one.text().splitlines()
-    comma = one.path.suffix == ".csv"
-    remedy = f"'python -m pbgraph.bench {one.command}' makes it anew"
+    said, given = _text(file.path).splitlines(), file.text().splitlines()
+    comma = file.path.suffix == ".csv"
+    remedy = f"'python -m pbgraph.bench {file.command}' makes it anew"
     if len(said) != len(given):
-        yield f"{one.path} has {len(said)} lines, its records give {len(given)}; {remedy}"
+        yield f"{file.path} has {len(said)} lines, its records give {len(given)}; {remedy}"
     for number, (mine, theirs) in enumerate(zip_longest(said, given, fillvalue=""), 1):
         header = _cells(given[0], comma) if comma else _header(given, number - 1)
         for line in _line_differences(mine, theirs, header, comma=comma):
-            yield f"{one.path}, line {number}{line}; {remedy}"
+            yield f"{file.path}, line {number}{line}; {remedy}"
 
 
 def _line_differences(said: str, given: str, header: Sequence[str], *, comma: bool = False) -> Iterator[str]:
@@ -128,9 +128,9 @@ def _header(lines: Sequence[str], at: int) -> list[str]:
     return _cells(lines[start] if lines[start].startswith("<") else lines[start - 1])
 
 
-def _readme(path: Path, one: Shown, places: list[int]) -> Iterator[str]:
+def _readme(path: Path, file: Shown, places: list[int]) -> Iterator[str]:
     """What README says otherwise than a table, wherever it shows it; the lines at which it does are put in `places`."""
-    lines, text = _text(path).splitlines(), one.text().rstrip("\n").split("\n")
+    lines, text = _text(path).splitlines(), file.text().rstrip("\n").split("\n")
     start = next((number for number, line in enumerate(text) if line.startswith("Protocol")), None)
     if start is None:
         return
@@ -138,7 +138,7 @@ def _readme(path: Path, one: Shown, places: list[int]) -> Iterator[str]:
     places += _places(lines, table)
     for place, following in pairwise([*places, len(lines)]):
         window = lines[place : min(following, place + len(table) + MOST_SAID)]
-        yield from _capped(path, _block_differences(path, one, (place, window, table)))
+        yield from _capped(path, _block_differences(path, file, (place, window, table)))
 
 
 def _places(lines: Sequence[str], table: Sequence[str]) -> Iterator[int]:
@@ -161,7 +161,7 @@ def _alike(line: str, protocol: str) -> bool:
     )
 
 
-def _block_differences(path: Path, one: Shown, block: tuple[int, Sequence[str], Sequence[str]]) -> Iterator[str]:
+def _block_differences(path: Path, file: Shown, block: tuple[int, Sequence[str], Sequence[str]]) -> Iterator[str]:
     """What differs between a table and the lines that show it; block: where these begin, they and more, the table."""
     place, window, table = block
     for kind, a, b, c, d in SequenceMatcher(None, window, table, autojunk=False).get_opcodes():
@@ -170,7 +170,7 @@ def _block_differences(path: Path, one: Shown, block: tuple[int, Sequence[str], 
         said = window[a:b] if b < len(window) else list(takewhile(_goes_on, window[a:b]))
         for offset, (mine, theirs) in enumerate(zip_longest(said, table[c:d], fillvalue="")):
             for line in _line_differences(mine, theirs, _header(table, c + offset)):
-                yield f"{path}, line {place + a + offset + 1}{line}; it shows {one.path}"
+                yield f"{path}, line {place + a + offset + 1}{line}; it shows {file.path}"
 
 
 def _goes_on(line: str) -> bool:

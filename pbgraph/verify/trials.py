@@ -8,14 +8,14 @@ from pathlib import Path
 from pbgraph.files.reading import UnreadableError
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.tuning import read_trials, trials_files, wrong_lines
-from pbgraph.verify.found import Found, found, guarded
+from pbgraph.verify.findings import Findings, findings, guarded
 
 
-def check_trials(results: ResultsFolder) -> Found:
+def check_trials(results: ResultsFolder) -> Findings:
     """What searches have left; a folder without any is not spoken of."""
     paths = trials_files(results.root)
     wrong = [line for path in paths for line in guarded(path, _wrong, path)]
-    return found({"trials": sum(map(_count, paths))} if paths else {}, wrong)
+    return findings({"trials": sum(map(_count, paths))} if paths else {}, wrong)
 
 
 def _wrong(path: Path) -> Iterator[str]:

@@ -474,11 +474,48 @@ def test_a_full_disk_behind_stdout_is_one_line():
     assert (done.returncode, done.stderr) == (1, said)
 
 
-@pytest.mark.parametrize("words", ["leaderboard -o", "table tox21 --figure"])
-def test_an_output_that_is_a_folder_is_refused_at_once(words, capsys, tmp_path):
-    assert call(*words.split(), tmp_path) == 2
-    assert capsys.readouterr().err == f"pbgraph: {tmp_path} is a folder; name the file to be written\n"
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    "words",
+    [
+        "leaderboard -o",
+        "table tox21 --figure",
+        "dendrites tox21 trimnet/perforated --figure",
+        "tox21 --write-plan",
+        "run default --write-plan",
+        "train table.csv --smiles S --targets y --write-plan",
+        "tune tox21 --models gin --write-plan",
+        "tune tox21 --found --write-plan",
+        "export tox21 --csv",
+        "export tox21 --histories",
+        "verify --receipt",
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_at_once(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    refusals = {
+        tmp_path: "is a folder; name the file to be written",
+        tmp_path / "file" / "x": "cannot be written (Not a directory); name another file",
+        tmp_path / "none" / ("x" * 300): "cannot be written (File name too long); name another file",
+    }
+    for path, said in refusals.items():
+        assert call(*words.split(), path) == 2
+        assert capsys.readouterr().err == f"pbgraph: {path} {said}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_one_file_is_not_written_twice(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("export", "tox21", "--csv", "a.csv", "--histories", tmp_path / "a.csv") == 2
+    assert "--csv and --histories name one file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["tox21 --dry-run", "tune tox21 --models gin"])
+def test_a_field_that_is_set_to_two_values_is_wrong_usage(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call(*words.split(), "--set", "gin.hidden=64", "training.epochs=2", "--set", "gin.hidden=32") == 2
+    said = "gin.hidden=64 and gin.hidden=32: one field cannot have both values; leave one out"
+    assert said in capsys.readouterr().err
 
 
 def test_ctrl_c_that_an_import_makes_another_error_of_is_still_one(monkeypatch, capsys):

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -15,7 +16,7 @@ import pytest
 
 from pbgraph.files import locks
 from pbgraph.files.locks import exclusive, is_held, locked
-from pbgraph.files.writing import is_special, new_file, new_folder, replaced_file, sweep
+from pbgraph.files.writing import check_replaceable, is_special, new_file, new_folder, replaced_file, sweep
 
 
 def write(path: Path, text: str = "new") -> None:
@@ -96,6 +97,7 @@ def test_the_reader_of_a_pipe_gets_what_is_written(tmp_path: Path) -> None:
 
 LEFT = """
 import os, signal, sys
+from collections.abc import Callable
 from pathlib import Path
 from pbgraph.files.writing import new_folder, replaced_file
 with replaced_file(Path(sys.argv[1])) as part, new_folder(Path(sys.argv[2])):
@@ -128,6 +130,29 @@ def test_without_links_a_new_file_still_overwrites_nothing(tmp_path: Path, monke
     with pytest.raises(FileExistsError), new_file(tmp_path / "a") as part:
         part.write_text("second")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "first")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["new", "old", "none/deeper/new", "folder", "old/new", "x" * 300, "none/" + "x" * 300, "lost", "old/deeper/new"],
+)
+def test_what_can_be_written_is_known_before_and_leaves_no_trace(tmp_path: Path, name: str) -> None:
+    (tmp_path / "old").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "lost").symlink_to("none/there")
+    before = sorted(tmp_path.rglob("*"))
+
+    def why_not(write: Callable[[Path], object]) -> int | None:
+        try:
+            write(tmp_path / name)
+        except OSError as error:
+            return error.errno
+        return None
+
+    said = why_not(check_replaceable)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert said == why_not(write)
+    assert (said is None) == (name in ("new", "old", "none/deeper/new", "lost"))
 
 
 def test_a_name_of_the_longest_can_be_written(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -16,7 +15,7 @@ from pbgraph.models.base import MODELS, Architecture
 from pbgraph.models.head import searched
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
-from pbgraph.plans.search.found import check_plan_can_be_written, plan_text
+from pbgraph.plans.search.found import check_plan_has_other_seeds, plan_text
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.sampling import as_parameters
 from pbgraph.plans.search.search import Search, Values, search_of
@@ -343,15 +342,13 @@ def test_the_best_becomes_a_plan_that_trains_with_its_settings(tmp_path):
         assert (row.search.trials, row.search.seeds) == (6, SEEDS)
 
 
-def test_a_plan_on_seeds_of_the_search_is_refused(tmp_path):
+def test_a_plan_on_seeds_of_the_search_is_refused():
     from dataclasses import replace
 
     one = search()
     same = replace(one, preset=replace(one.preset, seeds=(2, 68)))
     with pytest.raises(UsageError, match="seeds 2 of preset 'default', which the search"):
-        check_plan_can_be_written(tmp_path / "plan.toml", [same])
-    with pytest.raises(UsageError, match="there is no folder"):
-        check_plan_can_be_written(Path(tmp_path / "none" / "plan.toml"), [one])
+        check_plan_has_other_seeds([same])
 
 
 def test_all_searches_of_a_task_are_shown_and_become_one_plan(tmp_path, capsys):

@@ -31,9 +31,9 @@ def held() -> Held:
 
 
 def test_every_file_is_as_it_was_written(held):
-    assert held.found.wrong == ()
+    assert held.findings.wrong == ()
     assert len(held.finished) == len(held.sound) == 75
-    assert held.found.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
+    assert held.findings.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
     assert all(DIGEST in record.details for record in held.finished if "dendrites" in record.details)
 
 

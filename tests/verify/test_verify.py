@@ -76,12 +76,12 @@ def committed(copy) -> ResultsFolder:
     [('"processor": "Intel', '"processor": "AMD'), ('"sittings": 1', '"sittings": 2'), ("2026-", "2027-")],
 )
 def test_a_record_that_is_not_as_it_was_committed_is_found(committed, old, new):
-    assert held_by(committed).found.wrong == held_by(committed).found.unchecked == ()
+    assert held_by(committed).findings.wrong == held_by(committed).findings.unchecked == ()
     path = committed.record_path(of(committed, "gin/backprop").spec)
     content = path.read_text()
     path.write_text(content.replace(old, new))
     assert path.read_text() != content
-    assert held_by(committed).found.wrong == (f"{path} is not as it was committed; restore it",)
+    assert held_by(committed).findings.wrong == (f"{path} is not as it was committed; restore it",)
 
 
 def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
@@ -92,7 +92,7 @@ def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
     git(copy, "commit", "-qm", "results")
     path.write_bytes(formatted(msgspec.to_builtins(replace(made, created="2000-01-01T00:00:00+00:00").sealed())))
     assert check_registrations(copy).wrong == ()
-    assert held_by(copy).found.wrong == (f"{path} is not as it was committed; restore it",)
+    assert held_by(copy).findings.wrong == (f"{path} is not as it was committed; restore it",)
 
 
 @pytest.mark.parametrize("staged", [False, True])
@@ -103,7 +103,9 @@ def test_a_run_that_was_dropped_is_found(committed, staged):
         path.unlink()
     if staged:
         git(committed, "add", "-A")
-    assert held_by(committed).found.wrong == tuple(f"{path} is committed and not there; restore it" for path in paths)
+    assert held_by(committed).findings.wrong == tuple(
+        f"{path} is committed and not there; restore it" for path in paths
+    )
 
 
 def test_records_that_neither_a_seal_nor_a_checkout_vouches_for_are_counted(committed, capsys, shared):
@@ -129,7 +131,7 @@ def test_records_that_neither_a_seal_nor_a_checkout_vouches_for_are_counted(comm
 def test_a_history_that_is_not_that_of_the_run_is_found(copy, change, words):
     record = of(copy, "gin/backprop")
     copy.record_path(record.spec).write_bytes(record_bytes(change(record)))
-    assert words in "\n".join(held_by(copy).found.wrong)
+    assert words in "\n".join(held_by(copy).findings.wrong)
 
 
 def flip(path: Path, at: int) -> None:
@@ -229,9 +231,9 @@ SPOILT = {
 @pytest.mark.parametrize("name", SPOILT)
 def test_what_is_wrong_with_files_is_said(copy, name):
     spoil, words = SPOILT[name]
-    assert not held_by(copy).found.wrong
+    assert not held_by(copy).findings.wrong
     spoil(copy)
-    found = held_by(copy).found.wrong
+    found = held_by(copy).findings.wrong
     assert any(words in line for line in found), found
     assert all("\n" not in line for line in found)
 
@@ -241,7 +243,7 @@ def test_what_is_wrong_with_files_is_said(copy, name):
 def test_one_flipped_bit_is_found(copy, kind, share):
     path = getattr(copy, kind)(of(copy, "trimnet/perforated").spec)
     flip(path, int(share * path.stat().st_size))
-    assert any(path.stem in line for line in held_by(copy).found.wrong)
+    assert any(path.stem in line for line in held_by(copy).findings.wrong)
 
 
 def test_a_sealed_record_shows_every_edit_time_and_machine_included(tmp_path):
@@ -257,7 +259,7 @@ def test_a_sealed_record_shows_every_edit_time_and_machine_included(tmp_path):
     ):
         assert old in content.decode()
         path.write_bytes(content.decode().replace(old, new, 1).encode())
-        assert any("was edited" in line for line in held_by(ResultsFolder(tmp_path)).found.wrong), old
+        assert any("was edited" in line for line in held_by(ResultsFolder(tmp_path)).findings.wrong), old
 
 
 def test_committed_records_can_be_read_and_only_their_seal_would_be_new():
@@ -331,12 +333,12 @@ def test_the_digest_of_an_insight_is_part_of_its_record(copy):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("results", "cannot be written (Is a directory)"),
-        (".", "cannot be written (Is a directory)"),
+        ("results", "is a folder; name the file to be written"),
+        (".", "is a folder; name the file to be written"),
         ("/proc/x.json", "cannot be written"),
-        ("README.md/receipt.json", "cannot be written"),
-        ("results/records/tox21/receipt.json", "holds runs, tables and pages alone"),
-        ("link/receipt.json", "holds runs, tables and pages alone"),
+        ("README.md/receipt.json", "cannot be written (Not a directory); name another file"),
+        ("results/records/tox21/receipt.json", "is in results, which holds runs, tables and pages alone"),
+        ("link/receipt.json", "is in results, which holds runs, tables and pages alone"),
     ],
 )
 def test_a_receipt_that_cannot_be_kept_is_refused_before_any_work(copy, name, words, capsys, monkeypatch):
@@ -345,9 +347,7 @@ def test_a_receipt_that_cannot_be_kept_is_refused_before_any_work(copy, name, wo
     folder = "elsewhere" if name == "results" else "results"
     assert call("verify", folder, "--receipt", name) == 2
     said = capsys.readouterr()
-    assert f"--receipt {name}" in said.err
-    assert words in said.err
-    assert "name a file in a folder" in said.err
+    assert f"{name} {words}" in said.err
     assert said.out == ""
 
 

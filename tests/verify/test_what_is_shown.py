@@ -20,7 +20,7 @@ from pbgraph.results.predictions import write_predictions
 from pbgraph.results.record_file import record_bytes
 from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS
-from pbgraph.verify import Found
+from pbgraph.verify import Findings
 from pbgraph.verify.folder import held_by
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.scores import check_scores, read_predictions
@@ -50,7 +50,7 @@ def test_an_edited_score_with_a_matching_digest_is_found_by_its_predictions(copy
         edited = replace(record, scores={**record.scores, "test": scores})
         copy.record_path(record.spec).write_bytes(record_bytes(edited))
         held = held_by(copy)
-        assert not held.found.wrong
+        assert not held.findings.wrong
         found = check_scores(copy, held.checkable, offline=True)
         assert len(found.wrong) == 1
         assert words in found.wrong[0]
@@ -76,7 +76,7 @@ def test_predictions_of_other_labels_or_molecules_are_found(copy, tox21, shared)
         digest = write_predictions(path, molecules, tox21.tasks, scored=scored)
         copy.record_path(record.spec).write_bytes(record_bytes(replace(record, predictions_sha256=digest)))
         held = held_by(copy)
-        assert not held.found.wrong
+        assert not held.findings.wrong
         assert any(words in line for line in check_scores(copy, held.checkable, data=shared / "data").wrong)
 
 
@@ -131,7 +131,7 @@ def test_a_readme_that_shows_no_table_is_left_alone(copy):
     assert (found.wrong, found.counts["tables in README"]) == ((), 0)
 
 
-def readme(copy, *parts: str) -> Found:
+def readme(copy, *parts: str) -> Findings:
     (copy.root.parent / "README.md").write_text("\n\n".join(["# Project", *parts, "And that is all."]) + "\n")
     return check_tables(copy, held_by(copy))
 
@@ -266,7 +266,7 @@ def test_scores_of_an_unknown_metric_are_not_counted(copy):
     record = of(copy, "gin/backprop")
     found = check_scores(copy, [replace(record, metrics={**record.metrics, "roc_auc": 99})], offline=True)
     assert found.counts["scores"] == 2 * 13
-    assert (Found({"scores": 0}) + Found({"scores": 0, "x": 1})).counts == {"scores": 0, "x": 1}
+    assert (Findings({"scores": 0}) + Findings({"scores": 0, "x": 1})).counts == {"scores": 0, "x": 1}
 
 
 def test_a_setting_that_todays_plan_does_not_know_is_named_though_it_is_empty(copy):

@@ -126,7 +126,7 @@ def _declared(args: argparse.Namespace) -> Preset | Study:
 def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     """The plan that the arguments ask for, or the part of it."""
     from pbgraph.plans.plan import plan, plan_study
-    from pbgraph.plans.settings import parse_assignment
+    from pbgraph.plans.settings import parse_assignments
     from pbgraph.plans.shard import array_shard, part_of
 
     declared = _declared(args)
@@ -139,7 +139,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
         seeds=flat(args.seeds),
         split=args.split,
         controls=args.controls,
-        settings=[parse_assignment(text) for text in args.set],
+        settings=parse_assignments(args.set),
     )
     if args.shard is None and args.engine != "shard":
         return chosen

@@ -222,6 +222,8 @@ def export(args: argparse.Namespace) -> int:
 
     if args.csv is None and args.histories is None and args.mlflow is None:
         raise UsageError("export: say where to, with --csv FILE, --histories FILE or --mlflow DIR")
+    if None not in (args.csv, args.histories) and args.csv.resolve() == args.histories.resolve():
+        raise UsageError(f"--csv and --histories name one file, {args.csv}; name two")
     records = _chosen(args)
     if args.mlflow is not None:
         from pbgraph.report.tracking import export_to_mlflow

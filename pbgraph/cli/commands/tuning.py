@@ -63,9 +63,9 @@ def tune(args: argparse.Namespace) -> int:
 
     searches = _searches(args)
     if args.write_plan is not None:
-        from pbgraph.plans.search.found import check_plan_can_be_written
+        from pbgraph.plans.search.found import check_plan_has_other_seeds
 
-        check_plan_can_be_written(args.write_plan, searches)
+        check_plan_has_other_seeds(searches)
     device = device_of(args.device)
     jobs = args.jobs or usual_jobs(device)
     ledgers = [Ledger(search, args.results) for search in searches]
@@ -80,10 +80,10 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     from pbgraph.methods.base import METHODS
     from pbgraph.models.base import MODELS
     from pbgraph.plans.search.search import search_of
-    from pbgraph.plans.settings import check_all_used, parse_assignment
+    from pbgraph.plans.settings import check_all_used, parse_assignments
 
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
-    fixed = [parse_assignment(text) for text in args.set]
+    fixed = parse_assignments(args.set)
     arms = _arms(args.models, args.methods)
     seeds = flat(args.seeds) or SEEDS
     searches = [

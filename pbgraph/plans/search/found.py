@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.files.writing import check_replaceable, replaced_file
+from pbgraph.files.writing import replaced_file
 from pbgraph.humanize import ranges
 from pbgraph.plans.declaration import FoundBy
 from pbgraph.plans.plan_text import recipe_lines, search_line, set_lines, toml_line
@@ -15,20 +15,14 @@ from pbgraph.plans.search.search import Search, Values
 from pbgraph.results.tuning import best_of
 
 
-def check_plan_can_be_written(path: Path, searches: Sequence[Search]) -> None:
-    """Raises UsageError now rather than after the search: for seeds that both use, and for a file that cannot be."""
+def check_plan_has_other_seeds(searches: Sequence[Search]) -> None:
+    """Raises UsageError, now rather than after the search, for seeds that both it and the plan would use."""
     used = {seed for search in searches for seed in search.seeds}
     if both := sorted(used & set(searches[0].preset.seeds)):
         raise UsageError(
             f"the plan would be run on seeds {ranges(both)} of preset {searches[0].preset.name!r}, which the search "
             "chooses by; search on other seeds"
         )
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-    try:
-        check_replaceable(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}); give another --write-plan FILE") from error
 
 
 def write_plan(path: Path, ledgers: Sequence[Ledger]) -> None:

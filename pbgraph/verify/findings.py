@@ -11,22 +11,22 @@ from pbgraph.terminal import visible_cell
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """counts: what was looked at -> how many; wrong, unchecked: one line each, safe to print."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
-    def __add__(self, other: Found) -> Found:
+    def __add__(self, other: Findings) -> Findings:
         names = {**self.counts, **other.counts}
         counts = {name: self.counts.get(name, 0) + other.counts.get(name, 0) for name in names}
-        return Found(counts, self.wrong + other.wrong, self.unchecked + other.unchecked)
+        return Findings(counts, self.wrong + other.wrong, self.unchecked + other.unchecked)
 
 
-def found(counts: Mapping[str, int], wrong: Iterable[str], unchecked: Iterable[str] = ()) -> Found:
+def findings(counts: Mapping[str, int], wrong: Iterable[str], unchecked: Iterable[str] = ()) -> Findings:
     """What was found, its lines made visible."""
-    return Found(dict(counts), tuple(map(visible_cell, wrong)), tuple(map(visible_cell, unchecked)))
+    return Findings(dict(counts), tuple(map(visible_cell, wrong)), tuple(map(visible_cell, unchecked)))
 
 
 def guarded(where: object, check: Callable[..., Iterable[str]], *arguments: Any) -> list[str]:
