@@ -25,6 +25,7 @@ def check_plans(
 ) -> tuple[frozenset[str], Found]:
     """The keys that today's code plans too, and what is otherwise about the others, one line per arm and difference.
 
+    External results are in no plan.
     done  called with the number of records of each arm
     """
     planned: set[str] = set()
@@ -34,7 +35,9 @@ def check_plans(
     def row(record: RunRecord) -> tuple[str, str, str, Arm]:
         return record.spec.task, record.spec.preset, record.spec.split, record.spec.arm
 
-    for (dataset, preset, split, arm), same in groupby(sorted(records, key=row), key=row):
+    ours = [record for record in records if not record.spec.external]
+    done(len(records) - len(ours))
+    for (dataset, preset, split, arm), same in groupby(sorted(ours, key=row), key=row):
         mine = list(same)
         where = f"{arm} of {dataset}, preset {preset}, split {split}"
         try:
