@@ -33,6 +33,8 @@ ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.comma
     "rm": "steering:add_rm_arguments",
     "export": "steering:add_export_arguments",
     "verify": "verifying:add_verify_arguments",
+    "score": "external:add_score_arguments",
+    "splits": "external:add_splits_arguments",
     "submit": "sharing:add_submit_arguments",
     "merge": "sharing:add_merge_arguments",
     "check": "listing:add_check_arguments",

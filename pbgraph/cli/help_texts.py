@@ -19,6 +19,8 @@ COMMANDS = {
     "show": "show one run: settings, scores, history, dendrites, where it comes from",
     "rm": "move runs to the trash of their results folder, with all that belongs to them",
     "export": "write the runs of a task to files for other programs",
+    "score": "score predictions of another tool on a split, as a row beside ours",
+    "splits": "write splits as files that another tool trains on",
     "merge": "take over the runs of other machines, from folders or zip archives",
     "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
@@ -52,6 +54,19 @@ test rows are not read. Seeds from 68 on belong to results and are refused. Tria
 RESULTS/tuning/TASK/MODEL-METHOD.jsonl; what is there counts, and whatever stops a search, the same command goes on.
 --found shows what all searches of the task have found by now, beside their recipes; with --write-plan, the best of each
 of them becomes a row of one plan."""
+
+SCORE = """FILE is CSV (plain or gzip) or Parquet, with a column of names (or of structures, however they are
+written), and one for each target: the probability of class 1, or a value in the unit of the data. Every test
+molecule of the split is there once, in any order; others of the task may be there too, and if all validation
+molecules are, these are scored as well. The row has the method 'external' and stands beside the runs of --preset;
+'compare' pairs it with any of them. What the tool did is not known here, so it has no cost, and 'verify' makes its
+scores anew from what was predicted. 'splits' writes what the tool has to be trained on. A result is kept once: other
+predictions need another --name, or 'rm'."""
+
+SPLITS = """DIR/TASK.csv has all molecules of the task, with names, structures and labels; DIR/TASK-SPLIT-SEED/ the
+parts of a split: train.csv, valid.csv and test.csv with the same columns, and splits.json, the numbers of their rows
+in TASK.csv as chemprop takes them by --splits-file. A tool that is trained on train.csv alone, chooses by valid.csv,
+and never reads the labels of test.csv before it predicts, is scored as our runs are, by 'score'."""
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
@@ -109,6 +124,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "work": WORK,
     "submit": SUBMIT,
     "merge": MERGE,
+    "score": SCORE,
+    "splits": SPLITS,
     "register": PLANS,
     "tune": TUNE,
     "verify": VERIFY,
@@ -145,6 +162,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "table": """
   table tox21
   table tox21 --models trimnet --seeds 68-70 --format csv
+  table tox21 --per-target --figure targets.png --kind heatmap
   table tox21 --study compression --figure frontier.png
   table tox21 --arms trimnet/backprop trimnet/backprop:hidden=64
 """,
@@ -192,6 +210,15 @@ OF_COMMANDS: Mapping[str, str] = {
   verify
   verify my-results --offline --receipt receipt.json
   verify --rerun 2 --seed 7
+""",
+    "score": """
+  score tox21 predictions.csv --name "chemprop 2.3" --split random --seeds 68
+  score tox21 68.csv 69.csv 70.csv --name "chemprop 2.3" --seeds 68-70
+  score esol test.parquet --name "a committee" --seeds 68 --smiles structure
+""",
+    "splits": """
+  splits tox21 --split random --seeds 68-72 --write splits
+  splits bace --split scaffold --write splits
 """,
     "merge": """
   merge /mnt/laptop/results node-7.zip

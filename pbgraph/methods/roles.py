@@ -7,4 +7,5 @@ from __future__ import annotations
 
 PLAIN = "backprop"  # trains a model as it is: what every arm is compared with
 PERFORATED = "perforated"  # what the benchmark is about: tables answer for it in words, and controls are paired with it
+EXTERNAL = "external"  # of predictions that another tool made: no method of ours, so no plan has runs of it
 GRAPHLESS = "features-only"  # the model that has a network's features and not its graphs

@@ -1,6 +1,6 @@
 """The forms of a table: Markdown for people, CSV and JSON for programs; LaTeX and HTML have files of their own.
 
-A column for programs is a name in `_csv_columns` and a value in `_csv_line`; JSON has all fields of a row.
+A column for programs is a name in `csv_columns` and a value in `_csv_line`; JSON has all fields of a row.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -38,18 +38,26 @@ def to_markdown(table: Table) -> str:
 
 def to_csv(table: Table) -> str:
     """One line per arm; numbers unrounded, a cell that has no value is blank."""
+    return csv_text(csv_columns(table), csv_lines(table))
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Lines as CSV, in which nothing is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _csv_columns(table), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
-    writer.writerows(
-        {name: no_formula(value) for name, value in _csv_line(table, row, against_plain.get(row.arm)).items()}
-        for row in table.rows
-    )
+    writer.writerows({name: no_formula(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 
-def _csv_columns(table: Table) -> tuple[str, ...]:
+def csv_lines(table: Table) -> list[dict[str, object]]:
+    """A line for each arm; what it has no value of may be left out."""
+    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
+    return [_csv_line(table, row, against_plain.get(row.arm)) for row in table.rows]
+
+
+def csv_columns(table: Table) -> tuple[str, ...]:
+    """The columns of these lines."""
     metrics = [column for name in table.metrics for column in (name, f"{name}_sd")]
     return (
         *("protocol", "task", "split", "preset", "model", "method", "variant", "seeds", "missing", "failed"),
@@ -61,7 +69,12 @@ def _csv_columns(table: Table) -> tuple[str, ...]:
 
 def to_json(table: Table) -> str:
     """Everything the table holds."""
-    content = {
+    return json_text(json_content(table))
+
+
+def json_content(table: Table) -> dict[str, object]:
+    """All the table holds, under the names that programs know."""
+    return {
         "protocol_id": table.protocol.id,
         "protocol": table.protocol,
         "rows": [_row_content(row) for row in table.rows],
@@ -73,13 +86,13 @@ def to_json(table: Table) -> str:
         "numerics": table.numerics,
         "others": table.others,
         "pretrained": table.pretrained,
+        "external": table.external,
         "declared": table.declared,
         "settings_tried": {
             str(arm): [{"trials": budget.trials, "seeds": budget.seeds} for budget in searches]
             for arm, searches in table.tried.items()
         },
     }
-    return json_text(content)
 
 
 def _row_content(row: Row) -> dict[str, object]:

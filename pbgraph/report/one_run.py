@@ -12,7 +12,7 @@ from pbgraph.metrics import label_of, scale_of
 from pbgraph.report.dendrites import COLUMNS, RIGHT, insight_rows
 from pbgraph.report.markdown import markdown
 from pbgraph.report.plot import plot
-from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.records import Provenance, RunRecord, RunSpec
 from pbgraph.terminal import visible_cell
 
 MIB = 2**20
@@ -44,6 +44,8 @@ def _heading(record: RunRecord) -> str:
 
 def _settings(spec: RunSpec) -> str:
     """Every field; what was set otherwise than in the recipe of the preset has a star."""
+    if spec.external:
+        return ""
     lines = [f"config of {spec.model}:", *_fields(spec, "config", spec.model_config)]
     lines += [f"settings of {spec.method}:", *_fields(spec, "settings", spec.settings)]
     own = {f"{spec.method}.{name}" for name in spec.settings} | spec.model_config.keys() | spec.settings.keys()
@@ -122,19 +124,25 @@ def _dendrites(record: RunRecord, insight: Insight | None, problem: str) -> str:
     return "dendrites\n" + markdown(COLUMNS, insight_rows(insight, record.correlations), right=RIGHT)
 
 
+def _made_by(origin: Provenance) -> str:
+    where = origin.numerics.described if origin.numerics else "numeric platform not recorded"
+    versions = ", ".join(f"{name} {origin.packages[name]}" for name in ("torch", "rdkit") if name in origin.packages)
+    return ", ".join(filter(None, [f"on {origin.device}", versions])) + f"; {where}"
+
+
 def _provenance(record: RunRecord) -> str:
     origin, cost = record.provenance, record.cost
     lines = [f"made {origin.created} by pbgraph {origin.pbgraph}, commit {origin.commit[:12] or 'none'}"]
     lines[0] += " with uncommitted changes" if origin.dirty else ""
+    if origin.scored_from:
+        lines[0] = f"predicted by another tool; scored {lines[0].removeprefix('made ')}"
     if cost:
         sittings = f"{cost.sittings} sitting{'' if cost.sittings == 1 else 's'}"
         lines.append(
             f"{cost.parameters:,} parameters, {cost.epochs} epochs, {duration(cost.seconds)} in {sittings}, "
             f"at most {cost.peak_memory_bytes / MIB:,.0f} MiB"
         )
-    where = origin.numerics.described if origin.numerics else "numeric platform not recorded"
-    versions = ", ".join(f"{name} {origin.packages[name]}" for name in ("torch", "rdkit") if name in origin.packages)
-    lines.append(", ".join(filter(None, [f"on {origin.device}", versions])) + f"; {where}")
+    lines.append(f"from {origin.scored_from}" if origin.scored_from else _made_by(origin))
     if origin.pretrained_on:
         lines.append(f"features {record.spec.featuriser}, pretrained on {origin.pretrained_on}")
     lines.append(f"data {origin.data_sha256[:12] or '-'}, split {origin.split_sha256[:12] or '-'}")

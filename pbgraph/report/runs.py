@@ -190,6 +190,7 @@ def _origin(record: RunRecord) -> Row:
         "metric": spec.metric,
         "featuriser": spec.featuriser,
         "pretrained_on": origin.pretrained_on,
+        "scored_from": str(origin.scored_from) if origin.scored_from else None,
         "control_of": spec.control_of,
         "created": origin.created,
         "commit": origin.commit,

@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
+from pbgraph.methods.roles import EXTERNAL
 from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
@@ -68,6 +69,8 @@ class Table:
     others    code of other packages than pbgraph that components are from -> runs
     numerics  numeric platform, in words -> runs
     pretrained  features from networks that were trained elsewhere, and on what -> runs
+    external    results that other tools made, and the files they were scored from -> results; of these, the others
+                among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
     """
@@ -82,6 +85,7 @@ class Table:
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
     pretrained: Mapping[str, int] = field(default_factory=dict)
+    external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
 
@@ -141,7 +145,8 @@ def make_table(
             f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
         )
     check_one_protocol(mine, finished)
-    origins, judged_by, metrics = [record.provenance for record in finished], margin_of(finished), _metrics(finished)
+    ours = [record for record in finished if not record.spec.external]
+    origins, judged_by, metrics = [record.provenance for record in ours], margin_of(finished), _metrics(finished)
     if margin is not None:
         judged_by = replace(judged_by, relevant=margin)
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
@@ -156,10 +161,11 @@ def make_table(
         margin=judged_by,
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
-        declared=how_declared(finished, background.registered),
-        tried=_tried(finished[0].spec, arms, background.searched),
-        others=_counted(origin for record in finished for origin in _others(record)),
+        declared=how_declared(ours, background.registered),
+        tried=_tried(finished[0].spec, [arm for arm in arms if arm.method != EXTERNAL], background.searched),
+        others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
+        external=_counted(sorted(_scored_from(record) for record in finished if record.spec.external)),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
 
@@ -201,6 +207,10 @@ def _pretrained(record: RunRecord) -> str:
     return f"{record.spec.model} by {record.spec.featuriser}, on {stated}" if stated else ""
 
 
+def _scored_from(record: RunRecord) -> str:
+    return f"{record.spec.model}, seed {record.spec.seed}, scored from {record.provenance.scored_from}"
+
+
 def _software(origin: Provenance) -> str:
     versions = [f"{name} {origin.packages[name]}" for name in ("torch", "rdkit", "numpy") if name in origin.packages]
     return ", ".join([*versions, origin.device])
@@ -224,8 +234,8 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
         test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
-        metrics={name: _statistic([score.metrics.get(name) for score in tests]) for name in metrics},
-        valid=_statistic([record.scores["valid"].metrics.get(selects) for record in done]),
+        metrics={name: statistic([score.metrics.get(name) for score in tests]) for name in metrics},
+        valid=statistic([record.scores["valid"].metrics.get(selects) for record in done]),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
         epochs=_mean([record.cost.epochs for record in done if record.cost]),
         seconds=_mean([record.cost.seconds for record in done if record.cost]),
@@ -237,7 +247,8 @@ def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def _statistic(values: Sequence[float | None]) -> Statistic | None:
+def statistic(values: Sequence[float | None]) -> Statistic | None:
+    """Of the values that there are; None of none."""
     defined = [value for value in values if value is not None]
     if not defined:
         return None

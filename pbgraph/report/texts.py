@@ -194,7 +194,9 @@ def _origins(table: Table) -> list[str]:
         if len(table.numerics) > 1
         else ""
     )
-    return [
+    how = "external: predicted by other tools, of which is not known what they were trained on, and scored here"
+    external = [f"{how}: {_names(table.external)}"] if table.external else []
+    ours = [
         table.declared,
         f"source commit: {_runs(table.commits)}{dirty}",
         *others,
@@ -202,10 +204,15 @@ def _origins(table: Table) -> list[str]:
         f"software: {_runs(table.software)}",
         f"numeric platform: {_runs(table.numerics)}{mixed}",
     ]
+    return [*(ours if table.commits else pretrained), *external]
 
 
 def _runs(counts: Mapping[str, int]) -> str:
     return "; ".join(f"{_shown(name)} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+
+
+def _names(counts: Mapping[str, int]) -> str:
+    return "; ".join(map(_shown, counts))
 
 
 def _shown(name: str) -> str:

@@ -225,6 +225,7 @@ def _facts(record: RunRecord) -> Mapping[str, str]:
     return {
         f"test {record.spec.metric}": str(test.metrics.get(record.spec.metric)) if test else "none",
         "epochs": str(record.cost.epochs if record.cost else None),
+        "scored from": str(came.scored_from or "none"),
         "data": came.data_sha256[:12],
         "split": came.split_sha256[:12],
         "device": came.device,

@@ -67,10 +67,12 @@ def _of_finished(record: Any) -> Iterator[str]:
             yield f"it is finished and has no {part} scores"
         elif record.spec.metric not in record.scores[part].metrics:
             yield f"its {part} scores lack the metric that selects, {record.spec.metric}"
-    if record.cost is None:
+    if record.cost is None and not record.spec.external:
         yield "it is finished and has no cost"
     elif record.spec.metric not in record.metrics:
         yield f"it does not say in which version {record.spec.metric} was measured"
+    if record.spec.external != (record.provenance.scored_from is not None):
+        yield "an external result says from which file it was scored, and no other record does"
     scored = sum(score.size for score in record.scores.values())
     accepted = record.provenance.rows - len(record.provenance.rejected)
     if scored >= accepted:

@@ -11,6 +11,7 @@ import msgspec
 
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.history import Epoch, Selection
+from pbgraph.methods.roles import EXTERNAL
 from pbgraph.metrics import SplitScore
 from pbgraph.molecules import Rejected
 from pbgraph.results.arms import Arm, as_changes
@@ -63,6 +64,11 @@ class RunSpec:
         if not self.changes:
             del facts["changes"]
         return facts
+
+    @property
+    def external(self) -> bool:
+        """Whether this is no run of ours: another tool made the predictions, and `model` is what it is called."""
+        return self.method == EXTERNAL
 
     @cached_property
     def arm(self) -> Arm:
@@ -143,6 +149,17 @@ class NumericPlatform:
 
 
 @dataclass(frozen=True)
+class ScoredFile:
+    """The file of predictions that an external result was scored from: its name, and the SHA-256 of its content."""
+
+    name: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, sha256 {self.sha256[:12]}"
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a record comes from.
 
@@ -157,6 +174,8 @@ class Provenance:
     libraries       versions of other libraries that took part, beside `packages`
     These three are empty in older records.
     pretrained_on   on what a network was trained that made some of its features, as somebody states it; "" if none did
+    scored_from     of an external result, its file; all else is then of the scoring, and device and numerics are not
+                    known
     """
 
     created: str
@@ -180,13 +199,18 @@ class Provenance:
     libraries: Mapping[str, str] = field(default_factory=dict)
     numerics: NumericPlatform | None = None
     pretrained_on: str = ""
+    scored_from: ScoredFile | None = None
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """The outcome of one run; a failed run has an error and no scores.
 
-    scores       "valid" and "test" -> SplitScore
+    An external result is one, too: what it is called and which split it is of make its spec, with which it is found,
+    shown, compared, merged and moved away as any other; it has neither selection nor cost nor history.
+
+    scores       "valid" and "test" -> SplitScore; of an external result without validation rows, "valid" has their
+                 number and no score
     metrics      name -> version of what they were scored by
     predictions  file name and SHA-256 of its content
     correlations  of a run in which dendrites grew: site -> for every dendrite tried there, in order, the mean over

@@ -106,7 +106,9 @@ def read_registration(path: Path) -> Registration:
 
 
 def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
-    """In words, whether one registered plan has all these runs and is older than each of them."""
+    """In words, whether one registered plan has all these runs and is older than each of them; "" of no run."""
+    if not finished:
+        return ""
     keys, first = {record.key for record in finished}, min(began(record) for record in finished)
     holding = [plan for plan in registered if keys.issubset(plan.keys)]
     for plan in holding:

@@ -76,6 +76,7 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
         "records": len(paths),
         "finished": len(finished),
         "failed": len(failed),
+        "external results": sum(record.spec.external for record in finished),
         "predictions": sum(results.predictions_path(record.spec).exists() for record in finished),
         "insights": sum(
             DIGEST in record.details and results.dendrites_path(record.spec).exists() for record in finished

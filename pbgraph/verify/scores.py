@@ -205,6 +205,8 @@ def _part_problems(
     record: RunRecord, part: str, table: pa.Table, *, data: _Data | None, counted: Counter[str]
 ) -> Iterator[str]:
     said = record.scores[part]
+    if record.spec.external and not said.tasks and not len(table):
+        return  # a part that another tool did not predict
     cells = data.cells_of(record, part) if data else Cells.said_by(table, tuple(said.tasks))
     if (wrong := _other_cells(cells, table)) is not None:
         yield f"its predictions of the {part} rows {wrong}"

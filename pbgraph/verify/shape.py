@@ -16,7 +16,9 @@ PARTS = ("task", "split", "featuriser", "model", "method", "metric")
 
 def misshapen_run(record: RunRecord) -> Iterator[str]:
     """What a finished record lacks, or has too much."""
-    if record.error is not None or record.selection is None or record.cost is None:
+    if record.spec.external and (record.selection or record.cost or record.history or record.error):
+        yield "nothing is known of how another tool came to its predictions, and this external result says something"
+    elif not record.spec.external and (record.error is not None or record.selection is None or record.cost is None):
         yield "a finished run has a selection and a cost, and no error"
     if missing := set(PARTS) - {name for name, version in record.spec.versions.items() if isinstance(version, int)}:
         yield f"it does not say the version of {', '.join(sorted(missing))}"

@@ -116,14 +116,14 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_every_option_that_a_message_names_exists():
-    """But for those of git and sbatch, which are not said to anybody, and of commands of MLflow and Ray."""
+    """But for those of git and sbatch, which are not said to anybody, and of commands of MLflow, Ray and chemprop."""
     known = options_of(arguments._parser(["tox21"]))
     named = {}
     for path in Path(pbgraph.__file__).parent.rglob("*.py"):
         for option in re.findall(r"(?<![\w`-])--[a-z][a-z-]+", path.read_text()):
             named.setdefault(option, path.name)
     of_git = {"--diff-filter", "--name-only", "--name-status", "--no-renames", "--porcelain", "--relative"}
-    of_others = {*of_git, "--array", "--backend-store-uri", "--head"}
+    of_others = {*of_git, "--array", "--backend-store-uri", "--head", "--splits-file"}
     assert {option: where for option, where in named.items() if option not in known | of_others} == {}
 
 

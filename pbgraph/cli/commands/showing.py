@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENDRITE_FORMATS = ("md", "json")
+KINDS = {"curves": "scores over epochs", "heatmap": "a cell for each arm and target"}  # of figures of a table
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_arms_argument(parser)
     formats = ", ".join(FORMATS)
     parser.add_argument("--format", type=OneOf("format", FORMATS), default="md", help=f"{formats} (default: md)")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group().add_argument
+    instead("--per-target", action="store_true", help="instead, scores of every target; CSV and JSON: by every metric")
+    instead(
         "--by-similarity",
         action="store_true",
         help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
@@ -63,22 +66,34 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
     )
+    kinds = ", ".join(KINDS)
+    parser.add_argument(
+        "--kind", type=OneOf("kind of figure", KINDS), metavar="NAME", help=f"of the figure: {kinds} (default: curves)"
+    )
 
 
 def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
+    if args.kind is not None and args.figure is None:
+        raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
     if args.study is not None:
         return _study_table(args)
     from pbgraph.report.figures import draw_learning_curves
+    from pbgraph.report.per_target import FORMATS as FORMATS_PER_TARGET
+    from pbgraph.report.per_target import draw_heat_map, per_target
     from pbgraph.report.selection import chosen_table, drawn_records
 
     choice = choice_of(args)
     records, shown = chosen_table(_runs(args), choice)
     if args.by_similarity:
         show(_by_similarity(args, shown, records), end="")
+    elif args.per_target:
+        show(resolve_name(FORMATS_PER_TARGET[args.format])(per_target(shown, records)), end="")
     else:
         show(resolve_name(FORMATS[args.format])(shown), end="")
-    if args.figure is not None:
+    if args.figure is not None and args.kind == "heatmap":
+        draw_heat_map(per_target(shown, records), args.figure)
+    elif args.figure is not None:
         draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
 
@@ -112,8 +127,9 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.tables import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
-    if args.by_similarity:
-        raise UsageError("--by-similarity is of one preset's table; leave --study out, and name the part with --preset")
+    of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target, "--kind": args.kind is not None}
+    for option in (option for option, given in of_one.items() if given):
+        raise UsageError(f"{option} is of one preset's table; leave --study out, and name the part with --preset")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
@@ -276,8 +292,9 @@ def _runs(args: argparse.Namespace) -> TaskRuns:
     """The runs of the task that the arguments name. Raises UsageError, with the nearest, for an unknown name."""
     from pbgraph.report.selection import TaskRuns
 
-    dataset_of_task(args)
-    for kind in ("models", "methods"):
-        check_known(kind, getattr(args, kind, None) or ())
-    check_known("splits", [args.split] if args.split else ())
-    return TaskRuns.read(ResultsFolder(args.results), args.task)
+    runs = TaskRuns.read(ResultsFolder(args.results), args.task)
+    specs = [record.spec for record in runs.records]
+    check_known("models", getattr(args, "models", None) or (), {spec.model for spec in specs})
+    check_known("methods", getattr(args, "methods", None) or (), {spec.method for spec in specs})
+    check_known("splits", [args.split] if args.split else (), {spec.split for spec in specs})
+    return runs

@@ -1,0 +1,165 @@
+"""From a file of predictions that another tool made to a RunRecord: scored on our rows by our metrics, beside our runs.
+
+An external result is called after the tool; its spec says on which split and with which seed the tool was run, so that
+it is paired with the runs of that seed. What the tool did is not known: there is no selection, cost or history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.load import load
+from pbgraph.errors import UsageError
+from pbgraph.execution.options import RunOptions
+from pbgraph.execution.origins import Origins, origins_of
+from pbgraph.execution.provenance import provenance
+from pbgraph.execution.runner import exclusive_run
+from pbgraph.methods.roles import EXTERNAL
+from pbgraph.metrics import METRICS, SplitScore, metrics_of, split_score
+from pbgraph.molecules import Molecules
+from pbgraph.prediction.foreign import ForeignPredictions, read_foreign
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.predictions import Scored, write_predictions
+from pbgraph.results.record_checks import name_problem
+from pbgraph.results.records import RunRecord, RunSpec, ScoredFile
+from pbgraph.splits import SPLITS, Split
+
+VERSION = 1  # of how a file of predictions is scored
+UNKNOWN = 0  # version of what is the tool's own
+FEATURES = "its own"  # what the tool's features are called
+DEVICE = "not known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What is told of an external result beside its predictions.
+
+    name    of the tool, with its version, and what was set otherwise: the name of the row
+    preset  beside whose runs it stands
+    pretrained_on  on what else it was trained, as its user states it; "" if on nothing
+    id, smiles  columns of the file, where they are not called as usual
+    """
+
+    name: str
+    preset: str
+    pretrained_on: str = ""
+    id: str | None = None
+    smiles: str | None = None
+
+
+def score_file(
+    path: Path, dataset: Dataset, options: RunOptions, told: Told, *, split: str, seed: int
+) -> tuple[RunRecord, bool]:
+    """Score a file of predictions and write its record; returns it, and whether it is new.
+
+    seed  of the split, or where that has none, by which runs of the tool are told apart
+    Raises UsageError for a name that cannot be one, and if this row has another result for this seed; errors as of
+    `read_foreign` and `ForeignPredictions.scores`.
+    """
+    if wrong := name_problem("the tool", told.name):
+        raise UsageError(f"--name: {wrong}")
+    molecules = load(dataset, folder=options.data, offline=options.offline)
+    spec = external_spec(dataset, told, split=split, seed=seed)
+    parts = SPLITS.get(split).split(molecules, spec.split_seed)
+    given = read_foreign(path, dataset, molecules, name=told.id, smiles=told.smiles)
+    scored = _scored(given, molecules, parts, which=f"split {split}" + f", seed {seed}" * (spec.split_seed is not None))
+    results = ResultsFolder(options.results)
+    with exclusive_run(results.lock_path(spec), lambda _: None):
+        if (there := results.finished(spec.task, spec.key)) is not None:
+            _check_same(there, given, results)
+            return there, False
+        record = _record(spec, dataset, (molecules, parts), scored=scored, results=results)
+        file = ScoredFile(given.file, given.sha256)
+        origin = replace(record.provenance, scored_from=file, pretrained_on=told.pretrained_on)
+        record = replace(record, provenance=origin)
+        results.write(record)
+    return record, True
+
+
+def external_spec(dataset: Dataset, told: Told, *, split: str, seed: int) -> RunSpec:
+    """What an external result is, whatever was predicted."""
+    splitter, metric = SPLITS.get(split), METRICS.get(dataset.metric)
+    return RunSpec(
+        task=dataset.name,
+        split=split,
+        split_seed=seed if splitter.seeded else None,
+        model=told.name,
+        method=EXTERNAL,
+        seed=seed,
+        metric=dataset.metric,
+        featuriser=FEATURES,
+        preset=told.preset,
+        model_config={},
+        settings={},
+        versions={
+            "task": dataset.version,
+            "split": splitter.version,
+            "metric": metric.version,
+            "method": VERSION,
+            "model": UNKNOWN,
+            "featuriser": UNKNOWN,
+        },
+    )
+
+
+def _scored(given: ForeignPredictions, molecules: Molecules, split: Split, *, which: str) -> Scored:
+    """The scores of the test rows, and of the validation rows if all of them are there."""
+    scored: dict[str, tuple[np.ndarray, np.ndarray]] = {
+        "test": (split.test, given.scores(molecules, split.test, f"test ({which})"))
+    }
+    if given.has_all(split.valid):
+        scored["valid"] = (split.valid, given.scores(molecules, split.valid, f"validation ({which})"))
+    return scored
+
+
+def _record(
+    spec: RunSpec, dataset: Dataset, data: tuple[Molecules, Split], *, scored: Scored, results: ResultsFolder
+) -> RunRecord:
+    molecules, split = data
+    metrics = metrics_of(dataset.kind)
+    scores = {
+        part: split_score(molecules.y[index], score, molecules.tasks, metrics=metrics)
+        for part, (index, score) in scored.items()
+    }
+    nothing = SplitScore(len(split.valid), dict.fromkeys((metric.name for metric in metrics), None), {})
+    origin = provenance(
+        device="cpu",
+        molecules=molecules,
+        featuriser=FEATURES,
+        split_sha256=split.sha256,
+        origins=_origins(spec, dataset),
+    )
+    path = results.predictions_path(spec)
+    return RunRecord(
+        spec=spec,
+        status="finished",
+        provenance=replace(origin, device=DEVICE, threads=0, numerics=None, libraries={}),
+        scores={"valid": nothing, **scores},
+        metrics={metric.name: metric.version for metric in metrics},
+        predictions=path.name,
+        predictions_sha256=write_predictions(path, molecules, molecules.tasks, scored=scored),
+    )
+
+
+def _origins(spec: RunSpec, dataset: Dataset) -> Origins:
+    """The code that took part: of the data, the split and the metrics. The tool's is not known."""
+    names = [metric.name for metric in metrics_of(dataset.kind)]
+    origins = origins_of(spec, {"task": dataset}, names)
+    kinds = ("featuriser", "model", "method")
+    components = {name: packages for name, packages in origins.components.items() if name not in kinds}
+    mine = {package for packages in components.values() for package in packages}
+    return Origins(components, {name: code for name, code in origins.sources.items() if name in mine})
+
+
+def _check_same(there: RunRecord, given: ForeignPredictions, results: ResultsFolder) -> None:
+    """Raises UsageError if the result that is there was scored from other content."""
+    said = there.provenance.scored_from
+    if said is None or said.sha256 != given.sha256:
+        raise UsageError(
+            f"{results.root} has a result of {there.spec.arm}, seed {there.spec.seed}, already, of other predictions "
+            f"({said}); give this one another --name, or move that away with 'rm {there.key}'"
+        )
