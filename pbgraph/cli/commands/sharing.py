@@ -83,7 +83,8 @@ def work(args: argparse.Namespace) -> int:
     )
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
-    return 1 if failed or left.blocked else 0
+    undone = args.stays and len(records) < len(plan.specs)  # what is no record has come in a record's place
+    return 1 if failed or left.blocked or undone else 0
 
 
 def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
