@@ -135,6 +135,11 @@ class ResultsFolder:
         folders = _folders(self.root / "records")
         return [(folder.name, key) for folder in folders for key in sorted(_record_files(folder))]
 
+    def finished_keys(self) -> set[str]:
+        """Keys of the runs, of any task, that there is a file of a finished record of, whatever is in it."""
+        folders = _folders(self.root / "records")
+        return {key for folder in folders for key, files in _record_files(folder).items() if 0 in files}
+
     def record_files(self, dataset: str, key: str) -> list[Path]:
         """The files of a run's record: what is finished, and its failures."""
         return sorted(_record_files(self.root / "records" / dataset).get(key, {}).values())
