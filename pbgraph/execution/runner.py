@@ -94,14 +94,11 @@ def _done(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Rep
     try:
         with published(results, spec, report) as tell:
             record = attempted(_train_and_score, spec, options, device=device, report=tell)
-        if (earlier := results.finished(spec.task, spec.key)) is not None:
-            return earlier
-        results.write(record)
     except FileExistsError:
         if (earlier := results.finished(spec.task, spec.key)) is None:
             raise
         return earlier
-    return record
+    return results.write_first(record)
 
 
 @contextmanager
@@ -129,8 +126,7 @@ def failed(spec: RunSpec, options: RunOptions, error: str, *, device: str = "cpu
     with _alone(results.lock_path(spec), options, lambda _: None):
         record = results.finished(spec.task, spec.key)
         if record is None:
-            record = failure(spec, options, error, data=None, device=device_of(spec, device))
-            results.write(record)
+            record = results.write_first(failure(spec, options, error, data=None, device=device_of(spec, device)))
     return record
 
 

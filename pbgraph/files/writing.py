@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 import stat
@@ -95,8 +96,12 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Delete the parts in a folder whose writers are gone."""
+def sweep(folder: Path, *, before: float = math.inf) -> None:
+    """Delete the parts in a folder whose writers are gone.
+
+    before  seconds since 1970: of those alone that have not changed since, where locks may not reach from one machine
+            to the other, so that a writer elsewhere seems to be gone
+    """
     try:
         found = [entry for entry in os.scandir(folder) if entry.name.endswith(PART)]
     except OSError:
@@ -104,7 +109,8 @@ def sweep(folder: Path) -> None:
     for entry in found:
         if entry.name.startswith("."):
             with suppress(OSError):
-                _drop_if_left(entry.path)
+                if entry.stat(follow_symlinks=False).st_mtime < before:
+                    _drop_if_left(entry.path)
 
 
 def _drop_if_left(path: str | Path) -> None:

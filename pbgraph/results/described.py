@@ -31,11 +31,16 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
     """
     if name in DATASETS:
         return DATASETS.get(name)
-    if "/" in name or not os.path.lexists(results.task_path(name)):
+    if not is_described(name, results):
         unknown = unknown_name("task", name, [*DATASETS, *user_table_names(results)])
         where = f"; {results.task_path(name)} would describe it: see --results" if USER_TABLE.search(name) else ""
         raise UsageError(f"{unknown}{where}")
     return to_dataset(user_table(name, results))
+
+
+def is_described(name: str, results: ResultsFolder) -> bool:
+    """Whether `results` describes a table of the user's under this name."""
+    return "/" not in name and os.path.lexists(results.task_path(name))
 
 
 def command_of(name: str, results: ResultsFolder) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import re
 import secrets
@@ -112,15 +113,18 @@ class ResultsFolder:
                     f"results folder {folder} cannot be written ({error.strerror}); give another with --results DIR"
                 ) from error
 
-    def sweep(self) -> None:
-        """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks."""
-        sweep(self.root)
+    def sweep(self, *, before: float = math.inf) -> None:
+        """Delete what writers left that were killed, in this folder and those of its kinds of files and tasks.
+
+        before  as of `pbgraph.files.writing.sweep`
+        """
+        sweep(self.root, before=before)
         for folder in _folders(self.root):
             if folder.name == TRASH:
                 continue
-            sweep(folder)
+            sweep(folder, before=before)
             for folder_of_dataset in _folders(folder):
-                sweep(folder_of_dataset)
+                sweep(folder_of_dataset, before=before)
 
     def tasks(self) -> list[str]:
         """The tasks that there are records of, sorted."""
@@ -130,6 +134,11 @@ class ResultsFolder:
         """(task, key) of all runs that there is a file of a record of, whatever is in it; sorted."""
         folders = _folders(self.root / "records")
         return [(folder.name, key) for folder in folders for key in sorted(_record_files(folder))]
+
+    def finished_keys(self) -> set[str]:
+        """Keys of the runs, of any task, that there is a file of a finished record of, whatever is in it."""
+        folders = _folders(self.root / "records")
+        return {key for folder in folders for key, files in _record_files(folder).items() if 0 in files}
 
     def record_files(self, dataset: str, key: str) -> list[Path]:
         """The files of a run's record: what is finished, and its failures."""
@@ -160,6 +169,19 @@ class ResultsFolder:
         with new_file(path) as part:
             part.write_bytes(record_bytes(record))
         return path
+
+    def write_first(self, record: RunRecord) -> RunRecord:
+        """Write a record, unless the run is finished by now, or its next failure written; returns the one that stands.
+
+        Several machines may have done one run. Raises DataError if what came first is no record.
+        """
+        if (earlier := self.finished(record.spec.task, record.key)) is not None:
+            return earlier
+        try:
+            self.write(record)
+        except FileExistsError:
+            return self.record(record.spec.task, record.key)
+        return record
 
     @property
     def leases_path(self) -> Path:

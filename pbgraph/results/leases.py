@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import re
 import secrets
 import threading
@@ -34,6 +35,7 @@ from pbgraph.files.writing import NO_LINKS
 
 EVERY = 20.0  # seconds between two beats
 MISSED = 6  # looks in vain after which a worker is taken for dead; NFS may show files as they were a minute ago
+SWEEPERS = 10  # workers, of any number, that look in the time of a beat at what all have left
 LONGEST = 3600.0  # seconds between two beats
 LARGEST = 4096  # bytes of any of the files
 LEASE = re.compile(r"([0-9a-f]{1,64})\.([1-9][0-9]{0,8})")
@@ -148,6 +150,23 @@ class Leases:
             with suppress(OSError):  # a folder that cannot be looked at takes nothing away
                 self._look_after_own()
 
+    def sweep(self) -> None:
+        """Look at all that others have there, and delete what belongs to those that are dead by now.
+
+        A lease is taken before it is given back, as it would be for its run, so that it is not taken from two.
+        """
+        with self._mutex, suppress(OSError):
+            for key, worker in leased(self.folder).items():
+                if worker != self.worker and key not in self._held and self.take(key):
+                    self.release(key)
+            names = [path.stem for kind in ("id", "beat") for path in self.folder.glob(f"*.{kind}")]
+            others = {name for name in names if WORKER.fullmatch(name)} - {self.worker}
+            self._bury([one for one in others if self._is_dead(one, one)])
+
+    def clock(self) -> float:
+        """Seconds since 1970 by the clock of the folder's file system, at the last beat."""
+        return self._beat.stat().st_mtime
+
     def _look_after_own(self) -> None:
         names = set(os.listdir(self.folder))
         for key, number in list(self._held.items()):
@@ -164,6 +183,8 @@ class Leases:
     def _keep_beating(self) -> None:
         while not self._over.wait(self.every):
             self.beat()
+            if random.random() * len(leased(self.folder)) < SWEEPERS:
+                self.sweep()
 
     def _beat_text(self) -> str:
         return f"{self._count:016d} {self.every:.6g}".ljust(40) + "\n"

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, content_of
-from pbgraph.files.writing import NO_LINKS, new_file, new_folder, scratch_folder
+from pbgraph.files.writing import NO_LINKS, new_file, new_folder, replaced_file, scratch_folder
 from pbgraph.results.described import keep, user_table
 from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.insights import DIGEST, read_insight
@@ -30,6 +30,7 @@ from pbgraph.results.sources import Folder, Results, by_run, copied, opened
 from pbgraph.results.trash import files_of
 
 ASIDE = ".aside"  # hidden folder in one of results
+NEWLINE = b"\n"
 LARGEST_OTHER = 16 * 1024 * MEBIBYTE  # of a file of a model
 LARGEST = {"records": LARGEST_RECORD, "predictions": LARGEST_PREDICTIONS, "models": LARGEST_OTHER}
 
@@ -148,47 +149,63 @@ def check_companions(staged: ResultsFolder, record: RunRecord) -> None:
 
 
 def adopt(candidate: Candidate, results: ResultsFolder) -> RunRecord:
-    """Bring a checked run into a results folder; of one that is there already, what is missing beside its record."""
+    """Bring a checked run into a results folder; returns the record that stands there then.
+
+    Of one that is there already, what is missing beside its record comes in; one that says something else stays as it
+    is. Raises DataError if what is there is no record.
+    """
     record, staged = candidate.record, candidate.staged
-    there = os.path.lexists(results.record_path(record.spec))
+    own = results.finished(record.spec.task, record.key)
+    if own is not None and own.digest() != record.digest():
+        return own
     for path_of in (ResultsFolder.predictions_path, ResultsFolder.dendrites_path):
         source, target = path_of(staged, record.spec), path_of(results, record.spec)
         if source.exists():
-            if not there:
+            if own is None:
                 target.unlink(missing_ok=True)  # of a run that was killed before its record
             _place(source, target)
     model = staged.model_path(record.spec)
     if model.is_dir() and not os.path.lexists(results.model_path(record.spec)):
         with new_folder(results.model_path(record.spec)) as part:
             shutil.copytree(model, part, dirs_exist_ok=True)
-    _place(candidate.path, results.record_path(record.spec))
-    return record
+    if _place(candidate.path, results.record_path(record.spec)):
+        return record
+    return results.finished(record.spec.task, record.key) or record
 
 
-def _place(source: Path, target: Path) -> None:
-    """Give a staged file its name, unless that is taken."""
+def _place(source: Path, target: Path) -> bool:
+    """Give a staged file its name, unless that is taken; whether it was free."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except FileExistsError:
-        return
+        return False
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        with suppress(FileExistsError), new_file(target) as part:
-            shutil.copyfile(source, part)
+        try:
+            with new_file(target) as part:
+                shutil.copyfile(source, part)
+        except FileExistsError:
+            return False
+    return True
 
 
 def _add_failures(failures: Sequence[Candidate], results: ResultsFolder, merged: Merged) -> None:
     for candidate in failures:
         spec = candidate.record.spec
-        there = {path.read_bytes() for path in results.record_files(spec.task, spec.key)}
-        if candidate.path.read_bytes() in there:
+        while not _is_there(candidate, results):
+            number = results.failures(spec.task).get(spec.key, 0) + 1
+            if _place(candidate.path, results.failure_path(spec, number)):  # which another process may have taken now
+                merged.new.append(candidate.record)
+                break
+        else:
             merged.known += 1
-            continue
-        number = results.failures(spec.task).get(spec.key, 0) + 1
-        _place(candidate.path, results.failure_path(spec, number))
-        merged.new.append(candidate.record)
+
+
+def _is_there(candidate: Candidate, results: ResultsFolder) -> bool:
+    spec = candidate.record.spec
+    return candidate.path.read_bytes() in [path.read_bytes() for path in results.record_files(spec.task, spec.key)]
 
 
 def _put_aside(results: ResultsFolder, own: RunRecord | None, others: Sequence[Candidate]) -> str:
@@ -251,11 +268,19 @@ def _merge_others(source: Results, results: ResultsFolder, staged: ResultsFolder
     _merge_tables(source, results, staged, merged)
     for path in sorted((staged.root / "tuning").glob("*/*.jsonl")):
         target = results.root / path.relative_to(staged.root)
-        if not target.exists():
-            _place(path, target)
-        elif target.read_bytes() != path.read_bytes():
-            search = path.relative_to(staged.root)
-            merged.notes.append(f"left out: {source.name}: {search}: a search goes on in one place")
+        if not _place(path, target):
+            _merge_search(path, target, f"{source.name}: {path.relative_to(staged.root)}", merged)
+
+
+def _merge_search(path: Path, target: Path, name: str, merged: Merged) -> None:
+    """Take over the trials of a search that went on elsewhere from those that are here."""
+    here, there = target.read_bytes(), path.read_bytes()
+    if there.startswith(here) and there != here:
+        with replaced_file(target) as part:
+            part.write_bytes(there)
+        merged.notes.append(f"{name}: {there.count(NEWLINE) - here.count(NEWLINE)} further trials of a search")
+    elif not here.startswith(there):
+        merged.notes.append(f"left out: {name}: a search goes on in one place, and here it has other trials")
 
 
 def _merge_tables(source: Results, results: ResultsFolder, staged: ResultsFolder, merged: Merged) -> None:

@@ -128,8 +128,9 @@ def _identity(path: Path) -> Identity | None:
 
 @cache
 def _code() -> bytes:
-    """Hash of the code by which records were verified."""
-    return sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in CODE)).encode()
+    """Hash of the code by which records were verified and kept."""
+    files = [__file__, *(str(module.__file__) for module in CODE)]
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).encode()
 
 
 def _entries(content: bytes | None) -> dict[str, _Entry]:

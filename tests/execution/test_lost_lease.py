@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from made_records import make_record
+from made_records import make_failure, make_record
 from pbgraph.execution import runner
 from pbgraph.execution.options import RunOptions
 from pbgraph.files.locks import exclusive
@@ -54,4 +54,19 @@ def test_a_failure_of_a_run_that_is_finished_elsewhere_is_not_written(results, m
 
     monkeypatch.setattr(runner, "_train_and_score", train)
     assert runner.run(theirs.spec, RunOptions(results.root, leased=True)).status == "finished"
+    assert len(results.record_files("tox21", theirs.key)) == 1
+
+
+def test_of_two_failures_written_at_once_the_first_stands(results, monkeypatch):
+    theirs = make_failure("gin/backprop", 68, "theirs")
+    failures = ResultsFolder.failures
+
+    def before_theirs(folder, dataset):
+        found = failures(folder, dataset)
+        monkeypatch.setattr(ResultsFolder, "failures", failures)
+        results.write(theirs)
+        return found
+
+    monkeypatch.setattr(ResultsFolder, "failures", before_theirs)
+    assert runner.failed(theirs.spec, RunOptions(results.root, leased=True), "ours").error == "theirs"
     assert len(results.record_files("tox21", theirs.key)) == 1

@@ -75,6 +75,34 @@ def test_what_a_dead_worker_held_is_taken_over_after_so_many_looks(two, clock):
     assert leased(b.folder) == {KEY: b.worker}
 
 
+def test_what_a_dead_worker_left_is_swept_and_what_a_living_one_has_is_not(tmp_path, clock, two):
+    a, b = two
+    dead = Leases(tmp_path, every=100.0, now=clock)
+    dead._show_up()
+    assert dead.take(KEY)
+    assert a.take(OTHER)
+    (tmp_path / f"{'0' * 16}.id").write_text("0" * 16)  # of one that was killed before its first beat
+    for _ in range(MISSED + 1):
+        assert leased(tmp_path) == {KEY: dead.worker, OTHER: a.worker}
+        b.sweep()
+        a.beat()
+        clock.now += 101
+    assert leased(tmp_path) == {OTHER: a.worker}
+    assert sorted(path.stem for path in tmp_path.glob("*.id")) == sorted([a.worker, b.worker])
+    assert not (tmp_path / f"{dead.worker}.beat").exists()
+    assert not a.lost
+
+
+def test_a_run_that_was_lost_is_not_given_back_by_a_sweep(two, clock):
+    a, b = two
+    a.take(KEY)
+    assert look(b, clock, MISSED + 1)
+    a.sweep()
+    a.beat()
+    assert a.lost == {KEY}
+    assert leased(a.folder) == {KEY: b.worker}
+
+
 def test_a_worker_whose_heart_beats_keeps_its_run_however_long_it_takes(two, clock):
     a, b = two
     a.take(KEY)

@@ -16,10 +16,13 @@ from made_records import PROVENANCE, make_spec
 from pbgraph import bench
 from pbgraph.errors import UsageError
 from pbgraph.files.hashing import sha256
+from pbgraph.results import merging
 from pbgraph.results.folder import WORK, ResultsFolder
-from pbgraph.results.merging import ASIDE, merge
+from pbgraph.results.merging import ASIDE, Candidate, adopt, merge
+from pbgraph.results.record_file import read_record
 from pbgraph.results.records import NumericPlatform, RunRecord
 from pbgraph.results.registered import Registration, register, registrations
+from pbgraph.results.tuning import trials_path
 
 OTHER = replace(
     PROVENANCE,
@@ -186,6 +189,52 @@ def test_failures_get_the_next_number_once(a, into, tmp_path):
     for _ in range(2):
         assert not merge([a, tmp_path / "b"], into).refused
     assert len(into.record_files("tox21", failed.key)) == 2
+
+
+def test_a_failure_whose_number_is_taken_in_that_instant_gets_the_next_one(into, tmp_path, monkeypatch):
+    failure = made_records.make_failure("gin/backprop", 90, "theirs")
+    ResultsFolder(tmp_path / "b").write(failure)
+    ResultsFolder(tmp_path / "b").write(made_records.make_record("gin/backprop", 91, 0.8))
+    place, others = merging._place, [replace(failure, error="of another process")]
+
+    def after_another(source, target):
+        while others and ".failed-" in target.name:
+            into.write(others.pop())
+        return place(source, target)
+
+    monkeypatch.setattr(merging, "_place", after_another)
+    assert "theirs" in [record.error for record in merge([tmp_path / "b"], into).new]
+    found = [read_record(path).error for path in into.record_files("tox21", failure.key)]
+    assert found == ["of another process", "theirs"]
+
+
+@pytest.mark.parametrize("theirs", [0.7, 0.8])
+def test_what_stands_is_what_adopting_returns(into, tmp_path, theirs):
+    own, ours = write(into.root, 68, theirs), write(tmp_path / "staged", 68, 0.8, provenance=OTHER)
+    into.predictions_path(own.spec).unlink()
+    staged = ResultsFolder(tmp_path / "staged")
+    stands = adopt(Candidate("b", staged, ours, staged.record_path(ours.spec)), into)
+    assert stands.scores == own.scores
+    assert into.finished("tox21", own.key).provenance == own.provenance
+    assert into.predictions_path(own.spec).exists() == (theirs == 0.8)
+
+
+@pytest.mark.parametrize("here", [1, 2, 3])
+def test_a_search_that_went_on_elsewhere_comes_in(a, into, here):
+    def trials(root, *lines):
+        path = trials_path(root, "tox21", model="gin", method="backprop")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(b"%d\n" % line for line in lines))
+        return path
+
+    trials(a, 1, 2)
+    path = trials(into.root, *range(1, here + 1))
+    notes = merge([a], into).notes
+    assert path.read_bytes() == (b"1\n2\n3\n" if here == 3 else b"1\n2\n")
+    assert len([note for note in notes if "search" in note]) == (here == 1)
+    trials(into.root, 7)
+    assert any("it has other trials" in note for note in merge([a], into).notes)
+    assert path.read_bytes() == b"7\n"
 
 
 def test_a_finished_run_is_not_joined_by_failures_of_others(a, into, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import unknown_name
@@ -34,6 +35,14 @@ def task_names(taken: Collection[str] = ()) -> list[str]:
 def is_task(name: str) -> bool:
     """Whether a task is registered under this name, or a namespace that the name belongs to; imports nothing."""
     return name in Registry[Any]("task", "pbgraph.datasets", object)
+
+
+def is_task_in(name: str, results: Path) -> bool:
+    """Whether a task is registered under this name, or described in a results folder, as 'train' does."""
+    from pbgraph.results.described import is_described
+    from pbgraph.results.folder import ResultsFolder
+
+    return is_task(name) or is_described(name, ResultsFolder(results))
 
 
 def check_known(kind: str, names: Iterable[str], others: Collection[str] = ()) -> None:

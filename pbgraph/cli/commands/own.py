@@ -95,6 +95,8 @@ def train(args: argparse.Namespace) -> int:
         if blind := _blind(plan, table.graph_columns):
             log.warning("%s: not read by %s", ", ".join(table.graph_columns), ", ".join(blind))
 
+    if args.write_plan is not None:  # which others read as a plan of this task
+        keep(table, results)
     return do_missing(args, dataset, make_ready)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pbgraph.cli.commands.names import is_task, task_names
+from pbgraph.cli.commands.names import dataset_of_task, is_task_in, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
 from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
 from pbgraph.errors import UsageError, unknown_name
@@ -41,7 +41,6 @@ def add_register_arguments(parser: argparse.ArgumentParser) -> None:
 
 def register(args: argparse.Namespace) -> int:
     """Write down which runs a plan declares, and when."""
-    from pbgraph.datasets.base import DATASETS
     from pbgraph.execution.provenance import source_tree
     from pbgraph.plans.plan_text import plan_text
     from pbgraph.plans.registering import registration_of
@@ -49,7 +48,7 @@ def register(args: argparse.Namespace) -> int:
 
     args.declared = declared_plan(args.plan)
     args.task = task_of(args.declared, args)
-    plan = plan_of(args, DATASETS.get(args.task))
+    plan = plan_of(args, dataset_of_task(args))
     commit, dirty = source_tree()
     declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
@@ -66,14 +65,17 @@ def declared_plan(named: str) -> Preset | Study:
 
 def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
     """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not."""
+    from pbgraph.results.described import user_table_names
+
     presets = declared.presets if isinstance(declared, Study) else (declared,)
     name = presets[0].task or args.task
     if not name:
         raise UsageError(f"plan {declared.name} names no task; give one with --task, e.g. --task tox21")
     if args.task not in (None, name):
         raise UsageError(f"plan {declared.name} is for task {name}, not for {args.task}; leave --task out")
-    if not is_task(name):
-        raise UsageError(f"plan {declared.name}: {unknown_name('task', name, task_names())}")
+    if not is_task_in(name, args.results):
+        own = user_table_names(ResultsFolder(args.results))
+        raise UsageError(f"plan {declared.name}: {unknown_name('task', name, [*task_names(), *own])}")
     return str(name)
 
 

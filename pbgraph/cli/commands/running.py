@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import flat
+from pbgraph.cli.commands.names import dataset_of_task, flat
 from pbgraph.cli.options import add_data_folder_arguments, add_plan_arguments
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
@@ -34,11 +34,10 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def benchmark(args: argparse.Namespace) -> int:
-    """Do what is missing of a plan on a registered task, then show its table; 1 if a run has failed."""
-    from pbgraph.datasets.base import DATASETS
+    """Do what is missing of a plan on a task, then show its table; 1 if a run has failed."""
     from pbgraph.datasets.load import make_ready
 
-    dataset = DATASETS.get(args.task)
+    dataset = dataset_of_task(args)
     return do_missing(args, dataset, lambda _: make_ready(dataset, folder=args.data, offline=args.offline))
 
 

@@ -6,12 +6,13 @@ import argparse
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import is_task, task_names
+from pbgraph.cli.commands.names import dataset_of_task, is_task, is_task_in, task_names
 from pbgraph.cli.commands.planning import declared_plan, task_of
 from pbgraph.cli.commands.running import plan_of
 from pbgraph.cli.options import (
@@ -83,7 +84,8 @@ def work(args: argparse.Namespace) -> int:
     )
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
-    return 1 if failed or left.blocked else 0
+    undone = args.stays and len(records) < len(plan.specs)  # what is no record has come in a record's place
+    return 1 if failed or left.blocked or undone else 0
 
 
 def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +109,7 @@ def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
 def submit(args: argparse.Namespace) -> int:
     """Write what is left of a plan as a SLURM job, and submit it, or print what would."""
     from pbgraph.execution.engines.schedule import describe, survey
-    from pbgraph.execution.engines.slurm import LEAST_TIME, Wishes, write_job
+    from pbgraph.execution.engines.slurm import LEAST_TIME, Wishes, drop_over, write_job
 
     if not args.slurm:
         raise UsageError("submit: say what to: --slurm writes a job for SLURM")
@@ -115,6 +117,7 @@ def submit(args: argparse.Namespace) -> int:
         raise UsageError(f"--time: expected at least {LEAST_TIME:.0f} s; a worker needs some to start and to save")
     _, plan = planned(args)
     results = ResultsFolder(args.results)
+    drop_over(results, now=time.time())
     left = survey(plan, results, retry_failed=args.retry_failed)
     say(describe(left, args.cpus))
     if not left.todo:
@@ -196,15 +199,16 @@ def merge(args: argparse.Namespace) -> int:
 
 def _shows_table(args: argparse.Namespace) -> str:
     """What shows the results."""
-    words = ["run" if hasattr(args, "declared") else "", args.plan, "--results", str(args.results)]
+    command = "run" if hasattr(args, "declared") else "" if is_task(args.plan) else "table"
+    words = [command, args.plan, "--results", str(args.results)]
     return f"'python -m pbgraph.bench {shlex.join(filter(None, words))}' with the same options shows the table"
 
 
 def planned(args: argparse.Namespace) -> tuple[Dataset, Plan]:
     """The data set and the runs that a command is for, which takes a plan or a task. Raises UsageError."""
-    from pbgraph.datasets.base import DATASETS
+    from pbgraph.results.described import user_table_names
 
-    if is_task(args.plan):
+    if is_task_in(args.plan, args.results):
         if args.task is not None:
             raise UsageError(f"--task {args.task}: {args.plan} is a task itself; leave --task out")
         args.task = args.plan
@@ -214,8 +218,9 @@ def planned(args: argparse.Namespace) -> tuple[Dataset, Plan]:
         args.declared = declared_plan(args.plan)
         args.task = task_of(args.declared, args)
     else:
-        raise unknown_name("plan or task", args.plan, [*PLANS.names(), *task_names()])
-    dataset = DATASETS.get(args.task)
+        own = user_table_names(ResultsFolder(args.results))
+        raise unknown_name("plan or task", args.plan, [*PLANS.names(), *task_names(), *own])
+    dataset = dataset_of_task(args)
     plan = plan_of(args, dataset)
     listed: Path | None = getattr(args, "runs", None)
     if listed is None:

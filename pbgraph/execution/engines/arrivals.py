@@ -25,8 +25,7 @@ class Arrivals:
         try:
             candidate = staged_run(source, name, list(outcome.files), staged=self._staged)
             if candidate.record.status == "failed":
-                results.write(candidate.record)
-                return candidate.record
+                return results.write_first(candidate.record)
             return adopt(candidate, results)
         finally:
             for sent in outcome.files:

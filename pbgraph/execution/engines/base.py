@@ -189,6 +189,12 @@ class Schedule:
         for control in controls:
             heappush(self._ready, (self._places[control.key], 0, control))
 
+    def leave(self, spec: RunSpec) -> None:
+        """A run that was taken cannot be done, and has no record: nor can those that wait for it."""
+        for control in self._controls.pop(spec.key, []):
+            self.waiting -= 1
+            self.leave(control)
+
     def take_without_pair(self) -> tuple[RunSpec, str] | None:
         """A run that can never start, and the name of the failed run it is paired with."""
         if not self._unpaired:

@@ -7,13 +7,16 @@ beforehand. Should two do the same run after all, since a lease was lost, the fi
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pbgraph.errors import DataError
 from pbgraph.execution.engines.base import Progress, Schedule, Setup, names_of_failed
 from pbgraph.execution.engines.local import run_schedule
 from pbgraph.files.locks import is_held
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
     from pbgraph.execution.engines.schedule import Work
     from pbgraph.execution.fitting import RunOptions
 
-PATIENCE = 900.0  # seconds after which a lock that a silent process holds is one of a machine that is gone
+PATIENCE = 900.0  # seconds after which a lock or part that a silent process holds is of a machine that is gone
 LOOK = 2.0  # seconds between two looks at what others do, at the most; the mean, since they are drawn
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Pulling:
             progress.ended(None, record)
 
         with Leases(results.leases_path, every=self.every) as leases:
+            results.sweep(before=leases.clock() - PATIENCE)
             runs = PulledRuns(work, results, leases, stays=self.stays, heard=heard)
             setup = Setup(runner, replace(options, leased=True), device)
             mine = run_schedule(
@@ -159,10 +164,23 @@ class PulledRuns:
             path = self._results.failure_path(spec, self._failures.get(spec.key, 0) + 1)
             if not os.path.lexists(path):
                 return False
-        record = read_record(path)
+        try:
+            record = read_record(path)
+        except DataError as error:
+            return self._is_blocked(spec, path, str(error))
         self._schedule.close(record)
         self._heard(record)
         return True
+
+    def _is_blocked(self, spec: RunSpec, path: Path, why: str) -> bool:
+        """Whether what has come, and is no record, has the place of the finished one: then the run cannot be done."""
+        log.warning("left out: %s", why)
+        blocks = path == self._results.record_path(spec)
+        if blocks:
+            self._schedule.leave(spec)
+        else:
+            self._failures[spec.key] = self._failures.get(spec.key, 0) + 1
+        return blocks
 
     def _is_locked(self, spec: RunSpec) -> bool:
         """Whether a process without leases is at it: one that holds its lock, and has not been silent for long."""

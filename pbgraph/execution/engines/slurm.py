@@ -5,6 +5,8 @@
     RESULTS/.work/slurm/<id>/job.sh          what a task does: `work` on its bundle
     RESULTS/.work/slurm/<id>/logs/           what tasks said
 
+They stay until all their runs are finished, and a week longer: `drop_over`.
+
 A task is a worker as any other: it takes a lease on each run, saves what it does before its time is up, and gives it
 back. So jobs may be submitted twice, cancelled, or joined by workers elsewhere.
 """
@@ -14,8 +16,10 @@ from __future__ import annotations
 import heapq
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +31,7 @@ from pbgraph.plans.declaration import Study
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.plan_text import plan_text
+from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.records import RunSpec
 from pbgraph.terminal import visible_cell
@@ -34,6 +39,7 @@ from pbgraph.terminal import visible_cell
 SHORTEST = 1800.0  # seconds that a task has to do, where there are short runs enough
 SPARE = 0.75  # share of a task's time that expected runs may fill: they may meet a slower processor
 LONGEST_MARGIN = 600.0  # seconds before the end of a task in which it saves and gives back
+KEPT_SECONDS = 7 * 86400.0  # that a job's folder stays as it is when its runs are finished: tasks may be queued still
 LEAST_TIME = 120.0  # of a task
 
 
@@ -130,7 +136,7 @@ def write_job(work: Work, results: ResultsFolder, wishes: Wishes) -> Job:
     folder = (results.root / WORK / "slurm" / sha256(canonical_json(keys))[:12]).absolute()
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
-        _write_plan(folder / "plan.toml", work)
+        _write_plan(folder / "plan.toml", work, results)
         for number, bundle in enumerate(keys, start=1):
             _write(folder / f"bundle-{number}.txt", "\n".join(bundle) + "\n")
         _write(folder / "job.sh", job_text(work, results, folder, wishes=wishes))
@@ -144,16 +150,30 @@ def write_job(work: Work, results: ResultsFolder, wishes: Wishes) -> Job:
     return Job(folder / "job.sh", tuple(_commands(folder / "job.sh", len(bundles), wishes)), seconds, too_long)
 
 
+def drop_over(results: ResultsFolder, *, now: float) -> None:
+    """Delete the folders of earlier jobs that have finished all their runs, and in which nothing has changed for long.
+
+    now  seconds since 1970
+    """
+    finished = results.finished_keys()
+    for folder in (results.root / WORK / "slurm").glob("*"):
+        with suppress(OSError, UnicodeDecodeError):  # it is no job's, or somebody else deletes it, too
+            keys = {key for path in folder.glob("bundle-*.txt") for key in path.read_text(encoding="ascii").split()}
+            changed = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+            if keys and keys <= finished and now - changed > KEPT_SECONDS:
+                shutil.rmtree(folder)
+
+
 def _write(path: Path, text: str) -> None:
     with replaced_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def _write_plan(path: Path, work: Work) -> None:
+def _write_plan(path: Path, work: Work, results: ResultsFolder) -> None:
     """The plan, as text. Raises PbgraphError if what is left is not in it when it is read."""
     _write(path, plan_text(work.plan))
-    declared, task = read_plan(path), work.plan.task
-    again = plan_study(task, declared) if isinstance(declared, Study) else plan(task, declared)
+    declared, dataset = read_plan(path), dataset_of(work.plan.task, results)
+    again = plan_study(dataset, declared) if isinstance(declared, Study) else plan(dataset, declared)
     if missing := {spec.key for spec in work.todo} - {spec.key for spec in again.specs}:
         raise PbgraphError(f"{path} does not say the runs that were planned, {min(missing)} for one; give a plan file")
 

@@ -121,6 +121,38 @@ def test_an_earlier_failure_is_not_taken_for_that_of_another_worker(pull, result
     assert [record.error for record in b.heard] == ["again"]
 
 
+def test_what_comes_and_is_no_record_costs_its_run_and_those_that_wait_for_it(pull, results, caplog):
+    pair, other = make_spec(), make_spec(seed=2)
+    control = make_spec(seed=1, control_of=pair.key)
+    a = pull(pair, control, make_spec(seed=3, control_of=control.key), other)
+    results.record_path(pair).parent.mkdir(parents=True)
+    results.record_path(pair).write_bytes(b"torn")
+    assert a.take() == other
+    assert f"left out: {results.record_path(pair)} is not a run record" in caplog.text
+    a.close(make_record(other))
+    assert a.take() is None
+    assert not a.waiting
+
+
+def test_a_failure_that_is_no_record_does_not_keep_a_run_from_being_done(pull, results):
+    spec = make_spec()
+    a = pull(spec)
+    results.failure_path(spec, 1).parent.mkdir(parents=True)
+    results.failure_path(spec, 1).write_bytes(b"torn")
+    assert a.take() == spec
+
+
+def test_a_worker_sweeps_what_killed_ones_left_long_ago(results):
+    folder = results.record_path(make_spec()).parent
+    folder.mkdir(parents=True)
+    old, young = (folder / f".{name}.json.0-0.part" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    Pulling()(make_work(), RunOptions(results.root), jobs=1, device="cpu", progress=Heard(), runner="fake_runner")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 def test_who_does_not_stay_leaves_what_others_do(pull):
     spec = make_spec()
     a, b = pull(spec), pull(spec, stays=False)

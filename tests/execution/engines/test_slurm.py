@@ -15,13 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_runner import make_spec, make_work
+import own_tables
+from fake_runner import PROVENANCE, make_spec, make_work
+from fake_runner import make_record as make_run
 from made_records import make_record
 from pbgraph import bench
 from pbgraph.execution.engines import slurm
 from pbgraph.execution.engines.slurm import Wishes, bundled
 from pbgraph.plans.plan import plan
+from pbgraph.results.described import user_table_names
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 
 SBATCH = """#!{python}
 # Stands in for SLURM: does the tasks of an array one after another, with as much of its environment as jobs read.
@@ -112,7 +116,7 @@ def test_a_task_takes_no_less_than_its_longest_chain_however_many_cores_it_has(
     pair = make_spec(seed=1)
     work = make_work(pair, *(make_spec(seed=seed, control_of=pair.key) for seed in (2, 3)))
     work.seconds, work.plan.name = dict.fromkeys(work.seconds, 3000.0), "made up"
-    monkeypatch.setattr(slurm, "_write_plan", lambda path, work: None)
+    monkeypatch.setattr(slurm, "_write_plan", lambda *_: None)
     job = slurm.write_job(work, ResultsFolder(tmp_path), Wishes(7200.0, 10, cpus=cpus))
     assert (job.seconds, job.too_long) == ((seconds,), too_long)
 
@@ -140,6 +144,39 @@ def test_what_is_finished_is_left_out_and_the_line_that_is_printed_does_the_rest
         assert option(call, "--results") == str(results.root)
         assert (option(call, "--until"), option(call, "--jobs")) == ("6600s", "2")
         assert {"--no-wait", "--offline"} <= set(call)
+
+
+def test_a_jobs_folder_goes_a_week_after_its_last_run_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "_write_plan", lambda *_: None)
+    monkeypatch.setattr(slurm, "job_text", lambda *_, **__: "")
+    results, specs = ResultsFolder(tmp_path), [make_spec(seed=seed) for seed in range(2)]
+    folder = slurm.write_job(make_work(*specs), results, Wishes(7200.0, 10)).script.parent
+    changed = max(path.stat().st_mtime for path in folder.rglob("*"))
+    results.write(make_run(specs[0]))
+    results.write(RunRecord(specs[1], "failed", PROVENANCE, error="x"))
+    slurm.drop_over(results, now=changed + 1e9)
+    assert folder.exists()
+    results.write(make_run(specs[1]))
+    slurm.drop_over(results, now=changed + slurm.KEPT_SECONDS)
+    assert folder.exists()
+    slurm.drop_over(results, now=changed + slurm.KEPT_SECONDS + 60)
+    assert not folder.exists()
+
+
+@pytest.mark.lengthy
+def test_a_table_of_the_users_own_is_submitted_and_worked_on(tmp_path, capsys):
+    root, plan_file, options = tmp_path / "results", tmp_path / "own.toml", ("--preset", "smoke", "--models", "knn")
+    train = ["train", own_tables.write(tmp_path), "--smiles", "SMILES", "--targets", "toxic", *options, "--dry-run"]
+    assert bench.main([*map(str, train), "--write-plan", str(plan_file), "--results", str(root)]) == 0
+    (name,) = user_table_names(ResultsFolder(root))
+    for words in ([plan_file], [name, *options]):
+        capsys.readouterr()
+        assert submit(*words, "--print", results=root) == 0
+        assert capsys.readouterr().out.startswith("sbatch --array=1-1 ")
+    assert bench.main(["work", name, *options, "--results", str(root), "--jobs", "1"]) == 0
+    assert f"table {name}" in capsys.readouterr().err
+    assert [record.status for record in ResultsFolder(root).records(name)] == ["finished"]
+    assert submit(name.replace("my", "nu"), results=root) == 2
 
 
 @pytest.mark.lengthy
