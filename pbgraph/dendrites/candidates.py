@@ -24,6 +24,7 @@ from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
 
+_PRECISE = (torch.float32, torch.float64)
 _ROWS = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BY_CHANNEL = (nn.modules.batchnorm._NormBase, nn.Dropout, nn.Identity)
 
@@ -117,7 +118,8 @@ class SiteCandidates:
 
     def _error(self, delta: Tensor, scale: float) -> Tensor:
         """δ in single precision at least, as a share of the mean of the processes' losses."""
-        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+        if delta.dtype not in _PRECISE:
+            delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
         if (count := self.processes.count) > 1:
             delta = delta / count
         return delta if scale == 1 else delta / scale

@@ -203,7 +203,7 @@ class SiteForward:
         self, activations: list[Tensor], arguments: Iterable[Arguments]
     ) -> tuple[tuple[Tensor, ...], list[Any]]:
         """(Activations of the candidates, all they returned), none of which sees another."""
-        earlier = detached(activations)
+        earlier = detached(activations) if activations else activations
         pairs = [own(earlier, inputs, named) for own, (inputs, named) in zip(self.candidates, arguments, strict=True)]
         return tuple(a for a, _ in pairs), [output for _, output in pairs]
 
@@ -211,6 +211,8 @@ class SiteForward:
         """y'."""
         if self.make is not None:
             self._check_shapes(y, activations)
+        if not activations:
+            return y
         return with_scaled(y, self.w, activations, axis=self.axis)
 
     def _kept(self, y: Tensor, candidates: tuple[Tensor, ...]) -> Tensor:

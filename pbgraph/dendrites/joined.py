@@ -46,50 +46,55 @@ class JoinedStatistics:
             self._whole.part(slice(start, start + width)) for start, width in zip(self._starts, channels, strict=True)
         ]
 
-    def observed(self, values: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int]) -> list[Moments]:
-        """Those of a and δ of a batch for every member, good until the next batch is observed.
+    def take_in(self, values: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int]) -> list[Patterns] | None:
+        """Take in a batch: its numbers of patterns. None, and nothing is done, if that cannot be done at once.
 
-        values  a and δ of each, of at least one pattern;  axes  of their neurons, counted from the last one, -1
+        It cannot where a member is behind the others, or has values that are not finite.
+        values  a and δ of each member, of at least one pattern;  axes  of their neurons, counted from the last one, -1
         """
-        side_by_side(values, axes, (self._whole.batch_mean, self._whole.batch_sums))
-        return [
-            Moments(member.batch_mean, member.batch_sums, delta.numel() // width)
-            for member, (_, delta), width in zip(self.members, values, self._channels, strict=True)
-        ]
+        if not self._abreast():
+            return None
+        batch = self._whole.batch_mean, self._whole.batch_sums
+        side_by_side(values, axes, batch)
+        counts: list[Patterns] = [a.numel() // width for (a, _), width in zip(values, self._channels, strict=True)]
+        return counts if self._update(batch, counts) else None
 
     def update(self, batches: Sequence[Moments]) -> bool:
-        """Take in one batch of every member; False, and nothing is done, if that cannot be done at once.
+        """Take in the moments of a batch of every member; False, and nothing is done, if that cannot be done at once.
 
         It cannot where a member has no batch, is behind the others, or has values that are not finite.
         """
-        if len(batches) != len(self.members) or len({member.batches for member in self.members}) != 1:
+        if len(batches) != len(self.members) or not self._abreast():
             return False
-        mean, sums = self._side_by_side(batches)
-        if not math.isfinite(float(sums.sum())):
-            return False
+        mean, sums = (torch.cat(rows, 1) for rows in ([b.mean for b in batches], [b.sums for b in batches]))
+        return self._update((mean, sums), [batch.patterns for batch in batches])
+
+    def _abreast(self) -> bool:
+        """Whether all members have taken in the same number of batches."""
+        first = self.members[0].batches
+        return all(member.batches == first for member in self.members)
+
+    def _update(self, batch: tuple[Tensor, Tensor], counts: list[Patterns]) -> bool:
         epoch = self._counted(self._epoch, [member.patterns for member in self.members])
-        own = self._batch = self._counted(self._batch, [batch.patterns for batch in batches])
-        self._take_in(mean, sums, epoch.by_neuron, own.by_neuron)
+        own = self._batch = self._counted(self._batch, counts)
+        if not self._take_in(*batch, epoch.by_neuron, own.by_neuron):
+            return False
         for member, count in zip(self.members, own.by_member, strict=True):
             member.batches += 1
             member.patterns += count
         self._epoch = _Counts([member.patterns for member in self.members], epoch.by_neuron + own.by_neuron)
         return True
 
-    def _side_by_side(self, batches: Sequence[Moments]) -> tuple[Tensor, Tensor]:
-        """Means and sums of all; where each was observed in its own place, they are there already."""
-        if all(batch.mean is member.batch_mean for batch, member in zip(batches, self.members, strict=True)):
-            return self._whole.batch_mean, self._whole.batch_sums
-        return torch.cat([batch.mean for batch in batches], 1), torch.cat([batch.sums for batch in batches], 1)
-
-    def _take_in(self, mean: Tensor, sums: Tensor, before: Tensor, patterns: Tensor) -> None:
+    def _take_in(self, mean: Tensor, sums: Tensor, before: Tensor, patterns: Tensor) -> bool:
         whole = self._whole
         whole.batches, whole.patterns = self.members[0].batches, before
         if (ops := faster(FASTER)) is None:
+            if not math.isfinite(float(sums.sum())):
+                return False
             whole.update(Moments(mean, sums, patterns))
-            return
-        total = whole.mean, whole.moments
-        ops.take_in(whole.running, total, (mean, sums), before=before, patterns=patterns, keep=whole.keep)
+            return True
+        total, batch = (whole.mean, whole.moments), (mean, sums)
+        return bool(ops.take_in(whole.running, total, batch, before=before, patterns=patterns, keep=whole.keep))
 
     def gradients(
         self,

@@ -62,6 +62,12 @@ class KeptBatch:
     sites: Mapping[str, tuple[KeptCall, ...]]
     scale: float = 1.0
 
+    @property
+    def finite(self) -> bool:
+        """Whether the loss and δ are; what sites are called with need not be, such as labels that were not measured."""
+        errors = [call.delta for own in self.sites.values() for call in own]
+        return all(bool(values.isfinite().all()) for values in (self.loss, *errors))
+
 
 def answers(site: Site, candidate: Dendrite, calls: Sequence[KeptCall]) -> list[Tensor]:
     """The activations of a candidate of the site in these calls of one batch, shaped as δ."""

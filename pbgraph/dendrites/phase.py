@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -73,7 +74,7 @@ class DendritePhase:
         self.store = Store(settings.kept_memory * MEBIBYTE, settings.kept_file * MEBIBYTE) if clean else None
         self.held_out, self._held_out_wanted = 0, settings.score_rows == "held-out"
         self._mode = TrainingMode(model, still=self.evaluated)
-        self._parameters = [parameter for own in self._candidates for parameter in own.parameters()]
+        self._parameters = _parameters(self.pools.values())
         self._trainable = self._freeze()
         lists = {part for site in sites_of(model).values() for part in (site.dendrites, site.w) if not part._parameters}
         dendrites = [p for site in sites_of(model).values() for p in site.dendrites.parameters()]
@@ -113,8 +114,7 @@ class DendritePhase:
         self._mode.enter()
         if self.store is not None:
             kept = self.store.get(batch, lambda: self._recorded(task_loss, step))
-            calls, deltas = self._answered(kept)
-            return kept.loss, self.learn(calls, deltas, batches=batches, scale=kept.scale, held_out=held_out)
+            return kept.loss, self._learnt_from_kept(kept, batches, held_out=held_out)
         seen: list[Any] = []
         with self.preserved, self._calls_kept(), self._first_call(seen):
             loss = task_loss()
@@ -136,14 +136,20 @@ class DendritePhase:
             self._probe = Probe(self.model, Example(*seen[0]))
         return kept
 
-    def _answered(self, kept: KeptBatch) -> tuple[dict[str, list[Call]], dict[str, list[Tensor]]]:
-        """What candidates make of a kept batch, as calls of every site, and δ."""
-        calls: dict[str, list[Call]] = {name: [] for name in self.pools}
-        for name, own in kept.sites.items():
-            site = self.pools[name].site
-            found = [answers(site, cast(Dendrite, candidate), own) for candidate in site.candidates]
-            calls[name] = [Call(call.delta, each) for call, each in zip(own, zip(*found, strict=True), strict=True)]
-        return calls, {name: [call.delta for call in own] for name, own in kept.sites.items()}
+    def _learnt_from_kept(self, kept: KeptBatch, batches: int, *, held_out: bool) -> bool:
+        """One site after another, so that no more is in memory than of one; otherwise as `learn`."""
+        deltas = {name: [call.delta for call in own] for name, own in kept.sites.items()}
+        if (trained := self._overflow(deltas, held_out=held_out)) is not None:
+            return trained
+        learn = partial(self._learn, deltas=deltas, batches=batches, scale=kept.scale, held_out=held_out)
+        found = [learn({name: self._answered(name, kept)}) for name in self.pools]
+        return self.processes.any(any(found), like=self._parameters[0])
+
+    def _answered(self, name: str, kept: KeptBatch) -> list[Call]:
+        """What a site's candidates make of a kept batch, as calls of it."""
+        site, own = self.pools[name].site, kept.sites.get(name, ())
+        found = [answers(site, cast(Dendrite, candidate), own) for candidate in site.candidates]
+        return [Call(call.delta, each) for call, each in zip(own, zip(*found, strict=True), strict=True)]
 
     def learn(
         self,
@@ -162,30 +168,54 @@ class DendritePhase:
         Returns whether there are any, in any process. If δ is not finite in one and there is a scaler, they are
         infinite in all, for it to see.
         """
+        if (trained := self._overflow(deltas, held_out=held_out)) is not None:
+            return trained
+        found = self._learn(calls, deltas, batches=batches, scale=scale, held_out=held_out)
+        return self.processes.any(found, like=self._parameters[0])
+
+    def _overflow(self, deltas: Mapping[str, list[Tensor]], *, held_out: bool) -> bool | None:
+        """What is to be told of a batch whose δ is not finite in any process, if there is a scaler to know; else None.
+
+        It is counted, too.
+        """
         self.held_out += held_out
-        if self.scaling.tolerant and self.processes.any(not _all_finite(deltas), like=self._parameters[0]):
-            self._overflowed = True
-            if held_out:
-                return False
-            for parameter in self._parameters:
-                parameter.grad = torch.full_like(parameter, torch.inf)
-            return True
+        if not (self.scaling.tolerant and self.processes.any(not _all_finite(deltas), like=self._parameters[0])):
+            return None
+        self._overflowed = True
         if held_out:
-            for name, pool in self.pools.items():
+            return False
+        for parameter in self._parameters:
+            parameter.grad = torch.full_like(parameter, torch.inf)
+        return True
+
+    def _learn(
+        self,
+        calls: Mapping[str, list[Call]],
+        deltas: Mapping[str, list[Tensor]],
+        *,
+        batches: int,
+        scale: float,
+        held_out: bool,
+    ) -> bool:
+        """As `learn`, of the sites that calls are given of; whether there are gradients in this process."""
+        pools = {name: self.pools[name] for name in calls}
+        if held_out:
+            for name, pool in pools.items():
                 pool.score_held_out(calls[name], deltas.get(name), scale)
             return False
         seen = [
             candidate
-            for name, pool in self.pools.items()
+            for name, pool in pools.items()
             for candidate in pool.observed(calls[name], deltas.get(name), scale)
         ]
         pairs = self._statistics.pairs(seen, self.scaling.factor)
         if pairs:
+            own = self._parameters if len(pools) == len(self.pools) else _parameters(pools.values())
             activations, output_gradients = zip(*pairs, strict=True)
-            gradients = torch.autograd.grad(activations, self._parameters, output_gradients, allow_unused=True)
-            for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            gradients = torch.autograd.grad(activations, own, output_gradients, allow_unused=True)
+            for parameter, gradient in zip(own, gradients, strict=True):
                 _add_gradient(parameter, gradient, batches)
-        return self.processes.any(bool(pairs), like=self._parameters[0])
+        return bool(pairs)
 
     def end_epoch(self) -> tuple[dict[str, float], bool]:
         """(Score of every site's best candidate in this epoch, whether one of them is an improvement).
@@ -360,6 +390,10 @@ class DendritePhase:
             yield
         finally:
             hook.remove()
+
+
+def _parameters(pools: Iterable[SiteCandidates]) -> list[nn.Parameter]:
+    return [parameter for pool in pools for parameter in pool.site.candidates.parameters()]
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:

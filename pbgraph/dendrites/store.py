@@ -41,14 +41,14 @@ class Store:
     def get(self, batch: Any, make: Callable[[], KeptBatch]) -> KeptBatch:
         """What was kept of a batch of this content, or else what `make` gives, which is kept if there is room.
 
-        What is not finite is not kept, nor anything of a batch whose content cannot be told.
+        A batch of which δ or the loss is not finite is not kept, nor one whose content cannot be told.
         """
         name = None if self._useless else fingerprint(batch)
         if name is not None and (known := self._kept.get(name)) is not None:
             self._found += 1
             return known.read() if isinstance(known, _Filed) else known
         made = make()
-        if name is not None and all(bool(t.isfinite().all()) for t in tensors_in(made) if t.is_floating_point()):
+        if name is not None and made.finite:
             self._keep(name, made)
         return made
 

@@ -25,6 +25,18 @@ def addresses(tensors: Sequence[Tensor]) -> np.ndarray:
 
 
 @lru_cache
+def like(dtype: torch.dtype) -> Tensor:
+    """(1,): one number of this type, for a loop that is to know the type alone."""
+    return torch.zeros(1, dtype=dtype)
+
+
+@lru_cache
+def columns(shapes: tuple[torch.Size, ...], axes: tuple[int, ...]) -> int:
+    """How many columns tensors of these sizes have together."""
+    return int(sizes(shapes, axes)[:, 1].sum())
+
+
+@lru_cache
 def sizes(shapes: tuple[torch.Size, ...], axes: tuple[int, ...]) -> np.ndarray:
     """(n, 3) int64, not to be written to: of each tensor sizes B, C, L before its axis of columns, of it, and after it.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.ops.addresses import addresses, sizes
+from pbgraph.ops.addresses import addresses, columns, like, sizes
 from pbgraph.ops.kernels import Kernel, fused
 
 Sums = tuple[Tensor, Tensor]
@@ -39,19 +39,20 @@ def side_by_side(pairs: Sequence[tuple[Tensor, Tensor]], axes: Sequence[int], ou
 
     out  where to write them, (2, W) and (3, W) float64, if there is a place for them
     """
-    if wrong := [f"{tuple(a.shape)} and {tuple(b.shape)}" for a, b in pairs if a.shape != b.shape]:
-        raise ValueError(f"moments of two variables of shapes {wrong[0]}; give one shape")
-    tensors = [tensor for pair in pairs for tensor in pair]
-    if not fused((_moments,), *tensors):
-        return _defined(pairs, axes, out)
+    for a, b in pairs:
+        if a.shape != b.shape:
+            shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise ValueError(f"moments of two variables of shapes {shapes}; give one shape")
     first, second = [a.contiguous() for a, _ in pairs], [b.contiguous() for _, b in pairs]
-    table = sizes(tuple([a.shape for a in first]), tuple(axes))
-    width = int(table[:, 1].sum())
+    if not fused((_moments,), *first, *second):
+        return _defined(pairs, axes, out)
+    shapes_and_axes = tuple([a.shape for a in first]), tuple(axes)
+    table, width = sizes(*shapes_and_axes), columns(*shapes_and_axes)
     if out is None:
         out = torch.empty(2, width, dtype=torch.float64), torch.empty(3, width, dtype=torch.float64)
     elif out[0].shape[1] != width:
         raise ValueError(f"moments of {width} columns do not fit into {out[0].shape[1]}")
-    _moments(first[0].new_empty(1), addresses(first), addresses(second), table, *out)
+    _moments(like(first[0].dtype), addresses(first), addresses(second), table, *out)
     return out
 
 

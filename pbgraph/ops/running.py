@@ -14,44 +14,58 @@ Every number is that of the definition, bit for bit: no sum is reordered, no pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pbgraph.ops.addresses import addresses, sizes
+from pbgraph.ops.addresses import addresses, like, sizes
 from pbgraph.ops.kernels import Kernel, fused
 
 
 def take_in_definition(
     running: Tensor, total: Sequence[Tensor], batch: Sequence[Tensor], *, before: Tensor, patterns: Tensor, keep: float
-) -> None:
+) -> bool:
     """The definition in plain PyTorch, for any device; `take_in` does the same faster."""
     (mean, sums), (batch_mean, batch_sums) = total, batch
+    if not math.isfinite(float(batch_sums.sum())):
+        return False
     running[:2].lerp_(batch_mean, 1 - keep)
     running[2:].lerp_(batch_sums / patterns + _products(batch_mean - running[:2]), 1 - keep)
     step, after = batch_mean - mean, before + patterns
     mean += step * (patterns / after)
     sums += batch_sums + _products(step) * (before * patterns / after)
+    return True
 
 
 def take_in(
     running: Tensor, total: Sequence[Tensor], batch: Sequence[Tensor], *, before: Tensor, patterns: Tensor, keep: float
-) -> None:
-    """Take a batch into running and total, float64.
+) -> bool:
+    """Take a batch into running and total, float64; returns whether: not if its sums are not finite.
 
     running  (5, C);  total  mean and sums of all batches, (2, C) and (3, C);  batch  those of the batch
     before, patterns  (C,): patterns of all batches before it, and of the batch, at least 1
     keep     weight of the running values: 1 leaves them as they are
     """
-    if not fused((_take_in,), running, *total, *batch, before, patterns):
-        take_in_definition(running, total, batch, before=before, patterns=patterns, keep=keep)
-        return
-    about = torch.empty_like(batch[1])
-    running[:2].lerp_(batch[0], 1 - keep)
-    _take_in(running, *total, *batch, before, patterns, about)
-    running[2:].lerp_(about, 1 - keep)
+    once = contracted()
+    if once is None or not fused((_take_in,), running, *total, *batch, before, patterns):
+        return take_in_definition(running, total, batch, before=before, patterns=patterns, keep=keep)
+    taken = np.empty(1)
+    _take_in(running, *total, *batch, before, patterns, keep, once, taken)
+    return bool(taken[0])
+
+
+@cache
+def contracted() -> bool | None:
+    """Whether torch's lerp rounds its product and sum once, as its loops for newer processors do; None: only some.
+
+    Of -1 + fl(1/3) · 3 nothing is left where the product is rounded.
+    """
+    found = torch.full((67,), -1.0, dtype=torch.float64).lerp_(torch.full((67,), 2.0, dtype=torch.float64), 1 / 3) != 0
+    return bool(found.all()) if bool(found.all()) or not bool(found.any()) else None
 
 
 def gradients_definition(
@@ -97,14 +111,13 @@ def gradients(
     if not errors or not (fused((_gradients,), *errors) and fused((), running, patterns)):
         return gradients_definition(running, patterns, errors, axes=axes, starts=starts, floor=floor)
     errors = [b.contiguous() for b in errors]
-    table, first = sizes(tuple([b.shape for b in errors]), tuple(axes)), np.array(starts, np.int64)
-    if (first < 0).any() or (first + table[:, 1] > len(patterns)).any():
-        raise ValueError(f"columns from {starts} on, {table[:, 1].tolist()} of them, are more than {len(patterns)}")
+    shapes_and_axes = tuple([b.shape for b in errors]), tuple(axes)
+    table, first = sizes(*shapes_and_axes), _places(*shapes_and_axes, tuple(starts), len(patterns))
     deviations = running[2:4] if floor is None else running[2:4].sqrt()  # torch's roots need not be the nearest numbers
     out = [torch.empty_like(b) for b in errors]
     scaled = floor is not None
     _gradients(
-        out[0].new_empty(1),
+        like(out[0].dtype),
         running,
         deviations,
         patterns,
@@ -118,11 +131,22 @@ def gradients(
     return out
 
 
+@lru_cache
+def _places(shapes: tuple[torch.Size, ...], axes: tuple[int, ...], starts: tuple[int, ...], width: int) -> np.ndarray:
+    """(n,) int64: the starts; raises ValueError if some of the columns there are beyond the last one."""
+    first, counts = np.array(starts, np.int64), sizes(shapes, axes)[:, 1]
+    if (first < 0).any() or (first + counts > width).any():
+        raise ValueError(f"columns from {list(starts)} on, {counts.tolist()} of them, are more than {width}")
+    return first
+
+
 def _products(off: Tensor) -> Tensor:
     return torch.stack([off[0] * off[0], off[1] * off[1], off[0] * off[1]])
 
 
-_take_in = Kernel("running_kernels", "take_in", "f2 f2 f2 f2 f2 f1 f1 f2", "5,C 2,C 3,C 2,C 3,C C C 3,C", exact=True)
+_take_in = Kernel(
+    "running_kernels", "take_in", "f2 f2 f2 f2 f2 f1 f1 s b d1", "5,C 2,C 3,C 2,C 3,C C C - - 1", exact=True
+)
 _gradients = Kernel(
     "running_kernels", "gradients", "f1 d2 d2 d1 s b i1 i1 i2 i1", "1 5,C 2,C C - - n n n,3 n", exact=True
 )

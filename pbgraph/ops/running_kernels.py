@@ -7,6 +7,7 @@ from numba.extending import register_jitable
 from numba.np.numpy_support import carray
 
 from pbgraph.ops.addresses_kernels import pointer
+from pbgraph.ops.contraction_kernels import fma
 
 
 def take_in(
@@ -17,22 +18,46 @@ def take_in(
     batch_sums: np.ndarray,
     before: np.ndarray,
     patterns: np.ndarray,
-    about: np.ndarray,
+    keep: float,
+    contracted: bool,
+    taken: np.ndarray,
 ) -> None:
-    """Fills about (3, C), the batch's moments about the running means (rows 0 and 1); adds to mean and sums."""
+    """Averages into running, adds to mean and sums, and sets taken (1,) to 1; to 0, and nothing else, if batch_sums
+    are not finite. contracted: whether running values are averaged by a product and a sum in one.
+    """
+    total = 0.0
+    for row in range(3):
+        for c in range(len(before)):
+            total += batch_sums[row, c]
+    taken[0] = 1.0 if np.isfinite(total) else 0.0
+    if taken[0] == 0.0:
+        return
     for c in range(len(before)):
+        for row in range(2):
+            running[row, c] = _averaged(running[row, c], batch_mean[row, c], 1 - keep, contracted)
         after = before[c] + patterns[c]
         share, between = patterns[c] / after, before[c] * patterns[c] / after
         a, b = batch_mean[0, c] - running[0, c], batch_mean[1, c] - running[1, c]
-        about[0, c] = batch_sums[0, c] / patterns[c] + a * a
-        about[1, c] = batch_sums[1, c] / patterns[c] + b * b
-        about[2, c] = batch_sums[2, c] / patterns[c] + a * b
+        aa, bb, ab = batch_sums[0, c] / patterns[c], batch_sums[1, c] / patterns[c], batch_sums[2, c] / patterns[c]
+        running[2, c] = _averaged(running[2, c], aa + a * a, 1 - keep, contracted)
+        running[3, c] = _averaged(running[3, c], bb + b * b, 1 - keep, contracted)
+        running[4, c] = _averaged(running[4, c], ab + a * b, 1 - keep, contracted)
         a, b = batch_mean[0, c] - mean[0, c], batch_mean[1, c] - mean[1, c]
         mean[0, c] += a * share
         mean[1, c] += b * share
         sums[0, c] += batch_sums[0, c] + a * a * between
         sums[1, c] += batch_sums[1, c] + b * b * between
         sums[2, c] += batch_sums[2, c] + a * b * between
+
+
+@register_jitable(error_model="numpy")
+def _averaged(running: float, value: float, weight: float, contracted: bool) -> float:
+    """What torch's lerp makes of them."""
+    if weight < 0.5:
+        step = value - running
+        return fma(weight, step, running) if contracted else running + weight * step
+    step = value - running
+    return fma(weight - 1, step, value) if contracted else value - step * (1 - weight)
 
 
 def gradients(

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from dendrite_networks import batch, epoch, growth, network, run_until, same, square_loss, weights
-from pbgraph.dendrites import GrowthSettings
-from pbgraph.dendrites.kept import KeptBatch
+from pbgraph.dendrites import GrowthSettings, perforate
+from pbgraph.dendrites.kept import KeptBatch, KeptCall
 from pbgraph.dendrites.store import MEBIBYTE, Store, fingerprint
 from pbgraph.errors import UsageError
 
@@ -152,8 +152,39 @@ def test_a_grown_network_with_clean_errors_learns():
     assert all(one.mean_correlation for tried in grown.trials.values() for one in tried)
 
 
-def kept(*tensors):
-    return KeptBatch(torch.zeros(()), {"site": tensors})  # structure alone matters here
+class Labelled(nn.Module):
+    """A layer that is called with its batch, labels and all."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def reset_parameters(self):
+        self.linear.reset_parameters()
+
+    def forward(self, batch):
+        return self.linear(batch[0])
+
+
+def test_a_batch_whose_sites_are_called_with_labels_that_were_not_measured_is_kept():
+    def loss(model, one):
+        measured = ~one[1].isnan()
+        return (model(one) - one[1])[measured].square().mean()
+
+    torch.manual_seed(0)
+    grown = growth(perforate(nn.Sequential(Labelled(), nn.Linear(2, 2)), sites=["0", "1"]), **CLEAN)
+    labels = torch.tensor([[1.0, torch.nan], [torch.nan, 2.0], [0.0, 0.0]])
+    run_until(grown, phase="dendrite", batches=[(torch.randn(3, 3), labels)], loss_fn=loss)
+    calls, one = counted(grown), (torch.randn(3, 3), labels)
+    for _ in range(3):
+        grown.step(loss, one)
+    assert grown.kept["memory"] > 0
+    assert len(calls) == 1 + 2  # and two that find out whether the network stands still
+
+
+def kept(*tensors, delta=0.0):
+    call = KeptCall(tensors, {}, (), None, None, torch.tensor(delta))
+    return KeptBatch(torch.zeros(()), {"site": (call,)})
 
 
 def test_a_store_reads_back_what_it_was_given():
@@ -171,9 +202,10 @@ def test_a_store_reads_back_what_it_was_given():
     assert first is given
     assert len(made) == 1
     for again in (second, third):
-        assert same(list(again.sites["site"]), list(given.sites["site"]))
-        assert again.sites["site"][5] is again.sites["site"][6]
-    store.get("b", lambda: kept(torch.full((2,), torch.nan)))
+        (ours,), (theirs,) = again.sites["site"], given.sites["site"]
+        assert same(list(ours.inputs), list(theirs.inputs))
+        assert ours.inputs[5] is ours.inputs[6]
+    store.get("b", lambda: kept(torch.zeros(2), delta=torch.inf))
     store.get(object(), lambda: kept(torch.zeros(2)))
     assert len(store._kept) == 1
     store.close()
@@ -182,8 +214,8 @@ def test_a_store_reads_back_what_it_was_given():
 def test_a_store_never_takes_more_than_it_may():
     store = Store(1000, 2000)
     for name in range(20):
-        store.get(name, lambda: kept(torch.zeros(100)))  # 404 bytes each
-    assert (store.in_memory, store.in_file, len(store._kept)) == (808, 1616, 6)
+        store.get(name, lambda: kept(torch.zeros(100)))  # 408 bytes each
+    assert (store.in_memory, store.in_file, len(store._kept)) == (816, 1632, 6)
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,7 @@ def test_joined_statistics_are_those_of_each_candidate_bit_for_bit(
         rows = [5 if same_rows else 2 + (seed + number + site) % 7 for site in range(len(channels))]
         values = [values_of(seed + 10 * number + i, rows[i], width, dtype) for i, width in enumerate(channels)]
         own = [Moments.of(a, delta) for a, delta in values]
-        moments = own if number % 2 else joined.observed(values, [-1] * len(channels))
-        assert joined.update(moments)
+        assert joined.update(own) if number % 2 else joined.take_in(values, [-1] * len(channels)) == rows
         for one, batch_moments in zip(single, own, strict=True):
             one.update(batch_moments)
         errors = [[delta, delta[:3]] for _, delta in values]
@@ -56,9 +55,11 @@ def test_candidates_are_not_joined_where_one_is_missing_behind_or_not_finite():
     assert not joined.update([two])
     bad = torch.full((5, 3), torch.nan)
     assert not joined.update([two, Moments.of(bad, torch.ones(5, 3))])
+    assert joined.take_in([values_of(0, 5, 2, torch.float32), (bad, torch.ones(5, 3))], [-1, -1]) is None
     assert joined.update([two, three])
     joined.members[1].update(three)
     assert not joined.update([two, three])
+    assert joined.take_in([values_of(0, 5, width, torch.float64) for width in (2, 3)], [-1, -1]) is None
 
 
 @pytest.mark.parametrize("pool", [1, 2])
@@ -70,6 +71,8 @@ def test_a_phase_trains_the_same_candidates_joined_or_not(pool, monkeypatch):
         return grown.state_dict()
 
     together = trained()
+    monkeypatch.setattr(JoinedStatistics, "take_in", lambda self, values, axes: None)
+    assert same(together, trained())
     monkeypatch.setattr(JoinedStatistics, "update", lambda self, batches: False)
     assert same(together, trained())
 
