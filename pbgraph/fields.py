@@ -11,6 +11,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -47,7 +48,7 @@ def settings_of(type_: type) -> list[Setting]:
     >>> settings_of(make_dataclass("Config", [("hidden", int, 64)], namespace={"__doc__": "C.\\n\\n    hidden  width"}))
     [Setting(name='hidden', type='int', default=64, meaning='width')]
     """
-    hints, said = get_type_hints(type_), _meanings(type_)
+    hints, said = _hints(type_), _meanings(type_)
     return [
         Setting(
             one.name,
@@ -128,9 +129,15 @@ def as_written(type_: type, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return {name: _spellings(type_, name).get(value, value) for name, value in values.items()}
 
 
+@cache
+def _hints(type_: type) -> Mapping[str, Any]:
+    """Field -> its type: Python compiles the text of every field again each time that it is asked for one."""
+    return get_type_hints(type_)
+
+
 def _kinds(type_: type, name: str) -> list[Any]:
     """The types that a field may have, and of a Literal its values; nothing of an unknown field."""
-    return _members(get_type_hints(type_).get(name))
+    return _members(_hints(type_).get(name))
 
 
 def _members(hint: Any) -> list[Any]:
@@ -183,7 +190,7 @@ def _later(type_: type) -> dict[str, Any]:
 
 
 def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:
-    hints = get_type_hints(type_)
+    hints = _hints(type_)
     names = [one.name for one in fields(type_)]
     if name not in names:
         raise unknown_name("setting", called, [f"{called.removesuffix(name)}{one}" for one in names])

@@ -1,11 +1,16 @@
 """What all tests share: one thread, a cache of their own, the data folder beside the repository, and drawn examples.
 
+Kernels are compiled here as workers compile them: in a fresh clone that takes as long as some hundred tests, and once
+is enough.
+
 Hypothesis draws the same examples each time, and gives them the time that a busy machine needs.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +23,16 @@ from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph import bench
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.execution import numerics
 from pbgraph.molecules import Molecules
 
 hypothesis.settings.register_profile(
     "pbgraph", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("pbgraph")
+
+# before anything imports Numba, which reads them once
+os.environ |= {name: value for name, value in numerics.environment().items() if name.startswith("NUMBA_")}
 
 LENGTHY = {"shared", "tox21", "toy"}  # fixtures: whole data sets, and an environment whose commands are processes
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -69,6 +78,13 @@ def _no_log_of_another_test() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """What tests start would ignore it, as they do where a script starts them in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -58,16 +58,16 @@ def test_the_guides_plan_is_that_of_the_package():
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line not in WALK])
-def test_the_guides_commands_do_what_it_says(line, toy, tmp_path):
-    done = toy.run(*line.split()[3:], cwd=tmp_path)
+def test_the_guides_commands_do_what_it_says(line, toy_here):
+    done = toy_here(*line.split()[3:])
     assert done.returncode == 0, done.stderr
 
 
-def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy, tmp_path):
+def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy_here, tmp_path):
     """By the network's own recipe, in its own ranges; the plan that a search writes, and that of the package."""
 
     def said(*words: str) -> str:
-        done = toy.run(*words, cwd=tmp_path)
+        done = toy_here(*words)
         assert done.returncode == 0, (words, done.stderr)
         return done.stdout
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,15 @@ import numpy as np
 
 from pbgraph.datasets.user.graph_columns import is_blank, value_of
 from pbgraph.errors import DataError, PbgraphError, UsageError
-from pbgraph.features.base import FEATURISERS, Featuriser
+from pbgraph.features.base import Featuriser
 from pbgraph.features.composed import featurise_to_predict, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
-from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS, Estimator, Model, file_versions
+from pbgraph.models.base import MODELS, Model
+from pbgraph.prediction.choosing import chosen_models
 from pbgraph.prediction.molecule_files import Chunk
-from pbgraph.prediction.saved import SavedModel, model_folders, read_facts, read_state
-from pbgraph.results.arms import Arm, meant_by
-from pbgraph.results.protocol import arm_identity, choices, differences, twins
-from pbgraph.structures.smiles import examined, failure, rdkit_version, silence
-
-log = logging.getLogger(__name__)
+from pbgraph.prediction.saved import SavedModel, read_state
+from pbgraph.results.arms import Arm
+from pbgraph.structures.smiles import examined, failure, silence
 
 Function = Callable[[Any], np.ndarray]
 
@@ -161,9 +157,9 @@ def load_predictor(
     Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
     model is damaged or was made by another version of its architecture or features.
     """
-    chosen, featuriser = _chosen(folder, arm, preset=preset, split=split)
+    chosen, featuriser = chosen_models(folder, arm, preset=preset, split=split)
     models = tuple(chosen.values())
-    functions = tuple(_predicting(each, facts, featuriser) for each, facts in chosen.items())
+    functions = tuple(_predicting(path, facts, featuriser) for path, facts in chosen.items())
     return Predictor(models, featuriser, functions)
 
 
@@ -174,37 +170,16 @@ def load_encoder(
 
     Raises UsageError for several models, whose vectors have nothing in common, and for what is not one network.
     """
-    chosen, featuriser = _chosen(folder, arm, preset=preset, split=split)
+    chosen, featuriser = chosen_models(folder, arm, preset=preset, split=split)
     if len(chosen) > 1:
         raise UsageError(
             f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
         )
-    [(each, facts)] = chosen.items()
-    function, vectors = _tried(each, facts, featuriser=featuriser, make=encoder)
+    [(path, facts)] = chosen.items()
+    function, vectors = _tried(path, facts, featuriser=featuriser, make=encoder)
     if vectors.ndim != 2 or not vectors.shape[1] or len(vectors) != 1 or not np.isfinite(vectors).all():
-        raise DataError(f"{each} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
+        raise DataError(f"{path} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
     return Predictor((facts,), featuriser, (function,), vectors.shape[1])
-
-
-def _chosen(
-    folder: Path, arm: Arm | None, *, preset: str | None, split: str | None
-) -> tuple[dict[Path, SavedModel], Featuriser]:
-    """(What each folder that is meant holds, the featuriser of all)."""
-    read = {each: read_facts(each) for each in model_folders(folder)}
-    if arm is not None and len(meant := meant_by(arm, (facts.spec.arm for facts in read.values()))) == 1:
-        arm = meant[0]
-    asked = {name: value for name, value in (("arm", arm), ("preset", preset), ("split", split)) if value is not None}
-    chosen = {
-        each: facts
-        for each, facts in read.items()
-        if all(getattr(facts.spec, name) == value for name, value in asked.items())
-    }
-    models = tuple(chosen.values())
-    _check_one_kind(folder, tuple(read.values()), models, asked=asked)
-    _check_differ_in_seed(folder, models)
-    for facts in models:
-        _check_current(facts)
-    return chosen, FEATURISERS.get(models[0].spec.featuriser)
 
 
 def _tried(
@@ -237,62 +212,3 @@ def _predicting(folder: Path, facts: SavedModel, featuriser: Featuriser) -> Func
             f"or not finite ones, for {len(facts.targets)} targets; train it again"
         )
     return function
-
-
-def _check_one_kind(
-    folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], *, asked: Mapping[str, object]
-) -> None:
-    """Raises UsageError, saying what there is, unless the chosen models have one arm, preset and split."""
-    kinds = {(facts.spec.arm, facts.spec.preset, facts.spec.split) for facts in chosen}
-    if len(kinds) == 1:
-        return
-    what = "".join(f" with {name} {value}" for name, value in asked.items())
-    there = choices((facts.spec for facts in chosen or every), "arm", "preset", "split")
-    raise UsageError(
-        f"{folder} holds {'several kinds of models' if chosen else 'no model'}{what}. There are: {there}. Choose with "
-        "--arm, --preset and --split, or name the folder of one model"
-    )
-
-
-def _check_differ_in_seed(folder: Path, chosen: Sequence[SavedModel]) -> None:
-    """Raises UsageError, naming two models, unless all are alike but for their seeds, which all differ."""
-    for facts in chosen[1:]:
-        if details := differences(_identity(chosen[0]), _identity(facts)):
-            raise UsageError(
-                f"{folder}: models {chosen[0].spec.key} and {facts.spec.key} of {facts.spec.arm} are not averaged: "
-                f"they differ in {details}. Name the folder of one model"
-            )
-    if pair := twins(facts.spec for facts in chosen):
-        raise UsageError(f"{folder}: {pair}. Name the folder of one model")
-
-
-def _identity(facts: SavedModel) -> dict[str, Any]:
-    told = {"targets": facts.targets, "kind": facts.kind, "graph_columns": facts.graph_columns}
-    return {**arm_identity(facts.spec), **told}
-
-
-def _check_current(facts: SavedModel) -> None:
-    spec, model, featuriser = facts.spec, MODELS.get(facts.spec.model), FEATURISERS.get(facts.spec.featuriser)
-    if METRICS.get(spec.metric).kind != facts.kind:
-        raise DataError(
-            f"model {spec.key} is said to be of {facts.kind}, but {spec.metric} selected it; train it again"
-        )
-    for what, now in (("model", model.version), ("featuriser", featuriser.version)):
-        if spec.versions.get(what) != now:
-            raise DataError(
-                f"model {spec.key} was trained with version {spec.versions.get(what)} of {what} "
-                f"{getattr(spec, what)!r}, and this is version {now}, which gives other numbers; train it again"
-            )
-    for name, digest in {**file_versions(model), **featuriser.file_versions()}.items():
-        if spec.versions.get(name) != digest:
-            raise DataError(f"model {spec.key} was built from another {name} than is there now; restore it")
-    missing = model.unavailable() if isinstance(model, Estimator) else None
-    if missing:
-        raise UsageError(f"model {spec.model!r} cannot be used here: {missing}")
-    trained_with = facts.packages.get("rdkit")
-    if trained_with != rdkit_version():
-        log.warning(
-            "the model was trained with RDKit %s and this is %s: features of a few molecules may differ",
-            trained_with,
-            rdkit_version(),
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,11 @@ AUDITED = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in GOLD
 
 
 def read(name: str, shared: Path) -> Molecules:
-    one = DATASETS.get(name)
-    return load.read(one, find(one, folder=shared / "data", offline=True))
+    dataset = DATASETS.get(name)
+    return load.read(dataset, find(dataset, folder=shared / "data", offline=True))
+
+
+accepted = cache(read)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -101,7 +105,7 @@ def test_labels_of_the_whole_file_are_those_stated(name: str, shared: Path, monk
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rejected_rows_are_those_stated(name: str, shared: Path) -> None:
-    molecules, golden = read(name, shared), GOLDEN[name]
+    molecules, golden = accepted(name, shared), GOLDEN[name]
     assert tuple(row.row for row in molecules.rejected) == golden.rejected
     assert len(molecules) == golden.rows - len(golden.rejected)
     assert set(molecules.rows.tolist()).isdisjoint(golden.rejected)
@@ -113,7 +117,7 @@ def test_rejected_rows_are_those_stated(name: str, shared: Path) -> None:
 @pytest.mark.parametrize("name", AUDITED)
 def test_defects_are_those_stated(name: str, shared: Path) -> None:
     one = DATASETS.get(name)
-    molecules = read(name, shared)
+    molecules = accepted(name, shared)
     facts = audit(one, molecules, {})
     rejected_salts = {"hiv": 1}.get(name, 0)
     found = {

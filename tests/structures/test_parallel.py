@@ -85,8 +85,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, None])
 def test_no_process_outlives_the_one_that_wants_its_results(how: signal.Signals | None, tmp_path: Path) -> None:
     code = (
-        "import signal, sys; from pbgraph.structures import parallel; import test_parallel as t\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which what runs in the background ignores
+        "import sys; from pbgraph.structures import parallel; import test_parallel as t\n"
         "parallel.PART = 1\n"
         "made = parallel.in_parts(t.numbered if sys.argv[1] == 'end' else t.slow, t.FEW, seconds_each=0, processes=2)\n"
         "print(next(made), flush=True)"  # at the end, three parts are left that nobody wants
