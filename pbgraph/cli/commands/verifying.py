@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.options import add_data_folder_arguments
 from pbgraph.cli.values import reruns, seed
 from pbgraph.errors import UsageError
+from pbgraph.humanize import plural
 from pbgraph.results.folder import ResultsFolder, formatted
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def pack(args: argparse.Namespace) -> int:
     runs = sum(name.startswith("records/") for name in names)
     size = args.output.stat().st_size / 2**20
     digest = sha256(args.output.read_bytes())
-    print(f"{args.output}: {runs} records in {len(names)} files, {len(others)} beside them, {size:.1f} MiB, {digest}")
+    counts = f"{plural(runs, 'record')} in {plural(len(names), 'file')}, {len(others)} beside them"
+    print(f"{args.output}: {counts}, {size:.1f} MiB, sha256 {digest}")
     return 0
 
 
@@ -148,6 +150,5 @@ def _number(value: float | None) -> str:
 def _summary(receipt: Receipt) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in receipt.checked.items() if count)
     unchecked = "".join(f"\nnot checked: {line}" for line in receipt.unchecked)
-    wrong = len(receipt.wrong)
-    verdict = f"{wrong} thing{'' if wrong == 1 else 's'} wrong" if wrong else "nothing wrong"
+    verdict = f"{plural(len(receipt.wrong), 'thing')} wrong" if receipt.wrong else "nothing wrong"
     return f"{receipt.results}: {counts}{unchecked}\n{verdict}"
