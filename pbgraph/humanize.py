@@ -28,6 +28,15 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
+def plural(count: int, what: str) -> str:
+    """How many there are of something.
+
+    >>> plural(1, "run"), plural(0, "run"), plural(1234, "molecule")
+    ('1 run', '0 runs', '1,234 molecules')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def parse_seeds(text: str) -> list[int]:
     """Numbers and ranges, joined by commas, as `ranges` writes them. Raises UsageError for anything else.
 

@@ -35,6 +35,7 @@ ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.comma
     "verify": "verifying:add_verify_arguments",
     "score": "external:add_score_arguments",
     "splits": "external:add_splits_arguments",
+    "pack": "verifying:add_pack_arguments",
     "submit": "sharing:add_submit_arguments",
     "merge": "sharing:add_merge_arguments",
     "check": "listing:add_check_arguments",

@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "write the runs of a task to files for other programs",
     "score": "score predictions of another tool on a split, as a row beside ours",
     "splits": "write splits as files that another tool trains on",
+    "pack": "check a results folder and write it as one archive, to be sent or submitted",
     "merge": "take over the runs of other machines, from folders or zip archives",
     "verify": "check that a results folder is whole, and that its scores and tables are what its runs give",
     "check": "put what is registered under a name through its conformance checks",
@@ -114,6 +115,12 @@ Where two records of one run say different things, it is said how they differ (s
 versions), none of them comes in, what is there stays, and a copy of each is put into RESULTS/.aside/KEY-DIGEST/ (exit
 code 1). Registered plans and descriptions of tables come along; searches only where there is none of the same arm."""
 
+PACK = """Does what 'verify' does, without reruns, and if nothing is wrong writes FILE, a zip archive that 'merge'
+takes: records, predictions, insights, registered plans, descriptions of tables and searches, as they are in RESULTS;
+beside them receipt.json, what was checked; packages.txt, the versions of all that is installed here; and plans/,
+plan files by which 'run' does the runs again. Tables and pages are made anew where it is merged. Whoever merges
+checks every digest, and 'verify' all the rest, so that nothing is believed for the receipt's sake."""
+
 SUBMIT = """Leaves out what is finished, puts short runs together by the time that they are expected to take, and writes
 a job file into RESULTS/.work/slurm/, whose tasks are workers ('work'). The exact sbatch line goes to stdout, one for
 each array if there are more tasks than --array-limit, and is called unless --print. A task saves what it does before
@@ -124,6 +131,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "work": WORK,
     "submit": SUBMIT,
     "merge": MERGE,
+    "pack": PACK,
     "score": SCORE,
     "splits": SPLITS,
     "register": PLANS,
@@ -219,6 +227,10 @@ OF_COMMANDS: Mapping[str, str] = {
     "splits": """
   splits tox21 --split random --seeds 68-72 --write splits
   splits bace --split scaffold --write splits
+""",
+    "pack": """
+  pack -o my-results.zip
+  pack /shared/results -o study.zip --with-models
 """,
     "merge": """
   merge /mnt/laptop/results node-7.zip

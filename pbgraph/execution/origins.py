@@ -18,7 +18,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache, partial
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    distribution,
+    distributions,
+    packages_distributions,
+)
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -134,6 +140,12 @@ def version_of(name: str) -> str | None:
         return distribution(name).version
     except PackageNotFoundError:
         return None
+
+
+def installed_packages() -> list[str]:
+    """All distributions that are installed here, as pip's constraints have them."""
+    found = {(one.name, one.version) for one in distributions() if one.name}
+    return [f"{name}=={number}" for name, number in sorted(found, key=lambda pair: (pair[0].lower(), pair[1]))]
 
 
 def package_of(module: str) -> str:

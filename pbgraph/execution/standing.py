@@ -17,7 +17,7 @@ from pbgraph.errors import UsageError
 from pbgraph.execution.engines.progress import line_of
 from pbgraph.execution.engines.schedule import Work, about, survey
 from pbgraph.execution.engines.time_left import TimeLeft
-from pbgraph.humanize import duration, ranges
+from pbgraph.humanize import duration, plural, ranges
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
 from pbgraph.results.arms import Arm, parse_arm, shortened
@@ -223,9 +223,7 @@ def _in(runs: Iterable[RunState], state: State) -> list[RunState]:
 def _counted(runs: Sequence[RunState]) -> str:
     counts: Counter[str] = Counter(run.state for run in runs)
     shown = [state for state in ("done", "running", "failed", "blocked", "to do") if counts[state] or state == "done"]
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}, " + ", ".join(
-        f"{counts[state]} {state}" for state in shown
-    )
+    return f"{plural(len(runs), 'run')}, " + ", ".join(f"{counts[state]} {state}" for state in shown)
 
 
 def _how_far(run: RunState, now: float) -> str:

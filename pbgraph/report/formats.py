@@ -83,6 +83,7 @@ def json_content(table: Table) -> dict[str, object]:
         "yardstick": table.margin,
         "commits": table.commits,
         "software": table.software,
+        "processors": table.processors,
         "numerics": table.numerics,
         "others": table.others,
         "pretrained": table.pretrained,

@@ -67,6 +67,7 @@ class Table:
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
     others    code of other packages than pbgraph that components are from -> runs
+    processors  kind of processor, and how many cores the machine had -> runs
     numerics  numeric platform, in words -> runs
     pretrained  features from networks that were trained elsewhere, and on what -> runs
     external    results that other tools made, and the files they were scored from -> results; of these, the others
@@ -82,6 +83,7 @@ class Table:
     margin: EquivalenceMargin
     commits: Mapping[str, int]
     software: Mapping[str, int]
+    processors: Mapping[str, int]
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
     pretrained: Mapping[str, int] = field(default_factory=dict)
@@ -161,6 +163,7 @@ def make_table(
         margin=judged_by,
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
+        processors=_counted(origin.processor for origin in origins),
         declared=how_declared(ours, background.registered),
         tried=_tried(finished[0].spec, [arm for arm in arms if arm.method != EXTERNAL], background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pbgraph.humanize import duration, figure, ranges
+from pbgraph.humanize import duration, figure, plural, ranges
 from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS, label_of, scale_of
 from pbgraph.report.comparisons import Comparison
@@ -97,8 +97,8 @@ def _columns(table: Table) -> tuple[str, ...]:
 
 def _title(table: Table) -> str:
     protocol = table.protocol
-    seeds = f"seed{'' if len(protocol.seeds) == 1 else 's'} {ranges(protocol.seeds)}"
-    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, mean ± SD over {seeds}"
+    over = f"seed {protocol.seeds[0]}" if len(protocol.seeds) == 1 else f"mean ± SD over seeds {ranges(protocol.seeds)}"
+    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, {over}"
 
 
 def _protocol(table: Table) -> str:
@@ -179,10 +179,12 @@ def _tried(table: Table) -> list[str]:
 
 def _tasks_in_runs(undefined: Mapping[str, int], runs: int) -> str:
     if len(undefined) <= MOST_NAMED:
-        return ", ".join(f"{visible_cell(target)} in {count} of {runs} runs" for target, count in undefined.items())
+        return ", ".join(
+            f"{visible_cell(target)} in {count} of {plural(runs, 'run')}" for target, count in undefined.items()
+        )
     least, most = min(undefined.values()), max(undefined.values())
     times = str(most) if least == most else f"{least} to {most}"
-    return f"{len(undefined)} tasks in {times} of {runs} runs"
+    return f"{len(undefined)} tasks in {times} of {plural(runs, 'run')}"
 
 
 def _origins(table: Table) -> list[str]:
@@ -202,13 +204,14 @@ def _origins(table: Table) -> list[str]:
         *others,
         *pretrained,
         f"software: {_runs(table.software)}",
+        f"processor: {_runs(table.processors)}",
         f"numeric platform: {_runs(table.numerics)}{mixed}",
     ]
     return [*(ours if table.commits else pretrained), *external]
 
 
 def _runs(counts: Mapping[str, int]) -> str:
-    return "; ".join(f"{_shown(name)} ({runs} run{'' if runs == 1 else 's'})" for name, runs in counts.items())
+    return "; ".join(f"{_shown(name)} ({plural(runs, 'run')})" for name, runs in counts.items())
 
 
 def _names(counts: Mapping[str, int]) -> str:

@@ -394,7 +394,7 @@ def test_shards_make_the_records_of_the_whole(toy_here, tmp_path):
         f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(("ID", "MIN", "MAX", "COUNT"), "5452", strict=True)
     }
     mine = toy_here(*options, "--dry-run", **array)
-    assert "1 runs, 1 finished" in mine.stdout
+    assert "1 run, 1 finished" in mine.stdout
     gaps = toy_here(*options, "--dry-run", **{**array, "SLURM_ARRAY_TASK_MAX": "6"})
     assert (gaps.returncode, "leave gaps" in gaps.stderr) == (2, True)
 

@@ -110,7 +110,7 @@ def test_an_arm_without_any_run_is_shown_as_missing():
 def test_an_undefined_task_is_named():
     records = [*grid(), make_record("gin/backprop", 1, None)]
     assert table(records, (*ARMS, GIN)).rows[3].undefined == {"A": 1}
-    assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 runs" in to_markdown(
+    assert "one class only, left out of the mean: gin/backprop, A in 1 of 1 run" in to_markdown(
         table(records, (*ARMS, GIN))
     )
 
@@ -217,6 +217,19 @@ def test_a_failure_without_facts_about_its_data_is_no_other_protocol():
     unknown = replace(unknown, provenance=replace(PROVENANCE, data_sha256="", rows_sha256="", rows=0))
     records = [record for record in grid() if (record.spec.method, record.spec.seed) != ("continued", 3)]
     assert table([*records, unknown]).rows[2].failed == {3: "x"}
+
+
+def test_one_seed_has_no_mean_and_no_spread():
+    assert to_markdown(table(grid(), seeds=(1,))).startswith("## tox21: test ROC-AUC, seed 1\n")
+    assert to_markdown(table(grid())).startswith("## tox21: test ROC-AUC, mean ± SD over seeds 1-3\n")
+
+
+def test_kinds_of_processors_are_counted():
+    records = grid()
+    other = replace(records[0].provenance, processor="AMD EPYC, 2 cores")
+    made = table([replace(records[0], provenance=other), *records[1:]])
+    assert made.processors == {"AMD EPYC, 2 cores": 1, "": 8}
+    assert "processor: AMD EPYC, 2 cores (1 run); unknown (8 runs)" in to_markdown(made)
 
 
 def test_software_and_devices_are_counted():

@@ -11,6 +11,7 @@ from pbgraph.cli.commands.names import dataset_of_task, is_task_in, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
 from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
 from pbgraph.errors import UsageError, unknown_name
+from pbgraph.humanize import plural
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import FILE, PLANS
@@ -52,7 +53,7 @@ def register(args: argparse.Namespace) -> int:
     commit, dirty = source_tree()
     declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
-    say(f"{path}: {len(registration.keys)} runs, declared {registration.created}")
+    say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.created}")
     return 0
 
 

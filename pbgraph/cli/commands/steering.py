@@ -13,6 +13,7 @@ from pbgraph.cli.commands.names import check_known, choice_of, command_of, datas
 from pbgraph.cli.options import add_choice_arguments, add_jobs_argument, add_planned_arguments, add_results_argument
 from pbgraph.cli.values import file_to_write
 from pbgraph.errors import DataError, UsageError, unknown_name
+from pbgraph.humanize import plural
 from pbgraph.plans.presets import preset_or_none, presets
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice, find_run
@@ -196,8 +197,7 @@ def rm(args: argparse.Namespace) -> int:
 
 
 def _runs_in(moved: Iterable[Path]) -> str:
-    count = len({path.name.split(".", 1)[0] for path in moved})
-    return f"{count} run{'' if count == 1 else 's'}"
+    return plural(len({path.name.split(".", 1)[0] for path in moved}), "run")
 
 
 def _putting_back(root: Path, trash: Path) -> str:
@@ -229,7 +229,7 @@ def export(args: argparse.Namespace) -> int:
         from pbgraph.report.tracking import export_to_mlflow
 
         new = export_to_mlflow(records, args.mlflow)
-        say(f"{new} runs written to {args.mlflow}, {len(records) - new} were there")
+        say(f"{plural(new, 'run')} written to {args.mlflow}, {len(records) - new} were there")
     for path, rows in ((args.csv, run_rows), (args.histories, history_rows)):
         if path is not None:
             exported = rows(records)

@@ -1,4 +1,4 @@
-"""The command that checks what a results folder says."""
+"""The commands that check what a results folder says, and pack what was checked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.options import add_data_folder_arguments
 from pbgraph.cli.values import file_to_write, reruns, seed
 from pbgraph.errors import UsageError
+from pbgraph.humanize import plural
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import formatted
 
@@ -25,14 +26,19 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``verify`` takes."""
     parser.set_defaults(command=verify)
     add = parser.add_argument
-    add(
-        "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
-    )
+    _add_folder(parser)
     add("--rerun", type=reruns, default=0, metavar="K", help="do K runs again, drawn at random")
     add("--seed", type=seed, metavar="N", help="draw those of an earlier --rerun (default: others each time)")
     to_write = "write the receipt there, outside of RESULTS (default: to stdout)"
     add("--receipt", type=file_to_write, metavar="FILE", help=to_write)
     add_data_folder_arguments(parser)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    """The results folder that is checked."""
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("results"), metavar="RESULTS", help="the folder (default: results)"
+    )
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -48,7 +54,7 @@ def verify(args: argparse.Namespace) -> int:
     if args.seed is not None and not args.rerun:
         raise UsageError("--seed says which runs are drawn to be done again; give --rerun K with it")
     if args.receipt is not None:
-        _check_receipt(args.receipt, args.folder)
+        _check_outside("--receipt", args.receipt, args.folder, example="receipt.json")
     receipt = verify_results(
         ResultsFolder(args.folder), reruns=args.rerun, seed=args.seed, data=args.data, offline=args.offline, say=_say
     )
@@ -68,13 +74,56 @@ def verify(args: argparse.Namespace) -> int:
     return UNCHECKED if receipt.unchecked else 0
 
 
-def _check_receipt(path: Path, folder: Path) -> None:
-    """Raises UsageError if the receipt would lie among what it is about."""
+def _check_outside(option: str, path: Path, folder: Path, *, example: str) -> None:
+    """Raises UsageError if a file about a folder would lie among what it is about."""
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise UsageError(
-            f"--receipt {path} is in {folder}, which holds runs, tables and pages alone; name a file elsewhere, "
-            "such as receipt.json"
+            f"{option} {path} is in {folder}, which holds runs, tables and pages alone; name a file elsewhere, such as "
+            f"{example}"
         )
+
+
+def add_pack_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``pack`` takes."""
+    parser.set_defaults(command=pack)
+    add = parser.add_argument
+    _add_folder(parser)
+    add("-o", "--output", type=file_to_write, required=True, metavar="FILE", help="the archive, outside of RESULTS")
+    add("--with-models", action="store_true", help="and the trained models that were saved")
+    add_data_folder_arguments(parser)
+
+
+def pack(args: argparse.Namespace) -> int:
+    """Check a results folder, and write it as an archive with the receipt; return 1, and write none, if it is wrong."""
+    import msgspec
+
+    from pbgraph.execution.origins import installed_packages
+    from pbgraph.files.hashing import sha256
+    from pbgraph.plans.of_records import plans_of
+    from pbgraph.results.packing import pack
+    from pbgraph.verify import verify_results
+
+    results = ResultsFolder(args.folder)
+    _check_outside("--output", args.output, args.folder, example="my-results.zip")
+    receipt = verify_results(results, data=args.data, offline=args.offline, say=_say)
+    _say(_summary(receipt))
+    if receipt.wrong:
+        print("\n".join(receipt.wrong))
+        _say("nothing was packed; 'verify' checks again what is put right")
+        return 1
+    specs = [record.spec for dataset in results.tasks() for record in results.records(dataset)]
+    others = {
+        "receipt.json": formatted(msgspec.to_builtins(receipt)),
+        "packages.txt": "".join(f"{line}\n" for line in installed_packages()).encode(),
+        **{f"plans/{name}.toml": text.encode() for name, text in plans_of(specs).items()},
+    }
+    names = pack(results, args.output, others, models=args.with_models)
+    runs = sum(name.startswith("records/") for name in names)
+    size = args.output.stat().st_size / 2**20
+    digest = sha256(args.output.read_bytes())
+    counts = f"{plural(runs, 'record')} in {plural(len(names), 'file')}, {len(others)} beside them"
+    print(f"{args.output}: {counts}, {size:.1f} MiB, sha256 {digest}")
+    return 0
 
 
 def _say(line: str) -> None:
@@ -98,6 +147,5 @@ def _number(value: float | None) -> str:
 def _summary(receipt: Receipt) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in receipt.checked.items() if count)
     unchecked = "".join(f"\nnot checked: {line}" for line in receipt.unchecked)
-    wrong = len(receipt.wrong)
-    verdict = f"{wrong} thing{'' if wrong == 1 else 's'} wrong" if wrong else "nothing wrong"
+    verdict = f"{plural(len(receipt.wrong), 'thing')} wrong" if receipt.wrong else "nothing wrong"
     return f"{receipt.results}: {counts}{unchecked}\n{verdict}"

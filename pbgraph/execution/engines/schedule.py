@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from pbgraph.humanize import duration, ranges
+from pbgraph.humanize import duration, plural, ranges
 from pbgraph.plans.plan import Plan
 from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.folder import ResultsFolder
@@ -121,7 +121,7 @@ def _in_starting_order(todo: Sequence[RunSpec], seconds: Mapping[str, float]) ->
 def describe(work: Work, jobs: int) -> str:
     """The plan for people: one line per arm, what cannot be run and why, and how long it will take."""
     plan, todo = work.plan, len(work.todo)
-    counts = f"{len(plan.specs)} runs, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
+    counts = f"{plural(len(plan.specs), 'run')}, {len(work.finished)} finished, {len(work.failed)} failed, {todo} to do"
     lines = [f"{plan.task}, {plan.name}, split {plan.split}: {counts}"]
     rows: dict[tuple[str, Arm], list[RunSpec]] = {}
     for spec in plan.specs:
