@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,3 +95,20 @@ def test_a_control_that_is_listed_without_what_it_is_paired_with_is_wrong_usage_
     assert call("work", *words, "--runs", tmp_path / "keys.txt") == 2
     assert f"{CONTROL} is a control of " in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+def test_a_worker_that_finds_what_is_no_record_in_the_place_of_one_does_the_rest_and_ends_with_1(
+    tmp_path, capsys, monkeypatch
+):
+    from pbgraph.execution import benchmark
+
+    results, specs = ResultsFolder(tmp_path), plan("esol", "smoke").specs
+
+    def torn_meanwhile(left, *_, **__):
+        results.record_path(specs[0]).parent.mkdir(parents=True)
+        results.record_path(specs[0]).write_bytes(b"torn")
+        return SimpleNamespace(blocked={}), {}
+
+    monkeypatch.setattr(benchmark, "do_missing", torn_meanwhile)
+    assert call("work", "esol", "--preset", "smoke", "--results", tmp_path) == 1
+    assert f"0 of {len(specs)} runs finished" in capsys.readouterr().err

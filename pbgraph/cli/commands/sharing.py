@@ -22,7 +22,7 @@ from pbgraph.cli.options import (
     add_worker_arguments,
 )
 from pbgraph.cli.values import DEVICES, OneOf, count, partition, seconds
-from pbgraph.errors import PbgraphError, UsageError, unknown_name
+from pbgraph.errors import DataError, PbgraphError, UsageError, unknown_name
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import duration
 from pbgraph.plans.presets import FILE, PLANS
@@ -33,6 +33,7 @@ from pbgraph.terminal import say, show
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
     from pbgraph.plans.plan import Plan
+    from pbgraph.results.records import RunSpec
 
 LARGEST_LIST = 16 * MEBIBYTE  # of a file of keys
 
@@ -84,8 +85,18 @@ def work(args: argparse.Namespace) -> int:
     )
     failed = sum(record.status == "failed" for record in records.values())
     say(f"{len(records) - failed} of {len(plan.specs)} runs finished, {failed} failed; {_shows_table(args)}")
-    undone = args.stays and len(records) < len(plan.specs)  # what is no record has come in a record's place
-    return 1 if failed or left.blocked or undone else 0
+    results = ResultsFolder(args.results)
+    torn = any(_is_torn(results, spec) for spec in plan.specs if spec.key not in records)  # as came in the meantime
+    return 1 if failed or left.blocked or torn else 0
+
+
+def _is_torn(results: ResultsFolder, spec: RunSpec) -> bool:
+    """Whether what has the place of a run's record is none."""
+    try:
+        results.finished(spec.task, spec.key)
+    except DataError:
+        return True
+    return False
 
 
 def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
