@@ -51,18 +51,18 @@ def settings_of(type_: type) -> list[Setting]:
     hints, said = _hints(type_), _meanings(type_)
     return [
         Setting(
-            one.name,
-            _type_words(hints[one.name]),
-            None if one.default is MISSING else one.default,
-            said.get(one.name, ""),
+            field.name,
+            _type_words(hints[field.name]),
+            None if field.default is MISSING else field.default,
+            said.get(field.name, ""),
         )
-        for one in fields(type_)
+        for field in fields(type_)
     ]
 
 
 def field_names(type_: type) -> set[str]:
     """Names of the fields of a dataclass."""
-    return {one.name for one in fields(type_)}
+    return {field.name for field in fields(type_)}
 
 
 def from_text(type_: type, name: str, text: str, *, called: str) -> Scalar:
@@ -149,7 +149,7 @@ def _members(hint: Any) -> list[Any]:
     if get_origin(hint) is Literal:
         return list(get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
-        return [kind for one in get_args(hint) for kind in _members(one)]
+        return [kind for member in get_args(hint) for kind in _members(member)]
     return [hint]
 
 
@@ -181,27 +181,27 @@ def shown(name: str, value: Scalar) -> Scalar:
 
 def _spellings(type_: type, name: str) -> Mapping[Scalar, Scalar]:
     """Value -> how specs write it, of a field that is `RESPELT`."""
-    return WRITTEN[name] if any(one.name == name and one.metadata.get("respelt") for one in fields(type_)) else {}
+    return WRITTEN[name] if any(field.name == name and field.metadata.get("respelt") for field in fields(type_)) else {}
 
 
 def _later(type_: type) -> dict[str, Any]:
     """Later fields with their defaults."""
-    return {one.name: one.default for one in fields(type_) if one.metadata.get("later")}
+    return {field.name: field.default for field in fields(type_) if field.metadata.get("later")}
 
 
 def _converted(type_: type, name: str, value: Any, *, called: str, strict: bool) -> Scalar:
     hints = _hints(type_)
-    names = [one.name for one in fields(type_)]
+    names = [field.name for field in fields(type_)]
     if name not in names:
-        raise unknown_name("setting", called, [f"{called.removesuffix(name)}{one}" for one in names])
+        raise unknown_name("setting", called, [f"{called.removesuffix(name)}{known}" for known in names])
     try:
-        found: Any = msgspec.convert(respelt(type_, name, value), hints[name], strict=strict)
+        converted: Any = msgspec.convert(respelt(type_, name, value), hints[name], strict=strict)
     except (msgspec.ValidationError, TypeError) as error:
         shown = "none" if value is None else value
         raise UsageError(f"{called}={shown!s:.100}: expected {_expected(hints[name])}") from error
-    if isinstance(found, float) and not math.isfinite(found):
+    if isinstance(converted, float) and not math.isfinite(converted):
         raise UsageError(f"{called}={value!s:.100}: expected a finite number")
-    return _as_declared(found)
+    return _as_declared(converted)
 
 
 def _as_declared(value: Any) -> Scalar:
@@ -236,10 +236,10 @@ def _expected(hint: Any) -> str:
 
 def _meanings(type_: type) -> dict[str, str]:
     """Field -> what the docstrings of the class and those it inherits from say."""
-    found: dict[str, str] = {}
-    for one in reversed(type_.__mro__):
-        found |= dict(_of_docstring(one.__dict__.get("__doc__") or "", {field.name for field in _fields(one)}))
-    return found
+    meanings: dict[str, str] = {}
+    for base in reversed(type_.__mro__):
+        meanings |= dict(_of_docstring(base.__dict__.get("__doc__") or "", {field.name for field in _fields(base)}))
+    return meanings
 
 
 def _fields(type_: type) -> tuple[Any, ...]:

@@ -61,9 +61,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test writes into the user's cache."""
+    """No test writes into the user's cache; processes that run tests beside each other read Tox21 once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PBGRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("PBGRAPH_CACHE", str(folder))
         yield
 
 

@@ -33,10 +33,10 @@ def architecture_checks(architecture: str | Architecture) -> list[Check[Architec
 
     Raises UsageError for an unknown name or an estimator.
     """
-    found = MODELS.get(architecture) if isinstance(architecture, str) else architecture
-    if not isinstance(found, Architecture):
+    model = MODELS.get(architecture) if isinstance(architecture, str) else architecture
+    if not isinstance(model, Architecture):
         raise UsageError(f"{architecture!r} fits itself: these are checks of architectures, see 'ls models'")
-    return checks_of(found, ARCHITECTURE_CHECKS)
+    return checks_of(model, ARCHITECTURE_CHECKS)
 
 
 def molecule(nodes: int, rng: np.random.Generator) -> MolGraph:
@@ -103,15 +103,15 @@ def built(architecture: Architecture, seed: int = 0, config: Mapping[str, Any] |
 
 def called(model: nn.Module, batch: GraphBatch) -> Tensor:
     """Logits (G, T); of several members their mean."""
-    found: Tensor = model(batch)
-    return found.mean(0) if found.ndim == 3 else found
+    output: Tensor = model(batch)
+    return output.mean(0) if output.ndim == 3 else output
 
 
 def logits(model: nn.Module, batch: GraphBatch) -> Tensor:
     """Logits (G, T) in float64, in evaluation mode."""
     with torch.no_grad():
-        found = called(model.double().eval(), as_double(batch))
-    return found
+        output = called(model.double().eval(), as_double(batch))
+    return output
 
 
 def check_shapes(architecture: Architecture) -> None:
@@ -127,11 +127,11 @@ def check_shapes(architecture: Architecture) -> None:
     for training in (False, True):
         model = built(architecture).train(training)
         for what, batch in batches.items():
-            found = called(model, batch)
+            output = called(model, batch)
             expected = (batch.num_graphs, DIMS.tasks)
-            require(found.shape == expected, f"{what}: logits are {tuple(found.shape)}, expected {expected}")
-            require(bool(found.isfinite().all()), f"{what}: logits are not finite")
-            found.sum().backward()  # type: ignore[no-untyped-call]
+            require(output.shape == expected, f"{what}: logits are {tuple(output.shape)}, expected {expected}")
+            require(bool(output.isfinite().all()), f"{what}: logits are not finite")
+            output.sum().backward()  # type: ignore[no-untyped-call]
         bad = [name for name, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
         require(not bad, f"gradients of {', '.join(bad)} are not finite")
 
@@ -157,8 +157,8 @@ def check_batch_independence(architecture: Architecture) -> None:
 def check_large_input(architecture: Architecture) -> None:
     """Logits of a molecule of 500 atoms are finite."""
     with torch.no_grad():
-        found = built(architecture).eval()(as_batch(molecules([LARGE])))
-    require(bool(found.isfinite().all()), f"logits of a molecule of {LARGE} atoms are {found.tolist()}")
+        output = built(architecture).eval()(as_batch(molecules([LARGE])))
+    require(bool(output.isfinite().all()), f"logits of a molecule of {LARGE} atoms are {output.tolist()}")
 
 
 def check_labels_unseen(architecture: Architecture) -> None:
@@ -187,9 +187,9 @@ def check_determinism(architecture: Architecture) -> None:
     for _ in range(2):
         model = built(architecture).train()
         with seeded(0, "dropout"):
-            found = called(model, batch)
-        found.sum().backward()  # type: ignore[no-untyped-call]
-        runs.append([found.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
+            output = called(model, batch)
+        output.sum().backward()  # type: ignore[no-untyped-call]
+        runs.append([output.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
     require(all(map(torch.equal, *runs)), "two runs with the same seeds differ: draw from torch's generator alone")
     first, other = (built(architecture, seed).state_dict() for seed in (0, 1))
     require(any(not torch.equal(first[key], other[key]) for key in first), "weights do not depend on the seed")
@@ -250,9 +250,9 @@ def check_autocast(architecture: Architecture) -> None:
     """It computes finite logits and gradients under autocast to bfloat16."""
     model = built(architecture).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = called(model, as_batch(molecules([5, 1, 7])))
-        found.float().sum().backward()  # type: ignore[no-untyped-call]
-    require(bool(found.isfinite().all()), "logits are not finite under autocast")
+        output = called(model, as_batch(molecules([5, 1, 7])))
+        output.float().sum().backward()  # type: ignore[no-untyped-call]
+    require(bool(output.isfinite().all()), "logits are not finite under autocast")
 
 
 def check_space(architecture: Architecture) -> None:
@@ -279,6 +279,6 @@ ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
 }
 
 
-def _require_close(found: Tensor, expected: Tensor, what: str) -> None:
-    if not torch.allclose(found, expected, rtol=1e-6, atol=1e-8):
-        raise CheckFailed(f"{what}: logits differ by up to {float((found - expected).abs().max()):.1e}")
+def _require_close(output: Tensor, expected: Tensor, what: str) -> None:
+    if not torch.allclose(output, expected, rtol=1e-6, atol=1e-8):
+        raise CheckFailed(f"{what}: logits differ by up to {float((output - expected).abs().max()):.1e}")

@@ -60,7 +60,7 @@ else:
 specs = plan("toy", "smoke", methods=[method]).specs
 config = {"hidden": 8, "depth": 1, "heads": 2, "output_hidden": 8}
 for spec in specs:
-    spec = replace(spec, model_config={**spec.model_config, **config}, settings={**spec.settings, "batch_size": 16})
+    spec = replace(spec, model_config={**spec.model_config, **config}, settings={**spec.settings, "batch_size": 32})
     print(run(spec, RunOptions(Path(results)), report=report).digest())
 print(json.dumps(reports), file=sys.stderr)
 """
@@ -95,7 +95,7 @@ def undisturbed(toy, tmp_path_factory) -> tuple[RunRecord, Path]:
 
 @pytest.mark.parametrize("save_every", [0.0, pytest.param(45.0, marks=pytest.mark.slow)])
 def test_a_run_killed_in_both_phases_comes_to_the_same_record(toy, undisturbed, tmp_path, save_every):
-    kills = [("neuron", 14), ("dendrite", 9), ("neuron", 20)]
+    kills = [("neuron", 8), ("dendrite", 9), ("neuron", 10)]
     done = run(toy, tmp_path, kills=kills, save_every=save_every)
     assert done.returncode == 0, done.stderr
     record = only_record(tmp_path)
