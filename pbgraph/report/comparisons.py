@@ -76,7 +76,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
-    difference = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else _test_share(of_a))
+    difference = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else test_share_of(of_a))
     comparison = Comparison(
         a,
         b,
@@ -198,7 +198,7 @@ def _share_one_split(records: Sequence[RunRecord]) -> bool:
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
 
 
-def _test_share(records: Sequence[RunRecord]) -> float:
+def test_share_of(records: Sequence[RunRecord]) -> float:
     """Test rows / training rows (validation not counted) over all these runs."""
     test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
     accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)

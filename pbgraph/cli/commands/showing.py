@@ -182,6 +182,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
+    parser.add_argument(
+        "--power", action="store_true", help="also say how many seeds would tell the two apart, and how long they take"
+    )
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -196,6 +199,12 @@ def compare(args: argparse.Namespace) -> int:
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
     show(comparison_lines(difference, scores, _bootstrap(args, records, difference), scale=scale), end="")
+    if args.power:
+        from pbgraph.report.power import power_of
+
+        power = power_of(difference, records)
+        none = "not to be told: it takes two seeds or more that differ by different amounts"
+        show(f"power                      {none if power is None else power.words}")
     return 0
 
 
