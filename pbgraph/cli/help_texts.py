@@ -180,6 +180,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "compare": """
   compare tox21 trimnet/perforated trimnet/continued
   compare tox21 trimnet/perforated trimnet/backprop --seeds 68-70
+  compare tox21 random-forest/fit trimnet/backprop --power      how many seeds would tell them apart?
 """,
     "dendrites": """
   dendrites tox21 trimnet/perforated

@@ -82,7 +82,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
         difference = paired_difference(scores[a], scores[b], test_share=0.0)
     else:
         difference = paired_difference(
-            *(_means_by_split(of_a, scores[arm]) for arm in (a, b)), test_share=_test_share(of_a)
+            *(_means_by_split(of_a, scores[arm]) for arm in (a, b)), test_share=test_share_of(of_a)
         )
     comparison = Comparison(
         a,
@@ -226,7 +226,7 @@ def _means_by_split(records: Sequence[RunRecord], scores: Sequence[float]) -> li
     return [fmean(same) for same in by_split.values()]
 
 
-def _test_share(records: Sequence[RunRecord]) -> float:
+def test_share_of(records: Sequence[RunRecord]) -> float:
     """Test rows / training rows (validation not counted) over all these runs."""
     test, valid = (sum(record.scores[part].size for record in records) for part in ("test", "valid"))
     accepted = sum(record.provenance.rows - len(record.provenance.rejected) for record in records)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+LEAST_FOR_EQUIVALENCE = 5  # seeds: fewer give an interval whose width is a guess, since a spread of three is one
 ROUNDING = 1e-12  # of scores, as a share of the largest
 
 
@@ -61,6 +62,7 @@ class Outcome(Enum):
     BETTER = "better"
     WORSE = "worse"
     EQUIVALENT = "equivalent"  # the whole interval is within the margin
+    TOO_FEW = "too few seeds"  # so it is, of fewer seeds than equivalence takes
     NOT_DISTINGUISHABLE = "not distinguishable"
     NO_VARIATION = "no variation"  # all seeds differ by the same
     ONE_SEED = "one seed"
@@ -165,7 +167,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def verdict(difference: Difference, p: float | None, *, by: EquivalenceMargin) -> Verdict:
     """What the interval of a mean difference a - b and the adjusted p-value allow to say.
 
-    >>> found = Difference(n=3, mean=0.001, interval=Interval(-0.004, 0.006), p=0.8)
+    >>> found = Difference(n=5, mean=0.001, interval=Interval(-0.004, 0.006), p=0.8)
     >>> verdict(found, 0.8, by=EquivalenceMargin(0.01, larger_is_better=True)).outcome
     <Outcome.EQUIVALENT: 'equivalent'>
     """
@@ -174,7 +176,7 @@ def verdict(difference: Difference, p: float | None, *, by: EquivalenceMargin) -
         return Verdict(Outcome.ONE_SEED if difference.n == 1 else Outcome.NO_VARIATION)
     least, most = sorted((by.sign * interval.low, by.sign * interval.high))
     if least > -by.relevant and most < by.relevant:
-        return Verdict(Outcome.EQUIVALENT)
+        return Verdict(Outcome.EQUIVALENT if difference.n >= LEAST_FOR_EQUIVALENCE else Outcome.TOO_FEW)
     if p >= 1 - CONFIDENCE or least <= 0 <= most:
         return Verdict(Outcome.NOT_DISTINGUISHABLE)
     if least > 0:
@@ -192,27 +194,38 @@ def hierarchical_bootstrap(
 ) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
-    Seeds are resampled, and molecules. A task where the metric is undefined for the resampled rows is left out of that
-    resample's mean, and so is a seed where it is undefined for every task. None if no resample has any left.
+    Seeds are resampled, and molecules: for each seed anew, or where all seeds share one test set, for all of them
+    together, since what is particular to those molecules is so in every seed. A task where the metric is undefined for
+    the resampled rows is left out of that resample's mean, and so is a seed where it is undefined for every task. None
+    if no resample has any left.
     seed  of the resampling, so that the same predictions give the same interval
     done  told how many seeds more were resampled
     Raises ValueError without a seed.
     """
     if not seeds:
         raise ValueError("no seed to resample")
-    random = np.random.default_rng(seed)
+    random, together = np.random.default_rng(seed), _share_test_set(seeds)
     differences = []
     for predicted in seeds:
-        differences.append(_molecule_bootstrap(predicted, metric, resamples, random=random))
+        of_molecules = np.random.default_rng(seed) if together else random
+        differences.append(_molecule_bootstrap(predicted, metric, resamples, random=of_molecules))
         done(1)
     by_molecule = np.stack(differences)  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
-    column = random.integers(resamples, size=drawn.shape)
+    column = np.arange(resamples) if together else random.integers(resamples, size=drawn.shape)
     means = _mean_of_defined(by_molecule[drawn, column])
     if np.isnan(means).all():
         return None
     low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
+
+
+def _share_test_set(seeds: Sequence[Predicted]) -> bool:
+    """Whether several seeds have the same test molecules, in the same order, with the same labels."""
+    first, *others = seeds
+    return bool(others) and all(
+        one.mol_ids == first.mol_ids and np.array_equal(one.y, first.y, equal_nan=True) for one in others
+    )
 
 
 def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resamples: int = 200, seed: int = 0) -> float:

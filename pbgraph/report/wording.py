@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.report.comparisons import Comparison
-from pbgraph.report.stats import Outcome
+from pbgraph.report.stats import LEAST_FOR_EQUIVALENCE, Outcome
 from pbgraph.report.tables import Table
 from pbgraph.results.arms import Arm
 
@@ -23,6 +23,8 @@ def verdict_words(comparison: Comparison) -> str:
             return "no variation between seeds: no interval, no verdict"
         case Outcome.EQUIVALENT:
             return f"equivalent: the difference is below {relevant}"
+        case Outcome.TOO_FEW:
+            return f"not distinguishable; equivalence takes {LEAST_FOR_EQUIVALENCE} seeds"
         case Outcome.NOT_DISTINGUISHABLE:
             return "not distinguishable"
         case Outcome.BETTER:
@@ -44,7 +46,7 @@ def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
     return (
         f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
         'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
-        'after Holm as well, "equivalent" the interval alone.'
+        f'after Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
     )
 
 

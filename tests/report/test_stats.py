@@ -110,11 +110,12 @@ def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p):
-    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed: not compared")
-    assert holm(p) == list(multitest.multipletests(p, method="holm")[1])
+    from statsmodels.stats.multitest import multipletests  # takes long to import, which holm spares tables
+
+    assert holm(p) == list(multipletests(p, method="holm")[1])
 
 
-def judged(interval, p, *, n=3, larger_is_better=True) -> Verdict:
+def judged(interval, p, *, n=5, larger_is_better=True) -> Verdict:
     by = EquivalenceMargin(0.01, larger_is_better=larger_is_better)
     return verdict(Difference(n, 0.0, interval, p), p, by=by)
 
@@ -134,6 +135,12 @@ def judged(interval, p, *, n=3, larger_is_better=True) -> Verdict:
 )
 def test_verdicts(interval, p, expected):
     assert judged(interval, p) == expected
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_seeds_are_never_equivalent(n):
+    assert judged(Interval(-0.002, 0.003), 0.3, n=n) == Verdict(Outcome.TOO_FEW)
+    assert judged(Interval(0.011, 0.02), 0.001, n=n) == Verdict(Outcome.BETTER, relevant=True)
 
 
 def test_the_verdict_says_why_there_is_no_interval():
@@ -221,6 +228,16 @@ def test_bootstrap_is_that_of_the_definition_with_one_draw_of_molecules_for_both
     low, high = np.quantile(drawn, [0.025, 0.975])
     found = hierarchical_bootstrap(seeds, metric, resamples=4000)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+
+
+def test_bootstrap_of_one_test_set_draws_its_molecules_for_all_seeds_together():
+    """So copies of one run say nothing new; with molecules drawn for each, ten of them narrow it to a third."""
+    one = predictions(3, 0.2)
+    few, many = (hierarchical_bootstrap([one] * copies, ROC_AUC, resamples=300) for copies in (2, 10))
+    assert (few.low, few.high) == pytest.approx((many.low, many.high))
+    other = replace(one, mol_ids=tuple(map(str, range(len(one.y)))))
+    apart = hierarchical_bootstrap([one, other] * 5, ROC_AUC, resamples=300)
+    assert apart.high - apart.low < 0.5 * (many.high - many.low)
 
 
 def test_bootstrap_draws_a_molecule_with_all_its_tasks():

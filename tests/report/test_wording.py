@@ -23,6 +23,7 @@ ONE = Comparison(Arm("gin", "a"), Arm("gin", "b"), (1, 2), 3, 0.0, None, None, N
         (Verdict(Outcome.ONE_SEED), "one seed: no interval, no verdict"),
         (Verdict(Outcome.NO_VARIATION), "no variation between seeds: no interval, no verdict"),
         (Verdict(Outcome.EQUIVALENT), "equivalent: the difference is below 0.01"),
+        (Verdict(Outcome.TOO_FEW), "not distinguishable; equivalence takes 5 seeds"),
         (Verdict(Outcome.NOT_DISTINGUISHABLE), "not distinguishable"),
         (Verdict(Outcome.BETTER), "gin/a is better"),
         (Verdict(Outcome.BETTER, relevant=True), "gin/a is better, by more than 0.01"),

@@ -182,6 +182,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="MODEL/METHOD")
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
+    parser.add_argument(
+        "--power", action="store_true", help="also say how many seeds would tell the two apart, and how long they take"
+    )
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -199,6 +202,12 @@ def compare(args: argparse.Namespace) -> int:
     further = further_differences(records, difference)
     lines = comparison_lines(difference, scores, _bootstrap(args, records, difference), further=further, scale=scale)
     show(lines, end="")
+    if args.power:
+        from pbgraph.report.power import power_of
+
+        power = power_of(difference, records)
+        none = "not to be told: it takes two seeds or more that differ by different amounts"
+        show(f"power                      {none if power is None else power.words}")
     return 0
 
 

@@ -1,0 +1,115 @@
+"""How many seeds it takes to tell two arms apart, if they differ by as much as matters.
+
+The test is that of `pbgraph.report.stats`: corrected resampled t, two-sided at 5 %. Under a true difference Δ its
+statistic follows a noncentral t with n - 1 degrees of freedom and noncentrality
+
+    Δ / (s sqrt(1/n + ρ)),        s the standard deviation of the paired differences, ρ = n_test / n_train,
+
+where s is taken from the seeds that there are: with few of them it is a rough guess itself. Because of ρ more seeds
+help only up to Δ / (s sqrt(ρ)), so that some differences are found by no number of seeds.
+
+Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, ch. 2; Nadeau & Bengio 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+
+from pbgraph.humanize import duration, plural
+from pbgraph.report.comparisons import Comparison, test_share_of
+from pbgraph.report.stats import CONFIDENCE
+from pbgraph.results.records import RunRecord
+
+WANTED = 0.8  # probability with which a difference that matters is to be found
+MOST = 2000  # seeds that are thought of
+GRID = 2000  # equally likely values of the estimated spread, over which the noncentral t is averaged
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a comparison can find.
+
+    relevant  the true difference that is to be found
+    seeds     that both arms have, and power, the probability that these find it
+    needed    seeds with which the power is `WANTED`; None if `MOST` do not do
+    seconds   of both arms for one more seed, a run after another; None if that is not known
+    """
+
+    relevant: float
+    seeds: int
+    power: float
+    needed: int | None
+    seconds: float | None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        now = f"a true difference of {self.relevant} is found with probability {self.power:.2f} by {_seeds(self.seeds)}"
+        if self.needed is None:
+            return f"{now}; no number of seeds up to {MOST:,} finds it with {WANTED}"
+        if self.needed <= self.seeds:
+            return f"{now}, and {_seeds(self.needed)} would do for {WANTED}"
+        more = self.needed - self.seeds
+        cost = "" if self.seconds is None else f": about {duration(more * self.seconds)} for one worker"
+        return f"{now}; {WANTED} takes {_seeds(self.needed)}, {more} more{cost}"
+
+
+def power_of(comparison: Comparison, records: Sequence[RunRecord]) -> Power | None:
+    """The power of a comparison; records: of both arms, and maybe others. None where differences have no spread."""
+    mine = {
+        (record.spec.arm, record.spec.seed): record
+        for record in records
+        if record.status == "finished" and record.spec.seed in comparison.seeds
+    }
+    pairs = [(mine[comparison.a, seed], mine[comparison.b, seed]) for seed in comparison.seeds]
+    differences = [_score(a) - _score(b) for a, b in pairs]
+    if len(differences) < 2 or not (sd := stdev(differences)):
+        return None
+    share = 0.0 if comparison.one_split else test_share_of([a for a, _ in pairs])
+    relevant, n = comparison.margin.relevant, len(differences)
+    costs = [[run.cost.seconds for run in runs if run.cost is not None] for runs in zip(*pairs, strict=True)]
+    return Power(
+        relevant,
+        n,
+        power=probability(relevant, sd, n, test_share=share),
+        needed=seeds_needed(relevant, sd, test_share=share),
+        seconds=sum(map(fmean, costs)) if all(costs) else None,
+    )
+
+
+def probability(relevant: float, sd: float, n: int, *, test_share: float) -> float:
+    """With which n > 1 seeds find a true difference, either sign of it; sd > 0: of the paired differences.
+
+    >>> round(probability(0.01, 0.01, 10, test_share=0.0), 3)
+    0.803
+    """
+    from scipy.stats import chi2, norm, t
+
+    shift = relevant / (sd * (1 / n + test_share) ** 0.5)
+    spreads = np.sqrt(chi2.ppf((np.arange(GRID) + 0.5) / GRID, n - 1) / (n - 1))
+    limits = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * spreads
+    return float(np.mean(norm.sf(limits - shift) + norm.cdf(-limits - shift)))
+
+
+def seeds_needed(relevant: float, sd: float, *, test_share: float) -> int | None:
+    """The fewest seeds whose power is `WANTED`; None if `MOST` have less. Power grows with seeds."""
+    few, many = 1, MOST
+    if probability(relevant, sd, many, test_share=test_share) < WANTED:
+        return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        enough = probability(relevant, sd, middle, test_share=test_share) >= WANTED
+        few, many = (few, middle) if enough else (middle, many)
+    return many
+
+
+def _score(record: RunRecord) -> float:
+    return record.scores["test"].metrics[record.spec.metric] or 0.0
+
+
+def _seeds(count: int) -> str:
+    return plural(count, "seed")
