@@ -68,6 +68,7 @@ class Leases:
         self._held: dict[str, int] = {}  # key -> number
         self._seen: dict[str, _Seen] = {}
         self._count = 0
+        self._workers = 1  # that have a beat there, living or dead, as the last look at the folder had it
         self._mutex, self._over = threading.RLock(), threading.Event()
         self._heart = threading.Thread(target=self._keep_beating, daemon=True)
 
@@ -169,6 +170,7 @@ class Leases:
 
     def _look_after_own(self) -> None:
         names = set(os.listdir(self.folder))
+        self._workers = sum(name.endswith(".beat") for name in names)
         for key, number in list(self._held.items()):
             highest = max((int(one[2]) for one in map(LEASE.fullmatch, names) if one and one[1] == key), default=0)
             if highest != number or self._holder(key, number) not in (self.worker, None):
@@ -183,7 +185,7 @@ class Leases:
     def _keep_beating(self) -> None:
         while not self._over.wait(self.every):
             self.beat()
-            if random.random() * len(leased(self.folder)) < SWEEPERS:
+            if random.random() * self._workers < SWEEPERS:
                 self.sweep()
 
     def _beat_text(self) -> str:
