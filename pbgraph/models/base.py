@@ -48,6 +48,7 @@ class Architecture:
     files           name -> file that `build` reads, such as weights trained elsewhere; what is in it enters the key
     recipe          settings of training that it needs, by name, where a preset says nothing else for it
     space           field of the config -> the range in which `tune` searches it
+    own_head        fields of the config that its own head alone reads, and a packed head in its place does not
     reads_graphs    False of one that sees features of whole molecules alone, so that no control without graphs is due
     """
 
@@ -63,6 +64,7 @@ class Architecture:
     files: Mapping[str, Path] = field(default_factory=dict)
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
+    own_head: tuple[str, ...] = ()
     reads_graphs: bool = True
 
 

@@ -139,4 +139,5 @@ CMPNN = Architecture(
         "dropout": Real(0.0, 0.4),
         "output_hidden": Choice(100, 200, 300),
     },
+    own_head=("output_hidden",),
 )

@@ -97,4 +97,5 @@ D_MPNN = Architecture(
         "dropout": Real(0.0, 0.4),
         "output_hidden": Choice(100, 200, 300),
     },
+    own_head=("output_hidden",),
 )

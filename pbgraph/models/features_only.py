@@ -16,8 +16,7 @@ from pbgraph.errors import UsageError
 from pbgraph.fields import LATER
 from pbgraph.graph import GraphBatch
 from pbgraph.models.base import Architecture, Dims
-from pbgraph.models.head import HEAD_SITES, Head, HeadConfig
-from pbgraph.spaces import Choice, Real, Whole
+from pbgraph.models.head import HEAD_SITES, HEAD_SPACE, Head, HeadConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +51,5 @@ FEATURES_ONLY = Architecture(
     source="control: the head of a network with features of whole molecules, without its graphs",
     featuriser="graph+descriptors",
     reads_graphs=False,
-    space={
-        "head_members": Choice(1, 4, 8),
-        "head_hidden": Choice(64, 128, 256),
-        "head_layers": Whole(1, 3),
-        "head_dropout": Real(0.0, 0.6),
-    },
+    space=HEAD_SPACE,
 )

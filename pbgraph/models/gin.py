@@ -132,4 +132,5 @@ GIN = Architecture(
         "dropout": Real(0.0, 0.6),
         "readout": Choice("sum", "mean"),
     },
+    own_head=("dropout",),
 )

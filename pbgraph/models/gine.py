@@ -130,4 +130,5 @@ GINE = Architecture(
         "dropout": Real(0.0, 0.6),
         "readout": Choice("sum", "mean"),
     },
+    own_head=("dropout",),
 )

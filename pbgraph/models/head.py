@@ -28,8 +28,9 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.fields import LATER, check_least, check_probabilities
 from pbgraph.graph import GraphBatch
-from pbgraph.models.base import Dims
+from pbgraph.models.base import Architecture, Dims, Model
 from pbgraph.ops.dropout import dropout
+from pbgraph.spaces import Choice, Real, Space, Whole
 
 HEAD_PARTS = ("head", "hidden", "logits")  # names that the parts of a network after its encoder have
 HEAD, PACKED = "head", "packed"  # the setting, and its value of a head that reads features of whole molecules
@@ -220,3 +221,22 @@ class EncoderAndHiddenLayer(EncoderAndHead):
 
 
 HEAD_SITES = ("head.layers.*", "head.logits")
+
+HEAD_SPACE: Space = {
+    "head_members": Choice(1, 4, 8),
+    "head_hidden": Choice(64, 128, 256),
+    "head_layers": Whole(1, 3),
+    "head_dropout": Real(0.0, 0.6),
+    "feature_dropout": Real(0.0, 0.5),
+}
+
+
+def searched(model: Model, config: Any) -> Space:
+    """Where `tune` searches a model with such a config: a packed head, and not the one that it replaces.
+
+    A space of the model's own goes before that of the head.
+    """
+    if isinstance(model, Architecture) and getattr(config, HEAD, None) == PACKED:
+        read = {name: range_ for name, range_ in model.space.items() if name not in model.own_head}
+        return {**HEAD_SPACE, **read}
+    return model.space

@@ -136,4 +136,5 @@ MPNN = Architecture(
         "set2set_steps": Whole(2, 4),
         "dropout": Real(0.0, 0.5),
     },
+    own_head=("dropout",),
 )

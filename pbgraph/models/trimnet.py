@@ -226,4 +226,5 @@ TRIMNET = Architecture(
         "dropout": Real(0.0, 0.5),
         "output_hidden": Choice(128, 256, 512),
     },
+    own_head=("output_hidden", "logits_per_task"),
 )

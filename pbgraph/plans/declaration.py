@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Overrides = Mapping[str, Scalar]
 ANY = "*"
 DEVELOPMENT_SEEDS = range(10)  # by their validation rows settings are chosen; no plan file runs them
+SECOND = 1000  # added to a seed: the seed of a second initialisation on its split
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Row:
     search: FoundBy | None = None
     where: Callable[[str], str] = field(default=lambda _: "", compare=False)
 
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Without what is set otherwise."""
+        return tuple(Arm(self.model, method) for method in self.methods)
+
     def at(self, key: str, error: UsageError) -> UsageError:
         """The error with the place of a key, such as "config.hidden", before it, where that is known."""
         where = self.where(key)
@@ -86,6 +92,7 @@ class Preset:
     summary  what it is for, in one line
     rows     in the order of the table's
     seeds    of the split (where it takes one) and of initialisation; declared before running
+    again    those of the seeds that stand for a second initialisation on the split of the seed SECOND below
     recipe   its own, or that of the preset it is based on
     seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
@@ -100,17 +107,23 @@ class Preset:
     task: str = ""
     split: str = ""
     margin: float | None = None
+    again: frozenset[int] = frozenset()
+
+    def split_seed(self, seed: int) -> int:
+        """The seed of the split that a run with this seed is on."""
+        return seed - SECOND if seed in self.again else seed
 
     @property
     def has_rows_of_its_own(self) -> bool:
-        """Whether its rows are other than those of the recipe's preset: variants, or others, or under other names."""
-        set_otherwise = any(row.config or row.settings or row.label for row in self.rows)
+        """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
+        plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
+        set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
         return set_otherwise or self.margin is not None or self.name != self.recipe.name
 
     @property
     def arms(self) -> tuple[Arm, ...]:
         """Of its rows, without what is set otherwise."""
-        return tuple(dict.fromkeys(Arm(row.model, method) for row in self.rows for method in row.methods))
+        return tuple(dict.fromkeys(arm for row in self.rows for arm in row.arms))
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,12 @@ def _plan_rows(
     check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
-        splitter.needed(seed)
+        splitter.needed(chosen.split_seed(seed))
+    if chosen.again and not splitter.seeded:
+        raise UsageError(
+            f"plan {chosen.name} trains again on the splits of seeds, and split {split} takes no seed: every seed is "
+            "another initialisation on it; leave `reinitialised` out"
+        )
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
         try:
@@ -164,7 +169,7 @@ def _plan_rows(
             raise row.placed(error) from error
         for seed in unique:
             control_of = specs[row.pair, seed].key if row.pair else None
-            split_seed = seed if splitter.seeded else None
+            split_seed = chosen.split_seed(seed) if splitter.seeded else None
             specs[row, seed] = replace(of_row, seed=seed, split_seed=split_seed, control_of=control_of)
     _check_no_row_twice(rows, {row: spec.arm for (row, _), spec in specs.items()})
     return Plan(
@@ -219,11 +224,12 @@ def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list
 
 
 def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
-    """The control of every network that has features of whole molecules: its head on these alone."""
+    """The control of every network that has features of whole molecules: its head alone, unless it is there."""
     of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
+    there = {featuriser_of(recipe, row) for row in rows if row.model == GRAPHLESS}
     for row in rows:
         features, model = featuriser_of(recipe, row), MODELS.get(row.model)
-        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features:
+        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features and features not in there:
             mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
             training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
             controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None

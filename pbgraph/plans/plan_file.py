@@ -3,6 +3,7 @@
     task = "tox21"                    # the data set; left out of a preset, which is for any
     split = "random"                  # default: the task's usual one
     seeds = "68-72"                   # default: those of the preset it is based on
+    reinitialised = "68-69"           # seeds whose splits are trained on once more, as seeds 1068-1069; default: none
     margin = 0.01                     # smallest difference that matters; default: what the metric declares
     preset = "default"                # whose recipe holds (that is the default); or [recipe] with one of its own
 
@@ -34,12 +35,25 @@ from typing import Any, cast
 from pbgraph.errors import UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, FoundBy, Preset, Recipe, Row, Study
+from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, SECOND, FoundBy, Preset, Recipe, Row, Study
 from pbgraph.plans.toml_section import Section
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.record_checks import name_problem
 
-KEYS = ("name", "summary", "task", "split", "seeds", "margin", "preset", "arms", "recipe", "seconds", "parts")
+KEYS = (
+    "name",
+    "summary",
+    "task",
+    "split",
+    "seeds",
+    "reinitialised",
+    "margin",
+    "preset",
+    "arms",
+    "recipe",
+    "seconds",
+    "parts",
+)
 ARM_KEYS = ("model", "method", "label", "config", "settings", "search")
 RECIPE_KEYS = ("features", "models", "training", "methods", "every", "loss")
 SEARCH_KEYS = ("file", "trial", "trials", "seeds")
@@ -80,16 +94,18 @@ def _preset(top: Section, name: str) -> Preset:
     if seeds is None:
         top.fail("seeds", 'seeds are missing; declare them, as in seeds = "68-72"')
     _check_seeds(top, seeds or (), rows)
+    again = _again(top, seeds or ())
     return Preset(
         name=name,
         summary=top.text("summary", ""),
         rows=rows,
-        seeds=seeds or (),
+        seeds=(*(seeds or ()), *again),
         recipe=base.recipe if base else _recipe(top.section("recipe"), name),
         seconds={**(base.seconds if base else {}), **_seconds(top.section("seconds"))},
         task=top.text("task", ""),
         split=top.text("split", ""),
         margin=top.number("margin"),
+        again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
     )
 
 
@@ -209,6 +225,21 @@ def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> Non
                 f"{row.where('model')}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
                 f"and the plan runs {ranges(taken)} of them; take seeds that the search has not seen"
             )
+
+
+def _again(top: Section, seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds of the second initialisations. Raises UsageError unless the splits they are on are the plan's."""
+    if "reinitialised" not in top.table:
+        return ()
+    named = top.seeds("reinitialised")
+    if missing := sorted(set(named).difference(seeds)):
+        top.fail(
+            "reinitialised", f"seeds {ranges(missing)} are none of the plan's, {ranges(seeds)}; name some of these"
+        )
+    again = tuple(seed + SECOND for seed in named)
+    if taken := sorted(set(again).intersection(seeds)):
+        top.fail("reinitialised", f"second initialisations have seeds {ranges(taken)}, which are the plan's already")
+    return again
 
 
 def _recipe(section: Section, name: str) -> Recipe:

@@ -11,7 +11,7 @@ from pbgraph.fields import field_names
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
-from pbgraph.plans.declaration import FoundBy, Preset, Recipe
+from pbgraph.plans.declaration import SECOND, FoundBy, Preset, Recipe
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.presets import preset_or_none
 from pbgraph.plans.resolve import assignments_of
@@ -28,13 +28,26 @@ def plan_text(plan: Plan) -> str:
     head = [
         toml_line("task", plan.task),
         toml_line("split", plan.split),
-        toml_line("seeds", ranges(plan.seeds).replace(" ", "")),
+        *_seed_lines(plan),
         *([toml_line("margin", plan.margin)] if plan.margin is not None else []),
     ]
     rows = list(_rows(plan))
     if len(plan.presets) == 1:
         return "\n".join([*head, *recipe_lines(plan.presets[0]), *rows]) + "\n"
     return "\n".join([toml_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
+
+
+def _seed_lines(plan: Plan) -> Iterator[str]:
+    again = [seed for seed in plan.seeds if seed in plan.presets[0].again]
+    first = [seed for seed in plan.seeds if seed not in again]
+    if missing := [seed for seed in again if seed - SECOND not in first]:
+        raise UsageError(
+            f"seeds {ranges(missing)} are second initialisations on the splits of seeds that the plan leaves out; name "
+            f"{ranges([seed - SECOND for seed in missing])} as well, or leave them out"
+        )
+    yield toml_line("seeds", ranges(first).replace(" ", ""))
+    if again:
+        yield toml_line("reinitialised", ranges([seed - SECOND for seed in again]).replace(" ", ""))
 
 
 def _rows(plan: Plan) -> Iterator[str]:

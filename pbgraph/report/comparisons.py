@@ -20,6 +20,7 @@ from pbgraph.report.stats import (
     Outcome,
     Verdict,
     holm,
+    mixed_difference,
     paired_difference,
     verdict,
 )
@@ -33,10 +34,12 @@ class Comparison:
     """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
 
     declared  number of seeds that were to be run; without one of them, there is no verdict
-    p         two-sided, of the corrected resampled t test
+    p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
+              initialisations, by their mean
     p_holm    adjusted for all comparisons of the table; the interval is not
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
+    units     how many paired values are judged: splits, or seeds where all share one split
     """
 
     a: Arm
@@ -50,6 +53,7 @@ class Comparison:
     margin: EquivalenceMargin
     verdict: Verdict
     one_split: bool = False
+    units: int = 0
 
     @property
     def complete(self) -> bool:
@@ -76,7 +80,9 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
-    difference = paired_difference(scores[a], scores[b], test_share=0.0 if fixed else test_share_of(of_a))
+    difference = paired_difference(
+        *(units_of(of_a, scores[arm]) for arm in (a, b)), test_share=0.0 if fixed else test_share_of(of_a)
+    )
     comparison = Comparison(
         a,
         b,
@@ -89,8 +95,25 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
         margin=margin_of(finished),
         verdict=Verdict(Outcome.INCOMPLETE),
         one_split=fixed,
+        units=difference.n,
     )
     return _judged(comparison, difference.p, comparison.margin)
+
+
+def further_differences(records: Iterable[RunRecord], comparison: Comparison) -> dict[str, Difference]:
+    """Name -> the mean difference judged by what does not decide: plain t and, where it applies, a mixed model.
+
+    records  of both arms. Nothing where all runs share one split: there the plain t does decide.
+    """
+    if comparison.one_split:
+        return {}
+    finished = [record for record in records if record.status == "finished"]
+    a, b = (by_seed(record for record in finished if record.spec.arm == arm) for arm in (comparison.a, comparison.b))
+    scores = [[_or_zero(test_score(runs[seed])) for seed in comparison.seeds] for runs in (a, b)]
+    splits = [a[seed].provenance.split_sha256 for seed in comparison.seeds]
+    mixed = mixed_difference([of_a - of_b for of_a, of_b in zip(*scores, strict=True)], splits)
+    plain = paired_difference(*scores, test_share=0.0)
+    return {"plain t": plain} | ({} if mixed is None else {"mixed model": mixed})
 
 
 def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
@@ -125,7 +148,7 @@ def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple
         (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
     }
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls, *_graphless(arms), *_variants(arms)])
+    wanted = dict.fromkeys([*plain, *controls, *_graphless(finished, arms), *_variants(arms)])
     return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
@@ -143,15 +166,12 @@ def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
     return max(able, key=lambda other: len(other.changes), default=None)
 
 
-def _graphless(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Every plain network that has features set, with the head alone on the same."""
-
-    def features(arm: Arm) -> str | None:
-        return dict(arm.changes).get("features")
-
-    alone = {features(arm): arm for arm in arms if arm.model == GRAPHLESS}
-    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and features(arm)]
-    return [(arm, alone[features(arm)]) for arm in plain if features(arm) in alone]
+def _graphless(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Every plain network with the head alone on the same features, where that was run."""
+    features = {record.spec.arm: record.spec.featuriser for record in finished}
+    alone = {features.get(arm): arm for arm in arms if arm.model == GRAPHLESS and arm in features}
+    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and arm in features]
+    return [(arm, alone[features[arm]]) for arm in plain if features[arm] in alone]
 
 
 def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
@@ -176,7 +196,7 @@ def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tu
 
 def _judged(comparison: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
     """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
-    difference = Difference(len(comparison.seeds), comparison.mean, comparison.interval, comparison.p)
+    difference = Difference(comparison.units, comparison.mean, comparison.interval, comparison.p)
     judgement = verdict(difference, p_holm, by=margin) if comparison.complete else comparison.verdict
     return replace(comparison, p_holm=p_holm, margin=margin, verdict=judgement)
 
@@ -196,6 +216,18 @@ def test_score(record: RunRecord | None) -> float | None:
 def _share_one_split(records: Sequence[RunRecord]) -> bool:
     """Whether these runs, of several seeds, have one split and so one training set."""
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
+
+
+def units_of(records: Sequence[RunRecord], scores: Sequence[float]) -> list[float]:
+    """What is paired and judged of the scores of these runs: the mean of each split, in the order in which the splits
+    are met; or where all share one, the scores themselves.
+    """
+    if _share_one_split(records):
+        return list(scores)
+    by_split: dict[str, list[float]] = {}
+    for record, score in zip(records, scores, strict=True):
+        by_split.setdefault(record.provenance.split_sha256, []).append(score)
+    return [fmean(same) for same in by_split.values()]
 
 
 def test_share_of(records: Sequence[RunRecord]) -> float:

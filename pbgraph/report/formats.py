@@ -18,7 +18,7 @@ from pbgraph.humanize import figure
 from pbgraph.methods.roles import PLAIN
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.markdown import as_markdown, bullets, markdown
-from pbgraph.report.stats import Interval
+from pbgraph.report.stats import Difference, Interval
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, interval_text, p_text, texts
 from pbgraph.report.wording import verdict_words
@@ -125,9 +125,17 @@ def json_text(content: object) -> str:
 
 
 def comparison_lines(
-    comparison: Comparison, scores: Mapping[int, tuple[float, float]], bootstrap: Interval | None, *, scale: float = 1.0
+    comparison: Comparison,
+    scores: Mapping[int, tuple[float, float]],
+    bootstrap: Interval | None,
+    *,
+    further: Mapping[str, Difference],
+    scale: float = 1.0,
 ) -> str:
-    """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude."""
+    """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude.
+
+    further  judgements of the same difference that do not decide, see `further_differences`
+    """
     called = shortened([comparison.a, comparison.b])
     comparison = replace(comparison, a=called[comparison.a], b=called[comparison.b])
     seeds = [
@@ -138,10 +146,14 @@ def comparison_lines(
         f"mean difference            {figure(comparison.mean, scale, sign='+')}",
         f"95 % interval, {'plain' if comparison.one_split else 'corrected'} t".ljust(27)
         + interval_text(comparison.interval, scale),
+        *(f"95 % interval, {name}".ljust(27) + interval_text(one.interval, scale) for name, one in further.items()),
         f"95 % interval, bootstrap   {interval_text(bootstrap, scale)}",
         f"p                          {p_text(comparison.p)}",
         f"verdict                    {verdict_words(comparison)}",
     ]
+    if further:
+        others = f"{' and '.join(further)} {'takes' if len(further) == 1 else 'take'}"
+        lines.append(f"the corrected t decides: {others} splits of the same molecules for independent")
     if comparison.one_split:
         lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
     return (

@@ -258,6 +258,8 @@ def check_autocast(architecture: Architecture) -> None:
 def check_space(architecture: Architecture) -> None:
     """What it offers to be searched are fields of its config, in ranges that these take."""
     require_space(architecture.space, architecture.config)
+    unknown = sorted({*architecture.own_head} - {field.name for field in fields(architecture.config)})
+    require(not unknown, f"own_head names {', '.join(unknown)}, which {architecture.config.__name__} has not")
 
 
 ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 from pbgraph.errors import PbgraphError
 from pbgraph.humanize import ranges
 from pbgraph.plans.plan import plan
+from pbgraph.plans.presets import preset
 from pbgraph.plans.resolve import assignments_of
 from pbgraph.results.arms import Arm
 from pbgraph.results.described import dataset_of
@@ -37,9 +39,9 @@ def check_plans(
 
     ours = [record for record in records if not record.spec.external]
     done(len(records) - len(ours))
-    for (dataset, preset, split, arm), same in groupby(sorted(ours, key=row), key=row):
+    for (dataset, called, split, arm), same in groupby(sorted(ours, key=row), key=row):
         mine = list(same)
-        where = f"{arm} of {dataset}, preset {preset}, split {split}"
+        where = f"{arm} of {dataset}, preset {called}, split {split}"
         try:
             specs = _todays(results, mine)
         except PbgraphError as error:  # of a component, preset or library that is not here
@@ -68,9 +70,10 @@ def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: 
 def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, RunSpec]:
     """Seed -> what today's code plans for the arm of these records. Raises PbgraphError if it cannot be planned."""
     spec = records[0].spec
+    again = [record.spec.seed for record in records if record.spec.split_seed not in (None, record.spec.seed)]
     made = plan(
         dataset_of(spec.task, results),
-        spec.preset,
+        replace(preset(spec.preset), again=frozenset(again)),
         models=[spec.model],
         methods=[spec.method],
         seeds=[record.spec.seed for record in records],

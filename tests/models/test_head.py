@@ -12,7 +12,7 @@ from pbgraph.errors import UsageError
 from pbgraph.graph import GraphStore
 from pbgraph.methods.training import _of_members, _rows
 from pbgraph.models.base import MODELS, Architecture, Dims, sites_in
-from pbgraph.models.head import Head, HeadConfig, PackedLayer, PackedLinear
+from pbgraph.models.head import HEAD_SPACE, Head, HeadConfig, PackedLayer, PackedLinear, searched
 from pbgraph.models.trimnet import TrimNetConfig
 from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.testing.architectures import DIMS, architecture_checks, as_batch, molecules
@@ -189,3 +189,27 @@ def test_the_head_alone_sees_no_graph():
     same = GraphStore.from_graphs(graphs, y).with_whole(np.ones((2, DIMS.node)))
     a, b = network(same.as_batch()).unbind(1)
     torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "features-only"])
+def test_with_a_packed_head_those_settings_are_searched_that_the_network_reads(name):
+    """Both ends of each range give other logits in training, by the same seed; of `own_head`'s fields the same."""
+    model = MODELS.get(name)
+    config = model.config(head="packed", head_members=2, head_hidden=6)
+    batch = as_batch(molecules([6, 3, 5]))
+
+    def matters(field: str, values) -> bool:
+        logits = []
+        for value in (values[0], values[-1]):
+            torch.manual_seed(0)
+            network = model.build(replace(DIMS, graph=DIMS.node), replace(config, **{field: value})).train()
+            logits.append(network(batch).flatten().tolist())
+        return logits[0] != logits[1]
+
+    space = searched(model, config)
+    assert set(HEAD_SPACE) <= set(space)
+    assert [field for field, range_ in space.items() if not matters(field, range_.corners)] == []
+    corners = {"logits_per_task": (1, 2)} | {field: range_.corners for field, range_ in model.space.items()}
+    assert [field for field in model.own_head if matters(field, corners[field])] == []
+    if model.reads_graphs:
+        assert searched(model, model.config()) == model.space

@@ -26,13 +26,13 @@ def arms(*arguments, **options):
 @pytest.mark.parametrize("name", [*presets(), "compression-1k"])
 def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     made = plan("tox21", name)
-    assert made.arms == preset(name).arms
-    assert len(made.specs) == len(preset(name).arms) * len(preset(name).seeds)
+    assert tuple(dict.fromkeys(arm.plain for arm in made.arms if arm.model != "features-only")) == preset(name).arms
+    assert len(made.specs) == len(made.arms) * len(preset(name).seeds)
     assert len({spec.key for spec in made.specs}) == len(made.specs)
     for spec in made.specs:
         assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
         assert METHODS.get(spec.method).settings(**spec.settings)
-    assert set(preset(name).seconds) <= set(made.arms)
+    assert set(preset(name).seconds) <= {arm.plain for arm in made.arms}
 
 
 def test_presets_are_the_declared_ones():
@@ -65,14 +65,20 @@ def test_a_control_is_paired_with_the_run_of_its_model_split_and_seed():
         assert (pair.method, pair.model, pair.seed, pair.split) == ("perforated", control.model, control.seed, "random")
 
 
+OWN_HEAD = "trimnet/backprop:epochs=40,features=graph,head=own,head_rate=1.0"
+ALONE = "features-only/backprop:features=graph+descriptors+neighbours"
+
+
 def test_a_control_brings_its_pair_along():
-    assert arms(models=["trimnet"], methods=["continued"]) == ["trimnet/perforated", "trimnet/continued"]
+    assert arms(models=["trimnet"], methods=["continued"]) == ["trimnet/perforated", "trimnet/continued", ALONE]
 
 
 def test_arms_are_chosen_by_either_name_or_both():
-    assert arms(models=["trimnet"]) == ["trimnet/backprop", "trimnet/perforated", "trimnet/continued"]
-    assert arms(methods=["backprop"]) == ["gin/backprop", "trimnet/backprop"]
-    assert arms(models=["gin", "trimnet"], methods=["perforated"]) == ["gin/perforated", "trimnet/perforated"]
+    trimnet = ["trimnet/backprop", "trimnet/perforated", "trimnet/continued"]
+    assert arms(models=["trimnet"]) == [*trimnet, OWN_HEAD, ALONE]
+    assert arms(methods=["backprop"]) == ["gin/backprop", "trimnet/backprop", OWN_HEAD, ALONE]
+    assert arms(models=["gin", "trimnet"], methods=["perforated"]) == ["gin/perforated", "trimnet/perforated", ALONE]
+    assert arms(models=["gin"]) == ["gin/backprop"]
 
 
 def test_all_is_every_registered_name():
@@ -128,7 +134,7 @@ def test_a_misspelt_name_gets_the_nearest_valid_one(options, nearest):
 
 def test_settings_of_model_and_method_override_defaults():
     training, methods = {"trimnet": {"epochs": 7, "patience": 3}}, {"perforated": {"epochs": 9}}
-    special = replace(preset("default"), recipe=Recipe("special", training=training, methods=methods))
+    special = replace(preset("smoke"), recipe=Recipe("special", training=training, methods=methods))
     settings = {spec.method: spec.settings for spec in plan("tox21", special, models=["trimnet"]).specs}
     assert (settings["backprop"]["epochs"], settings["backprop"]["patience"]) == (7, 3)
     assert (settings["perforated"]["epochs"], settings["perforated"]["patience"]) == (9, 3)

@@ -13,6 +13,7 @@ from pbgraph.plans.settings import parse_assignment
 WIDER = """
 task = "tox21"
 split = "random"
+preset = "paper"
 seeds = "68-72"
 margin = 0.01
 
@@ -53,12 +54,61 @@ def test_a_plan_file_says_rows_seeds_split_and_margin(read):
         "trimnet/continued:epochs=60,hidden=64",
     ]
     assert set(made.labels.values()) == {"trimnet · wide"}
-    assert {spec.preset for spec in made.specs} == {"default"}
+    assert {spec.preset for spec in made.specs} == {"paper"}
+
+
+AGAIN = """
+seeds = "68-71"
+reinitialised = "68-69"
+[[arms]]
+model = "gin"
+method = ["backprop", "perforated", "continued"]
+"""
+
+
+def test_some_splits_are_trained_on_again_from_another_initialisation(read):
+    declared = read(AGAIN)
+    made = planned(declared)
+    gin = [spec for spec in made.specs if spec.method == "backprop"]
+    assert [(spec.seed, spec.split_seed) for spec in gin] == [
+        *((seed, seed) for seed in range(68, 72)),
+        (1068, 68),
+        (1069, 69),
+    ]
+    by_key = {spec.key: spec for spec in made.specs}
+    assert all(by_key[spec.control_of].seed == spec.seed for spec in made.specs if spec.control_of)
+    assert {spec.key for spec in planned(read(plan_text(made))).specs} == set(by_key)
+    (second,) = plan("tox21", declared, seeds=[1069], methods=["backprop"]).specs
+    assert (second.seed, second.split_seed) == (1069, 69)
+    assert {spec.key for spec in planned(read(AGAIN.replace('reinitialised = "68-69"', ""))).specs} < set(by_key)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "again", "said"),
+    [
+        ("68-71", "70-72", r"wider.toml, line 2: seeds 72 are none of the plan's, 68-71; name some of these"),
+        ("68,1068", "68", "second initialisations have seeds 1068, which are the plan's already"),
+    ],
+)
+def test_second_initialisations_are_on_splits_of_the_plan(read, seeds, again, said):
+    with pytest.raises(UsageError, match=said):
+        read(f'seeds = "{seeds}"\nreinitialised = "{again}"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n')
+
+
+def test_second_initialisations_alone_are_no_plan_file(read):
+    made = plan("tox21", read(AGAIN), seeds=[70, 1069])
+    with pytest.raises(UsageError, match="name 69 as well"):
+        plan_text(made)
+
+
+def test_a_split_without_a_seed_has_no_second_initialisation(read):
+    with pytest.raises(UsageError, match="split scaffold takes no seed: every seed is another initialisation"):
+        plan("tox21", read(AGAIN), split="scaffold")
 
 
 def test_its_runs_are_those_of_the_same_settings_on_the_command_line(read):
     settings = [parse_assignment(text) for text in ("trimnet.hidden=64", "training.epochs=60")]
-    by_words = plan("tox21", models=["trimnet"], seeds=range(68, 73), settings=settings)
+    by_words = plan("tox21", "paper", models=["trimnet"], seeds=range(68, 73), settings=settings)
     assert {spec.key for spec in by_words.specs} < {spec.key for spec in planned(read(WIDER)).specs}
 
 
@@ -83,7 +133,8 @@ def test_a_search_is_noted_with_its_row(read):
 
 def test_growth_is_set_for_what_a_control_is_paired_with_too(read):
     declared = read(
-        'seeds = "68"\n[[arms]]\nmodel = "trimnet"\nmethod = "widened"\nsettings = { max_dendrites = 3 }\n'
+        'preset = "paper"\nseeds = "68"\n'
+        '[[arms]]\nmodel = "trimnet"\nmethod = "widened"\nsettings = { max_dendrites = 3 }\n'
         '[[arms]]\nmodel = "trimnet"\nmethod = "continued"\nsettings = { continued = { epochs = 9 } }\n'
     )
     assert [str(spec.arm) for spec in planned(declared).specs] == [

@@ -13,6 +13,7 @@ from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS, Architecture
+from pbgraph.models.head import searched
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
 from pbgraph.plans.search.found import check_plan_can_be_written, plan_text
@@ -265,8 +266,9 @@ def test_the_recipe_may_lie_outside_of_the_space():
 @pytest.mark.parametrize("name", [name for name in MODELS if isinstance(MODELS.get(name), Architecture)])
 def test_every_architecture_has_a_first_trial(name):
     """Its recipe's values, those of later fields too, which a spec at their defaults does not name."""
-    start = search(f"{name}/backprop").start
-    assert set(start.config) == set(MODELS.get(name).space)
+    found = search(f"{name}/backprop")
+    start = found.start
+    assert set(start.config) == set(searched(MODELS.get(name), MODELS.get(name).config(**found.recipe.model_config)))
     assert MODELS.get(name).config(**start.config)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +10,32 @@ from pbgraph.fields import from_text, told, untold
 from pbgraph.methods.base import METHODS as METHODS_BY_NAME
 from pbgraph.methods.training import TrainSettings
 from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_file import parsed_plan
 from pbgraph.plans.resolve import assignments_of
 from pbgraph.plans.settings import Assignment, assignment, parse_assignment
 from pbgraph.results.arms import parse_arm
 
 METHODS = ["backprop", "perforated", "continued", "widened", "widened-continued", "random-dendrites"]
 
+GRAPHS = parsed_plan(
+    """
+    seeds = "68"
+    arms = [
+        { model = "random-forest", method = "fit" },
+        { model = "gin", method = "backprop" },
+        { model = "trimnet", method = ["backprop", "perforated", "continued"] },
+    ]
+    [recipe.training."*"]
+    epochs = 40
+    learning_rate = 2e-3
+    [recipe.models]
+    trimnet = { depth = 2 }
+    """,
+    Path("graphs.toml"),
+)
 
-def specs(*settings, models=("trimnet",), methods=METHODS, preset="default"):
+
+def specs(*settings, models=("trimnet",), methods=METHODS, preset=GRAPHS):
     asked = [parse_assignment(text) for text in settings]
     return plan("tox21", preset, models=models, methods=methods, seeds=[0], settings=asked).specs
 
@@ -89,7 +108,7 @@ def test_what_is_set_to_the_value_of_the_recipe_changes_nothing():
 def test_the_changes_of_a_spec_make_it_again(settings):
     for spec in specs(*settings):
         again = plan(
-            "tox21", models=[spec.model], methods=[spec.method], seeds=[0], settings=assignments_of(spec)
+            "tox21", GRAPHS, models=[spec.model], methods=[spec.method], seeds=[0], settings=assignments_of(spec)
         ).specs
         assert spec in again
 

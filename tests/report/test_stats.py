@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import ttest_rel
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -26,6 +27,7 @@ from pbgraph.report.stats import (
     Verdict,
     hierarchical_bootstrap,
     holm,
+    mixed_difference,
     paired_difference,
     verdict,
 )
@@ -76,6 +78,29 @@ def test_differences_without_variation_can_be_judged_by_nothing(b):
 def test_what_cannot_be_paired_is_refused(scores):
     with pytest.raises(ValueError, match="cannot be paired"):
         paired_difference(*scores, test_share=0.1)
+
+
+@settings(max_examples=20)
+@given(arrays(np.float64, (5, 3), elements=st.floats(-1, 1, width=32)))
+def test_a_mixed_model_of_a_balanced_design_is_the_analysis_of_variance(values):
+    """There REML has a closed form: the mean square between splits, or the pooled one if that is larger, by runs."""
+    splits, times = values.shape
+    between = times * values.mean(1).var(ddof=1)
+    within = float(values.var(axis=1, ddof=1).mean())
+    assume(within > 1e-3)
+    assume(between > 1.5 * within or between < 0.5 * within)
+    pooled = values.var(ddof=1)
+    error = ((between if between > within else pooled) / values.size) ** 0.5
+    found = mixed_difference([0.01 * value for value in values.ravel()], np.repeat(range(splits), times).tolist())
+    assert found.mean == pytest.approx(0.01 * values.mean(), abs=1e-6)
+    assert found.interval.high - found.mean == pytest.approx(0.01 * 2.776445 * error, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("differences", "splits"), [((0.1, 0.2), (1, 2)), ((0.1, 0.2), (1, 1)), ((0.1,) * 4, (1, 1, 2, 2))]
+)
+def test_a_mixed_model_needs_splits_that_are_there_twice_and_something_that_varies(differences, splits):
+    assert mixed_difference(differences, splits) is None
 
 
 def test_holm_multiplies_the_smallest_by_the_count_and_stays_monotone():
@@ -204,7 +229,10 @@ def test_bootstrap_of_one_test_set_draws_its_molecules_for_all_seeds_together():
     few, many = (hierarchical_bootstrap([one] * copies, ROC_AUC, resamples=300) for copies in (2, 10))
     assert (few.low, few.high) == pytest.approx((many.low, many.high))
     other = replace(one, mol_ids=tuple(map(str, range(len(one.y)))))
-    apart = hierarchical_bootstrap([one, other] * 5, ROC_AUC, resamples=300)
+    both = hierarchical_bootstrap([one, other] * 5, ROC_AUC, resamples=300)
+    assert 0.5 * (many.high - many.low) < both.high - both.low < many.high - many.low
+    ten = [replace(one, mol_ids=tuple(f"{copy} {row}" for row in range(len(one.y)))) for copy in range(10)]
+    apart = hierarchical_bootstrap(ten, ROC_AUC, resamples=300)
     assert apart.high - apart.low < 0.5 * (many.high - many.low)
 
 

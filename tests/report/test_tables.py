@@ -5,13 +5,14 @@ import io
 import json
 from dataclasses import replace
 from pkgutil import resolve_name
+from statistics import fmean
 
 import pytest
 
 from made_records import PROVENANCE, arms, make_failure, make_record, make_regression_record
 from pbgraph.errors import UsageError
 from pbgraph.metrics import TaskScore
-from pbgraph.report.comparisons import compare
+from pbgraph.report.comparisons import compare, further_differences
 from pbgraph.report.formats import comparison_lines, to_csv, to_json, to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.latex import to_latex
@@ -78,10 +79,10 @@ def test_a_deterministic_split_has_no_overlap_to_correct_for():
     one = made.comparisons[0]
     assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
     assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
-    said, usual = comparison_lines(one, {}, None), table(grid())
+    said, usual = comparison_lines(one, {}, None, further={}), table(grid())
     assert "95 % interval, plain t     [" in said
     assert "speak of initialisations, not of other molecules" in said
-    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None)
+    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None, further={})
 
 
 def test_missing_and_failed_runs_have_their_place():
@@ -360,6 +361,31 @@ def test_overlap_is_that_of_all_folds_together():
     share = (200 + 202) / (708 + 708)
     error = (0.01**2 / 2 * (1 / 2 + share)) ** 0.5
     assert found.interval.high - found.mean == pytest.approx(12.706205 * error, rel=1e-5)
+
+
+def test_a_split_counts_once_however_many_initialisations_it_has():
+    """As the means of each split would say, with the overlap of two splits and not of four runs."""
+    scores = {1: (0.80, 0.82), 2: (0.81, 0.85), 1001: (0.80, 0.80), 1002: (0.79, 0.80)}
+    records = []
+    for seed, pair in scores.items():
+        on_split = replace(PROVENANCE, split_sha256=f"split {seed % 1000}")
+        records += [
+            make_record(arm, seed, score, provenance=on_split) for arm, score in zip(ARMS[:2], pair, strict=True)
+        ]
+    found = compare(records, ARMS[1], ARMS[0], seeds=tuple(scores))
+    means = [
+        make_record(arm, seed, fmean(scores[s][place] for s in (seed, 1000 + seed)))
+        for seed in (1, 2)
+        for place, arm in enumerate(ARMS[:2])
+    ]
+    expected = compare(means, ARMS[1], ARMS[0], seeds=(1, 2))
+    assert (found.seeds, found.mean) == (tuple(scores), pytest.approx(expected.mean))
+    assert found.interval.low == pytest.approx(expected.interval.low)
+    assert found.p == pytest.approx(expected.p)
+    further = further_differences(records, found)
+    assert list(further) == ["plain t", "mixed model"]
+    assert list(further_differences(means, expected)) == ["plain t"]
+    assert "interval, mixed model" in comparison_lines(found, {}, None, further=further)
 
 
 def test_what_a_record_says_is_text_in_every_format():

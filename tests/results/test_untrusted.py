@@ -148,7 +148,7 @@ def test_a_planned_run_whose_place_is_taken_is_left_and_so_is_its_control(tmp_pa
     said = capsys.readouterr()
     assert f"{grown.key}: {path} is no record of it; move it away" in said.out
     assert f"the run it is paired with, {grown.key}, cannot be done" in said.out
-    assert "3 runs, 0 finished, 0 failed, 1 to do" in said.out
+    assert "5 runs, 0 finished, 0 failed, 3 to do" in said.out
 
 
 def test_descriptions_of_tasks_are_read_as_little_trusting(results: ResultsFolder, capsys) -> None:

@@ -189,6 +189,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
+    from pbgraph.report.comparisons import further_differences
     from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
     from pbgraph.report.texts import scales
@@ -198,7 +199,9 @@ def compare(args: argparse.Namespace) -> int:
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
-    show(comparison_lines(difference, scores, _bootstrap(args, records, difference), scale=scale), end="")
+    further = further_differences(records, difference)
+    lines = comparison_lines(difference, scores, _bootstrap(args, records, difference), further=further, scale=scale)
+    show(lines, end="")
     if args.power:
         from pbgraph.report.power import power_of
 

@@ -13,6 +13,7 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS, Method
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model
+from pbgraph.models.head import searched
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import Preset
 from pbgraph.plans.resolve import spec_of
@@ -101,7 +102,8 @@ def search_of(
     model, method = MODELS.get(arm.model), METHODS.get(arm.method)
     _check_seeds(seeds, split)
     _check_can_be_run(dataset, model=model, method=method, arm=arm)
-    config = _free(model.space, config_overrides(fixed, model))
+    recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
+    config = _free(searched(model, model.config(**recipe.model_config)), config_overrides(fixed, model))
     settings = _free(method.space, settings_overrides(fixed, method))
     check_space(model.space, model.config, owner=f"model {model.name!r}")
     check_space(method.space, method.settings, owner=f"method {method.name!r}")
@@ -111,7 +113,6 @@ def search_of(
         )
     if not config and not settings:
         raise UsageError(f"{arm}: every setting that could be searched is fixed by --set; leave one of them out")
-    recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
     check_suited(recipe, dataset)
     return Search(
         dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
