@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 
 from pbgraph.datasets.base import DATASETS
@@ -31,9 +32,10 @@ def plans_of(specs: Iterable[RunSpec]) -> dict[str, str]:
     for (dataset, name, split), same in groupby(ours, key=group):
         try:
             DATASETS.get(dataset)
-            plans[f"{dataset}-{name}-{split}"] = plan_text(
-                Plan(dataset, f"preset {name}", (preset(name),), split, tuple(same))
-            )
+            mine = tuple(same)
+            again = frozenset(spec.seed for spec in mine if spec.split_seed not in (None, spec.seed))
+            declared = replace(preset(name), again=again)
+            plans[f"{dataset}-{name}-{split}"] = plan_text(Plan(dataset, f"preset {name}", (declared,), split, mine))
         except PbgraphError as error:
             log.warning("no plan of %s, preset %s, split %s: %s", dataset, name, split, error)
     return plans

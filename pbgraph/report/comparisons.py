@@ -39,6 +39,7 @@ class Comparison:
     p_holm    adjusted for all comparisons of the table; the interval is not
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
+    units     how many paired values are judged: splits, or seeds where all share one split
     """
 
     a: Arm
@@ -52,6 +53,7 @@ class Comparison:
     margin: EquivalenceMargin
     verdict: Verdict
     one_split: bool = False
+    units: int = 0
 
     @property
     def complete(self) -> bool:
@@ -78,12 +80,9 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
-    if fixed:
-        difference = paired_difference(scores[a], scores[b], test_share=0.0)
-    else:
-        difference = paired_difference(
-            *(_means_by_split(of_a, scores[arm]) for arm in (a, b)), test_share=test_share_of(of_a)
-        )
+    difference = paired_difference(
+        *(units_of(of_a, scores[arm]) for arm in (a, b)), test_share=0.0 if fixed else test_share_of(of_a)
+    )
     comparison = Comparison(
         a,
         b,
@@ -96,6 +95,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
         margin=margin_of(finished),
         verdict=Verdict(Outcome.INCOMPLETE),
         one_split=fixed,
+        units=difference.n,
     )
     return _judged(comparison, difference.p, comparison.margin)
 
@@ -196,7 +196,7 @@ def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tu
 
 def _judged(comparison: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:
     """The comparison with this p-value after Holm, and the verdict by both unless seeds are missing."""
-    difference = Difference(len(comparison.seeds), comparison.mean, comparison.interval, comparison.p)
+    difference = Difference(comparison.units, comparison.mean, comparison.interval, comparison.p)
     judgement = verdict(difference, p_holm, by=margin) if comparison.complete else comparison.verdict
     return replace(comparison, p_holm=p_holm, margin=margin, verdict=judgement)
 
@@ -218,8 +218,12 @@ def _share_one_split(records: Sequence[RunRecord]) -> bool:
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
 
 
-def _means_by_split(records: Sequence[RunRecord], scores: Sequence[float]) -> list[float]:
-    """The mean of the scores of the runs on each split, in the order in which the splits are met."""
+def units_of(records: Sequence[RunRecord], scores: Sequence[float]) -> list[float]:
+    """What is paired and judged of the scores of these runs: the mean of each split, in the order in which the splits
+    are met; or where all share one, the scores themselves.
+    """
+    if _share_one_split(records):
+        return list(scores)
     by_split: dict[str, list[float]] = {}
     for record, score in zip(records, scores, strict=True):
         by_split.setdefault(record.provenance.split_sha256, []).append(score)

@@ -20,7 +20,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from pbgraph.humanize import duration, plural
-from pbgraph.report.comparisons import Comparison, test_share_of
+from pbgraph.report.comparisons import Comparison, test_share_of, units_of
 from pbgraph.report.stats import CONFIDENCE
 from pbgraph.results.records import RunRecord
 
@@ -34,7 +34,7 @@ class Power:
     """What a comparison can find.
 
     relevant  the true difference that is to be found
-    seeds     that both arms have, and power, the probability that these find it
+    seeds     that both arms have, those of one split counted once; power, the probability that these find it
     needed    seeds with which the power is `WANTED`; None if `MOST` do not do
     seconds   of both arms for one more seed, a run after another; None if that is not known
     """
@@ -66,18 +66,20 @@ def power_of(comparison: Comparison, records: Sequence[RunRecord]) -> Power | No
         if record.status == "finished" and record.spec.seed in comparison.seeds
     }
     pairs = [(mine[comparison.a, seed], mine[comparison.b, seed]) for seed in comparison.seeds]
-    differences = [_score(a) - _score(b) for a, b in pairs]
+    of_a = [a for a, _ in pairs]
+    differences = units_of(of_a, [_score(a) - _score(b) for a, b in pairs])
     if len(differences) < 2 or not (sd := stdev(differences)):
         return None
-    share = 0.0 if comparison.one_split else test_share_of([a for a, _ in pairs])
+    share = 0.0 if comparison.one_split else test_share_of(of_a)
     relevant, n = comparison.margin.relevant, len(differences)
+    runs_of_one = len(pairs) / n  # initialisations of a split
     costs = [[run.cost.seconds for run in runs if run.cost is not None] for runs in zip(*pairs, strict=True)]
     return Power(
         relevant,
         n,
         power=probability(relevant, sd, n, test_share=share),
         needed=seeds_needed(relevant, sd, test_share=share),
-        seconds=sum(map(fmean, costs)) if all(costs) else None,
+        seconds=runs_of_one * sum(map(fmean, costs)) if all(costs) else None,
     )
 
 

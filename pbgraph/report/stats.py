@@ -194,20 +194,21 @@ def hierarchical_bootstrap(
 ) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
-    Seeds are resampled, and molecules: for each seed anew, or where all seeds share one test set, for all of them
-    together, since what is particular to those molecules is so in every seed. A task where the metric is undefined for
-    the resampled rows is left out of that resample's mean, and so is a seed where it is undefined for every task. None
-    if no resample has any left.
+    Seeds are resampled, and molecules: for each seed anew, or where several share a test set, for these together, since
+    what is particular to those molecules is so in every seed. A task where the metric is undefined for the resampled
+    rows is left out of that resample's mean, and so is a seed where it is undefined for every task. None if no resample
+    has any left.
     seed  of the resampling, so that the same predictions give the same interval
     done  told how many seeds more were resampled
     Raises ValueError without a seed.
     """
     if not seeds:
         raise ValueError("no seed to resample")
-    random, together = np.random.default_rng(seed), _share_test_set(seeds)
+    random, test_sets = np.random.default_rng(seed), _test_sets(seeds)
+    together = max(test_sets) + 1 < len(seeds)
     differences = []
-    for predicted in seeds:
-        of_molecules = np.random.default_rng(seed) if together else random
+    for predicted, test_set in zip(seeds, test_sets, strict=True):
+        of_molecules = np.random.default_rng([seed, test_set]) if together else random
         differences.append(_molecule_bootstrap(predicted, metric, resamples, random=of_molecules))
         done(1)
     by_molecule = np.stack(differences)  # seeds x resamples
@@ -220,12 +221,21 @@ def hierarchical_bootstrap(
     return Interval(float(low), float(high))
 
 
-def _share_test_set(seeds: Sequence[Predicted]) -> bool:
-    """Whether several seeds have the same test molecules, in the same order, with the same labels."""
-    first, *others = seeds
-    return bool(others) and all(
-        one.mol_ids == first.mol_ids and np.array_equal(one.y, first.y, equal_nan=True) for one in others
-    )
+def _test_sets(seeds: Sequence[Predicted]) -> list[int]:
+    """The number of each seed's test set, from 0: equal for the same molecules, in the same order, and labels."""
+    found: list[Predicted] = []
+    numbers = []
+    for one in seeds:
+        same = (
+            place
+            for place, other in enumerate(found)
+            if one.mol_ids == other.mol_ids and np.array_equal(one.y, other.y, equal_nan=True)
+        )
+        if (number := next(same, None)) is None:
+            number = len(found)
+            found.append(one)
+        numbers.append(number)
+    return numbers
 
 
 def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resamples: int = 200, seed: int = 0) -> float:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import nct, t
 
-from made_records import arms, make_record
+from made_records import PROVENANCE, arms, make_record
 from pbgraph.report.comparisons import compare
 from pbgraph.report.power import MOST, WANTED, power_of, probability, seeds_needed
-from pbgraph.report.stats import paired_difference
+from pbgraph.report.stats import Outcome, paired_difference
 
 A, B = arms("trimnet/perforated", "trimnet/backprop")
 
@@ -77,3 +77,16 @@ def test_an_external_result_costs_nothing_that_is_known():
     found = power([replace(one, cost=None) if one.spec.arm == A else one for one in made])
     assert found.seconds is None
     assert "worker" not in found.words
+
+
+def test_initialisations_of_one_split_count_once():
+    """Six runs on three splits are three differences, too few to be equivalent; a split more costs two runs of each."""
+    made = []
+    for seed, gain in enumerate((0.001, 0.002, -0.001, 0.0, 0.001, 0.0015)):
+        provenance = replace(PROVENANCE, split_sha256=f"split {seed % 3}")
+        made += [make_record(arm, seed, test, provenance=provenance) for arm, test in ((A, 0.8 + gain), (B, 0.8))]
+    judged = compare(made, A, B, seeds=range(6))
+    assert judged.units == 3
+    assert judged.verdict.outcome is Outcome.TOO_FEW
+    found = power_of(judged, made)
+    assert (found.seeds, found.seconds) == (3, 2 * 120.0)

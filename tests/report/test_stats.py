@@ -236,7 +236,10 @@ def test_bootstrap_of_one_test_set_draws_its_molecules_for_all_seeds_together():
     few, many = (hierarchical_bootstrap([one] * copies, ROC_AUC, resamples=300) for copies in (2, 10))
     assert (few.low, few.high) == pytest.approx((many.low, many.high))
     other = replace(one, mol_ids=tuple(map(str, range(len(one.y)))))
-    apart = hierarchical_bootstrap([one, other] * 5, ROC_AUC, resamples=300)
+    both = hierarchical_bootstrap([one, other] * 5, ROC_AUC, resamples=300)
+    assert 0.5 * (many.high - many.low) < both.high - both.low < many.high - many.low
+    ten = [replace(one, mol_ids=tuple(f"{copy} {row}" for row in range(len(one.y)))) for copy in range(10)]
+    apart = hierarchical_bootstrap(ten, ROC_AUC, resamples=300)
     assert apart.high - apart.low < 0.5 * (many.high - many.low)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from committed_runs import call
+from committed_runs import COMMITTED, call
 from pbgraph.cli.arguments import parse
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
@@ -20,6 +21,18 @@ pytestmark = pytest.mark.lengthy
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ("receipt.json", "packages.txt")
+
+
+@pytest.fixture
+def copy(tmp_path) -> ResultsFolder:
+    """The committed runs of the plain models of the default preset, without tables."""
+    committed, mine = ResultsFolder(COMMITTED), ResultsFolder(tmp_path / "results")
+    records = (one for one in committed.records("tox21") if one.spec.preset == "default")
+    for record in (one for one in records if str(one.spec.arm) in ("random-forest/fit", "gin/backprop")):
+        mine.write(record)
+        mine.predictions_path(record.spec).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(committed.predictions_path(record.spec), mine.predictions_path(record.spec))
+    return mine
 
 
 @pytest.fixture
