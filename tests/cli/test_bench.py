@@ -125,7 +125,7 @@ def test_a_results_folder_that_is_a_file_is_refused_before_any_training(capsys, 
 def test_a_plan_can_be_looked_at(capsys, tmp_path):
     assert call("tox21", "--dry-run", "--jobs", "2", "--results", tmp_path / "none") == 0
     said = capsys.readouterr().out
-    assert "15 runs, 0 finished, 0 failed, 15 to do" in said
+    assert "24 runs, 0 finished, 0 failed, 24 to do" in said
     assert "with 2 workers" in said
     assert not (tmp_path / "none").exists()
 
