@@ -18,9 +18,9 @@ from pbgraph.dendrites.journal import Journal
 from pbgraph.dendrites.loop import GrowthOptimizer
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.phases import Phases
+from pbgraph.dendrites.recipe import LossFunction
 from pbgraph.dendrites.structure import known_state, network_state, refuse_other_growth, restore_network
 from pbgraph.dendrites.switching import BestScore, EarlyStopping, Status, plain_score
-from pbgraph.dendrites.training import LossFunction
 from pbgraph.errors import UsageError
 from pbgraph.files.state_file import load_state, save_state
 from pbgraph.insight import Insight, with_trials
@@ -161,6 +161,7 @@ class Growth(Phases):
                 "clock": asdict(self._stopping),
                 "journal": self._journal.state_dict(),
                 "best": self._best,
+                "signs": self._signs,
                 "network": network_state(self.model, candidates=True),
                 "dendrite_phase": phase,
                 "training": self._training.state_dict(),
@@ -193,7 +194,7 @@ class Growth(Phases):
         self.finished, self.epoch = state["finished"], state["epoch"]
         self._score, self._stopping = BestScore(**state["course"]), EarlyStopping(**state["clock"])
         self._best, self._journal = state["best"], Journal.from_state(state["journal"])
-        self._first_rate = self._journal.first_rate()
+        self._first_rate, self._signs = self._journal.first_rate(), state.get("signs", {})
         if state["dendrite_phase"] is not None:
             self._dendrite_phase = DendritePhase(self.model, self.settings, self._processes, self._scaling)
             self._dendrite_phase.load_state_dict(state["dendrite_phase"])

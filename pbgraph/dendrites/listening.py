@@ -120,17 +120,17 @@ class Listener:
         for pool in phase.pools.values():
             self._hooks.append(pool.site.register_forward_pre_hook(partial(self._before, pool.site)))
             self._hooks.append(pool.site.register_forward_hook(partial(self._after, pool.site), always_call=True))
-        for module in phase.evaluated:
+        for module in phase.still.evaluated:
             self._hooks.append(module.register_forward_pre_hook(_evaluates))
             self._hooks.append(module.register_forward_hook(_trains_again, always_call=True))
         self._replays: list[tuple[Tensor, Tensor]] | None = None
-        phase.preserved.__enter__()
+        phase.still.preserved.__enter__()
 
     def stop(self) -> None:
         """Listen no more."""
         for hook in self._hooks:
             hook.remove()
-        self._phase.preserved.__exit__(None, None, None)
+        self._phase.still.preserved.__exit__(None, None, None)
 
     def take_trained(self) -> bool:
         """Whether candidates have gradients since the last time; forgets forward passes that had no backward pass.
@@ -194,8 +194,8 @@ class Listener:
         for buffer, value in self._replays or ():
             buffer.copy_(value)
         self._replays = None
-        phase.preserved.__exit__(None, None, None)
-        phase.preserved.__enter__()
+        phase.still.preserved.__exit__(None, None, None)
+        phase.still.preserved.__enter__()
 
 
 def _in_backward() -> bool:

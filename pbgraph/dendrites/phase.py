@@ -1,8 +1,7 @@
-"""The dendrite phase: every site trains its candidates, while the network stands still.
+"""The dendrite phase: every site trains its candidates, while the network stands still (`pbgraph.dendrites.still`).
 
-The network is in training mode, so that δ is the error it makes while it is trained: dropout is active. Only its
-normalisation layers use their running statistics, and whatever a forward pass may change is put back
-(`pbgraph.dendrites.preserved`). The candidates' own normalisation layers work as in any training.
+The network is in training mode, so that δ is the error it makes while it is trained: dropout is active. The
+candidates' own normalisation layers work as in any training.
 
 With delta="clean" the network is in evaluation mode. What its sites are called with, and their δ, are then a function
 of the batch, and are kept (`pbgraph.dendrites.store`): a batch that comes again costs the candidates' own passes alone.
@@ -12,8 +11,7 @@ A site that a batch does not reach (a layer that was dropped, an expert that was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -21,33 +19,27 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.candidates import SiteCandidates
-from pbgraph.dendrites.chance import LEVEL
 from pbgraph.dendrites.deltas import output_gradients
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import TrainingError, unreached_sites
-from pbgraph.dendrites.example import Example, Probe
 from pbgraph.dendrites.forward import Call
 from pbgraph.dendrites.kept import KeptBatch, answers, kept_batch
-from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
-from pbgraph.dendrites.preserved import Preserved, kept_inputs
+from pbgraph.dendrites.pools import Pools, parameters_of, put_back
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
-from pbgraph.dendrites.sites import PerforatedSite
 from pbgraph.dendrites.statistics import PhaseStatistics
 from pbgraph.dendrites.step import Step
+from pbgraph.dendrites.still import StillNetwork
 from pbgraph.dendrites.store import MEBIBYTE, Store
-from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
 
 
-class DendritePhase:
+class DendritePhase(Pools):
     """One dendrite phase of a network whose sites hold candidates; from now on nothing but these can be trained.
 
-    pools      name of a site with candidates -> these
-    network    modules that are no part of a candidate
-    evaluated  those of them that are in evaluation mode
+    still      the network beside them
     store      what is kept of batches, with delta="clean"; else None
     held_out   batches of this epoch that were
     unreached  sites that no batch of the last epoch reached
@@ -59,31 +51,18 @@ class DendritePhase:
         self.model, self.processes = model, processes
         self.scaling = scaling or Scaling()
         sites = {name: site for name, site in sites_of(model).items() if site.candidates}
-        self._statistics = PhaseStatistics(sites, settings)
-        self.pools = {
-            name: SiteCandidates(site, settings, processes, self._statistics.of[name], sites=len(sites))
+        self._apart = settings.delta == "clean" and settings.pool > 1
+        self._statistics = PhaseStatistics(sites, settings, apart=self._apart)
+        super().__init__(
+            SiteCandidates(site, settings, processes, self._statistics.of[name], sites=len(sites))
             for name, site in sites.items()
-        }
+        )
         self.unreached: list[str] = []
-        self._candidates = [pool.site.candidates for pool in self.pools.values()]
-        self._candidate_modules = list(dict.fromkeys(module for own in self._candidates for module in own.modules()))
-        own_modules = frozenset(self._candidate_modules)
-        self.network = [module for module in model.modules() if module not in own_modules]
         clean = settings.delta == "clean"
-        self.evaluated = [module for module in self.network if (_evaluates if clean else _has_statistics)(module)]
         self.store = Store(settings.kept_memory * MEBIBYTE, settings.kept_file * MEBIBYTE) if clean else None
         self.held_out, self._held_out_wanted = 0, settings.score_rows == "held-out"
-        self._mode = TrainingMode(model, still=self.evaluated)
-        self._parameters = _parameters(self.pools.values())
-        self._trainable = self._freeze()
-        lists = {part for site in sites_of(model).values() for part in (site.dendrites, site.w) if not part._parameters}
-        dendrites = [p for site in sites_of(model).values() for p in site.dendrites.parameters()]
-        weights = [parameter for name, parameter in model.named_parameters() if self._trainable.get(name)]
-        self.preserved = Preserved(
-            (module for module in self.network if module not in lists), weights=[*weights, *dendrites]
-        )
-        self._probe: Probe | None = None
-        self._probed = self._overflowed = False
+        self.still = StillNetwork(model, self.modules, evaluated=clean)
+        self._overflowed = False
 
     def add_gradients(
         self,
@@ -106,43 +85,37 @@ class DendritePhase:
         try:
             return self._learnt_from(task_loss, batches, step, batch=batch, held_out=held_out)
         finally:
-            _put_back(buffers)
+            put_back(buffers)
 
     def _learnt_from(
         self, task_loss: Callable[[], Tensor], batches: int, step: Step, *, batch: Any, held_out: bool
     ) -> tuple[Tensor, bool]:
-        self._mode.enter()
+        self.still.enter_mode()
         if self.store is not None:
             kept = self.store.get(batch, lambda: self._recorded(task_loss, step))
             return kept.loss, self._learnt_from_kept(kept, batches, held_out=held_out)
-        seen: list[Any] = []
-        with self.preserved, self._calls_kept(), self._first_call(seen):
+        with self.still.passing(), self._calls_kept():
             loss = task_loss()
             calls = self._close(step)
             deltas = self._output_gradients(self.scaling.scale(loss), calls)
             trained = self.learn(calls, deltas, batches=batches, scale=self.scaling.factor, held_out=held_out)
             self._forget_replays()
-        if seen and seen[0] is not None:
-            self._probe = Probe(self.model, Example(*seen[0]))
         return loss.detach(), trained
 
     def _recorded(self, task_loss: Callable[[], Tensor], step: Step) -> KeptBatch:
         """One pass of the network, by the same random numbers whatever was drawn before, if it draws any."""
-        seen: list[Any] = []
         sites = {name: pool.site for name, pool in self.pools.items()}
-        with self.preserved, self._first_call(seen), seeded(0, "clean"):
-            kept = kept_batch(sites, task_loss, self.scaling, closed=step.close)
-        if seen and seen[0] is not None:
-            self._probe = Probe(self.model, Example(*seen[0]))
-        return kept
+        with self.still.passing(), seeded(0, "clean"):
+            return kept_batch(sites, task_loss, self.scaling, closed=step.close)
 
     def _learnt_from_kept(self, kept: KeptBatch, batches: int, *, held_out: bool) -> bool:
-        """One site after another, so that no more is in memory than of one; otherwise as `learn`."""
+        """As `learn`; pools of several one site after another, so that no more is in memory than of one."""
         deltas = {name: [call.delta for call in own] for name, own in kept.sites.items()}
         if (trained := self._overflow(deltas, held_out=held_out)) is not None:
             return trained
         learn = partial(self._learn, deltas=deltas, batches=batches, scale=kept.scale, held_out=held_out)
-        found = [learn({name: self._answered(name, kept)}) for name in self.pools]
+        groups = [[name] for name in self.pools] if self._apart else [list(self.pools)]
+        found = [learn({name: self._answered(name, kept) for name in names}) for names in groups]
         return self.processes.any(any(found), like=self._parameters[0])
 
     def _answered(self, name: str, kept: KeptBatch) -> list[Call]:
@@ -210,7 +183,7 @@ class DendritePhase:
         ]
         pairs = self._statistics.pairs(seen, self.scaling.factor)
         if pairs:
-            own = self._parameters if len(pools) == len(self.pools) else _parameters(pools.values())
+            own = self._parameters if len(pools) == len(self.pools) else parameters_of(pools.values())
             activations, output_gradients = zip(*pairs, strict=True)
             gradients = torch.autograd.grad(activations, own, output_gradients, allow_unused=True)
             for parameter, gradient in zip(own, gradients, strict=True):
@@ -222,9 +195,7 @@ class DendritePhase:
 
         Raises SiteError if no batch of the epoch reached any site, TrainingError if the network did not stand still.
         """
-        self.preserved.settle()
-        if self._probe is not None:
-            self._probe.check()
+        self.still.check()
         self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
         if len(self.unreached) == len(self.pools) and not self._overflowed:
             raise unreached_sites(self.unreached)
@@ -240,45 +211,6 @@ class DendritePhase:
             self.store.end_epoch()
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
-
-    @property
-    def all_discarded(self) -> bool:
-        """Whether every candidate of every site was discarded."""
-        return not any(pool.live for pool in self.pools.values())
-
-    @property
-    def discarded(self) -> dict[str, int]:
-        """How many candidates were discarded as not finite, for the sites where any was."""
-        return {name: len(pool.discarded) for name, pool in self.pools.items() if pool.discarded}
-
-    @property
-    def by_layer(self) -> list[str]:
-        """Sites whose neurons share weights, so that a snapshot for each neuron was asked for in vain."""
-        return [name for name, pool in self.pools.items() if pool.settings.snapshot == "neuron" and not pool.by_neuron]
-
-    def insights(self, epoch: int) -> dict[str, DendriteInsight]:
-        """What is known of each site's dendrite in the making, in a phase whose first epoch was `epoch`."""
-        return {name: pool.insight(epoch) for name, pool in self.pools.items()}
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Of each site's best snapshot, for the sites that have one: a better one than chance, if that is known.
-
-        Chance: at `pbgraph.dendrites.chance.LEVEL` over all sites together, by Bonferroni's correction.
-        """
-        known = {name: pool for name, pool in self.pools.items() if pool.snapshot is not None}
-        level = LEVEL / max(len(self.pools), 1)
-        return {name: pool.best_score for name, pool in known.items() if (pool.p_value or 0.0) <= level}
-
-    @property
-    def signs(self) -> dict[str, list[float]]:
-        """(C,): of the covariance that each site's best snapshot had, for the sites that have one."""
-        return {name: pool.signs.tolist() for name, pool in self.pools.items() if pool.snapshot is not None}
-
-    @property
-    def p_values(self) -> dict[str, float]:
-        """Of each site's best snapshot, how often its score would be as large by chance, where that is known."""
-        return {name: p for name, pool in self.pools.items() if (p := pool.p_value) is not None}
 
     @property
     def kept(self) -> dict[str, int]:
@@ -298,43 +230,21 @@ class DendritePhase:
         """Let everything be trained that could be before; what was not there then is left as it is."""
         if self.store is not None:
             self.store.close()
-        for name, parameter in self.model.named_parameters():
-            if name in self._trainable:
-                parameter.requires_grad_(self._trainable[name])
+        self.still.end()
 
     def state_dict(self) -> dict[str, Any]:
         """All but the weights of network and candidates, of which those of the network are made what they were."""
-        self.preserved.settle()
+        self.still.preserved.settle()
         pools = {name: pool.state_dict() for name, pool in self.pools.items()}
         held_out = {"held_out": self.held_out} if self._held_out_wanted else {}
-        return {"trainable": dict(self._trainable), "pools": pools, **held_out}
+        return {"trainable": dict(self.still.trainable), "pools": pools, "overflowed": self._overflowed, **held_out}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
-        self._trainable = dict(state["trainable"])
-        self.held_out = state.get("held_out", 0)
+        self.still.trainable = dict(state["trainable"])
+        self.held_out, self._overflowed = state.get("held_out", 0), state.get("overflowed", False)
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name])
-
-    def zero_gradients(self) -> None:
-        """Give every parameter of a candidate that has no gradient one of 0."""
-        for parameter in self._parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-
-    def parameters(self) -> list[nn.Parameter]:
-        """Those of all candidates."""
-        return self._parameters
-
-    def _freeze(self) -> dict[str, bool]:
-        """Leave nothing but the candidates trainable; returns what was."""
-        own = {id(parameter) for parameter in self.parameters()}
-        network = {name: p for name, p in self.model.named_parameters() if id(p) not in own}
-        before = {name: parameter.requires_grad for name, parameter in network.items()}
-        for parameter in network.values():
-            parameter.requires_grad_(False)
-            parameter.grad = None
-        return before
 
     def _output_gradients(
         self, loss: Tensor, calls: Mapping[str, Sequence[Call]] | None = None
@@ -342,17 +252,6 @@ class DendritePhase:
         """`output_gradients` of all sites; None: of the calls that they have kept."""
         kept = {name: pool.site.calls or () for name, pool in self.pools.items()} if calls is None else calls
         return output_gradients(loss, kept)
-
-    @contextmanager
-    def _calls_kept(self) -> Iterator[None]:
-        """Within the block every site keeps its calls."""
-        for pool in self.pools.values():
-            pool.site.calls = []
-        try:
-            yield
-        finally:
-            for pool in self.pools.values():
-                pool.site.calls = None
 
     def _close(self, step: Step) -> dict[str, list[Call]]:
         """The calls of the forward pass, which is over: what is called from now on repeats it, for a checkpoint."""
@@ -363,37 +262,10 @@ class DendritePhase:
         self._buffers = self.candidate_buffers()
         return calls
 
-    def candidate_buffers(self) -> list[tuple[Tensor, Tensor]]:
-        """Every buffer of a candidate, and a copy of it."""
-        buffers = (buffer for module in self._candidate_modules for buffer in module._buffers.values())
-        return [(buffer, buffer.clone()) for buffer in buffers if buffer is not None]
-
     def _forget_replays(self) -> None:
         """Candidates that were called again for a checkpoint take notice of the batch once."""
         if any(pool.site.calls for pool in self.pools.values()):
-            _put_back(self._buffers)
-
-    @contextmanager
-    def _first_call(self, seen: list[Any]) -> Iterator[None]:
-        """Within the first such block of the phase, what the network is called with first is put into `seen`."""
-        if self._probed:
-            yield
-            return
-        self._probed = True
-
-        def keep(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-            if not seen:
-                seen.append(kept_inputs(inputs, named))
-
-        hook = self.model.register_forward_pre_hook(keep, with_kwargs=True)
-        try:
-            yield
-        finally:
-            hook.remove()
-
-
-def _parameters(pools: Iterable[SiteCandidates]) -> list[nn.Parameter]:
-    return [parameter for pool in pools for parameter in pool.site.candidates.parameters()]
+            put_back(self._buffers)
 
 
 def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int) -> None:
@@ -403,22 +275,5 @@ def _add_gradient(parameter: nn.Parameter, gradient: Tensor | None, batches: int
     parameter.grad = share if parameter.grad is None else parameter.grad + share
 
 
-def _put_back(buffers: Iterable[tuple[Tensor, Tensor]]) -> None:
-    for buffer, value in buffers:
-        buffer.copy_(value)
-
-
 def _all_finite(deltas: Mapping[str, list[Tensor]]) -> bool:
     return all(bool(delta.isfinite().all()) for own in deltas.values() for delta in own)
-
-
-def _has_statistics(module: nn.Module) -> bool:
-    return module._buffers.get("running_mean") is not None
-
-
-def _evaluates(module: nn.Module) -> bool:
-    """Whether a module is to be in evaluation mode where dropout is off.
-
-    Not what stands for another one; nor recurrent layers without dropout, which on a GPU have no gradients there.
-    """
-    return not (type(module) is PerforatedSite or (isinstance(module, nn.RNNBase) and not module.dropout))

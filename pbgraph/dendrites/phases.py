@@ -32,12 +32,13 @@ from pbgraph.dendrites.listening import ForeignLoop
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
+from pbgraph.dendrites.recipe import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, refuse_wrong_recipe
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.structure import network_state, restore_network
 from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores, spread_of
-from pbgraph.dendrites.training import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, Training, refuse_wrong_recipe
+from pbgraph.dendrites.training import Training
 from pbgraph.errors import unknown_name
 from pbgraph.insight import DendriteInsight
 
@@ -224,11 +225,15 @@ class Phases(Journalled):
         return self._grow_or_finish("drop")
 
     def _margin(self) -> dict[str, float]:
-        """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event."""
+        """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event.
+
+        A single score has no spread: then the margin is what it was, and the score counts for the next one.
+        """
         if not self.settings.accept_margin:
             return {}
-        self._score.margin = self.settings.accept_margin * spread_of(self._score.recent)
-        self._score.recent = []
+        if len(self._score.recent) > 1:
+            self._score.margin = self.settings.accept_margin * spread_of(self._score.recent)
+            self._score.recent = []
         return {"margin": self._score.margin}
 
     def _leave_dendrite_phase(self) -> None:

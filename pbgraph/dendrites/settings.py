@@ -52,7 +52,8 @@ class GrowthSettings:
     accumulate           calls of `Growth.step` whose gradients are averaged into one step of the optimiser (D: 1); in
                          a loop that is not growth's, the number by which that loop divides its loss for the same end
     accept_margin        new dendrites are a gain only if the network becomes better by more than so many times the
-                         spread of its scores: √(½ mean (s_e+1 − s_e)²) over the last 10 scores before them (D: 0)
+                         spread of its scores: √(½ mean (s_e+1 − s_e)²) over the last 10 scores since the dendrites
+                         before them, or the last spread that is known if there is one score alone (D: 0)
     restart              learning rate at which neuron phases after the first begin: "peak", as make_optimizer has it
                          (P); "end", that of the first phase's last step; or a factor on the former. Schedules that set
                          rates themselves (OneCycleLR) do not know of it

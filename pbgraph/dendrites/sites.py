@@ -88,7 +88,7 @@ class Site(SiteForward):
         """Add a dendrite. Its output weight starts at w (C,), or at 0: then the output stays the same bit for bit."""
         self.dendrites.append(dendrite.accept(trainable=self.role.trainable))
         start = zeros(self.parent, self.known_channels)
-        self.w.append(nn.Parameter(start if w is None else start + w))
+        self.w.append(nn.Parameter(start if w is None else start + w.to(start.dtype)))
 
     def resize(self, dendrites: Sequence[str], candidates: Sequence[str]) -> None:
         """Give the site dendrites and candidates with these activations; the last go, all that come are new."""

@@ -7,26 +7,26 @@ from itertools import islice
 
 from torch import Tensor
 
-from pbgraph.dendrites.candidates import Observed
 from pbgraph.dendrites.joined import JoinedStatistics
 from pbgraph.dendrites.objective import CandidateStatistics, Patterns
+from pbgraph.dendrites.observed import Observed
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 
 
 class PhaseStatistics:
-    """Those of all candidates, joined for each device; where sites learn one after another, for each site.
+    """Those of all candidates, joined for each device.
 
-    of  site name -> of its candidates
+    apart  they are joined for each site instead, which learn one after another
+    of     site name -> of its candidates
     """
 
-    def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
+    def __init__(self, sites: Mapping[str, Site], settings: GrowthSettings, *, apart: bool = False) -> None:
         self._normalised = settings.objective != "raw"
         self._full = settings.objective == "correlation"
         self._joined: dict[str, JoinedStatistics] = {}
         self.of: dict[str, list[CandidateStatistics]] = {}
         devices = {name: next(site.parameters()).device for name, site in sites.items()}
-        apart = settings.delta == "clean"
         groups = (
             [[name] for name in sites]
             if apart

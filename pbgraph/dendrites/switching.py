@@ -92,7 +92,7 @@ class BestScore:
     tries                   failed tries in a row
     varied                  whether any score was another than the best before it
     margin                  by which new dendrites have to beat the best score to be a gain
-    recent                  the last scores since there are these dendrites, `SPREAD_EPOCHS` of them at the most
+    recent                  the last scores since the spread was taken, `SPREAD_EPOCHS` of them at the most
     """
 
     mode: Literal["max", "min"] = "max"

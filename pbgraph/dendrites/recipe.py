@@ -1,0 +1,94 @@
+"""What phases are trained with: the functions that make an optimiser and a schedule for each, and what these may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from pbgraph.dendrites.settings import Restart
+from pbgraph.dendrites.switching import Phase
+from pbgraph.errors import UsageError
+
+LossFunction = Callable[[nn.Module, Any], Tensor]
+MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+MakeScheduler = Callable[[torch.optim.Optimizer, Phase, int], LRScheduler | None]
+ScheduleBy = Literal["step", "epoch"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every phase is trained with; see `Growth`."""
+
+    make_optimizer: MakeOptimizer
+    make_scheduler: MakeScheduler | None = None
+    distribute: Callable[[nn.Module], nn.Module] | None = None
+    schedule_by: ScheduleBy = "step"
+
+
+def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any, schedule_by: Any) -> None:
+    """Raises UsageError for an optimiser or a schedule in the place of the function that makes one at every switch."""
+    if schedule_by not in get_args(ScheduleBy):
+        raise UsageError(f"schedule_by is {schedule_by!r}; it must be one of {', '.join(get_args(ScheduleBy))}")
+    example = "lambda groups: torch.optim.Adam(groups, lr=0.01)"
+    if isinstance(make_optimizer, torch.optim.Optimizer) or not callable(make_optimizer):
+        raise UsageError(
+            f"make_optimizer is a {type(make_optimizer).__name__}; every phase has an optimiser of its own, so give a "
+            f"function that makes one from parameter groups: {example}"
+        )
+    if make_scheduler is not None and (isinstance(make_scheduler, LRScheduler) or not callable(make_scheduler)):
+        raise UsageError(
+            f"make_scheduler is a {type(make_scheduler).__name__}; give a function of (optimiser, phase, dendrites) "
+            "that makes one, or None"
+        )
+
+
+def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
+    """What make_optimizer returned; raises UsageError if no phase can be trained with it."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise UsageError(f"make_optimizer returned a {type(optimizer).__name__}; it must return a torch optimiser")
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise UsageError(
+            f"{type(optimizer).__name__} evaluates the loss several times in a step, which growth does once, and "
+            "candidates have no loss: give an optimiser whose step() needs no closure, e.g. Adam or SGD"
+        )
+    return optimizer
+
+
+def restart(optimizer: torch.optim.Optimizer, how: Restart, first_rate: float) -> None:
+    """Let an optimiser begin at another learning rate than it was made with; see `GrowthSettings`."""
+    if how == "peak":
+        return
+    made = float(optimizer.param_groups[0]["lr"])
+    factor = (first_rate / made if made else 1.0) if how == "end" else float(how)
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
+
+
+def made_scheduler(scheduler: Any, mode: str) -> LRScheduler | None:
+    """What make_scheduler returned; raises UsageError if it cannot be stepped, or waits for the wrong plateaus.
+
+    mode  which scores are better, see `GrowthSettings`
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        if scheduler.mode != mode:
+            raise UsageError(
+                f"ReduceLROnPlateau was made with mode={scheduler.mode!r}, but growth's scores have mode={mode!r}: "
+                f"give it mode={mode!r} too, or growth the other"
+            )
+        return scheduler
+    if scheduler is None:
+        return None
+    metrics = signature(scheduler.step).parameters.get("metrics") if hasattr(scheduler, "step") else None
+    if not isinstance(scheduler, LRScheduler) or (metrics is not None and metrics.default is Parameter.empty):
+        raise UsageError(
+            f"make_scheduler returned a {type(scheduler).__name__}; a schedule is stepped without a score after every "
+            "step of the optimiser or every epoch: give a LambdaLR, OneCycleLR or the like, ReduceLROnPlateau, or None"
+        )
+    return scheduler
