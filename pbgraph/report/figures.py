@@ -38,7 +38,7 @@ def draw_learning_curves(records: Sequence[RunRecord], path: Path, *, seeds: Seq
     if not shown:
         raise UsageError("no finished run with a history of epochs: there is no learning curve to draw")
     models = list(dict.fromkeys(record.spec.model for record in drawn))
-    colours = colours_of([record.spec.method for record in drawn]) if len(models) == 1 else None
+    colours = colours_of(map(_curve, sorted(drawn, key=_has_changes))) if len(models) == 1 else None
     called = shortened(record.spec.arm for record in drawn)
     figure, axes = pyplot.subplots(
         1, len(shown), figsize=(max(4.2 * len(shown), 7.0), 3.4), sharey=True, squeeze=False, layout="constrained"
@@ -90,15 +90,25 @@ def axis_limits(records: Sequence[RunRecord]) -> tuple[float, float]:
     return min(scores) - 0.1 * span, min(scores) + span
 
 
-def colours_of(methods: Iterable[str]) -> dict[str, str]:
-    """Method -> its colour in one picture: of backpropagation and dendrites always the same, of others by their order.
+def _has_changes(record: RunRecord) -> bool:
+    return bool(record.spec.arm.changes)
+
+
+def _curve(record: RunRecord) -> str:
+    """What has a colour of its own: a method, and every variant of it."""
+    arm = record.spec.arm
+    return str(arm) if arm.changes else arm.method
+
+
+def colours_of(curves: Iterable[str]) -> dict[str, str]:
+    """Curve -> its colour in one picture: of backpropagation and dendrites always the same, of others by their order.
 
     >>> colours_of(["perforated", "continued"])
     {'perforated': '#c8102e', 'continued': '#1f6fb2'}
     """
-    methods = list(dict.fromkeys(methods))
-    others = dict(zip((method for method in methods if method not in COLOURS), cycle(OTHERS), strict=False))
-    return {method: COLOURS.get(method) or others[method] for method in methods}
+    curves = list(dict.fromkeys(curves))
+    others = dict(zip((curve for curve in curves if curve not in COLOURS), cycle(OTHERS), strict=False))
+    return {curve: COLOURS.get(curve) or others[curve] for curve in curves}
 
 
 def _draw_panel(
@@ -107,14 +117,15 @@ def _draw_panel(
     """The curves of one seed.
 
     called   each arm, as the picture names it
-    colours  of the methods; None where there are several models, so that a curve has to name its own
+    colours  of the curves; None where there are several models, so that a curve has to name its own
+    Variants are dashed.
     """
     for record in sorted(records, key=lambda record: -len(record.history)):  # the shortest on top
         scores = [line.valid for line in record.history]
         arm = called[record.spec.arm]
         name = " · ".join(filter(None, (f"{arm.model}/{arm.method}" if colours is None else arm.method, arm.variant)))
-        own = None if colours is None or arm.changes else colours[arm.method]
-        (line,) = axis.plot(range(len(scores)), scores, color=own, linewidth=1.2, label=name)
+        own, style = None if colours is None else colours[_curve(record)], "--" if arm.changes else "-"
+        (line,) = axis.plot(range(len(scores)), scores, style, color=own, linewidth=1.2, label=name)
         colour = line.get_color()
         if record.selection is not None and record.selection.score is not None:
             axis.plot(

@@ -32,7 +32,7 @@ def held() -> Held:
 
 def test_every_file_is_as_it_was_written(held):
     assert held.findings.wrong == ()
-    assert len(held.finished) == len(held.sound) == 75
+    assert len(held.finished) == len(held.sound) == 84
     assert held.findings.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
     assert all(DIGEST in record.details for record in held.finished if "dendrites" in record.details)
 
@@ -41,7 +41,7 @@ def test_every_score_is_that_of_its_predictions(held):
     """Beside the labels and the splits of the data, where these are here."""
     found = check_scores(RESULTS, held.checkable, offline=True)
     assert found.wrong == ()
-    assert found.counts["scores"] == 75 * 2 * 2 * 13
+    assert found.counts["scores"] == 84 * 2 * 2 * 13
 
 
 def test_every_key_is_one_of_todays_plan(held):
