@@ -4,8 +4,8 @@
 
 The definitions are the same code in plain PyTorch, as ``PBGRAPH_FUSED=0`` runs it. In each turn a few batches of every
 kind of epoch are trained: GIN, TrimNet, dendrite phases with none and one accepted dendrite, and the neuron phases
-after them. Each kind counts as often as a seed of the preset has epochs of it at most. Evaluation and the random forest
-are left out. There is no target but 1.
+after them. Each kind counts as often as a seed of the preset has epochs of it at most. Evaluation, the
+baselines and features of whole molecules are left out. There is no target but 1.
 """
 
 from __future__ import annotations
