@@ -301,7 +301,9 @@ def test_a_finished_plan_reads_every_record_once(capsys, published, monkeypatch)
     read, paths = folder.read_record, []
     monkeypatch.setattr(folder, "read_record", lambda path: paths.append(path.name) or read(path))
     assert call("tox21", "--jobs", "1", "--results", published) == 0
-    assert "| trimnet       | perforated |" in capsys.readouterr().out
+    assert any(
+        line.startswith("| trimnet ") and "| perforated |" in line for line in capsys.readouterr().out.splitlines()
+    )
     assert sorted(paths) == sorted(path.name for path in (published / "records" / "tox21").iterdir())
 
 

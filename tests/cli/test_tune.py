@@ -166,7 +166,7 @@ def test_settings_that_fail_are_lines_too(tmp_path, capsys):
         (("--set", "trimnet.hidden=3"), "no planned arm takes it"),
         (("--preset", "defualt"), "did you mean 'default'"),
         (("--split", "randm"), "did you mean 'random'"),
-        (("--write-plan", "no/such/folder/plan.toml"), "there is no folder"),
+        (("--write-plan", "/dev/null/plan.toml"), "cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, options, message):

@@ -18,7 +18,10 @@ from pbgraph.errors import UsageError
 from pbgraph.execution.standing import describe_standing, standing
 from pbgraph.files.locks import exclusive, is_held
 from pbgraph.methods.base import Report
+from pbgraph.plans.declaration import Recipe, Row
 from pbgraph.plans.plan import plan
+from pbgraph.plans.presets import preset
+from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.leases import Leases
 from pbgraph.results.progress import published, read_progress
@@ -30,7 +33,14 @@ pytestmark = pytest.mark.lengthy
 
 @pytest.fixture(scope="module")
 def made():
-    return plan("tox21", models=["trimnet"])
+    """Three arms of three seeds."""
+    rows = (Row("trimnet", ("backprop", "perforated", "continued")),)
+    seconds = {
+        Arm("trimnet", "backprop"): 90.0,
+        Arm("trimnet", "perforated"): 450.0,
+        Arm("trimnet", "continued"): 285.0,
+    }
+    return plan("tox21", replace(preset("default"), rows=rows, recipe=Recipe("default"), seconds=seconds))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from pbgraph.results.records import RunRecord
 
 def chosen(record: RunRecord) -> bool:
     spec = record.spec
-    return spec.preset == "default" and (spec.model != "trimnet" or (spec.seed == 68 and spec.method != "widened"))
+    trimnet = spec.model == "trimnet" and spec.seed == 68 and not spec.changes
+    return spec.preset == "default" and (spec.model in ("random-forest", "gin") or trimnet)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def project(tmp_path_factory) -> Path:
             written("table", "tox21", "--format", name, to=folder / "results" / f"tox21.{name}")
         assert call("leaderboard", "-o", "results/leaderboard.html") == 0
     table = (folder / "results" / "tox21.md").read_text().split("\n", 2)[2]
-    (folder / "README.md").write_text(f"# Project\n\nIt came out so:\n\n{table}\nand that is all. 0.8242\n")
+    (folder / "README.md").write_text(f"# Project\n\nIt came out so:\n\n{table}\nand that is all. 0.8173\n")
     return folder
 
 

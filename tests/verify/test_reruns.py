@@ -85,7 +85,7 @@ def moved(record: RunRecord, by: float, **origin) -> RunRecord:
         ),
         (lambda one: replace(one, predictions_sha256="0" * 64), EXACT, "the file of the predictions"),
         (lambda one: moved(one, 0.01, **OTHER), CLOSE, None),
-        (lambda one: moved(one, 0.2, **OTHER), CLOSE, "test ROC-AUC 0.82"),
+        (lambda one: moved(one, 0.2, **OTHER), CLOSE, "test ROC-AUC 0.81"),
         (lambda one: moved(one, 0.0, device="GPU"), EXACT, None),
         (lambda one: moved(one, 0.0, **OTHER), f"{EXACT}: equal, although the record is from another platform", None),
         (lambda one: moved(one, 0.0, numerics=None), f"{EXACT}: equal, although the rerun does not say", None),
@@ -153,7 +153,7 @@ def test_the_same_seed_draws_the_same_runs_in_whatever_order_they_come(records):
     ],
 )
 def test_runs_must_be_equal_by_one_numeric_platform_and_one_set_of_versions(records, changed, why):
-    origin = records[0].provenance
+    origin = next(record for record in records if record.spec.model == "gin").provenance
     same, said = one_platform(origin, replace(origin, **changed))
     assert same == (why is None)
     assert (why or "the same platform") in said
