@@ -162,7 +162,7 @@ def test_a_readme_that_shows_a_table_twice_is_compared_at_each_place(copy):
         (lambda table: table.rsplit("\n", 1)[0], ["it says '', the records give '- "]),
         (lambda table: table + "\n- a note of one's own", ["it says \"- a note of one's own\", the records give ''"]),
         (lambda table: table.replace("seeds", "draws", 1), ["it says 'draws', the records give 'seeds'"]),
-        (lambda table: table.replace("Protocol ", "Protocol 0", 1), ["line 3: it says 'Protocol 0"]),
+        (lambda table: re.sub(r"Protocol \w", "Protocol f", table), ["line 3: it says 'Protocol f"]),
         (lambda table: "\n".join(line for line in table.split("\n") if "| gin " not in line), ["it says '', the"]),
         (lambda table: re.sub(r"0\.", "1.", table), ["line ", "and more"]),
     ],
