@@ -78,7 +78,7 @@ def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy_here, t
     trials = [json.loads(line) for line in (tmp_path / "results/tuning/toy/sum-net-backprop.jsonl").open()]
     (first,) = (trial for trial in trials if trial["number"] == 0)  # in the order in which they were over
     assert first["settings"]["learning_rate"] == 5e-3, "the first is the recipe, and the network has its own"
-    assert trials[0]["settings"]["batch_size"] == 32
+    assert first["settings"]["batch_size"] == 32
     assert {trial["config"]["hidden"] for trial in trials} <= {32, 64, 128}
     assert "| sum-net · tuned" in tuned
     assert "| sum-net · half" in widths
