@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import groupby
 
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import PbgraphError
 from pbgraph.plans.plan import Plan
 from pbgraph.plans.plan_text import plan_text
-from pbgraph.plans.presets import preset
+from pbgraph.plans.presets import preset_of
 from pbgraph.results.records import RunSpec
 
 log = logging.getLogger(__name__)
@@ -33,9 +32,8 @@ def plans_of(specs: Iterable[RunSpec]) -> dict[str, str]:
         try:
             DATASETS.get(dataset)
             mine = tuple(same)
-            again = frozenset(spec.seed for spec in mine if spec.split_seed not in (None, spec.seed))
-            declared = replace(preset(name), again=again)
-            plans[f"{dataset}-{name}-{split}"] = plan_text(Plan(dataset, f"preset {name}", (declared,), split, mine))
+            plan = Plan(dataset, f"preset {name}", (preset_of(mine),), split, mine)
+            plans[f"{dataset}-{name}-{split}"] = plan_text(plan)
         except PbgraphError as error:
             log.warning("no plan of %s, preset %s, split %s: %s", dataset, name, split, error)
     return plans

@@ -8,30 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import UsageError
-from pbgraph.features.base import JOINED
-from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS
-from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import Kind
-from pbgraph.models.base import MODELS, Architecture, Estimator
-from pbgraph.models.head import HEAD
-from pbgraph.plans.asked import Asked, asked_of
-from pbgraph.plans.declaration import FoundBy, Preset, Recipe, Study
+from pbgraph.models.base import MODELS, Estimator
+from pbgraph.plans.asked import Asked
+from pbgraph.plans.declaration import FoundBy, Preset, Study
 from pbgraph.plans.presets import USUAL, preset, study
-from pbgraph.plans.resolve import featuriser_of, spec_of, with_columns
-from pbgraph.plans.settings import FEATURES, TRAINING, Assignment, check_all_used
+from pbgraph.plans.resolve import spec_of, with_columns
+from pbgraph.plans.rows import controls_of, graphless, rows_of
+from pbgraph.plans.settings import Assignment, check_all_used
 from pbgraph.plans.suited import check_suited
-from pbgraph.registry import Registry
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -130,10 +123,10 @@ def plan(
     """
     dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
-    rows = _rows(chosen, models, methods)
+    rows = rows_of(chosen, models, methods)
     rows = [row.with_set(settings) for row in rows]
-    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(_controls(rows) if controls else ()))]
-    return _plan_rows(dataset, chosen, [*rows, *_graphless(rows, chosen.recipe)], seeds=seeds, split=split)
+    rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(controls_of(rows) if controls else ()))]
+    return _plan_rows(dataset, chosen, [*rows, *graphless(rows, chosen.recipe)], seeds=seeds, split=split)
 
 
 def _plan_rows(
@@ -205,83 +198,6 @@ def _labels(specs: Mapping[tuple[Asked, int], RunSpec]) -> dict[Arm, str]:
             two = f"{spec.arm} is labelled {labels[spec.arm]!r} and {row.label!r}: one variant has one label"
             raise row.placed(UsageError(f"{two}; leave one of them out"))
     return {arm: f"{arm.model} · {label}" for arm, label in labels.items()}
-
-
-def _rows(chosen: Preset, models: Sequence[str] | None, methods: Sequence[str] | None) -> list[Asked]:
-    models, methods = _checked(MODELS, models), _checked(METHODS, methods)
-    declared = [row for declaration in chosen.rows for row in asked_of(declaration)]
-    if models is not None and methods is not None:
-        return [row for pair in dict.fromkeys(product(models, methods)) for row in _declared_or_new(declared, *pair)]
-    if models is not None:
-        return _of_models(declared, models)
-    if methods is not None:
-        return _of_methods(declared, methods)
-    return declared
-
-
-def _declared_or_new(declared: Sequence[Asked], model: str, method: str) -> list[Asked]:
-    return [row for row in declared if (row.model, row.method) == (model, method)] or [Asked(model, method)]
-
-
-def _graphless(rows: Sequence[Asked], recipe: Recipe) -> list[Asked]:
-    """The control of every network that has features of whole molecules: its head alone, unless it is there."""
-    of_head, controls = field_names(MODELS.get(GRAPHLESS).config) - {HEAD}, dict[Asked, None]()
-    there = {featuriser_of(recipe, row) for row in rows if row.model == GRAPHLESS}
-    for row in rows:
-        features, model = featuriser_of(recipe, row), MODELS.get(row.model)
-        if isinstance(model, Architecture) and model.reads_graphs and JOINED in features and features not in there:
-            mine = [replace(s, scope=GRAPHLESS) for s in row.settings if s.scope == row.model and s.name in of_head]
-            training = [assigned for assigned in row.settings if assigned.scope == TRAINING]
-            controls[Asked(GRAPHLESS, PLAIN, (Assignment(GRAPHLESS, FEATURES, features), *mine, *training))] = None
-    return list(controls)
-
-
-def _controls(rows: Sequence[Asked]) -> list[Asked]:
-    every = list(METHODS.working())
-    return [replace(row, method=control.name) for row in rows for control in every if control.control_of == row.method]
-
-
-def _checked(registry: Registry[Any], names: Sequence[str] | None) -> Sequence[str] | None:
-    """The names, each of them registered; an unknown one is an error even where it would select nothing.
-
-    Of all of them, those that cannot be loaded are left out with a warning.
-    """
-    if names is None:
-        return None
-    if list(names) == [ALL]:
-        return [value.name for value in registry.working()]
-    for name in names:
-        registry.get(name)
-    return names
-
-
-def _of_models(declared: Sequence[Asked], models: Sequence[str]) -> list[Asked]:
-    """The declared rows with these models, and the models that have none with all the methods that can train them."""
-    rows, methods = [row for row in declared if row.model in models], _distinct(row.method for row in declared)
-    new = _distinct(name for name in models if all(row.model != name for row in rows))
-    return rows + [Asked(model, method) for model in new for method in _methods_for(model, methods)]
-
-
-def _of_methods(declared: Sequence[Asked], methods: Sequence[str]) -> list[Asked]:
-    """The declared rows with these methods, and the methods that have none with all the models."""
-    rows, models = [row for row in declared if row.method in methods], _distinct(row.model for row in declared)
-    new = _distinct(name for name in methods if all(row.method != name for row in rows))
-    return rows + [Asked(model, method) for method in new for model in models]
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
-def _methods_for(model: str, wanted: Sequence[str]) -> Sequence[str]:
-    """The wanted methods, or where none of them can train the model, those that can and are no controls."""
-    if any(METHODS.get(name).refuses(MODELS.get(model)) is None for name in wanted):
-        return wanted
-    return [
-        method.name
-        for method in METHODS.working()
-        if not method.control_of and method.refuses(MODELS.get(model)) is None
-    ]
 
 
 def _supported(rows: Iterable[Asked], kind: Kind) -> tuple[list[Asked], list[Refused]]:

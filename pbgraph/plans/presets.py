@@ -5,12 +5,17 @@ Those of other packages are registered by entry points, as everything is; what a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.registry import Registry
+
+if TYPE_CHECKING:
+    from pbgraph.results.records import RunSpec
 
 PLANS: Registry[Preset | Study] = Registry("plan", "pbgraph.plans", (Preset, Study))
 FILE = ".toml"  # what the name of a plan file ends in
@@ -47,6 +52,15 @@ def preset(name: str) -> Preset:
     if name not in known:
         raise unknown_name("preset", name, known)
     return known[name]
+
+
+def preset_of(specs: Sequence[RunSpec]) -> Preset:
+    """The preset that all these runs are of, with those of their seeds that are a second initialisation on a split.
+
+    Raises UsageError if it is not known here.
+    """
+    again = (spec.seed for spec in specs if spec.split_seed not in (None, spec.seed))
+    return replace(preset(specs[0].preset), again=frozenset(again))
 
 
 def preset_or_none(name: str) -> Preset | None:

@@ -184,10 +184,10 @@ def _by_structure(sheet: Sheet, column: str, molecules: Molecules) -> dict[int, 
 
 def _grouped(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Name -> the places that have it."""
-    places: dict[str, tuple[int, ...]] = {}
+    places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
-        places[name] = (*places.get(name, ()), place)
-    return places
+        places.setdefault(name, []).append(place)
+    return {name: tuple(found) for name, found in places.items()}
 
 
 def _canonical(smiles: Sequence[str], others: Iterable[str]) -> dict[str, tuple[int, ...]]:

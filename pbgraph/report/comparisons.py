@@ -77,7 +77,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
             "name others with --seeds"
         )
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
-    scores = {arm: [_or_zero(test_score(by_arm[arm][seed])) for seed in shared] for arm in (a, b)}
+    scores = {arm: [_score(by_arm[arm][seed]) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = _share_one_split(of_a)
     difference = paired_difference(
@@ -107,13 +107,24 @@ def further_differences(records: Iterable[RunRecord], comparison: Comparison) ->
     """
     if comparison.one_split:
         return {}
-    finished = [record for record in records if record.status == "finished"]
-    a, b = (by_seed(record for record in finished if record.spec.arm == arm) for arm in (comparison.a, comparison.b))
-    scores = [[_or_zero(test_score(runs[seed])) for seed in comparison.seeds] for runs in (a, b)]
-    splits = [a[seed].provenance.split_sha256 for seed in comparison.seeds]
-    mixed = mixed_difference([of_a - of_b for of_a, of_b in zip(*scores, strict=True)], splits)
-    plain = paired_difference(*scores, test_share=0.0)
+    pairs = pairs_of(comparison, records)
+    of_a = [a for a, _ in pairs]
+    mixed = mixed_difference(differences_of(pairs), [a.provenance.split_sha256 for a in of_a])
+    plain = paired_difference(
+        *(units_of(of_a, list(map(_score, runs))) for runs in zip(*pairs, strict=True)), test_share=0
+    )
     return {"plain t": plain} | ({} if mixed is None else {"mixed model": mixed})
+
+
+def pairs_of(comparison: Comparison, records: Iterable[RunRecord]) -> list[tuple[RunRecord, RunRecord]]:
+    """The runs of both arms, a pair for each seed that is compared; records: of both, and maybe others."""
+    finished = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
+    return [(finished[comparison.a, seed], finished[comparison.b, seed]) for seed in comparison.seeds]
+
+
+def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
+    """a - b of each pair, in the metric that selects, on test rows."""
+    return [_score(a) - _score(b) for a, b in pairs]
 
 
 def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
@@ -237,5 +248,6 @@ def test_share_of(records: Sequence[RunRecord]) -> float:
     return test / (accepted - test - valid)
 
 
-def _or_zero(value: float | None) -> float:
-    return 0.0 if value is None else value
+def _score(record: RunRecord) -> float:
+    """The test score, of a run that has one."""
+    return test_score(record) or 0.0

@@ -20,7 +20,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from pbgraph.humanize import duration, plural
-from pbgraph.report.comparisons import Comparison, test_share_of, units_of
+from pbgraph.report.comparisons import Comparison, differences_of, pairs_of, test_share_of, units_of
 from pbgraph.report.stats import CONFIDENCE
 from pbgraph.results.records import RunRecord
 
@@ -60,14 +60,9 @@ class Power:
 
 def power_of(comparison: Comparison, records: Sequence[RunRecord]) -> Power | None:
     """The power of a comparison; records: of both arms, and maybe others. None where differences have no spread."""
-    mine = {
-        (record.spec.arm, record.spec.seed): record
-        for record in records
-        if record.status == "finished" and record.spec.seed in comparison.seeds
-    }
-    pairs = [(mine[comparison.a, seed], mine[comparison.b, seed]) for seed in comparison.seeds]
+    pairs = pairs_of(comparison, records)
     of_a = [a for a, _ in pairs]
-    differences = units_of(of_a, [_score(a) - _score(b) for a, b in pairs])
+    differences = units_of(of_a, differences_of(pairs))
     if len(differences) < 2 or not (sd := stdev(differences)):
         return None
     share = 0.0 if comparison.one_split else test_share_of(of_a)
@@ -107,10 +102,6 @@ def seeds_needed(relevant: float, sd: float, *, test_share: float) -> int | None
         enough = probability(relevant, sd, middle, test_share=test_share) >= WANTED
         few, many = (few, middle) if enough else (middle, many)
     return many
-
-
-def _score(record: RunRecord) -> float:
-    return record.scores["test"].metrics[record.spec.metric] or 0.0
 
 
 def _seeds(count: int) -> str:

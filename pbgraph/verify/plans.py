@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 from pbgraph.errors import PbgraphError
 from pbgraph.humanize import ranges
 from pbgraph.plans.plan import plan
-from pbgraph.plans.presets import preset
+from pbgraph.plans.presets import preset_of
 from pbgraph.plans.resolve import assignments_of
 from pbgraph.results.arms import Arm
 from pbgraph.results.described import dataset_of
@@ -70,10 +69,9 @@ def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: 
 def _todays(results: ResultsFolder, records: Sequence[RunRecord]) -> dict[int, RunSpec]:
     """Seed -> what today's code plans for the arm of these records. Raises PbgraphError if it cannot be planned."""
     spec = records[0].spec
-    again = [record.spec.seed for record in records if record.spec.split_seed not in (None, record.spec.seed)]
     todays = plan(
         dataset_of(spec.task, results),
-        replace(preset(spec.preset), again=frozenset(again)),
+        preset_of([record.spec for record in records]),
         models=[spec.model],
         methods=[spec.method],
         seeds=[record.spec.seed for record in records],

@@ -215,11 +215,11 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
     """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
     from pbgraph.execution.engines.progress import counted
     from pbgraph.metrics import METRICS
+    from pbgraph.report.comparisons import pairs_of
     from pbgraph.report.stats import hierarchical_bootstrap
     from pbgraph.results.predictions import paired_predictions
 
-    by_run = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
-    pairs = [(by_run[comparison.a, seed], by_run[comparison.b, seed]) for seed in comparison.seeds]
+    pairs = pairs_of(comparison, records)
     try:
         predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
