@@ -115,19 +115,20 @@ def _check_order(low: float, high: float, *, log: bool) -> None:
         raise UsageError(f"a range from {low} on a scale of logarithms: expected a start above 0")
 
 
-def check_space(space: Space, type_: type, *, owner: str) -> None:
-    """Raises an error unless every field of a space is one of the dataclass, and takes the values that are named.
+def check_space(space: Space, *types: type, owner: str) -> None:
+    """Raises an error unless every field of a space is one of a dataclass, and takes the values that are named.
 
+    types  dataclasses, the first of which counts that has a field
     owner  whose space it is, in messages: "model 'gin'"
     Of an unknown field it is a UsageError that shows the nearest one.
     """
-    names = [one.name for one in fields_of(type_)]
+    holders = {one.name: type_ for type_ in reversed(types) for one in fields_of(type_)}
     for name, range_ in space.items():
-        if name not in names:
-            raise unknown_name(f"field in the space of {owner}:", name, names)
+        if name not in holders:
+            raise unknown_name(f"field in the space of {owner}:", name, holders)
         if not isinstance(range_, Range):
             raise PbgraphError(
                 f"the space of {owner} gives {name} a {type(range_).__name__}; expected Choice, Whole or Real"
             )
         for value in range_.corners:
-            checked(type_, name, value, called=f"in the space of {owner}, {name}")
+            checked(holders[name], name, value, called=f"in the space of {owner}, {name}")

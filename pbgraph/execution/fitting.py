@@ -25,6 +25,7 @@ from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecules import Molecules
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.pairs import kept
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS, Split
 from pbgraph.stages import stage
@@ -159,13 +160,14 @@ def _negative(score: float | None) -> float | None:
 
 def _paired(spec: RunSpec, options: RunOptions) -> PairedRun | None:
     """The run that a control is matched to, without its scores: a training method sees no test score."""
-    if spec.control_of is None:
+    if spec.control_of is None or not METHODS.get(spec.method).reads_pair:
         return None
-    record = ResultsFolder(options.results).finished(spec.task, spec.control_of)
+    if options.pairs is None:
+        record, place = ResultsFolder(options.results).finished(spec.task, spec.control_of), options.results
+    else:
+        record, place = kept(options.pairs, spec.control_of), options.pairs
     if record is None or record.cost is None:
-        raise PbgraphError(
-            f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {options.results}"
-        )
+        raise PbgraphError(f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {place}")
     return PairedRun(record.cost.parameters, record.history, record.details)
 
 

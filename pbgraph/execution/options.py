@@ -15,6 +15,7 @@ class RunOptions:
     offline      whether to fetch nothing
     save_models  whether to keep trained models beside their records
     leased       whether a lease says that nobody else does the run, so that no lock need be waited for
+    pairs        folder of what controls of a search are paired with; None: finished records in `results`
     """
 
     results: Path
@@ -22,3 +23,4 @@ class RunOptions:
     offline: bool = False
     save_models: bool = False
     leased: bool = False
+    pairs: Path | None = None

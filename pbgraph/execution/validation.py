@@ -1,18 +1,21 @@
 """From a RunSpec to its score on the validation rows, for searches: the test rows stay unread, no record is written.
 
 Stands where `pbgraph.execution.runner` does for an engine's workers. What comes out is a record in memory, without
-scores or predictions: its selection holds the score by which its epoch was chosen.
+scores or predictions: its selection holds the score by which its epoch was chosen. Where a method has controls, its
+runs are kept for theirs, in a folder of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pbgraph.errors import PbgraphError
 from pbgraph.execution.fitting import RunOptions, device_of
 from pbgraph.execution.runner import attempted, exclusive_run, failure, trained
-from pbgraph.methods.base import Report
+from pbgraph.methods.base import METHODS, Report
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.pairs import keep, kept
 from pbgraph.results.records import RunRecord, RunSpec
 
 
@@ -22,7 +25,12 @@ def run(
     """Train once, or go on where that was left; waits while another process trains the same. Errors as for a run."""
     results = ResultsFolder(options.results)
     with exclusive_run(results.lock_path(spec), report):
-        record = attempted(_train, spec, options, device=device, report=report)
+        record = kept(results.pairs_path, spec.key)
+        if record is None:
+            mine = replace(options, pairs=results.pairs_path)
+            record = attempted(_train, spec, mine, device=device, report=report)
+            if record.status == "finished" and _has_controls(spec):
+                keep(results.pairs_path, record)
         results.drop_checkpoints(spec)
     return record
 
@@ -42,4 +50,10 @@ def _train(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Re
             provenance=outcome.provenance(spec),
             selection=outcome.fitted.selection,
             cost=outcome.cost(),
+            history=outcome.fitted.history,
+            details=outcome.fitted.details,
         )
+
+
+def _has_controls(spec: RunSpec) -> bool:
+    return any(method.control_of == spec.method and method.reads_pair for method in METHODS.working())

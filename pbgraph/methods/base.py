@@ -43,7 +43,7 @@ class FitJob:
     seed             of the streams "init", "shuffle/...", "dropout/...", "dendrite/..."
     metric           (y, scores) -> mean over tasks, or None; larger is better, errors have their sign turned
     kind             of the tasks
-    paired           the finished run that a control is matched to
+    paired           the finished run that a control is matched to, if it reads any of it
     checkpoint       file to save to and to resume from, or None to keep nothing
     report           called with a Report; raising from it stops the run after its state was saved
     """
@@ -98,7 +98,9 @@ class Method:
     fit       FitJob -> Fitted; owns its loop
     refuses   model -> why this method cannot train it, or None
     control_of  the method whose finished record (same model, split and seed) it needs, or None
-    space     field of the settings -> the range in which `tune` searches it
+    reads_pair  whether `fit` of a control reads `FitJob.paired`, which is None where it does not
+    space     field of the settings, or of those of what a control is paired with, which then sets it for both -> the
+              range in which `tune` searches it
     """
 
     name: str
@@ -108,6 +110,7 @@ class Method:
     refuses: Callable[[Model], str | None]
     source: str
     control_of: str | None = None
+    reads_pair: bool = True
     space: Space = field(default_factory=dict)
 
 

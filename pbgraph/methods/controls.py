@@ -8,8 +8,15 @@ from itertools import pairwise
 from pbgraph.history import Epoch
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
+from pbgraph.methods.perforated import GROWTH_SPACE
 from pbgraph.methods.plain import CycleSettings, train_in_cycles
-from pbgraph.methods.training import refuses_estimators
+from pbgraph.methods.training import TRAIN_SPACE, refuses_estimators
+from pbgraph.spaces import Space
+
+SIZES: Space = {name: GROWTH_SPACE[name] for name in ("max_dendrites",)}
+LENGTHS: Space = {name: GROWTH_SPACE[name] for name in ("cycle_epochs", "dendrite_epochs", "restart")}
+# what a control has of the paired run is searched with it: how large that may grow, and how long it trains
+CYCLE_SPACE: Space = {**TRAIN_SPACE, **SIZES, **LENGTHS}
 
 
 def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
@@ -44,4 +51,5 @@ CONTINUED = Method(
     refuses=refuses_estimators,
     source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",
     control_of=roles.PERFORATED,
+    space=CYCLE_SPACE,
 )

@@ -17,7 +17,15 @@ from pbgraph.history import Selection
 from pbgraph.methods import roles
 from pbgraph.methods.backprop import fit as fit_plain
 from pbgraph.methods.base import FitJob, Fitted, Method, Report
-from pbgraph.methods.training import TrainSettings, averaged, build_model, parameter_count, refuses_estimators
+from pbgraph.methods.controls import SIZES
+from pbgraph.methods.training import (
+    TRAIN_SPACE,
+    TrainSettings,
+    averaged,
+    build_model,
+    parameter_count,
+    refuses_estimators,
+)
 from pbgraph.methods.widened import paired_parameters
 from pbgraph.streams import seed_of
 
@@ -81,4 +89,5 @@ ENSEMBLE = Method(
     refuses=refuses_estimators,
     source="control: an average of plain models with the parameters of the paired perforated run in all",
     control_of=roles.PERFORATED,
+    space={**TRAIN_SPACE, **SIZES},
 )

@@ -17,8 +17,15 @@ from dataclasses import replace
 
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
-from pbgraph.methods.perforated import PerforatedSettings, fit_growing
+from pbgraph.methods.perforated import GROWTH_SPACE, PerforatedSettings, fit_growing
 from pbgraph.methods.training import refuses_estimators
+from pbgraph.spaces import Space
+
+OF_PHASES = {"dendrite_epochs", "objective", "delta", "score_rows"}  # what only learning in dendrite phases reads
+
+
+def _without(names: set[str]) -> Space:
+    return {name: range_ for name, range_ in GROWTH_SPACE.items() if name not in names}
 
 
 def fit_gd_dendrites(job: FitJob) -> Fitted:
@@ -48,6 +55,8 @@ GD_DENDRITES = Method(
     refuses=refuses_estimators,
     source="control: dendrites trained by gradient descent",
     control_of=roles.PERFORATED,
+    reads_pair=False,
+    space=_without(OF_PHASES | {"dendrites_trainable"}),
 )
 
 RANDOM_DENDRITES = Method(
@@ -58,6 +67,8 @@ RANDOM_DENDRITES = Method(
     refuses=refuses_estimators,
     source="control: dendrites frozen at their random initial weights",
     control_of=roles.PERFORATED,
+    reads_pair=False,
+    space=_without(OF_PHASES),
 )
 
 UNPERFORATED = Method(
@@ -68,4 +79,6 @@ UNPERFORATED = Method(
     refuses=refuses_estimators,
     source="control: errors flow through dendrites",
     control_of=roles.PERFORATED,
+    reads_pair=False,
+    space=GROWTH_SPACE,
 )

@@ -14,9 +14,9 @@ from functools import partial
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
-from pbgraph.methods.controls import cycle_lengths
+from pbgraph.methods.controls import CYCLE_SPACE, SIZES, cycle_lengths
 from pbgraph.methods.plain import CycleSettings, train_in_cycles
-from pbgraph.methods.training import TrainSettings, build_model, parameter_count, refuses_estimators
+from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, build_model, parameter_count, refuses_estimators
 from pbgraph.models.base import Architecture
 
 TOLERANCE = 0.01
@@ -127,6 +127,7 @@ WIDENED = Method(
     refuses=refuses_estimators,
     source="control: the plain model with the parameters of the paired perforated run",
     control_of=roles.PERFORATED,
+    space={**TRAIN_SPACE, **SIZES},
 )
 
 WIDENED_CONTINUED = Method(
@@ -137,4 +138,5 @@ WIDENED_CONTINUED = Method(
     refuses=refuses_estimators,
     source="control: parameters, epochs and learning-rate restarts of the paired perforated run",
     control_of=roles.PERFORATED,
+    space=CYCLE_SPACE,
 )

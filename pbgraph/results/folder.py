@@ -9,6 +9,7 @@
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
     results/.work/leases/                      who does which run, where many machines share the folder
+    results/.work/pairs/                       what controls are paired with in searches: see pbgraph.results.pairs
     results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -182,6 +183,11 @@ class ResultsFolder:
         except FileExistsError:
             return self.record(record.spec.task, record.key)
         return record
+
+    @property
+    def pairs_path(self) -> Path:
+        """The folder of what controls are paired with in searches, see `pbgraph.results.pairs`."""
+        return self.root / WORK / "pairs"
 
     @property
     def leases_path(self) -> Path:

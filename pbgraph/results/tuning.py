@@ -36,7 +36,8 @@ class Trial:
     number      from 0, the recipe
     config, settings  the values of what was searched, by field
     changes     what differs from the preset's recipe, as `RunSpec.changes` has it
-    scores      on the validation rows, of the seeds that were run, in the metric's own unit; seconds: of the same runs
+    scores      on the validation rows, of the seeds that were run, in the metric's own unit; seconds: of the same runs,
+                of a control with the run that it is paired with
     mean        of the scores; None where there is none
     state       "pruned": given up after some of the seeds, its mean being worse than most others'; reason: of a failure
     versions    of the components, as `RunSpec.versions` has them

@@ -152,6 +152,26 @@ def test_settings_that_fail_are_lines_too(tmp_path, capsys):
     assert "No trial was finished." in said.out
 
 
+def test_a_control_is_judged_by_its_own_score_and_shares_what_it_is_paired_with(tmp_path, capsys):
+    task = described(tmp_path)
+    small = ("--set", "training.epochs=2", "perforated.cycle_epochs=1", "perforated.dendrite_epochs=1")
+    fixed = (*small, "perforated.max_dendrites=1", "--trials", "2")
+    assert tune(tmp_path, task, "--methods", "continued", *fixed) == 0
+    kept = sorted((tmp_path / "results" / ".work" / "pairs").iterdir())
+    found = lines(tmp_path, task, "gin-continued")
+    assert [one["state"] for one in found] == ["finished"] * 2
+    assert len(kept) == 4  # of two trials, two seeds each
+    assert tune(tmp_path, task, "--methods", "widened-continued", *fixed) == 0
+    first, *_ = lines(tmp_path, task, "gin-widened-continued")
+    assert first["scores"] != found[0]["scores"]
+    assert first["parameters"] > found[0]["parameters"]
+    said = capsys.readouterr()
+    assert "gin/perforated trial 0 seed 0: started" in said.err
+    assert "gin/widened-continued trial 0 seed 0: started" in said.err
+    assert not (tmp_path / "results" / "records").exists()
+    assert len(list((tmp_path / "results" / ".work" / "pairs").iterdir())) <= 6  # those of the recipe are shared
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -160,7 +180,6 @@ def test_settings_that_fail_are_lines_too(tmp_path, capsys):
         (("--seeds", "0", "68"), "seeds 68 belong to results"),
         (("--models", "gni"), "did you mean 'gin'"),
         (("--methods", "bakprop"), "did you mean 'backprop'"),
-        (("--methods", "continued"), "it is a control"),
         (("--methods", "fit"), "use method 'backprop'"),
         (("--set", "gin.hiden=3"), "did you mean 'gin.hidden'"),
         (("--set", "trimnet.hidden=3"), "no planned arm takes it"),

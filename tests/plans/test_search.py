@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from statistics import mean
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from pbgraph import bench
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
+from pbgraph.fields import field_names
 from pbgraph.methods.base import METHODS
+from pbgraph.methods.perforated import PerforatedSettings
 from pbgraph.models.base import MODELS, Architecture
 from pbgraph.models.head import searched
+from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
 from pbgraph.plans.search.found import check_plan_has_other_seeds, plan_text
@@ -44,7 +48,7 @@ def score(values: Values, seed: int) -> float:
 
 
 def trial_of(ledger: Ledger, number: int, values: Values, scores, state="finished") -> Trial:
-    search, spec = ledger.search, ledger.search.spec(values, 0)
+    search, spec = ledger.search, ledger.search.runs(values, 0)[-1]
     return Trial(
         task=spec.task,
         model=spec.model,
@@ -287,7 +291,7 @@ def test_what_is_fixed_is_fixed_in_every_trial(tmp_path):
     assert "layers" not in chosen.config
     assert "epochs" not in chosen.settings
     for trial in do_all(Ledger(chosen, tmp_path), lambda values, seed: 0.8 - values.config["dropout"]):
-        spec = chosen.spec(Values(trial.config, trial.settings), 1)
+        spec = chosen.runs(Values(trial.config, trial.settings), 1)[-1]
         assert (spec.model_config["layers"], spec.settings["epochs"], spec.seed, spec.split_seed) == (4, 20, 1, 1)
         assert spec.changes == trial.changes
 
@@ -297,7 +301,7 @@ def test_what_is_fixed_is_fixed_in_every_trial(tmp_path):
     [
         ("gin/backprop", {"seeds": (0, 68)}, "seeds 68 belong to results"),
         ("gin/backprop", {"seeds": range(60, 80)}, "seeds 68-79 belong to results"),
-        ("gin/continued", {}, "it is a control and shares the settings of perforated"),
+        ("random-forest/continued", {}, "use method 'fit'"),
         ("gin/fit", {}, "use method 'backprop'"),
         ("random-forest/backprop", {}, "use method 'fit'"),
         ("ridge/fit", {}, "not for classification"),
@@ -310,17 +314,41 @@ def test_what_cannot_be_searched_is_refused(arm, options, message):
         search(arm, **options)
 
 
-def test_a_model_without_a_space_is_refused(monkeypatch):
-    from dataclasses import replace
+@pytest.mark.parametrize("method", ["continued", "widened", "widened-continued", "ensemble"])
+def test_a_control_is_searched_beside_what_it_is_paired_with_under_the_same_values(method):
+    chosen = search(f"trimnet/{method}", fixed=["perforated.init_scale=0.5"])
+    values = replace(chosen.start, settings={**chosen.start.settings, "max_dendrites": 3, "learning_rate": 4e-3})
+    pair, control = chosen.runs(values, 1)
+    assert (pair.method, control.method, control.control_of) == ("perforated", method, pair.key)
+    assert (pair.seed, control.seed, control.split_seed) == (1, 1, 1)
+    assert pair.settings["max_dendrites"] == 3
+    assert pair.settings["init_scale"] == 0.5
+    assert pair.settings["learning_rate"] == control.settings["learning_rate"] == 4e-3
+    assert set(chosen.settings) <= field_names(PerforatedSettings)
 
+
+@pytest.mark.parametrize("method", ["gd-dendrites", "random-dendrites", "unperforated"])
+def test_a_control_that_reads_nothing_of_its_pair_is_searched_alone(method):
+    chosen = search(f"trimnet/{method}")
+    (control,) = chosen.runs(chosen.start, 1)
+    assert control.method == method
+    planned = plan("tox21", models=["trimnet"], methods=[method], seeds=[1]).specs
+    assert control in planned  # the same run, of the same key, as in a plan
+
+
+def test_what_is_fixed_of_the_pair_is_not_searched():
+    chosen = search("trimnet/continued", fixed=["perforated.cycle_epochs=10", "training.epochs=9"])
+    assert not {"cycle_epochs", "epochs"} & set(chosen.settings)
+    assert [spec.settings["epochs"] for spec in chosen.runs(chosen.start, 0)] == [9, 9]
+
+
+def test_a_model_without_a_space_is_refused(monkeypatch):
     monkeypatch.setitem(MODELS._loaded, "gin", replace(MODELS.get("gin"), space={}))
     with pytest.raises(UsageError, match="model 'gin' has no space"):
         search()
 
 
 def test_a_space_of_what_is_no_field_is_refused_with_model_and_field(monkeypatch):
-    from dataclasses import replace
-
     gin = MODELS.get("gin")
     monkeypatch.setitem(MODELS._loaded, "gin", replace(gin, space={"hiden": gin.space["hidden"]}))
     with pytest.raises(UsageError, match=r"model 'gin'.*'hiden'; did you mean 'hidden'"):
@@ -343,8 +371,6 @@ def test_the_best_becomes_a_plan_that_trains_with_its_settings(tmp_path):
 
 
 def test_a_plan_on_seeds_of_the_search_is_refused():
-    from dataclasses import replace
-
     one = search()
     same = replace(one, preset=replace(one.preset, seeds=(2, 68)))
     with pytest.raises(UsageError, match="seeds 2 of preset 'default', which the search"):

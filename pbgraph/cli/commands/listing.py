@@ -111,6 +111,9 @@ def _ls_one(args: argparse.Namespace) -> int:
             searched = f"; searched {space[setting.name]}" if setting.name in space else ""
             said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
             show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    if of_pair := {name: range_ for name, range_ in space.items() if name not in {one.name for one in settings}}:
+        said = "; ".join(f"{name}, {range_}" for name, range_ in of_pair.items())
+        show(textwrap.fill(f"searched besides, of what it is paired with: {said}", WIDTH, subsequent_indent="  "))
     return 0
 
 

@@ -80,7 +80,7 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     from pbgraph.methods.base import METHODS
     from pbgraph.models.base import MODELS
     from pbgraph.plans.search.search import search_of
-    from pbgraph.plans.settings import check_all_used, parse_assignments
+    from pbgraph.plans.settings import chain, check_all_used, parse_assignments
 
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
     fixed = parse_assignments(args.set)
@@ -89,7 +89,8 @@ def _searches(args: argparse.Namespace) -> list[Search]:
     searches = [
         search_of(dataset, chosen, arm, seeds=seeds, trials=args.trials, split=args.split, fixed=fixed) for arm in arms
     ]
-    check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], [METHODS.get(arm.method) for arm in arms])
+    methods = [link for arm in arms for link in chain(METHODS.get(arm.method))]
+    check_all_used(fixed, [MODELS.get(arm.model) for arm in arms], methods)
     return searches
 
 

@@ -15,7 +15,10 @@ from pbgraph.results.tuning import Trial
 
 @dataclass
 class InProgress:
-    """A trial, and the records of its runs so far; specs: of all its seeds; none if its values do not go together."""
+    """A trial, and the records of its runs so far.
+
+    specs  of all its seeds, each after what it is paired with; none if its values do not go together
+    """
 
     ledger: Ledger
     candidate: Candidate
@@ -30,9 +33,16 @@ class InProgress:
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """Of the runs that are over."""
-        scores = (record.selection.score for record in self.records if record.selection is not None)
+        """Of the seeds that are over."""
+        scores = (each[-1].selection.score for each in self.seeds if each[-1].selection is not None)
         return tuple(score for score in scores if score is not None)
+
+    @property
+    def seeds(self) -> list[tuple[RunRecord, ...]]:
+        """The records of each seed that is over and did not fail: what the run is paired with, and the run."""
+        good = [record for record in self.records if record.status == "finished"]
+        each = len(self.specs) // max(len(self.ledger.search.seeds), 1)
+        return list(zip(*(good[place::each] for place in range(each)), strict=False)) if each else []
 
 
 class SearchSource:
@@ -73,6 +83,8 @@ class SearchSource:
         if record.status == "failed" or record.selection is None:
             self._end(trial, "failed", f"seed {record.spec.seed}: {record.error}")
             return
+        if record.spec.method != trial.ledger.search.arm.method:  # what the run of the seed is paired with
+            return
         hopeless = trial.ledger.hopeless(trial.candidate.number, trial.scores)
         if len(trial.records) == len(trial.specs):
             self._end(trial, "finished")
@@ -90,7 +102,8 @@ class SearchSource:
         for ledger in self._ledgers:
             while (candidate := ledger.next()) is not None:
                 try:
-                    specs = tuple(ledger.search.spec(candidate.values, seed) for seed in ledger.search.seeds)
+                    search = ledger.search
+                    specs = tuple(spec for seed in search.seeds for spec in search.runs(candidate.values, seed))
                 except UsageError as error:  # values that do not go together
                     self._finish(InProgress(ledger, candidate, ()), "failed", str(error))
                     continue
@@ -112,11 +125,10 @@ class SearchSource:
 def trial_line(trial: InProgress, state: Literal["finished", "pruned", "failed"], reason: str) -> Trial:
     """What is kept of a trial that is over."""
     search, values, scores = trial.ledger.search, trial.candidate.values, trial.scores
-    spec = trial.specs[0] if trial.specs else search.recipe
-    good = [record for record in trial.records if record.status == "finished"]
+    spec = trial.specs[-1] if trial.specs else search.recipe
     origin = trial.records[-1].provenance if trial.records else None
-    numerics = good[-1].provenance.numerics if good else None
-    costs = [record.cost for record in good if record.cost is not None]
+    numerics = trial.seeds[-1][-1].provenance.numerics if trial.seeds else None
+    costs = [[record.cost for record in seed if record.cost is not None] for seed in trial.seeds]
     return Trial(
         task=spec.task,
         model=spec.model,
@@ -132,9 +144,9 @@ def trial_line(trial: InProgress, state: Literal["finished", "pruned", "failed"]
         settings=values.settings,
         changes=spec.changes if trial.specs else {**values.config, **values.settings},
         scores=scores,
-        seconds=tuple(round(cost.seconds, 3) for cost in costs),
+        seconds=tuple(round(sum(cost.seconds for cost in seed), 3) for seed in costs),
         mean=mean(scores) if scores else None,
-        parameters=costs[-1].parameters if costs else None,
+        parameters=costs[-1][-1].parameters if costs else None,
         reason=reason,
         versions=spec.versions,
         commit=origin.commit if origin else "",

@@ -56,7 +56,7 @@ def _arm(ledger: Ledger) -> Iterator[str]:
     yield toml_line("method", search.arm.method)
     if best.changes:
         yield toml_line("label", "tuned")
-    yield from set_lines(search.spec(Values(best.config, best.settings), 0))
+    yield from set_lines(search.runs(Values(best.config, best.settings), 0)[-1])
     yield search_line(FoundBy(str(ledger.path), best.number, len(trials), best.seeds))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.errors import UsageError
-from pbgraph.fields import untold
+from pbgraph.fields import field_names, untold
 from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS, Method
@@ -17,7 +17,7 @@ from pbgraph.models.head import searched
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import Preset
 from pbgraph.plans.resolve import spec_of
-from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
+from pbgraph.plans.settings import Assignment, chain, config_overrides, settings_overrides
 from pbgraph.plans.suited import check_suited
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
@@ -66,22 +66,31 @@ class Search:
     def start(self) -> Values:
         """The recipe's values of what is searched."""
         config = untold(MODELS.get(self.arm.model).config, self.recipe.model_config)
-        settings = untold(METHODS.get(self.arm.method).settings, self.recipe.settings)
+        settings: dict[str, Scalar] = {}
+        for spec in self.runs(Values({}, {}), self.seeds[0]):
+            settings |= untold(METHODS.get(spec.method).settings, spec.settings)
         return Values({name: config[name] for name in self.config}, {name: settings[name] for name in self.settings})
 
-    def spec(self, values: Values, seed: int) -> RunSpec:
-        """The run of these values with a seed. Raises UsageError if they do not go together."""
+    def runs(self, values: Values, seed: int) -> tuple[RunSpec, ...]:
+        """The run of these values with a seed, after what it is paired with, under the same values, and has to read.
+
+        Raises UsageError if they do not go together.
+        """
         chosen = (
             *(Assignment(self.arm.model, name, value) for name, value in values.config.items()),
-            *(Assignment(self.arm.method, name, value) for name, value in values.settings.items()),
+            *(Assignment(_holder(self.arm.method, name), name, value) for name, value in values.settings.items()),
         )
-        spec = spec_of(
-            self.dataset,
-            self.preset.recipe,
-            split=self.split,
-            asked=Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen)),
+        return tuple(self._runs(Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen)), seed))
+
+    def _runs(self, asked: Asked, seed: int) -> list[RunSpec]:
+        pairs = self._runs(asked.pair, seed) if asked.pair else []
+        spec = replace(
+            spec_of(self.dataset, self.preset.recipe, split=self.split, asked=asked),
+            seed=seed,
+            split_seed=seed if SPLITS.get(self.split).seeded else None,
+            control_of=pairs[-1].key if pairs else None,
         )
-        return replace(spec, seed=seed, split_seed=seed if SPLITS.get(self.split).seeded else None)
+        return [*(pairs if METHODS.get(asked.method).reads_pair else ()), spec]
 
 
 def search_of(
@@ -104,9 +113,11 @@ def search_of(
     _check_can_be_run(dataset, model=model, method=method, arm=arm)
     recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
     config = _free(searched(model, model.config(**recipe.model_config)), config_overrides(fixed, model))
-    settings = _free(method.space, settings_overrides(fixed, method))
+    links = chain(method)
+    set_already = {name: value for link in links for name, value in settings_overrides(fixed, link).items()}
+    settings = _free(method.space, set_already)
     check_space(model.space, model.config, owner=f"model {model.name!r}")
-    check_space(method.space, method.settings, owner=f"method {method.name!r}")
+    check_space(method.space, *(link.settings for link in links), owner=f"method {method.name!r}")
     if not model.space:
         raise UsageError(
             f"{arm}: model {model.name!r} has no space to be searched; declare one beside its config, as gin does"
@@ -117,6 +128,11 @@ def search_of(
     return Search(
         dataset, preset, split, arm, config, settings, tuple(dict.fromkeys(seeds)), tuple(fixed), trials, recipe
     )
+
+
+def _holder(method: str, name: str) -> str:
+    """Whose setting it is: of the last in a chain of pairs that has it, which all before it share."""
+    return [link.name for link in chain(METHODS.get(method)) if name in field_names(link.settings)][-1]
 
 
 def _free(space: Space, fixed: Mapping[str, Scalar]) -> Space:
@@ -135,9 +151,7 @@ def _check_seeds(seeds: Sequence[int], split: str) -> None:
 
 
 def _check_can_be_run(dataset: Dataset, *, model: Model, method: Method, arm: Arm) -> None:
-    if method.control_of:
-        raise UsageError(f"{arm}: it is a control and shares the settings of {method.control_of}; search that")
-    reason = method.refuses(model)
+    reason = next(filter(None, (link.refuses(model) for link in chain(method))), None)
     if isinstance(model, Estimator):
         reason = reason or model.refuses(dataset.kind) or model.unavailable()
     if reason:

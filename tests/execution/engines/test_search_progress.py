@@ -52,7 +52,7 @@ def progress(ledger: Ledger, *, terminal: bool) -> tuple[SearchProgress, io.Stri
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=200)
     made = SearchProgress([ledger], 2, console=console, display=Display(console) if terminal else None)
-    specs = [ledger.search.spec(ledger.search.start, seed) for seed in (0, 1)]
+    specs = [ledger.search.runs(ledger.search.start, seed)[-1] for seed in (0, 1)]
     made.source = SimpleNamespace(live=[SimpleNamespace(candidate=SimpleNamespace(number=2), specs=specs)])
     return made, out
 
@@ -69,7 +69,7 @@ def test_a_trial_that_is_over_is_said_with_the_best_and_the_time_left(ledger):
 
 def test_lines_of_a_log_name_arm_trial_and_seed(ledger):
     shown, out = progress(ledger, terminal=False)
-    spec = ledger.search.spec(ledger.search.start, 1)
+    spec = ledger.search.runs(ledger.search.start, 1)[-1]
     shown.started(1, spec)
     shown.reported(1, Report())
     shown.left(1, "saved")
@@ -81,7 +81,7 @@ def test_lines_of_a_log_name_arm_trial_and_seed(ledger):
 
 def test_a_terminal_shows_what_is_being_trained(ledger):
     shown, out = progress(ledger, terminal=True)
-    shown.started(0, ledger.search.spec(ledger.search.start, 0))
+    shown.started(0, ledger.search.runs(ledger.search.start, 0)[-1])
     shown.passed()
     assert shown._display.texts == ["gin/backprop trial 2 seed 0  starting", "0 of 3 trials done"]
     shown.reported(0, Report(epoch=4, fraction=0.5))
