@@ -231,6 +231,11 @@ HEAD_SPACE: Space = {
 }
 
 
+def space_of_packed_head(model: Model) -> Space:
+    """Where `tune` searches the packed head of a model, if it may have one."""
+    return HEAD_SPACE if isinstance(model, Architecture) and issubclass(model.config, HeadConfig) else {}
+
+
 def searched(model: Model, config: Any) -> Space:
     """Where `tune` searches a model with such a config: a packed head, and not the one that it replaces.
 

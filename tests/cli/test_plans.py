@@ -172,8 +172,11 @@ def test_ls_says_what_can_be_set(capsys):
     assert call("ls", "models", "trimnet") == 0
     out = capsys.readouterr().out
     assert "  hidden (int, default 32): C, channels of nodes" in out
+    assert "head_members (int, default 8): how many; with head=packed, searched among 1, 4, 8\n" in out
     assert call("ls", "models", "gin") == 0
     assert "C, channels of nodes; searched among 32, 64, 128\n" in capsys.readouterr().out
+    assert call("ls", "methods", "continued") == 0
+    assert "searched besides, of what it is paired with: max_dendrites, among 1, 2, 3" in capsys.readouterr().out
     assert call("ls", "methods", "perforated", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["settings"]["pool"] == {

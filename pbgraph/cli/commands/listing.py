@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from pbgraph.terminal import show
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
     from pbgraph.molecules import Molecules
-    from pbgraph.spaces import Range
+    from pbgraph.spaces import Range, Space
     from pbgraph.splits import Split
 
 log = logging.getLogger(__name__)
@@ -82,16 +82,12 @@ def _ls_one(args: argparse.Namespace) -> int:
         raise UsageError(f"ls engines {args.name}: 'ls engines' says all there is of them")
     registry: Registry[Any] = resolve_name(KINDS[args.kind])
     value = registry.get(args.name)
-    settings, space = _settings(value), getattr(value, "space", {})
+    settings, space, of_head = _settings(value), getattr(value, "space", {}), _space_of_head(args.kind, value)
     told = {
         **_entry(args.name, registry.get),
         "packages": registry.packages(args.name) if args.name in registry.names() else [],
-        **{
-            name: getattr(value, name)
-            for name in ("featuriser", "dendrite_sites", "control_of")
-            if hasattr(value, name)
-        },
-        "settings": {setting.name: _said(setting, space.get(setting.name)) for setting in settings},
+        **{name: getattr(value, name) for name in FURTHER if hasattr(value, name)},
+        "settings": {setting.name: _said(setting, {**of_head, **space}.get(setting.name)) for setting in settings},
     }
     if args.json:
         show(json.dumps(told, indent=1))
@@ -105,16 +101,31 @@ def _ls_one(args: argparse.Namespace) -> int:
     for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
         if told.get(name):
             show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
-    if settings:
-        show(f"\nsettings, each set by --set {args.name}.FIELD=VALUE (the preset may have other values than these):")
-        for setting in settings:
-            searched = f"; searched {space[setting.name]}" if setting.name in space else ""
-            said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
-            show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
-    if of_pair := {name: range_ for name, range_ in space.items() if name not in {one.name for one in settings}}:
-        said = "; ".join(f"{name}, {range_}" for name, range_ in of_pair.items())
-        show(textwrap.fill(f"searched besides, of what it is paired with: {said}", WIDTH, subsequent_indent="  "))
+    _show_settings(args.name, settings, space, of_head)
     return 0
+
+
+def _show_settings(name: str, settings: Sequence[Setting], space: Space, of_head: Space) -> None:
+    """With the ranges in which they are searched; of_head: of a packed head's, where the model may have one."""
+    if settings:
+        show(f"\nsettings, each set by --set {name}.FIELD=VALUE (the preset may have other values than these):")
+    for setting in settings:
+        searched = f"; searched {space[setting.name]}" if setting.name in space else ""
+        if setting.name in of_head and not searched:
+            searched = f"; with head=packed, searched {of_head[setting.name]}"
+        said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
+        show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    if of_pair := {field: range_ for field, range_ in space.items() if field not in {one.name for one in settings}}:
+        said = "; ".join(f"{field}, {range_}" for field, range_ in of_pair.items())
+        show(textwrap.fill(f"searched besides, of what it is paired with: {said}", WIDTH, subsequent_indent="  "))
+
+
+def _space_of_head(kind: str, value: Any) -> Space:
+    if kind != "models":
+        return {}
+    from pbgraph.models.head import space_of_packed_head
+
+    return space_of_packed_head(value)
 
 
 def _settings(value: Any) -> list[Setting]:
