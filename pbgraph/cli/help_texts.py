@@ -67,7 +67,8 @@ predictions need another --name, or 'rm'."""
 SPLITS = """DIR/TASK.csv has all molecules of the task, with names, structures and labels; DIR/TASK-SPLIT-SEED/ the
 parts of a split: train.csv, valid.csv and test.csv with the same columns, and splits.json, the numbers of their rows
 in TASK.csv as chemprop takes them by --splits-file. A tool that is trained on train.csv alone, chooses by valid.csv,
-and never reads the labels of test.csv before it predicts, is scored as our runs are, by 'score'."""
+and never reads the labels of test.csv before it predicts, is scored as our runs are, by 'score'. --chosen-by says how
+much of each test was validation rows of the seeds that settings were searched on: random splits share molecules."""
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
@@ -228,6 +229,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "splits": """
   splits tox21 --split random --seeds 68-72 --write splits
   splits bace --split scaffold --write splits
+  splits tox21 --seeds 68-117 --chosen-by 0-2
 """,
     "pack": """
   pack -o my-results.zip

@@ -267,3 +267,36 @@ def test_splits_without_seeds_have_one_folder(project, capsys):
     molecules = load(dataset_of(task(project), ResultsFolder(project / "results")))
     numbers = json.loads((project / "more" / f"{task(project)}-butina" / "splits.json").read_text())[0]
     np.testing.assert_array_equal(numbers["test"], SPLITS.get("butina").split(molecules, None).test)
+
+
+def test_how_much_of_a_test_had_a_part_in_choices(ours, capsys):
+    options = ("--results", ours / "results")
+    assert call("splits", task(ours), "--seeds", "5-6", "--chosen-by", "0", "2-3", *options) == 0
+    out = capsys.readouterr().out
+    dataset = dataset_of(task(ours), ResultsFolder(ours / "results"))
+    rows = SPLITS.get("random")
+    valid = {row for seed in (0, 2, 3) for row in rows.split(load(dataset), seed).valid.tolist()}
+    for seed, line in zip((5, 6), out.splitlines()[2:4], strict=True):
+        tests = rows.split(load(dataset), seed).test.tolist()
+        shared = sum(row in valid for row in tests)
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells == [str(seed), str(len(tests)), str(shared), f"{shared / len(tests):.1%}"]
+    assert "validation rows of seeds 0, 2-3 among them" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--seeds", "5", "--chosen-by", "x"), "seed 'x' is neither a number nor a range"),
+        (("--chosen-by", "0-2"), "split 'random' needs a seed"),
+        (("--split", "scaffold", "--chosen-by", "0"), "split 'scaffold' takes no seed"),
+        (("--seeds", "5", "--chosen-by", "0", "--write", "folder"), "not allowed with argument"),
+        (("--seeds", "5"), "one of the arguments --write --chosen-by is required"),
+    ],
+)
+def test_bad_questions_about_choices_are_one_line(ours, capsys, options, message):
+    assert call("splits", task(ours), *options, "--results", ours / "results") == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""

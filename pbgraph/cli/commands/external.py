@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pbgraph.cli.commands.names import check_known, dataset_of_task, flat
 from pbgraph.cli.options import add_data_folder_arguments, add_preset_argument, add_split_arguments
 from pbgraph.errors import UsageError
-from pbgraph.humanize import figure, parse_seeds
+from pbgraph.humanize import figure, parse_seeds, ranges
 from pbgraph.plans.presets import USUAL, preset
 from pbgraph.terminal import say, show
 
@@ -82,17 +82,22 @@ def add_splits_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK")
     _add_seeds(parser, required=False)
     add_split_arguments(parser)
-    parser.add_argument("--write", type=Path, required=True, metavar="DIR", help="folder of the files")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", type=Path, metavar="DIR", help="folder of the files")
+    words = "instead, how many test rows were validation rows of these seeds, by which settings were chosen, e.g. 0-9"
+    what.add_argument("--chosen-by", nargs="+", metavar="N", type=parse_seeds, help=words)
     add_data_folder_arguments(parser)
 
 
 def splits(args: argparse.Namespace) -> int:
-    """Write splits as files that other tools train on."""
+    """Write splits as files that other tools train on, or show what of their tests had a part in choices."""
     from pbgraph.datasets.load import load
     from pbgraph.splits.files import write_molecules, write_split
 
     dataset = dataset_of_task(args)
     split, seeds = _split(args, dataset.split)
+    if args.chosen_by:
+        return _show_chosen_by(args, split, seeds)
     molecules = load(dataset, folder=args.data, offline=args.offline)
     columns = (dataset.id_column or "mol_id", dataset.smiles_column, *dataset.graph_columns)
     whole = args.write / f"{dataset.name.replace(':', '-')}.csv"
@@ -106,6 +111,34 @@ def splits(args: argparse.Namespace) -> int:
             show(f"{args.write / name}: {sizes}, splits.json; split {parts.sha256[:12]}")
     except OSError as error:
         raise UsageError(f"--write {args.write} cannot be written ({error.strerror}); name another folder") from error
+    return 0
+
+
+def _show_chosen_by(args: argparse.Namespace, split: Splitter, seeds: list[int]) -> int:
+    """A row for each seed: the share of its test rows that are validation rows of the seeds that chose."""
+    from pbgraph.datasets.load import load
+    from pbgraph.report.markdown import markdown
+    from pbgraph.splits.overlap import chosen_by
+
+    chose = flat(args.chosen_by) or []
+    if not split.seeded:
+        raise UsageError(
+            f"split {split.name!r} takes no seed: its validation rows are those of every run, and no test row"
+        )
+    if not seeds:
+        split.needed(None)
+    for seed in (*chose, *seeds):
+        split.needed(seed)
+    molecules = load(dataset_of_task(args), folder=args.data, offline=args.offline)
+    counts = chosen_by(split, molecules, seeds=seeds, chose=chose)
+    shares = [count.shared / count.test for count in counts]
+    rows = [
+        [str(count.seed), f"{count.test:,}", f"{count.shared:,}", f"{share:.1%}"]
+        for count, share in zip(counts, shares, strict=True)
+    ]
+    named = f"validation rows of seeds {ranges(chose)} among them"
+    show(markdown(["seed", "test rows", named, "share"], rows, right=range(4)))
+    show(f"\nOn average {sum(shares) / len(shares):.1%}, from {min(shares):.1%} to {max(shares):.1%}.")
     return 0
 
 
