@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Literal
 
 import pytest
 
 from pbgraph.errors import PbgraphError, UsageError
-from pbgraph.methods.base import METHODS
+from pbgraph.fields import field_names
+from pbgraph.methods.base import METHODS, chain
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
 from pbgraph.spaces import Choice, Real, Whole, check_space
@@ -81,17 +82,31 @@ def test_what_is_no_range_is_refused():
 def test_every_point_of_every_space_is_a_valid_setting(registry):
     source = random.Random(0)
     for one in registry.working():
-        type_ = one.config if registry is MODELS else one.settings
-        check_space(one.space, type_, owner=one.name)
+        types = [one.config] if registry is MODELS else [link.settings for link in chain(one)]
+        check_space(one.space, *types, owner=one.name)
         for _ in range(200):
-            type_(**{name: drawn(range_, source) for name, range_ in one.space.items()})
+            values = {name: drawn(range_, source) for name, range_ in one.space.items()}
+            for type_ in types:
+                type_(**{name: value for name, value in values.items() if name in field_names(type_)})
 
 
 def test_every_model_and_every_method_that_trains_has_a_space():
     assert [one.name for one in MODELS.working() if not one.space] == []
-    trains = [one for one in METHODS.working() if issubclass(one.settings, TrainSettings) and not one.control_of]
-    assert {one.name for one in trains} == {"backprop", "perforated"}
+    trains = [one for one in METHODS.working() if issubclass(one.settings, TrainSettings)]
+    assert {one.name for one in trains if not one.control_of} == {"backprop", "perforated"}
     assert all("learning_rate" in one.space for one in trains)
+
+
+def test_a_field_of_neither_a_control_nor_what_it_is_paired_with_is_named():
+    @dataclass(frozen=True)
+    class OfPair:
+        cycles: int = 3
+
+    check_space({"hidden": Choice(1), "cycles": Choice(1)}, Config, OfPair, owner="method 'x'")
+    with pytest.raises(UsageError, match=r"method 'x'.*'cycle'; did you mean 'cycles'\?"):
+        check_space({"cycle": Choice(1)}, Config, OfPair, owner="method 'x'")
+    with pytest.raises(UsageError, match=r"in the space of method 'x', cycles.*expected"):
+        check_space({"cycles": Choice("many")}, Config, OfPair, owner="method 'x'")
 
 
 @pytest.mark.parametrize(

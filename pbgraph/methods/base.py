@@ -115,3 +115,8 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)
+
+
+def chain(method: Method) -> list[Method]:
+    """A control, what it is paired with, and so on."""
+    return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]

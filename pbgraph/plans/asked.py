@@ -8,11 +8,11 @@ from typing import Any
 
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.fields import field_names
-from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.base import METHODS, Method, chain
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS
 from pbgraph.plans.declaration import FoundBy, Row
-from pbgraph.plans.settings import TRAINING, Assignment, assignment, chain, check_all_used
+from pbgraph.plans.settings import TRAINING, Assignment, assignment, check_all_used
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import FEATURISERS, JOINED, OWN
 from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
-from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.base import METHODS, Method, chain
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
 from pbgraph.metrics import METRICS, Kind
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
@@ -25,7 +25,6 @@ from pbgraph.plans.declaration import ANY, Overrides, Recipe
 from pbgraph.plans.settings import (
     FEATURES,
     Assignment,
-    chain,
     config_overrides,
     features_of,
     settings_overrides,

@@ -16,7 +16,7 @@ from pbgraph.errors import UsageError, unknown_name
 from pbgraph.features.base import FEATURISERS
 from pbgraph.fields import checked, field_names, from_text
 from pbgraph.files.hashing import Scalar
-from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.base import METHODS, Method, chain
 from pbgraph.methods.training import TrainSettings
 from pbgraph.models.base import MODELS, Model
 
@@ -126,11 +126,6 @@ def _scopes(method: Method) -> tuple[str, ...]:
     """Whose settings a method's are, the weakest first: a control is trained as what it is paired with."""
     of_training = (TRAINING,) if issubclass(method.settings, TrainSettings) else ()
     return (*of_training, *(link.name for link in reversed(chain(method))))
-
-
-def chain(method: Method) -> list[Method]:
-    """A control, what it is paired with, and so on."""
-    return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
 
 
 def type_of(scope: str, name: str) -> type:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import fields, is_dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from pbgraph.dendrites.testing.base import Check, CheckFailed, checks_of, require
 from pbgraph.errors import PbgraphError
+from pbgraph.fields import field_names
 from pbgraph.files.hashing import Scalar
 from pbgraph.spaces import Space, check_space
 
@@ -43,12 +45,16 @@ def require_plain_fields(what: str, settings: Any) -> None:
     require(not wrong, f"{what} {', '.join(wrong)} are none of str, int, float, bool and None")
 
 
-def require_space(space: Space, type_: Any) -> None:
-    """Raises CheckFailed unless every point of a space that is at the ends of its ranges makes a valid `type_`."""
+def require_space(space: Space, *types: Any) -> None:
+    """Raises CheckFailed unless every point of a space that is at the ends of its ranges makes valid values.
+
+    types  dataclasses that share the fields of the space
+    """
     try:
-        check_space(space, type_, owner="this one")
-        for end in (0, -1):
-            type_(**{name: range_.corners[end] for name, range_ in space.items()})
+        check_space(space, *types, owner="this one")
+        for end, type_ in product((0, -1), types):
+            mine = field_names(type_)
+            type_(**{name: range_.corners[end] for name, range_ in space.items() if name in mine})
     except PbgraphError as error:
         raise CheckFailed(str(error)) from error
 

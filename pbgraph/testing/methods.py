@@ -17,7 +17,7 @@ from pbgraph.errors import Interrupted
 from pbgraph.features.vectors import VectorStore
 from pbgraph.files.hashing import Scalar
 from pbgraph.graph import GraphStore
-from pbgraph.methods.base import METHODS, FitJob, Fitted, Method, PairedRun, Report
+from pbgraph.methods.base import METHODS, FitJob, Fitted, Method, PairedRun, Report, chain
 from pbgraph.metrics import ROC_AUC, mean_over_tasks
 from pbgraph.models import base as models
 from pbgraph.testing.architectures import DIMS
@@ -64,7 +64,7 @@ def job_of(method: Method, **changes: Any) -> FitJob:
         valid=store(model, VALID, 1),
         seed=68,
         metric=lambda y, scores: mean_over_tasks(ROC_AUC, y, scores),
-        paired=None if method.control_of is None else _paired_with(METHODS.get(method.control_of)),
+        paired=_paired_with(METHODS.get(method.control_of)) if method.control_of and method.reads_pair else None,
     )
     return replace(job, **changes)
 
@@ -95,7 +95,7 @@ def check_described(method: Method) -> None:
     """It has a name, a version and a source, and settings that JSON can hold, with a space within them."""
     require_described(method)
     require_plain_fields("settings", method.settings)
-    require_space(method.space, method.settings)
+    require_space(method.space, *(link.settings for link in chain(method)))
 
 
 def check_refusal(method: Method) -> None:

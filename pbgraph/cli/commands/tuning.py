@@ -77,10 +77,10 @@ def tune(args: argparse.Namespace) -> int:
 
 
 def _searches(args: argparse.Namespace) -> list[Search]:
-    from pbgraph.methods.base import METHODS
+    from pbgraph.methods.base import METHODS, chain
     from pbgraph.models.base import MODELS
     from pbgraph.plans.search.search import search_of
-    from pbgraph.plans.settings import chain, check_all_used, parse_assignments
+    from pbgraph.plans.settings import check_all_used, parse_assignments
 
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
     fixed = parse_assignments(args.set)

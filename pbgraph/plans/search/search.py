@@ -10,14 +10,14 @@ from pbgraph.errors import UsageError
 from pbgraph.fields import field_names, untold
 from pbgraph.files.hashing import Scalar
 from pbgraph.humanize import ranges
-from pbgraph.methods.base import METHODS, Method
+from pbgraph.methods.base import METHODS, Method, chain
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator, Model
 from pbgraph.models.head import searched
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import Preset
 from pbgraph.plans.resolve import spec_of
-from pbgraph.plans.settings import Assignment, chain, config_overrides, settings_overrides
+from pbgraph.plans.settings import Assignment, config_overrides, settings_overrides
 from pbgraph.plans.suited import check_suited
 from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunSpec
