@@ -85,9 +85,11 @@ class Results:
         seeds: Sequence[int] | None = None,
         preset: str | None = None,
         split: str | None = None,
+        metrics: Sequence[str] | None = None,
     ) -> str:
         """The table that ``table TASK`` prints, as "md", "tex", "csv", "html" or "json".
 
+        metrics  to be shown beside the one that selects, e.g. ["mcc", "ece"]
         Raises UsageError if there is nothing to be shown, or if runs do not share one protocol.
         """
         if form not in FORMATS:
@@ -100,7 +102,7 @@ class Results:
             preset=preset,
             split=split,
         )
-        text: str = resolve_name(FORMATS[form])(chosen_table(self._runs, choice)[1])
+        text: str = resolve_name(FORMATS[form])(chosen_table(self._runs, choice, metrics)[1])
         return text
 
     def compare(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Phase = Literal["neuron", "dendrite"]  # which weights are trained
 TRAINING: tuple[str, ...] = (*get_args(Phase), "fit")  # phases in which a model is trained
+DIGITS = 5  # significant ones of the numbers in a record's history
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,26 @@ class Epoch:
     valid: float | None
     learning_rate: float
     score: float | None = None
+
+    @property
+    def rounded(self) -> Epoch:
+        """As records keep it: what a curve shows, and no more."""
+        return replace(
+            self,
+            train_loss=rounded(self.train_loss),
+            valid=rounded(self.valid),
+            learning_rate=rounded(self.learning_rate) or 0.0,
+            score=rounded(self.score),
+        )
+
+
+def rounded(value: float | None) -> float | None:
+    """A number of a history as records keep it.
+
+    >>> rounded(0.8466199663)
+    0.84662
+    """
+    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from pbgraph.errors import PbgraphError
+from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.registry import Registry
 
 Kind = Literal["classification", "regression"]
+Takes = Literal["scores", "probabilities", "decisions"]
+Thresholds = Mapping[str, Mapping[str, float]]  # metric -> task -> the least probability that is decided to be class 1
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class Metric:
 
     kind      of the tasks that it scores: labels 0 and 1, or numbers
     score     (y (n,) with NaN = not measured, scores (n,)) -> value, or None where it is undefined
+    takes     of classification, what `score` is given: "scores" on any increasing scale; "probabilities" of class 1; or
+              "decisions", 0 or 1, by a threshold from the validation rows, see `pbgraph.decisions`. Runs are selected,
+              and arms compared, by a metric that takes scores; the others stand in records, and in tables that ask
     label     what it is called in tables; its name unless given
     relevant  the smallest difference that matters in practice, declared before any run: in the metric's own unit, or if
               `in_target_units` in standard deviations of the targets, since no number suits every unit
@@ -38,6 +43,12 @@ class Metric:
     relevant: float = 0.01
     in_target_units: bool = False
     weighted: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
+    takes: Takes = "scores"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no run has: probabilities or decisions of numbers."""
+        if self.kind == "regression" and self.takes != "scores":
+            raise UsageError(f"metric {self.name!r} takes {self.takes}, which regression tasks do not have")
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ def average_precision(y: np.ndarray, score: np.ndarray) -> float | None:
 
 def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Positives and negatives at or above each distinct score, from the highest score down; None for one class."""
-    y, score = _measured(y, score)
+    y, score = measured_rows(y, score)
     positive = y > 0.5
     if positive.all() or not positive.any():
         return None
@@ -113,8 +124,8 @@ def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return positives, ends + 1 - positives
 
 
-def _measured(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The measured rows of both."""
+def measured_rows(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The measured rows of both. Raises ValueError if shapes differ or a measured row's score is NaN."""
     y, score = np.asarray(y), np.asarray(score)
     if y.shape != score.shape or y.ndim != 1:
         raise ValueError(f"y has shape {y.shape} and score {score.shape}; expected one equal length")
@@ -156,7 +167,7 @@ def r2(y: np.ndarray, score: np.ndarray) -> float | None:
 
 
 def _errors(y: np.ndarray, score: np.ndarray) -> np.ndarray:
-    y, score = _measured(y, score)
+    y, score = measured_rows(y, score)
     error: np.ndarray = score.astype(np.float64) - y.astype(np.float64)
     return error
 
@@ -169,7 +180,7 @@ def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> n
     positives, negatives = _weights_by_class(y, score, weights)
     below = np.cumsum(negatives, axis=1) - negatives / 2
     pairs = positives.sum(1) * negatives.sum(1)
-    return _divided((positives * below).sum(1), pairs)
+    return divided((positives * below).sum(1), pairs)
 
 
 def weighted_average_precision(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -179,7 +190,7 @@ def weighted_average_precision(y: np.ndarray, score: np.ndarray, weights: np.nda
     above = found + np.cumsum(negatives, axis=1)
     precision = np.divide(found, above, out=np.zeros_like(found), where=above > 0)
     total = np.where(negatives.sum(1) > 0, positives.sum(1), 0.0)
-    return _divided((positives * precision).sum(1), total)
+    return divided((positives * precision).sum(1), total)
 
 
 def _weights_by_class(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,48 +203,32 @@ def _weights_by_class(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> 
 
 def weighted_rmse(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """RMSE under many weightings of the rows at once; arguments as for `weighted_roc_auc`, NaN without any weight."""
-    mean: np.ndarray = _divided(weights @ np.square(_errors(y, score)), weights.sum(1))
+    mean: np.ndarray = divided(weights @ np.square(_errors(y, score)), weights.sum(1))
     return np.asarray(np.sqrt(mean))
 
 
 def weighted_mae(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """MAE under many weightings of the rows at once; arguments as for `weighted_roc_auc`, NaN without any weight."""
-    return _divided(weights @ np.abs(_errors(y, score)), weights.sum(1))
+    return divided(weights @ np.abs(_errors(y, score)), weights.sum(1))
 
 
-def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Quotients, NaN where the divisor is 0."""
     quotients: np.ndarray = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
     return quotients
 
 
-def mean_over_tasks(metric: Metric, y: np.ndarray, scores: np.ndarray) -> float | None:
-    """Mean of a metric over the tasks where it is defined; y and scores (n, T). None if it is defined nowhere."""
-    if y.shape != scores.shape or y.ndim != 2:
-        raise ValueError(f"y has shape {y.shape} and scores {scores.shape}; expected equal (n, tasks)")
-    values = [metric.score(y[:, t], scores[:, t]) for t in range(y.shape[1])]
+def mean_of_defined(values: Iterable[float | None]) -> float | None:
+    """Of the values that there are; None of none."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
 
 
-def split_score(y: np.ndarray, scores: np.ndarray, tasks: Sequence[str], *, metrics: Sequence[Metric]) -> SplitScore:
-    """Every metric of every task and their means; y and scores (n, T), metrics of one kind.
-
-    A task where a metric is undefined is left out of that metric's mean.
-    """
-    return SplitScore(
-        size=len(y),
-        metrics={metric.name: mean_over_tasks(metric, y, scores) for metric in metrics},
-        tasks={name: _task_score(y[:, t], scores[:, t], metrics) for t, name in enumerate(tasks)},
-    )
-
-
-def _task_score(y: np.ndarray, score: np.ndarray, metrics: Sequence[Metric]) -> TaskScore:
-    values = {metric.name: metric.score(y, score) for metric in metrics}
-    labels = y[~np.isnan(y)].astype(np.float64)
-    if any(metric.kind == "classification" for metric in metrics):
-        return TaskScore(metrics=values, labelled=len(labels), positives=int(labels.sum()))
-    return TaskScore(metrics=values, labelled=len(labels), sd=float(labels.std()) if len(labels) else None)
+def mean_over_tasks(metric: Metric, y: np.ndarray, scores: np.ndarray) -> float | None:
+    """Mean of a metric over the tasks where it is defined; y and what it takes (n, T). None if defined nowhere."""
+    if y.shape != scores.shape or y.ndim != 2:
+        raise ValueError(f"y has shape {y.shape} and scores {scores.shape}; expected equal (n, tasks)")
+    return mean_of_defined(metric.score(y[:, t], scores[:, t]) for t in range(y.shape[1]))
 
 
 ROC_AUC = Metric(
@@ -297,6 +292,14 @@ METRICS: Registry[Metric] = Registry("metric", "pbgraph.metrics", Metric)
 def metrics_of(kind: Kind) -> list[Metric]:
     """Every metric for tasks of this kind that can be loaded, by name."""
     return [metric for metric in METRICS.working() if metric.kind == kind]
+
+
+def stands_unasked(name: str) -> bool:
+    """Whether tables show a metric that nobody asked for: one that takes scores, or is not known here."""
+    try:
+        return METRICS.get(name).takes == "scores"
+    except PbgraphError:
+        return True
 
 
 def scale_of(name: str, values: Iterable[float | None]) -> float:

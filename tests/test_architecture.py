@@ -35,6 +35,8 @@ TOP_TO_BOTTOM = (
     "graph",
     "headroom",
     "insight",
+    "decisions",
+    "probabilities",
     "metrics",
     "molecules",
     "history",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from pbgraph.errors import UsageError
+from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.metrics import (
     MAE,
     METRICS,
@@ -27,7 +30,7 @@ from pbgraph.metrics import (
     r2,
     rmse,
     roc_auc,
-    split_score,
+    stands_unasked,
 )
 
 ROWS = st.lists(st.tuples(st.sampled_from([0.0, 1.0, np.nan]), st.integers(-4, 4)), min_size=1, max_size=40)
@@ -78,9 +81,8 @@ def test_means_are_over_tasks_never_pooled():
 
 def test_a_task_with_one_class_is_named_and_left_out():
     y = np.array([[0.0, 1.0, np.nan], [1.0, 1.0, np.nan]])
-    found = split_score(
-        y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]), ["a", "b", "c"], metrics=metrics_of("classification")
-    )
+    rows = Rows(y, np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]]))
+    found = split_score(rows, ["a", "b", "c"], [ROC_AUC, METRICS.get("average_precision")])
     assert found.metrics == {"roc_auc": 1.0, "average_precision": 1.0}
     assert found.undefined("roc_auc") == ("b", "c")
     assert (found.tasks["b"].positives, found.tasks["b"].labelled, found.tasks["c"].labelled) == (2, 2, 0)
@@ -125,7 +127,7 @@ def test_errors_refuse_what_scores_refuse(score):
 
 def test_regression_tasks_are_scored_by_every_metric_of_their_kind():
     y = np.array([[1.0, 5.0, np.nan], [3.0, 5.0, np.nan]])
-    found = split_score(y, y + 1, ["a", "b", "c"], metrics=metrics_of("regression"))
+    found = split_score(Rows(y, y + 1), ["a", "b", "c"], metrics_of("regression"))
     assert found.metrics == {"mae": 1.0, "r2": 0.0, "rmse": 1.0}
     assert (found.undefined("rmse"), found.undefined("r2")) == (("c",), ("b", "c"))
     assert (found.tasks["a"].sd, found.tasks["a"].labelled, found.tasks["a"].positives) == (1.0, 2, None)
@@ -134,9 +136,19 @@ def test_regression_tasks_are_scored_by_every_metric_of_their_kind():
 
 def test_metrics_are_registered_with_their_kind():
     assert METRICS.get("roc_auc") is ROC_AUC
-    assert [metric.name for metric in metrics_of("classification")] == ["average_precision", "roc_auc"]
+    assert [one.name for one in metrics_of("classification") if one.takes == "scores"] == [
+        "average_precision",
+        "roc_auc",
+    ]
     assert [metric.name for metric in metrics_of("regression")] == ["mae", "r2", "rmse"]
     assert (label_of("rmse"), label_of("of-nobody")) == ("RMSE", "of-nobody")
+    assert [stands_unasked(name) for name in ("roc_auc", "mcc", "ece", "of-nobody")] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("takes", ["probabilities", "decisions"])
+def test_regression_has_neither_probabilities_nor_decisions(takes):
+    with pytest.raises(UsageError, match=f"'rmse' takes {takes}, which regression tasks do not have"):
+        replace(RMSE, takes=takes)
 
 
 def test_a_metric_that_cannot_be_loaded_is_called_by_its_name(monkeypatch):

@@ -6,6 +6,7 @@ it is paired with the runs of that seed. What the tool did is not known: there i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from pbgraph.execution.options import RunOptions
 from pbgraph.execution.origins import Origins, origins_of
 from pbgraph.execution.provenance import provenance
 from pbgraph.execution.runner import exclusive_run
+from pbgraph.execution.scoring import scored_parts
 from pbgraph.methods.roles import EXTERNAL
-from pbgraph.metrics import METRICS, SplitScore, metrics_of, split_score
+from pbgraph.metrics import METRICS, SplitScore, metrics_of
 from pbgraph.molecules import Molecules
 from pbgraph.prediction.foreign import ForeignPredictions, read_foreign
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import Scored, write_predictions
+from pbgraph.results.predictions import write_predictions
 from pbgraph.results.record_checks import name_problem
 from pbgraph.results.records import RunRecord, RunSpec, ScoredFile
 from pbgraph.splits import SPLITS, Split
@@ -66,13 +68,14 @@ def score_file(
     spec = external_spec(dataset, told, split=split, seed=seed)
     parts = SPLITS.get(split).split(molecules, spec.split_seed)
     given = read_foreign(path, dataset, molecules, name=told.id, smiles=told.smiles)
-    scored = _scored(given, molecules, parts, which=f"split {split}" + f", seed {seed}" * (spec.split_seed is not None))
+    which = f"split {split}" + f", seed {seed}" * (spec.split_seed is not None)
+    predicted = _predicted(given, molecules, parts, which=which)
     results = ResultsFolder(options.results)
     with exclusive_run(results.lock_path(spec), lambda _: None):
         if (there := results.finished(spec.task, spec.key)) is not None:
             _check_same(there, given, results)
             return there, False
-        record = _record(spec, dataset, (molecules, parts), scored=scored, results=results)
+        record = _record(spec, dataset, (molecules, parts), predicted=predicted, results=results)
         file = ScoredFile(given.file, given.sha256)
         origin = replace(record.provenance, scored_from=file, pretrained_on=told.pretrained_on)
         record = replace(record, provenance=origin)
@@ -106,26 +109,26 @@ def external_spec(dataset: Dataset, told: Told, *, split: str, seed: int) -> Run
     )
 
 
-def _scored(given: ForeignPredictions, molecules: Molecules, split: Split, *, which: str) -> Scored:
-    """The scores of the test rows, and of the validation rows if all of them are there."""
-    scored: dict[str, tuple[np.ndarray, np.ndarray]] = {
-        "test": (split.test, given.scores(molecules, split.test, f"test ({which})"))
-    }
+def _predicted(given: ForeignPredictions, molecules: Molecules, split: Split, *, which: str) -> dict[str, np.ndarray]:
+    """What was predicted of the test rows, and of the validation rows if all of them are there."""
+    found = {"test": given.scores(molecules, split.test, f"test ({which})")}
     if given.has_all(split.valid):
-        scored["valid"] = (split.valid, given.scores(molecules, split.valid, f"validation ({which})"))
-    return scored
+        found["valid"] = given.scores(molecules, split.valid, f"validation ({which})")
+    return found
 
 
 def _record(
-    spec: RunSpec, dataset: Dataset, data: tuple[Molecules, Split], *, scored: Scored, results: ResultsFolder
+    spec: RunSpec,
+    dataset: Dataset,
+    data: tuple[Molecules, Split],
+    *,
+    predicted: Mapping[str, np.ndarray],
+    results: ResultsFolder,
 ) -> RunRecord:
     molecules, split = data
-    metrics = metrics_of(dataset.kind)
-    scores = {
-        part: split_score(molecules.y[index], score, molecules.tasks, metrics=metrics)
-        for part, (index, score) in scored.items()
-    }
-    nothing = SplitScore(len(split.valid), dict.fromkeys((metric.name for metric in metrics), None), {})
+    labels = {part: molecules.y[getattr(split, part)] for part in predicted}
+    scored = scored_parts(labels, predicted, molecules.tasks, kind=dataset.kind)
+    nothing = SplitScore(len(split.valid), dict.fromkeys(scored.metrics, None), {})
     origin = provenance(
         device="cpu",
         molecules=molecules,
@@ -138,10 +141,11 @@ def _record(
         spec=spec,
         status="finished",
         provenance=replace(origin, device=DEVICE, threads=0, numerics=None, libraries={}),
-        scores={"valid": nothing, **scores},
-        metrics={metric.name: metric.version for metric in metrics},
+        scores={"valid": nothing, **scored.scores},
+        metrics=scored.metrics,
+        thresholds=scored.thresholds,
         predictions=path.name,
-        predictions_sha256=write_predictions(path, molecules, molecules.tasks, scored=scored),
+        predictions_sha256=write_predictions(path, labels["test"], scored.kept, tasks=molecules.tasks),
     )
 
 

@@ -26,12 +26,14 @@ from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
 from pbgraph.execution.provenance import package_versions, provenance, source_tree
+from pbgraph.execution.scoring import scored_parts
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.composed import reads_columns
 from pbgraph.files.locks import exclusive, try_exclusive
 from pbgraph.methods.base import Fitted, Report
-from pbgraph.metrics import METRICS, metrics_of, split_score
+from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.prediction.saved import SavedModel, write_model
+from pbgraph.probabilities import of_logits
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, write_insight
@@ -186,23 +188,20 @@ def trained(spec: RunSpec, options: RunOptions, *, device: str, report: Callable
 def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Report], None]) -> RunRecord:
     with trained(spec, options, device=device, report=report) as outcome:
         fitted, data = outcome.fitted, outcome.data
-        predictions = {
-            name: (
-                index,
-                np.asarray(fitted.predict(on_device(data.store.select(index), outcome.device)), dtype=np.float64),
-            )
-            for name, index in (("valid", data.split.valid), ("test", data.split.test))
+        scores = {
+            part: np.asarray(fitted.predict(on_device(data.store.select(index), outcome.device)), dtype=np.float64)
+            for part, index in (("valid", data.split.valid), ("test", data.split.test))
         }
     results = ResultsFolder(options.results)
     if (earlier := results.finished(spec.task, spec.key)) is not None:  # of another machine, to which a lease was lost
         return earlier
     if options.save_models:
         _save_model(spec, options, fitted=fitted, tasks=data.molecules.tasks)
-    tasks, metrics = data.molecules.tasks, metrics_of(METRICS.get(spec.metric).kind)
-    scores = {
-        name: split_score(data.store.y[index], score, tasks, metrics=metrics)
-        for name, (index, score) in predictions.items()
-    }
+    tasks, kind = data.molecules.tasks, METRICS.get(spec.metric).kind
+    labels = {part: data.store.y[getattr(data.split, part)] for part in scores}
+    logits = kind == "classification" and fitted.outputs == "logits"
+    values = {part: of_logits(mine) if logits else mine for part, mine in scores.items()}
+    scored = scored_parts(labels, values, tasks, kind=kind, selected_by=scores["valid"])
     path, details = results.predictions_path(spec), fitted.details
     if fitted.dendrites is not None:
         details = {**details, DIGEST: write_insight(results.dendrites_path(spec), fitted.dendrites)}
@@ -211,12 +210,13 @@ def _train_and_score(spec: RunSpec, options: RunOptions, device: str, report: Ca
         status="finished",
         provenance=outcome.provenance(spec),
         selection=fitted.selection,
-        scores=scores,
-        metrics={metric.name: metric.version for metric in metrics},
+        scores=scored.scores,
+        metrics=scored.metrics,
+        thresholds=scored.thresholds,
         cost=outcome.cost(),
-        history=fitted.history,
+        history=tuple(line.rounded for line in fitted.history),
         predictions=path.name,
-        predictions_sha256=write_predictions(path, data.molecules, tasks, scored=predictions),
+        predictions_sha256=write_predictions(path, labels["test"], scored.kept, tasks=tasks),
         details=details,
         correlations=fitted.correlations,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -66,7 +66,8 @@ class FitJob:
 class Fitted:
     """A trained model, chosen by validation score, ready to be scored once on the test rows.
 
-    predict     store -> scores (n, T) float: of classification on any monotone scale, of regression in the units of y
+    predict     store -> scores (n, T) float: of classification as `outputs` says, of regression in the units of y
+    outputs     of classification: logits, or probabilities of class 1
     selection, history  with validation scores as FitJob.metric gives them
     parameters  number of trained and frozen values the predictor uses
     state       () -> what `pbgraph.methods.restore` makes a prediction function of again; None: it cannot be saved
@@ -88,6 +89,7 @@ class Fitted:
     state: Callable[[], Any] | None = None
     earlier_seconds: float = 0.0
     sittings: int = 1
+    outputs: Literal["logits", "probabilities"] = "logits"
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def fit(job: FitJob) -> Fitted:
         details={"members": count, "member_scores": [each.selection.score for each in fitted]},
         earlier_seconds=sum(each.earlier_seconds for each in fitted),
         sittings=max(each.sittings for each in fitted),
+        outputs="probabilities",
     )
 
 

@@ -42,6 +42,7 @@ def fit(job: FitJob) -> Fitted:
         parameters=fitted.parameters,
         epochs=1,
         selection=Selection("fitted once; nothing to select", 0, job.metric(job.valid.y, predict(job.valid))),
+        outputs="probabilities",
     )
 
 

@@ -17,7 +17,7 @@ from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method, chain
 from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
-from pbgraph.metrics import METRICS, Kind
+from pbgraph.metrics import METRICS, Kind, Metric
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
 from pbgraph.models.head import HEAD, PACKED, HeadConfig
 from pbgraph.plans.asked import Asked
@@ -36,6 +36,17 @@ from pbgraph.splits import SPLITS
 CONFIG, SETTINGS = "config", "settings"
 
 
+def selecting(dataset: Dataset) -> Metric:
+    """The metric that selects, of a data set. Raises UsageError for one that takes no scores, which networks give."""
+    metric = METRICS.get(dataset.metric)
+    if metric.takes != "scores":
+        raise UsageError(
+            f"{dataset.name} is to be selected by {metric.name}, which takes {metric.takes}; name a metric that takes "
+            "scores, such as roc_auc, and ask tables for this one with --metric"
+        )
+    return metric
+
+
 def spec_of(dataset: Dataset, recipe: Recipe, *, split: str, asked: Asked) -> RunSpec:
     """What all runs of a row share: a spec without seeds and pair.
 
@@ -51,7 +62,7 @@ def spec_of(dataset: Dataset, recipe: Recipe, *, split: str, asked: Asked) -> Ru
         "featuriser": featuriser,
         "model": model,
         "method": method,
-        "metric": METRICS.get(dataset.metric),
+        "metric": selecting(dataset),
     }
     resolved = resolve(recipe, model, method, kind=dataset.kind, assignments=asked.settings)
     return RunSpec(

@@ -21,8 +21,8 @@ from pbgraph.report.html import bullets as html_bullets
 from pbgraph.report.html import grid, page
 from pbgraph.report.latex import environment, tabular
 from pbgraph.report.markdown import as_markdown, bullets, markdown
-from pbgraph.report.tables import Row, Statistic, Table, statistic
-from pbgraph.report.texts import direction, statistic_text, texts
+from pbgraph.report.tables import Row, Statistic, Table, scores_by, statistic
+from pbgraph.report.texts import direction, larger_is_better, statistic_text, texts, title_of
 from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
@@ -52,14 +52,18 @@ class Target:
 
 @dataclass(frozen=True)
 class PerTarget:
-    """A table, and its scores by target, in the order of the data."""
+    """A table, and its scores by target, in the order of the data; metric: of these, what people are shown."""
 
     table: Table
     targets: tuple[Target, ...]
+    metric: str
 
 
-def per_target(table: Table, records: Sequence[RunRecord]) -> PerTarget:
-    """The scores of a table by target; records: those that it is made of, and maybe others."""
+def per_target(table: Table, records: Sequence[RunRecord], metric: str | None = None) -> PerTarget:
+    """The scores of a table by target; records: those that it is made of, and maybe others.
+
+    metric  of the table, to be shown to people in the place of the one that selects
+    """
     seeds = {row.arm: row.seeds for row in table.rows}
     runs: dict[Arm, list[RunRecord]] = {arm: [] for arm in seeds}
     for record in records:
@@ -67,7 +71,8 @@ def per_target(table: Table, records: Sequence[RunRecord]) -> PerTarget:
             runs[record.spec.arm].append(record)
     finished = [record for same in runs.values() for record in same]
     names = dict.fromkeys(name for record in finished for name in record.scores["test"].tasks)
-    return PerTarget(table, tuple(_target(name, runs, table.metrics) for name in names))
+    targets = tuple(_target(name, runs, table.metrics) for name in names)
+    return PerTarget(table, targets, metric or table.metrics[0])
 
 
 def _target(name: str, runs: Mapping[Arm, Sequence[RunRecord]], metrics: Sequence[str]) -> Target:
@@ -80,12 +85,17 @@ def _target(name: str, runs: Mapping[Arm, Sequence[RunRecord]], metrics: Sequenc
         positives=fmean(positives) if positives else None,
         scores={
             arm: {
-                metric: statistic([None if task is None else task.metrics.get(metric) for task in same])
+                metric: statistic(scores_by(metric, same, lambda record: _of_target(record, name)))
                 for metric in metrics
             }
-            for arm, same in tasks.items()
+            for arm, same in runs.items()
         },
     )
+
+
+def _of_target(record: RunRecord, name: str) -> Mapping[str, float | None] | None:
+    task = record.scores["test"].tasks.get(name)
+    return None if task is None else task.metrics
 
 
 def to_markdown(view: PerTarget) -> str:
@@ -153,7 +163,7 @@ def to_json(view: PerTarget) -> str:
 
 def _said(view: PerTarget) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     """What it is called, and its header and rows: the last one is what the table itself has."""
-    table, metric = view.table, view.table.metrics[0]
+    table, metric = view.table, view.metric
     scale = _scale(view)
     labels = _labels(table)
     classes = any(target.positives is not None for target in view.targets)
@@ -169,7 +179,7 @@ def _said(view: PerTarget) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]
     ]
     blank = ("",) * (2 if classes else 1)
     rows.append((ALL, *blank, *(statistic_text(row.metrics[metric], scale) for row in table.rows)))
-    return f"{texts(table).title}, by target", header, rows
+    return f"{title_of(table, metric)}, by target", header, rows
 
 
 def _labels(table: Table) -> dict[Arm, str]:
@@ -181,7 +191,7 @@ def _labels(table: Table) -> dict[Arm, str]:
 
 
 def _scale(view: PerTarget) -> float:
-    metric = view.table.metrics[0]
+    metric = view.metric
     scores = [score for target in view.targets for of_arm in target.scores.values() if (score := of_arm[metric])]
     return scale_of(metric, [score.mean for score in scores])
 
@@ -192,12 +202,12 @@ def draw_heat_map(view: PerTarget, path: Path) -> None:
     path  its suffix says which format: .png, .svg or .pdf. Raises UsageError for another one.
     """
     pyplot, table = agg(), view.table
-    metric, labels = table.metrics[0], _labels(view.table)
+    metric, labels = view.metric, _labels(view.table)
     scores = [[target.scores[arm][metric] for target in view.targets] for arm in labels]
     means = [[float("nan") if score is None else score.mean for score in row] for row in scores]
     wide = max(0.62 * min(len(view.targets), MOST_NUMBERED) + 4.0, 6.0)
     drawn, axis = pyplot.subplots(figsize=(wide, 0.45 * len(labels) + 2.2), layout="constrained")
-    image = axis.imshow(means, aspect="auto", cmap=BEST if table.margin.larger_is_better else WORST)
+    image = axis.imshow(means, aspect="auto", cmap=BEST if larger_is_better(table, metric) else WORST)
     axis.set_yticks(range(len(labels)), list(map(visible_cell, labels.values())), fontsize=9)
     if len(view.targets) <= MOST_NUMBERED:
         names = [visible_cell(target.name) for target in view.targets]
@@ -205,7 +215,7 @@ def draw_heat_map(view: PerTarget, path: Path) -> None:
         _write_scores(axis, image, means)
     else:
         axis.set_xlabel(f"{len(view.targets)} targets, in the order of the data")
-    drawn.colorbar(image, ax=axis, label=f"test {label_of(metric)}{direction(table)}")
+    drawn.colorbar(image, ax=axis, label=f"test {label_of(metric)}{direction(table, metric)}")
     axis.set_title(f"{table.protocol.task.split()[0]}, split {table.protocol.split.split()[0]}", fontsize=10)
     save_figure(drawn, path)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import PERFORATED
+from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, preset_or_none
 from pbgraph.report import comparisons
@@ -28,6 +29,7 @@ from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
     from pbgraph.plans.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -116,11 +118,14 @@ def narrowed(arms: Iterable[Arm], choice: Choice) -> list[Arm]:
     ]
 
 
-def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table]:
+def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = None) -> tuple[list[RunRecord], Table]:
     """The records of the preset and split that are chosen, and the table of the arms and seeds.
 
-    Raises UsageError, with the nearest, for an arm that is neither there nor declared; and as `make_table`.
+    metrics  to be shown beside the one that selects
+    Raises UsageError, with the nearest, for an arm that is neither there nor declared, and for a metric that is unknown
+    or of another kind of tasks; and as `make_table`.
     """
+    _check_metrics(metrics or (), dataset_of(runs.task, runs.results))
     records, declared = runs.of_preset(choice.preset, choice.split)
     own = runs.plan_of(choice, declared, records)
     choice = choice.among(_arms(records, declared, own))
@@ -136,8 +141,19 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
         labels=own.labels if own else None,
         margin=own.margin if own else None,
         background=background_of(runs.results),
+        metrics=metrics,
     )
     return records, table
+
+
+def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
+    """Raises UsageError for a metric that the tasks of a data set cannot be scored by."""
+    for metric in map(METRICS.get, names):
+        if metric.kind != dataset.kind:
+            raise UsageError(
+                f"metric {metric.name} is of {metric.kind} tasks, and {dataset.name} is a {dataset.kind} task; it has "
+                f"{', '.join(one.name for one in metrics_of(dataset.kind))}"
+            )
 
 
 def _arms(records: Sequence[RunRecord], declared: Preset | None, own: Plan | None) -> set[Arm]:

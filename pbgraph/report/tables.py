@@ -7,13 +7,14 @@ is a line that says why.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL
+from pbgraph.metrics import stands_unasked
 from pbgraph.plans.declaration import Preset
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
@@ -62,7 +63,8 @@ class Row:
 class Table:
     """Rows in the order of the plan, and comparisons.
 
-    metrics   what is shown: the selection metric, then the others that all runs were scored by
+    metrics   what is shown: the selection metric, then those asked for, or the others that take scores and that all
+              runs were scored by
     margin    by which differences of the selection metric are judged
     commits   source commit -> runs, "*" marks uncommitted changes
     software  versions and device that numbers depend on -> runs
@@ -122,6 +124,7 @@ def make_table(
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
     background: Background = NOTHING,
+    metrics: Sequence[str] | None = None,
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -131,6 +134,7 @@ def make_table(
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares
     background  of the results folder that these runs are in
+    metrics  to be shown beside the one that selects
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -148,18 +152,18 @@ def make_table(
         )
     check_one_protocol(mine, finished)
     ours = [record for record in finished if not record.spec.external]
-    origins, judged_by, metrics = [record.provenance for record in ours], margin_of(finished), _metrics(finished)
+    origins, judged_by, shown = [record.provenance for record in ours], margin_of(finished), _metrics(finished, metrics)
     if margin is not None:
         judged_by = replace(judged_by, relevant=margin)
     compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
-            replace(_row(arm, by_arm[arm], seeds, metrics=metrics), label=(labels or {}).get(arm, arm.row))
+            replace(_row(arm, by_arm[arm], seeds, metrics=shown), label=(labels or {}).get(arm, arm.row))
             for arm in arms
         ),
         comparisons=adjusted(compared, judged_by),
-        metrics=metrics,
+        metrics=shown,
         margin=judged_by,
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
@@ -186,11 +190,16 @@ def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> di
     }
 
 
-def _metrics(finished: Sequence[RunRecord]) -> tuple[str, ...]:
-    """The selection metric, then by name the others that every run was scored by, in the same version."""
+def _metrics(finished: Sequence[RunRecord], asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The selection metric, then those asked for.
+
+    Without any, by name the others that stand in tables unasked and that every run was scored by, in the same version.
+    """
     first = finished[0].spec.metric
+    if asked is not None:
+        return tuple(dict.fromkeys([first, *asked]))
     shared = set.intersection(*(set(record.metrics.items()) for record in finished))
-    return (first, *sorted({name for name, _ in shared} - {first}))
+    return (first, *sorted(name for name, _ in shared if name != first and stands_unasked(name)))
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
@@ -237,7 +246,7 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
         test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
-        metrics={name: statistic([score.metrics.get(name) for score in tests]) for name in metrics},
+        metrics={name: statistic(scores_by(name, done, lambda one: one.scores["test"].metrics)) for name in metrics},
         valid=statistic([record.scores["valid"].metrics.get(selects) for record in done]),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
         epochs=_mean([record.cost.epochs for record in done if record.cost]),
@@ -248,6 +257,18 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
 
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
+
+
+def scores_by(
+    metric: str, records: Sequence[RunRecord], of: Callable[[RunRecord], Mapping[str, float | None] | None]
+) -> list[float | None]:
+    """A score of each of a row's runs; none at all where some were not scored by this metric, in one version.
+
+    of  a run -> its scores by metric, or None
+    """
+    if len({record.metrics.get(metric) for record in records}) != 1:
+        return []
+    return [(of(record) or {}).get(metric) for record in records]
 
 
 def statistic(values: Sequence[float | None]) -> Statistic | None:

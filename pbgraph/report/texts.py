@@ -50,7 +50,7 @@ def texts(table: Table) -> Texts:
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
     return Texts(
-        title=_title(table),
+        title=title_of(table, table.metrics[0]),
         protocol=_protocol(table),
         header=_columns(table),
         rows=tuple(
@@ -95,10 +95,11 @@ def _columns(table: Table) -> tuple[str, ...]:
     return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
 
 
-def _title(table: Table) -> str:
+def title_of(table: Table, metric: str) -> str:
+    """What a table is called that shows this metric of the test rows."""
     protocol = table.protocol
     over = f"seed {protocol.seeds[0]}" if len(protocol.seeds) == 1 else f"mean ± SD over seeds {ranges(protocol.seeds)}"
-    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, {over}"
+    return f"{protocol.task.split()[0]}: test {label_of(metric)}{direction(table, metric)}, {over}"
 
 
 def _protocol(table: Table) -> str:
@@ -111,9 +112,14 @@ def _protocol(table: Table) -> str:
     )
 
 
-def direction(table: Table) -> str:
-    """What a heading adds where smaller is better."""
-    return "" if table.margin.larger_is_better else " (smaller is better)"
+def direction(table: Table, metric: str | None = None) -> str:
+    """What a heading adds where smaller is better: of a metric, or of the one that selects."""
+    return "" if larger_is_better(table, metric or table.metrics[0]) else " (smaller is better)"
+
+
+def larger_is_better(table: Table, metric: str) -> bool:
+    """Of a metric of a table; raises UsageError or PbgraphError if it is not the one that selects and cannot be had."""
+    return table.margin.larger_is_better if metric == table.metrics[0] else METRICS.get(metric).larger_is_better
 
 
 def _cells(

@@ -1,90 +1,108 @@
-"""Scores of every molecule and task of a run, in Parquet: what bootstraps and second looks need."""
+"""Predictions of every test molecule and task of a run, in Parquet: what bootstraps and second looks need.
+
+A file has a row for each measured cell: `row`, the place of the molecule among the test rows of the split, task, label
+y, and score: of classification the probability of class 1, of regression the value. What else is known of a molecule
+follows from the data, the split and its seed. These are the numbers that a record's test scores are of.
+
+Earlier runs have written validation rows beside the test rows, molecules by their names, and of networks logits.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pbgraph import probabilities
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
+from pbgraph.methods.roles import EXTERNAL
+from pbgraph.metrics import Kind
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.records import RunRecord
+from pbgraph.results.records import RunRecord, RunSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pbgraph.molecules import Molecules
-
 
 LARGEST = 1024 * MEBIBYTE  # of a file
 MOST_ROWS = 50_000_000
-COLUMNS = {"split": "string", "mol_id": "string", "task": "string", "y": "float", "score": "float"}
+COLUMNS = {"row": "int32", "task": "string", "y": "float", "score": "float"}
+EARLIER = {"split": "string", "mol_id": "string", "task": "string", "y": "float", "score": "float"}
+GAVE_PROBABILITIES = ("fit", "ensemble", EXTERNAL)  # methods whose scores were none in earlier files either
+LEVEL = 19  # of zstd: it takes milliseconds
 
 
 @dataclass(frozen=True)
 class Predicted:
     """Test rows of one seed with the scores of two arms: y (n, T), NaN = not measured; a, b (n, T).
 
-    mol_ids  n names, where they are known
+    A row without any label may not be there. Scores of earlier files may be logits: an increasing scale all the same.
+    mol_ids  n names, of earlier files
+    places   n places among the test rows of the split, else
     """
 
     y: np.ndarray
     a: np.ndarray
     b: np.ndarray
     mol_ids: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
     def select(self, rows: np.ndarray) -> Predicted:
         """The rows with these numbers."""
         names = tuple(self.mol_ids[row] for row in rows) if self.mol_ids else ()
-        return Predicted(self.y[rows], self.a[rows], self.b[rows], names)
+        places = tuple(self.places[row] for row in rows) if self.places else ()
+        return Predicted(self.y[rows], self.a[rows], self.b[rows], names, places)
 
 
-Scored = Mapping[str, tuple[np.ndarray, np.ndarray]]
+def kept_scores(scores: np.ndarray, kind: Kind) -> np.ndarray:
+    """(n, T) float32 as files keep them, of probabilities or values.
+
+    Raises ValueError for probabilities outside of [0, 1].
+    """
+    return probabilities.kept(scores) if kind == "classification" else np.asarray(scores, np.float32)
 
 
-def write_predictions(path: Path, molecules: Molecules, tasks: Sequence[str], *, scored: Scored) -> str:
-    """Write one row per measured cell, and return the SHA-256 of the file's content.
+def write_predictions(path: Path, y: np.ndarray, scores: np.ndarray, *, tasks: Sequence[str]) -> str:
+    """Write one row per measured cell of the test rows, and return the SHA-256 of the file's content.
 
-    scored  split name -> (index (n,) into the accepted rows, scores (n, T))
-    Columns: split, mol_id, task (strings), y (float32), score (float64).
+    y, scores  (n, T): labels, NaN = not measured, and what `kept_scores` gives
+    Columns: row (int32), task (string), y, score (float32).
     A file left by a run that ended between its predictions and its record is replaced.
     """
     import pyarrow as pa
     from pyarrow import parquet  # a third of a second, which a worker need not wait for before it trains
 
-    table = pa.concat_tables(
-        _rows(molecules, tasks, name, index=index, score=score) for name, (index, score) in scored.items()
+    row, target = np.nonzero(~np.isnan(y))
+    table = pa.table(
+        {
+            "row": pa.array(row, pa.int32()),
+            "task": pa.array(np.asarray(tasks, dtype=object)[target], pa.string()),
+            "y": pa.array(y[row, target], pa.float32()),
+            "score": pa.array(scores[row, target], pa.float32()),
+        }
     )
     path.unlink(missing_ok=True)
     with new_file(path) as part:
-        parquet.write_table(table, part, compression="zstd")
+        parquet.write_table(
+            table,
+            part,
+            compression="zstd",
+            compression_level=LEVEL,
+            use_dictionary=["task", "y"],
+            column_encoding={"row": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"},
+            write_statistics=False,
+            store_schema=False,
+        )
         digest = sha256(part.read_bytes())
     return digest
-
-
-def _rows(molecules: Molecules, tasks: Sequence[str], split: str, *, index: np.ndarray, score: np.ndarray) -> pa.Table:
-    import pyarrow as pa
-
-    y = molecules.y[index]
-    molecule, target = np.nonzero(~np.isnan(y))
-    ids = np.asarray(molecules.mol_ids, dtype=object)[index]
-    return pa.table(
-        {
-            "split": pa.array([split] * len(molecule)).dictionary_encode(),
-            "mol_id": pa.array(ids[molecule], pa.string()),
-            "task": pa.array(np.asarray(tasks, dtype=object)[target], pa.string()).dictionary_encode(),
-            "y": pa.array(y[molecule, target], pa.float32()),
-            "score": pa.array(score[molecule, target], pa.float64()),
-        }
-    )
 
 
 def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Predicted:
@@ -94,20 +112,35 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
     """
     of_run = _read(results, a)
     tables = [of_run, of_run if b.key == a.key else _read(results, b)]
-    keys = [[table.column(name).to_pylist() for name in ("mol_id", "task", "y")] for table in tables]
-    if keys[0] != keys[1]:
+    by_name = all("mol_id" in table.column_names for table in tables)
+    keys = [
+        (_molecules(table, by_name=by_name), *(table.column(n).to_pylist() for n in ("task", "y"))) for table in tables
+    ]
+    if keys[0] != keys[1] or (not by_name and a.provenance.split_sha256 != b.provenance.split_sha256):
         raise DataError(f"predictions of runs {a.key} and {b.key} are not of the same cells: they had different splits")
-    mol_ids, tasks, y = keys[0]
-    (names, rows), (_, columns) = (np.unique(each, return_inverse=True) for each in (mol_ids, tasks))
+    molecules, tasks, y = keys[0]
+    (names, rows), (_, columns) = (np.unique(each, return_inverse=True) for each in (molecules, tasks))
     grids = np.full((3, rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), np.nan)
     for grid, values in zip(grids, (y, *(table.column("score").to_numpy() for table in tables)), strict=True):
         grid[rows, columns] = values
     labels, of_a, of_b = grids
-    return Predicted(labels, of_a, of_b, tuple(map(str, names)))
+    if by_name:
+        return Predicted(labels, of_a, of_b, mol_ids=tuple(map(str, names)))
+    said = next(table for table in tables if "row" in table.column_names)
+    return Predicted(labels, of_a, of_b, places=tuple(np.unique(said.column("row").to_numpy()).tolist()))
+
+
+def _molecules(table: pa.Table, *, by_name: bool) -> list[str] | list[int]:
+    """Of each cell, the name of its molecule; or its number among those that have cells, in the order of the split."""
+    if "row" in table.column_names:
+        return list(np.unique(table.column("row").to_numpy(), return_inverse=True)[1].tolist())
+    names: list[str] = table.column("mol_id").to_pylist()
+    order = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return names if by_name else [order[name] for name in names]
 
 
 def predictions_in(content: bytes, path: Path) -> pa.Table:
-    """What a run's file holds: the columns that `write_predictions` writes, as strings and float64, without gaps.
+    """What a run's file holds: COLUMNS, or of an earlier one EARLIER, strings plain and numbers float64, without gaps.
 
     path  for messages
     Raises DataError if it is no such file, has other columns, or scores or labels that are not finite.
@@ -122,9 +155,10 @@ def predictions_in(content: bytes, path: Path) -> pa.Table:
             raise UnreadableError(
                 f"it has {file.metadata.num_rows:,} rows, and {MOST_ROWS:,} are the most that are read"
             )
-        if (there := [(field.name, _kind(field.type)) for field in file.schema_arrow]) != list(COLUMNS.items()):
-            raise UnreadableError(f"it has the columns {_described(there)}, expected {_described(COLUMNS.items())}")
-        table = file.read().select(list(COLUMNS)).cast(_schema())
+        there = {field.name: _kind(field.type) for field in file.schema_arrow}
+        if there not in (COLUMNS, EARLIER) or len(there) != len(file.schema_arrow):
+            raise UnreadableError(f"it has the columns {_described(there)}, expected {_described(COLUMNS)}")
+        table = file.read().select(list(there)).cast(_schema(there))
         if any(column.null_count for column in table.columns):
             raise UnreadableError("it has cells without a value")
         if not all(pc.all(pc.is_finite(table.column(name))).as_py() in (True, None) for name in ("y", "score")):
@@ -134,10 +168,28 @@ def predictions_in(content: bytes, path: Path) -> pa.Table:
     return table
 
 
-def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
-    """The test rows of a run's file, verified."""
+def is_earlier(table: pa.Table) -> bool:
+    """Whether a file is of the form that earlier runs have written."""
+    return "split" in table.column_names
+
+
+def of_part(table: pa.Table, part: str) -> pa.Table:
+    """The cells of a part of the split, which is all or nothing of a file that has test rows alone."""
     import pyarrow.compute as pc
 
+    if is_earlier(table):
+        return table.filter(pc.equal(table.column("split"), part))
+    return table if part == "test" else table.slice(0, 0)
+
+
+def as_kept(spec: RunSpec, scores: np.ndarray, kind: Kind) -> np.ndarray:
+    """What would be kept today of scores (n, T) in an earlier file of this run."""
+    logits = kind == "classification" and spec.method not in GAVE_PROBABILITIES
+    return kept_scores(probabilities.of_logits(scores) if logits else scores, kind)
+
+
+def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
+    """The test rows of a run's file, verified."""
     path = results.predictions_path(record.spec)
     if not os.path.lexists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -147,8 +199,7 @@ def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
         raise DataError(f"{path} does not hold predictions ({error}); restore it") from error
     if sha256(content) != record.predictions_sha256:
         raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
-    table = predictions_in(content, path)
-    return table.filter(pc.equal(table.column("split"), "test"))
+    return of_part(predictions_in(content, path), "test")
 
 
 def _kind(type_: pa.DataType) -> str:
@@ -158,12 +209,12 @@ def _kind(type_: pa.DataType) -> str:
     return "string" if pt.is_string(plain) else "float" if pt.is_floating(plain) else str(plain)
 
 
-def _described(columns: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{name} ({kind})" for name, kind in columns)
+def _described(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items())
 
 
-def _schema() -> pa.Schema:
+def _schema(columns: Mapping[str, str]) -> pa.Schema:
     import pyarrow as pa
 
-    kinds = {"string": pa.string(), "float": pa.float64()}
-    return pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    kinds = {"string": pa.string(), "float": pa.float64(), "int32": pa.int32()}
+    return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])

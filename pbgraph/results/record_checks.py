@@ -56,6 +56,8 @@ def _problems(record: Any) -> Iterator[str]:
         yield from _outside("seconds", [record.cost.seconds], 0, most=MOST_SECONDS)
     for part, score in record.scores.items():
         yield from _of_scores(visible_cell(part), score)
+    for of_task in record.thresholds.values():
+        yield from _outside("thresholds", of_task.values(), 0, most=1)
     if record.status == "finished":
         yield from _of_finished(record)
     yield from _of_history(record)

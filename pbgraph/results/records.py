@@ -12,11 +12,12 @@ import msgspec
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.history import Epoch, Selection
 from pbgraph.methods.roles import EXTERNAL
-from pbgraph.metrics import SplitScore
+from pbgraph.metrics import SplitScore, Thresholds
 from pbgraph.molecules import Rejected
 from pbgraph.results.arms import Arm, as_changes
 
-FORMAT_VERSION = 2  # of records, where it is the field `schema`
+FORMAT_VERSION = 3  # of records, where it is the field `schema`
+WHOLE_FORM = 2  # the schema that says the same less compactly, see `pbgraph.results.compact`
 
 Status = Literal["finished", "failed"]
 
@@ -212,6 +213,7 @@ class RunRecord:
     scores       "valid" and "test" -> SplitScore; of an external result without validation rows, "valid" has their
                  number and no score
     metrics      name -> version of what they were scored by
+    thresholds   of the metrics among these that take decisions: from the validation rows, see `pbgraph.decisions`
     predictions  file name and SHA-256 of its content
     correlations  of a run in which dendrites grew: site -> for every dendrite tried there, in order, the mean over
                  neurons of corr(a, δ) on validation rows when it was accepted, signed by the correlation it was
@@ -233,6 +235,7 @@ class RunRecord:
     predictions_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     correlations: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=dict)
     schema: int = FORMAT_VERSION
     written_digest: str | None = None
     seal: str | None = None
@@ -257,6 +260,7 @@ class RunRecord:
                     self.history,
                     self.predictions_sha256,
                     self.details,
+                    *([self.thresholds] if self.thresholds else ()),
                 )
             )
         )

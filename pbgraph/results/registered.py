@@ -19,7 +19,7 @@ from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.record_file import formatted
+from pbgraph.results.record_file import indented
 from pbgraph.results.records import RunRecord
 
 FOLDER = "registered"
@@ -75,7 +75,7 @@ def register(results: ResultsFolder, registration: Registration) -> tuple[Path, 
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_file(path) as part:
-        part.write_bytes(formatted(msgspec.to_builtins(sealed)))
+        part.write_bytes(indented(msgspec.to_builtins(sealed)))
     return path, sealed
 
 

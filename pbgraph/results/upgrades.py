@@ -1,9 +1,10 @@
 """Records of earlier schemas, read as this one's: what was trained in days need not be trained again.
 
 `UPGRADES` has a step from each schema that can be brought up to the next one. A record goes through all between its
-own and `FORMAT_VERSION`, as decoded JSON, before its fields get their types; its file stays as it is. What is older
-than the chain is refused. When FORMAT_VERSION becomes n + 1, `UPGRADES[n]` is added, with an old record in the tests,
-if all that schema n + 1 says of a run is known from what schema n said; nothing is made up.
+own and `WHOLE_FORM`, as decoded JSON, before its fields get their types; its file stays as it is. What is older than
+the chain is refused. When the fields of a record change, `UPGRADES` gets a step, with an old record in the tests, if
+all that the next schema says of a run is known from what the one before said; nothing is made up. Schema 2 has all
+fields and needs no step: schema 3 only says the same more compactly.
 
 Schema 1 is not upgraded: it says neither how many molecules were scored nor by which versions of the metrics, and its
 runs have settings, and so keys, that no plan asks for any more.
@@ -19,7 +20,7 @@ import msgspec
 
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import UnreadableError
-from pbgraph.results.records import FORMAT_VERSION, RunRecord
+from pbgraph.results.records import WHOLE_FORM, RunRecord
 
 Said = dict[str, Any]  # a record's JSON, decoded
 
@@ -43,28 +44,29 @@ UPGRADES: Mapping[int, Upgrade] = {}
 
 def oldest() -> int:
     """The oldest schema that can be read."""
-    schema = FORMAT_VERSION
+    schema = WHOLE_FORM
     while schema - 1 in UPGRADES:
         schema -= 1
     return schema
 
 
 def upgraded(said: Said) -> RunRecord:
-    """The record of what a file of an earlier schema, `oldest()` or later, says; without seal and written digest.
+    """The record, of schema `WHOLE_FORM`, of what a file of an earlier one says, `oldest()` or later.
 
-    Whoever reads it has compared the seal, which is of the file. Raises UnreadableError if it is none, or was edited.
+    It is without seal and written digest. Whoever reads it has compared the seal, which is of the file. Raises
+    UnreadableError if it is none, or was edited.
     """
     schema, spec = said["schema"], said.get("spec")
     _check_whole(said, UPGRADES[schema])
     said = {name: value for name, value in said.items() if name not in ("seal", "written_digest")}
     try:
-        for number in range(schema, FORMAT_VERSION):
+        for number in range(schema, WHOLE_FORM):
             said = {**UPGRADES[number].change(said), "schema": number + 1}
         record = msgspec.convert(said, RunRecord)
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise UnreadableError(f"of schema {schema}, it cannot be upgraded ({type(error).__name__}: {error})") from error
     if canonical_json(record.spec.said) != canonical_json(spec):
-        raise UnreadableError(f"its spec is not one of schema {FORMAT_VERSION}, so that its key is another")
+        raise UnreadableError(f"its spec is not one of schema {WHOLE_FORM}, so that its key is another")
     return record
 
 

@@ -25,14 +25,15 @@ from pbgraph.errors import DataError
 from pbgraph.files.cache import keep, kept
 from pbgraph.files.hashing import Scalar, sha256
 from pbgraph.history import Epoch
-from pbgraph.results import arms, record_checks, record_file, records, upgrades
+from pbgraph.results import arms, compact, record_checks, record_file, records, upgrades
 from pbgraph.results.record_file import read_record
 from pbgraph.results.records import RunRecord
 
 LEFT_IN_FILE = ("history", "details", "correlations")  # fields that tables do not need
 SETTLED_SECONDS = 2.0  # coarser than the times of any file system in use
 LEAST, SHARE = 200, 0.02  # of records that are to be added before the file is written again, and of all of them
-CODE = (records, record_file, record_checks, upgrades, arms, history, metrics, molecules)  # what verifying depends on
+# what verifying depends on
+CODE = (records, record_file, compact, record_checks, upgrades, arms, history, metrics, molecules)
 
 Identity = tuple[int, int, int, int]
 

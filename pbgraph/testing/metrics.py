@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 
-from pbgraph.metrics import METRICS, Kind, Metric
+from pbgraph.metrics import METRICS, Kind, Metric, Takes
 from pbgraph.testing.base import Check, CheckFailed, checks_of, require, require_described
 
 ROWS, DRAWS = 60, 20
@@ -28,9 +28,21 @@ def labels(metric: Metric, random: np.random.Generator, blank: float = 0.2) -> n
     return y
 
 
-def noise(random: np.random.Generator) -> np.ndarray:
-    """60 predictions that know nothing."""
-    return random.normal(3.0, 2.0, ROWS)
+def noise(metric: Metric, random: np.random.Generator) -> np.ndarray:
+    """60 predictions that know nothing, of the kind that the metric takes."""
+    numbers = random.normal(3.0, 2.0, ROWS)
+    if metric.takes == "scores":
+        return numbers
+    probabilities: np.ndarray = 1 / (1 + np.exp(3.0 - numbers))
+    return probabilities if metric.takes == "probabilities" else (probabilities >= 0.5).astype(float)
+
+
+def spoilt(metric: Metric, y: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """The labels with this share of noise in each, or of decisions in so many of them."""
+    perfect, other = np.nan_to_num(y), noise(metric, random)
+    if metric.takes == "decisions":
+        return np.where(random.random(ROWS) < share, other, perfect)
+    return (1 - share) * perfect + share * other
 
 
 def value(metric: Metric, y: np.ndarray, score: np.ndarray) -> float:
@@ -44,6 +56,7 @@ def value(metric: Metric, y: np.ndarray, score: np.ndarray) -> float:
 def check_described(metric: Metric) -> None:
     """It has a name, a version, a source and a kind of task, and says which difference matters."""
     require_described(metric)
+    require(metric.takes in get_args(Takes), f"takes is {metric.takes!r}, expected one of {', '.join(get_args(Takes))}")
     require(metric.kind in get_args(Kind), f"kind is {metric.kind!r}, expected one of {', '.join(get_args(Kind))}")
     require(metric.relevant > 0, f"relevant is {metric.relevant}, expected the smallest difference that matters")
 
@@ -53,7 +66,7 @@ def check_perfect(metric: Metric) -> None:
     random = np.random.default_rng(0)
     for _ in range(DRAWS):
         y = labels(metric, random)
-        perfect, other = value(metric, y, np.nan_to_num(y)), value(metric, y, noise(random))
+        perfect, other = value(metric, y, np.nan_to_num(y)), value(metric, y, noise(metric, random))
         require(perfect >= other, f"the labels themselves score {perfect}, and noise {other}")
 
 
@@ -62,17 +75,17 @@ def check_direction(metric: Metric) -> None:
     random, shares = np.random.default_rng(0), (0.0, 0.5, 1.0)
     tried = []
     for _ in range(DRAWS):
-        y, other = labels(metric, random), noise(random)
-        tried.append([value(metric, y, (1 - share) * np.nan_to_num(y) + share * other) for share in shares])
+        y = labels(metric, random)
+        tried.append([value(metric, y, spoilt(metric, y, share, random)) for share in shares])
     means = np.mean(tried, axis=0)
     require(bool(np.all(np.diff(means) < 0)), f"with noise {shares} the scores, larger better, are {means.tolist()}")
 
 
 def check_undefined(metric: Metric) -> None:
-    """Without a measured label it is None; with one class, too."""
-    score = noise(np.random.default_rng(0))
+    """Without a measured label it is None; with one class, too, unless it takes probabilities."""
+    score = noise(metric, np.random.default_rng(0))
     cases = {"no label": np.full(ROWS, np.nan)}
-    if metric.kind == "classification":
+    if metric.kind == "classification" and metric.takes != "probabilities":
         cases |= {"negatives alone": np.zeros(ROWS), "positives alone": np.ones(ROWS)}
     for what, y in cases.items():
         found = metric.score(y, score)
@@ -82,25 +95,25 @@ def check_undefined(metric: Metric) -> None:
 def check_permutation(metric: Metric) -> None:
     """The order of the rows does not matter."""
     random = np.random.default_rng(0)
-    y, score, order = labels(metric, random), noise(random), random.permutation(ROWS)
+    y, score, order = labels(metric, random), noise(metric, random), random.permutation(ROWS)
     _require_same(metric, (y[order], score[order]), (y, score), what="rows in another order")
 
 
 def check_blanks(metric: Metric) -> None:
     """Rows without a label count nowhere, whatever was predicted for them."""
     random = np.random.default_rng(0)
-    y, score = labels(metric, random), noise(random)
+    y, score = labels(metric, random), noise(metric, random)
     measured = ~np.isnan(y)
     for other in (score, np.where(measured, score, 1e6), np.where(measured, score, np.nan)):
         _require_same(metric, (y, other), (y[measured], score[measured]), what="blank rows left in and left out")
 
 
 def check_scale(metric: Metric) -> None:
-    """Of classification, any increasing scale of the predictions gives the same."""
-    if metric.kind == "regression":
+    """Of classification, any increasing scale of the scores that it takes gives the same."""
+    if metric.kind == "regression" or metric.takes != "scores":
         return
     random = np.random.default_rng(0)
-    y, score = labels(metric, random), noise(random)
+    y, score = labels(metric, random), noise(metric, random)
     for other in (1 / (1 + np.exp(-score)), 10 * score - 100, score**3):
         _require_same(metric, (y, other), (y, score), what="another increasing scale")
 
@@ -108,7 +121,7 @@ def check_scale(metric: Metric) -> None:
 def check_bad_input(metric: Metric) -> None:
     """A measured row without a prediction, or arrays of different lengths, are a ValueError."""
     random = np.random.default_rng(0)
-    y, score = labels(metric, random), noise(random)
+    y, score = labels(metric, random), noise(metric, random)
     missing = score.copy()
     missing[0] = np.nan
     for what, bad in {"a measured row predicted as NaN": missing, "one prediction too few": score[1:]}.items():
@@ -124,7 +137,7 @@ def check_weighted(metric: Metric) -> None:
     if metric.weighted is None:
         return
     random = np.random.default_rng(0)
-    y, score = labels(metric, random, blank=0.0), noise(random)
+    y, score = labels(metric, random, blank=0.0), noise(metric, random)
     weights = random.integers(0, 4, (DRAWS, ROWS)).astype(float)
     for found, counts in zip(metric.weighted(y, score, weights), weights.astype(int), strict=True):
         expected = metric.score(np.repeat(y, counts), np.repeat(score, counts))

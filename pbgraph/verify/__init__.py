@@ -5,8 +5,8 @@ what could not be checked. A damaged or hostile folder is something wrong, never
 of them and gives the receipt.
 """
 
-from pbgraph.verify.checks import verify_results
+from pbgraph.verify.checks import checked, verify_results
 from pbgraph.verify.findings import Findings
 from pbgraph.verify.receipt import Receipt
 
-__all__ = ["Findings", "Receipt", "verify_results"]
+__all__ = ["Findings", "Receipt", "checked", "verify_results"]

@@ -12,7 +12,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
 from pbgraph.verify.findings import Findings
-from pbgraph.verify.folder import held_by
+from pbgraph.verify.folder import Held, held_by
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.receipt import Receipt, receipt_of
 from pbgraph.verify.registrations import check_registrations
@@ -31,7 +31,20 @@ def verify_results(
     offline: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Receipt:
-    """The receipt of a results folder, with what is wrong with it.
+    """The receipt of a results folder; see `checked`."""
+    return checked(results, reruns=reruns, seed=seed, data=data, offline=offline, say=say)[1]
+
+
+def checked(
+    results: ResultsFolder,
+    *,
+    reruns: int = 0,
+    seed: int | None = None,
+    data: Path | None = None,
+    offline: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Held, Receipt]:
+    """What a results folder holds, and its receipt, with what is wrong with it.
 
     reruns  how many runs to do again; seed: that they are drawn with, anew each time if it is None
     data, offline  as for `pbgraph.datasets.load.load`
@@ -61,7 +74,7 @@ def verify_results(
         say(f"running again {len(chosen)} of {len(whole)} runs, drawn with --seed {draw}: {keys or 'none can be'}")
         again, more = _again(results, chosen, data, offline=offline)
         findings += more
-    return receipt_of(results, held, findings, draw=draw, reruns=again)
+    return held, receipt_of(results, held, findings, draw=draw, reruns=again)
 
 
 def _again(

@@ -18,7 +18,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.protocol import arm_identity, differences
-from pbgraph.results.record_file import formatted, read_record
+from pbgraph.results.record_file import formatted, record_and_content
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import FOLDER as REGISTERED
 from pbgraph.verify.findings import Findings, findings, guarded
@@ -57,13 +57,11 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
     wrong: list[str] = []
     companions = [path for folder in COMPANIONS for path in _in_task_folders(results.root / folder, wrong)]
     records: dict[Path, RunRecord] = {}
-    digests = []
+    hashes: dict[Path, str] = {}
     unsealed: list[Path] = []
     paths = list(_in_task_folders(results.root / "records", wrong))
     for path in paths:
-        wrong += guarded(path, _take, path, records, unsealed)
-        if path in records:
-            digests.append((str(path.relative_to(results.root)), sha256(content_of(path))))
+        wrong += guarded(path, _take, path, records, hashes, unsealed)
         done(1)
     finished = [record for record in records.values() if record.status == "finished"]
     failed = [record for record in records.values() if record.status == "failed"]
@@ -89,6 +87,7 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
         f"time, machine, commit and cost of {len(loose)} record{'' if len(loose) == 1 else 's'} without a seal, as "
         "earlier versions wrote them: only a checkout that has them committed vouches for these, and here is none"
     ]
+    digests = [(str(path.relative_to(results.root)), digest) for path, digest in hashes.items()]
     sound = frozenset(key for key, lines in broken.items() if not lines)
     readable = len(records) == len(paths)
     said = findings(counts, wrong, unchecked if loose else ())
@@ -123,13 +122,13 @@ def _key_of(path: Path) -> str:
     return path.name.split(".", 1)[0]
 
 
-def _take(path: Path, records: dict[Path, RunRecord], unsealed: list[Path]) -> Iterator[str]:
-    """Read a record, put it with the others if it can be used, and say what is wrong with it."""
+def _take(path: Path, records: dict[Path, RunRecord], hashes: dict[Path, str], unsealed: list[Path]) -> Iterator[str]:
+    """Read a record, put it and its hash with the others if it can be used, and say what is wrong with it."""
     named = NAME.fullmatch(path.name)
     if named is None:
         yield f"{path} is not named as a record is, KEY.json or KEY.failed-1.json; move it away"
         return
-    record, content = read_record(path), content_of(path)
+    record, content = record_and_content(path)
     said = msgspec.json.decode(content)
     if content != formatted(said):
         yield f"{path} is not written as records are: its content was edited, though not its numbers; restore it"
@@ -144,7 +143,7 @@ def _take(path: Path, records: dict[Path, RunRecord], unsealed: list[Path]) -> I
     misshapen = [f"{path}: {what}" for what in (misshapen_run if expected == "finished" else misshapen_failure)(record)]
     yield from misshapen
     if not misshapen:
-        records[path] = record
+        records[path], hashes[path] = record, sha256(content)
 
 
 def _companions(results: ResultsFolder, record: RunRecord) -> Iterator[str]:

@@ -25,17 +25,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from pbgraph.execution.again import do_again
 from pbgraph.execution.fitting import RunOptions
+from pbgraph.execution.scoring import Rows
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.metrics import METRICS, Metric, label_of
 from pbgraph.report.comparisons import margin_of
 from pbgraph.report.stats import standard_error
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.predictions import is_earlier
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import Provenance, RunRecord
 from pbgraph.streams import seed_of
+from pbgraph.verify.comparable import comparable
 from pbgraph.verify.scores import cells_said, read_predictions
 
 PLATFORM_SPREAD = 3.0  # standard errors of a score over molecules that two platforms may be apart
@@ -106,6 +110,8 @@ def _rounds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
 
 def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, new: RunRecord) -> Rerun:
     same, why = one_platform(record.provenance, new.provenance)
+    digests = record.digest(), "" if new.status == "failed" else new.digest()
+    record, new = comparable(results, record, scratch, new=new)
     scores: dict[str, tuple[float | None, float | None, float]] = {}
     if new.status == "failed":
         rule, lines = NOTHING, [f"the run failed: {new.error}"]
@@ -119,8 +125,7 @@ def _compared(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
         lines = [*_other_experiment(record, new), *_too_far(scores)]
     run = f"rerun of {record.key}, {record.spec.arm}, seed {record.spec.seed}"
     wrong = tuple(f"{run}: {line} ({rule})" for line in lines)
-    again = "" if new.status == "failed" else new.digest()
-    return Rerun(record.key, str(record.spec.arm), record.spec.seed, rule, record.digest(), again, scores, wrong)
+    return Rerun(record.key, str(record.spec.arm), record.spec.seed, rule, *digests, scores, wrong)
 
 
 def one_platform(mine: Provenance, theirs: Provenance) -> tuple[bool, str]:
@@ -151,7 +156,7 @@ def _not_exact(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder
 
     Parquet files name the library that wrote them: where that is another one, the cells are compared.
     """
-    names = ["spec", "status", "selection", "scores", "metrics", "history", "details"]
+    names = ["spec", "status", "selection", "scores", "metrics", "thresholds", "history", "details"]
     parts = [name for name in names if canonical_json(getattr(record, name)) != canonical_json(getattr(new, name))]
     sizes = [run.cost and (run.cost.parameters, run.cost.epochs) for run in (record, new)]
     parts += ["parameters or epochs"] if sizes[0] != sizes[1] else []
@@ -214,14 +219,18 @@ def _too_far(scores: Mapping[str, tuple[float | None, float | None, float]]) -> 
 
 
 def _tolerances(results: ResultsFolder, record: RunRecord) -> dict[str, float]:
-    """Of every mean score of a record, how far from it another platform's may be."""
+    """Of every mean score of a record, how far from it another platform's may be.
+
+    Where no predictions of validation rows are kept, those of the test rows, which are as many or so, stand for them.
+    """
     table = read_predictions(results.predictions_path(record.spec))
     spreads = {}
     for part, said in record.scores.items():
-        cells, score = cells_said(table, part, tuple(said.tasks))
+        cells, score = cells_said(table, part if is_earlier(table) else "test", tuple(said.tasks))
         for name in said.metrics:
             metric = METRICS.get(name)
-            error = standard_error(cells.y, score, metric)
+            taken = Rows(cells.y, score, thresholds=record.thresholds).taken(metric, cells.tasks)
+            error = standard_error(np.where(np.isnan(taken), np.nan, cells.y), taken, metric)
             spreads[f"{part} {label_of(name)}"] = max(PLATFORM_SPREAD * error, _relevant(record, metric))
     return spreads
 

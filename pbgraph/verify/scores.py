@@ -13,13 +13,14 @@ import numpy as np
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError
+from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
-from pbgraph.metrics import METRICS, Metric, SplitScore, label_of, split_score
+from pbgraph.metrics import METRICS, Metric, SplitScore, label_of
 from pbgraph.molecules import Molecules
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import predictions_in
+from pbgraph.results.predictions import is_earlier, of_part, predictions_in
 from pbgraph.results.protocol import differences
 from pbgraph.results.records import RunRecord
 from pbgraph.splits import SPLITS, Split
@@ -55,12 +56,15 @@ class _Data:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The measured cells of a part of the data: y (n, T), and for each cell its row, column, name and task."""
+    """The measured cells of a part of the data: y (n, T), and for each cell its row, column, name and task.
+
+    mol_id  names, or where only the predictions are known, what they call the molecules
+    """
 
     y: np.ndarray
     row: np.ndarray
     column: np.ndarray
-    mol_id: Sequence[str]
+    mol_id: Sequence[str] | Sequence[int]
     task: Sequence[str]
     tasks: tuple[str, ...]
 
@@ -78,7 +82,7 @@ class Cells:
 
         Raises DataError if they name another task, or a molecule and task twice.
         """
-        names, said = table.column("mol_id").to_pylist(), table.column("task").to_pylist()
+        names, said = table.column(_molecule(table)).to_pylist(), table.column("task").to_pylist()
         if strange := sorted(set(said) - set(tasks)):
             raise DataError(
                 f"its predictions are of {', '.join(strange)}, expected {', '.join(tasks)}; restore the file"
@@ -159,11 +163,11 @@ def _problems(results: ResultsFolder, record: RunRecord, data: _Data | None, cou
     if data is not None:
         yield from _other_data(record, data)
     table = read_predictions(results.predictions_path(record.spec))
-    parts = set(table.column("split").unique().to_pylist())
+    parts = set(table.column("split").unique().to_pylist()) if is_earlier(table) else set()
     if parts - {"valid", "test"}:
         yield f"its predictions have rows of {', '.join(sorted(parts - {'valid', 'test'}))}; expected valid and test"
     for part in record.scores:
-        yield from _part_problems(record, part, _of_part(table, part), data=data, counted=counted)
+        yield from _part_problems(record, part, of_part(table, part), data=data, counted=counted)
     selected, valid = record.selection, record.scores["valid"].metrics[record.spec.metric]
     if selected is not None and not _same(selected.score, valid):
         yield f"it was selected by a validation score of {selected.score}, and the reported network has {valid}"
@@ -176,15 +180,14 @@ def read_predictions(path: Path) -> pa.Table:
 
 def cells_said(table: pa.Table, part: str, tasks: tuple[str, ...]) -> tuple[Cells, np.ndarray]:
     """The cells of a part as the predictions name them, and their scores (n, T), NaN where nothing is measured."""
-    mine = _of_part(table, part)
+    mine = of_part(table, part)
     cells = Cells.said_by(mine, tasks)
     return cells, cells.grid(mine)
 
 
-def _of_part(table: pa.Table, part: str) -> pa.Table:
-    import pyarrow.compute as pc
-
-    return table.filter(pc.equal(table.column("split"), part))
+def _molecule(table: pa.Table) -> str:
+    """The column that says of which molecule a cell is."""
+    return "mol_id" if is_earlier(table) else "row"
 
 
 def _other_data(record: RunRecord, data: _Data) -> Iterator[str]:
@@ -208,36 +211,47 @@ def _part_problems(
     if record.spec.external and not said.tasks and not len(table):
         return  # a part that another tool did not predict
     cells = data.cells_of(record, part) if data else Cells.said_by(table, tuple(said.tasks))
+    if part != "test" and not is_earlier(table):  # of which no predictions are kept, so that labels alone are compared
+        if data is not None:
+            labels = split_score(Rows(cells.y, np.nan_to_num(cells.y)), cells.tasks, _metrics(record))
+            yield from (f"{part} {line}" for line in _label_differences(said, labels, sizes=True))
+        return
     if (wrong := _other_cells(cells, table)) is not None:
         yield f"its predictions of the {part} rows {wrong}"
         return
-    again = split_score(cells.y, cells.grid(table), cells.tasks, metrics=_metrics(record))
+    rows = Rows(cells.y, cells.grid(table), thresholds=record.thresholds)
+    again = split_score(rows, cells.tasks, _metrics(record))
     both = [target for name, target in again.tasks.items() if name in said.tasks]
     counted["scores"] += len(again.metrics) + sum(len(target.metrics) for target in both)
-    yield from (f"{part} {line}" for line in _score_differences(said, again, sizes=data is not None))
+    yield from (f"{part} {line}" for line in _metric_differences("", said.metrics, again.metrics))
+    yield from (f"{part} {line}" for line in _label_differences(said, again, sizes=data is not None))
+    for name, target in again.tasks.items():
+        if name in said.tasks:
+            lines = _metric_differences(f"{name} ", said.tasks[name].metrics, target.metrics)
+            yield from (f"{part} {line}" for line in lines)
 
 
 def _other_cells(cells: Cells, table: pa.Table) -> str | None:
     """In which way the rows of a file are not the measured cells, or None."""
     import pyarrow as pa
 
-    for name, expected in (("mol_id", cells.mol_id), ("task", cells.task)):
-        if table.column(name).cast(pa.string()).combine_chunks() != pa.array(expected, pa.string()):
+    molecules = cells.mol_id if is_earlier(table) else cells.row
+    for name, expected in ((_molecule(table), molecules), ("task", cells.task)):
+        column = table.column(name).combine_chunks()
+        if column != pa.array(expected, column.type):
             return f"are {len(table)} cells, and not the {len(expected)} measured ones in their order ({name} differs)"
     if not np.array_equal(table.column("y").to_numpy(), cells.y[cells.row, cells.column]):
         return "are beside labels that the data do not have"
     return None
 
 
-def _score_differences(said: SplitScore, again: SplitScore, *, sizes: bool) -> Iterator[str]:
+def _label_differences(said: SplitScore, again: SplitScore, *, sizes: bool) -> Iterator[str]:
     if sizes and said.size != again.size:
         yield f"rows: the record says {said.size}, there are {again.size}"
-    yield from _metric_differences("", said.metrics, again.metrics)
-    if list(said.tasks) != list(again.tasks) and set(said.tasks) != set(again.tasks):
+    if set(said.tasks) != set(again.tasks):
         yield f"tasks: the record has {', '.join(said.tasks)}; the data {', '.join(again.tasks)}"
         return
     for name, target in again.tasks.items():
-        yield from _metric_differences(f"{name} ", said.tasks[name].metrics, target.metrics)
         counts = [(mine.labelled, mine.positives) for mine in (said.tasks[name], target)]
         if counts[0] != counts[1] or not _same(said.tasks[name].sd, target.sd):
             yield f"{name} labels: the record says {said.tasks[name]}, the data have {target}"
@@ -247,7 +261,7 @@ def _metric_differences(
     where: str, said: Mapping[str, float | None], again: Mapping[str, float | None]
 ) -> Iterator[str]:
     for name, value in again.items():
-        if not _same(said[name], value):
+        if not _same(said.get(name), value):
             yield f"{where}{label_of(name)}: the record says {said[name]}, its predictions give {value}"
 
 

@@ -21,7 +21,6 @@ from pbgraph.errors import UsageError
 from pbgraph.ops.kernels import definitions_only
 from pbgraph.results import folder
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import write_predictions
 
 ARM = "trimnet/backprop"
 
@@ -430,16 +429,6 @@ def test_a_reader_that_has_seen_enough_is_no_error(results, unbuffered):
         os.close(write)
     assert done.returncode == 0, done.stderr
     assert "pipe" not in done.stderr.lower()
-
-
-def test_predictions_are_replaced_but_never_half_written(tmp_path, tox21):
-    import numpy as np
-
-    path = tmp_path / "p.parquet"
-    scored = {"test": (np.arange(5), np.zeros((5, 12)))}
-    digests = [write_predictions(path, tox21, [f"t{t}" for t in range(12)], scored=scored) for _ in range(2)]
-    assert digests[0] == digests[1]
-    assert [file.name for file in tmp_path.iterdir()] == ["p.parquet"]
 
 
 CLOSED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -13,10 +14,10 @@ from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.results import upgrades
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import formatted, read_record, record_bytes
-from pbgraph.results.records import FORMAT_VERSION, RunRecord
+from pbgraph.results.records import WHOLE_FORM, RunRecord
 from pbgraph.results.upgrades import Upgrade, oldest, seal_of
 
-RECORD = make_record("trimnet/backprop", 1, 0.8)
+RECORD = replace(make_record("trimnet/backprop", 1, 0.8), schema=WHOLE_FORM)
 
 
 def seconds(said: dict) -> dict:
@@ -63,7 +64,7 @@ def test_a_record_of_an_earlier_schema_is_read_as_one_of_this_and_its_file_stays
     before = path.read_bytes()
     found = read_record(path)
     assert found == RECORD
-    assert (found.schema, found.key, found.digest()) == (FORMAT_VERSION, RECORD.key, RECORD.digest())
+    assert (found.schema, found.key, found.digest()) == (WHOLE_FORM, RECORD.key, RECORD.digest())
     assert ResultsFolder(tmp_path).finished("tox21", RECORD.key) == RECORD
     assert ResultsFolder(tmp_path).records("tox21") == [RECORD]
     assert path.read_bytes() == before
@@ -127,7 +128,7 @@ def test_an_upgrade_must_leave_the_key_alone(monkeypatch, tmp_path):
 def test_the_chain_has_no_gap(monkeypatch, tmp_path):
     assert oldest() == 0
     monkeypatch.setattr(upgrades, "UPGRADES", {0: Upgrade(nested)})
-    assert oldest() == FORMAT_VERSION
+    assert oldest() == WHOLE_FORM
     with pytest.raises(DataError, match="record schema 0, the oldest that this version reads is 2"):
         read_record(kept(tmp_path, of_schema(0)))
 

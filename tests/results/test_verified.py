@@ -85,7 +85,7 @@ def edit(path: Path, content: bytes) -> None:
 def test_an_edit_that_hides_its_time_is_noticed(results, caplog):
     results.records("tox21")
     path = paths(results)[0]
-    edit(path, path.read_bytes().replace(b'"hidden": 32', b'"hidden": 64'))
+    edit(path, path.read_bytes().replace(b'"hidden":32', b'"hidden":64'))
     assert len(results.records("tox21")) == len(SEEDS) - 1
     assert f"{path} was edited" in caplog.text
 

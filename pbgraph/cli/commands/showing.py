@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,12 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_arms_argument(parser)
     formats = ", ".join(FORMATS)
     parser.add_argument("--format", type=OneOf("format", FORMATS), default="md", help=f"{formats} (default: md)")
+    parser.add_argument(
+        "--metric",
+        nargs="+",
+        metavar="NAME",
+        help="beside the one that selects, these, e.g. mcc ece; by target, the first; see 'ls metrics'",
+    )
     instead = parser.add_mutually_exclusive_group().add_argument
     instead("--per-target", action="store_true", help="instead, scores of every target; CSV and JSON: by every metric")
     instead(
@@ -84,15 +91,16 @@ def table(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import chosen_table, drawn_records
 
     choice = choice_of(args)
-    records, shown = chosen_table(_runs(args), choice)
+    records, shown = chosen_table(_runs(args), choice, args.metric)
+    by_target = partial(per_target, shown, records, metric=args.metric[0] if args.metric else None)
     if args.by_similarity:
         show(_by_similarity(args, shown, records), end="")
     elif args.per_target:
-        show(resolve_name(FORMATS_PER_TARGET[args.format])(per_target(shown, records)), end="")
+        show(resolve_name(FORMATS_PER_TARGET[args.format])(by_target()), end="")
     else:
         show(resolve_name(FORMATS[args.format])(shown), end="")
     if args.figure is not None and args.kind == "heatmap":
-        draw_heat_map(per_target(shown, records), args.figure)
+        draw_heat_map(by_target(), args.figure)
     elif args.figure is not None:
         draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
@@ -127,7 +135,12 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.tables import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
-    of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target, "--kind": args.kind is not None}
+    of_one = {
+        "--by-similarity": args.by_similarity,
+        "--per-target": args.per_target,
+        "--kind": args.kind is not None,
+        "--metric": args.metric is not None,
+    }
     for option in (option for option, given in of_one.items() if given):
         raise UsageError(f"{option} is of one preset's table; leave --study out, and name the part with --preset")
     if args.format not in studies.STUDY_FORMATS:

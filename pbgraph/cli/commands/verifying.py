@@ -13,7 +13,7 @@ from pbgraph.cli.values import file_to_write, reruns, seed
 from pbgraph.errors import UsageError
 from pbgraph.humanize import plural
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.record_file import formatted
+from pbgraph.results.record_file import indented
 
 if TYPE_CHECKING:
     from pbgraph.verify.receipt import Receipt
@@ -61,7 +61,7 @@ def verify(args: argparse.Namespace) -> int:
     for rerun in receipt.reruns:
         _say(_rerun_text(rerun))
     _say(_summary(receipt))
-    content = formatted(msgspec.to_builtins(receipt))
+    content = indented(msgspec.to_builtins(receipt))
     if args.receipt is not None:
         with replaced_file(args.receipt) as part:
             part.write_bytes(content)
@@ -101,19 +101,19 @@ def pack(args: argparse.Namespace) -> int:
     from pbgraph.files.hashing import sha256
     from pbgraph.plans.of_records import plans_of
     from pbgraph.results.packing import pack
-    from pbgraph.verify import verify_results
+    from pbgraph.verify import checked
 
     results = ResultsFolder(args.folder)
     _check_outside("--output", args.output, args.folder, example="my-results.zip")
-    receipt = verify_results(results, data=args.data, offline=args.offline, say=_say)
+    held, receipt = checked(results, data=args.data, offline=args.offline, say=_say)
     _say(_summary(receipt))
     if receipt.wrong:
         print("\n".join(receipt.wrong))
         _say("nothing was packed; 'verify' checks again what is put right")
         return 1
-    specs = [record.spec for dataset in results.tasks() for record in results.records(dataset)]
+    specs = {record.key: record.spec for record in (*held.failed, *held.finished)}.values()
     others = {
-        "receipt.json": formatted(msgspec.to_builtins(receipt)),
+        "receipt.json": indented(msgspec.to_builtins(receipt)),
         "packages.txt": "".join(f"{line}\n" for line in installed_packages()).encode(),
         **{f"plans/{name}.toml": text.encode() for name, text in plans_of(specs).items()},
     }
