@@ -34,6 +34,7 @@ ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.comma
     "export": "steering:add_export_arguments",
     "verify": "verifying:add_verify_arguments",
     "score": "external:add_score_arguments",
+    "average": "external:add_average_arguments",
     "splits": "external:add_splits_arguments",
     "pack": "verifying:add_pack_arguments",
     "submit": "sharing:add_submit_arguments",

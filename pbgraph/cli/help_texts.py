@@ -20,6 +20,7 @@ COMMANDS = {
     "rm": "move runs to the trash of their results folder, with all that belongs to them",
     "export": "write the runs of a task to files for other programs",
     "score": "score predictions of another tool on a split, as a row beside ours",
+    "average": "average what arms predict, seed by seed, and make a row of it",
     "splits": "write splits as files that another tool trains on",
     "pack": "check a results folder and write it as one archive, to be sent or submitted",
     "merge": "take over the runs of other machines, from folders or zip archives",
@@ -64,6 +65,9 @@ molecules are, these are scored as well. The row has the method 'external' and s
 scores anew from what was predicted. 'splits' writes what the tool has to be trained on. A result is kept once: other
 predictions need another --name, or 'rm'."""
 
+AVERAGE = """The mean of the probabilities, or values, that finished runs of the arms predict of the test rows, each arm
+counting alike: what a network and a forest are worth together. Nothing is trained or chosen. The row has the method
+'external', names the runs that it is of, and is averaged again by 'verify' where they are there."""
 SPLITS = """DIR/TASK.csv has all molecules of the task, with names, structures and labels; DIR/TASK-SPLIT-SEED/ the
 parts of a split: train.csv, valid.csv and test.csv with the same columns, and splits.json, the numbers of their rows
 in TASK.csv as chemprop takes them by --splits-file. A tool that is trained on train.csv alone, chooses by valid.csv,
@@ -134,6 +138,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "merge": MERGE,
     "pack": PACK,
     "score": SCORE,
+    "average": AVERAGE,
     "splits": SPLITS,
     "register": PLANS,
     "tune": TUNE,
@@ -225,6 +230,10 @@ OF_COMMANDS: Mapping[str, str] = {
   score tox21 predictions.csv --name "chemprop 2.3" --split random --seeds 68
   score tox21 68.csv 69.csv 70.csv --name "chemprop 2.3" --seeds 68-70
   score esol test.parquet --name "a committee" --seeds 68 --smiles structure
+""",
+    "average": """
+  average tox21 trimnet/backprop random-forest/fit
+  average tox21 trimnet/perforated lightgbm/fit --seeds 68-117 --name "TrimNet with dendrites and LightGBM"
 """,
     "splits": """
   splits tox21 --split random --seeds 68-72 --write splits

@@ -44,6 +44,7 @@ class Told:
     preset  beside whose runs it stands
     pretrained_on  on what else it was trained, as its user states it; "" if on nothing
     id, smiles  columns of the file, where they are not called as usual
+    features    what the features are called that it saw
     """
 
     name: str
@@ -51,6 +52,7 @@ class Told:
     pretrained_on: str = ""
     id: str | None = None
     smiles: str | None = None
+    features: str = FEATURES
 
 
 def score_file(
@@ -62,22 +64,53 @@ def score_file(
     Raises UsageError for a name that cannot be one, and if this row has another result for this seed; errors as of
     `read_foreign` and `ForeignPredictions.scores`.
     """
-    if wrong := name_problem("the tool", told.name):
-        raise UsageError(f"--name: {wrong}")
+    check_name(told)
     molecules = load(dataset, folder=options.data, offline=options.offline)
     spec = external_spec(dataset, told, split=split, seed=seed)
     parts = SPLITS.get(split).split(molecules, spec.split_seed)
     given = read_foreign(path, dataset, molecules, name=told.id, smiles=told.smiles)
     which = f"split {split}" + f", seed {seed}" * (spec.split_seed is not None)
     predicted = _predicted(given, molecules, parts, which=which)
-    results = ResultsFolder(options.results)
+    scored = Scored(spec, dataset, molecules, parts, predicted, ScoredFile(given.file, given.sha256))
+    return written(scored, ResultsFolder(options.results), pretrained_on=told.pretrained_on)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Predictions that are to become a result: part -> (n, T), and where they are from.
+
+    mean_of  keys of the runs that they are the mean of, if they are
+    """
+
+    spec: RunSpec
+    dataset: Dataset
+    molecules: Molecules
+    split: Split
+    predicted: Mapping[str, np.ndarray]
+    file: ScoredFile
+    mean_of: tuple[str, ...] = ()
+
+
+def check_name(told: Told) -> None:
+    """Raises UsageError for a name that no row can have."""
+    if wrong := name_problem("the tool", told.name):
+        raise UsageError(f"--name: {wrong}")
+
+
+def written(scored: Scored, results: ResultsFolder, *, pretrained_on: str) -> tuple[RunRecord, bool]:
+    """The record of these predictions, and whether it is new.
+
+    Raises UsageError if there is one of others already.
+    """
+    spec = scored.spec
     with exclusive_run(results.lock_path(spec), lambda _: None):
         if (there := results.finished(spec.task, spec.key)) is not None:
-            _check_same(there, given, results)
+            _check_same(there, scored.file, results)
             return there, False
-        record = _record(spec, dataset, (molecules, parts), predicted=predicted, results=results)
-        file = ScoredFile(given.file, given.sha256)
-        origin = replace(record.provenance, scored_from=file, pretrained_on=told.pretrained_on)
+        record = _record(scored, results)
+        origin = replace(
+            record.provenance, scored_from=scored.file, pretrained_on=pretrained_on, mean_of=scored.mean_of
+        )
         record = replace(record, provenance=origin)
         results.write(record)
     return record, True
@@ -94,7 +127,7 @@ def external_spec(dataset: Dataset, told: Told, *, split: str, seed: int) -> Run
         method=EXTERNAL,
         seed=seed,
         metric=dataset.metric,
-        featuriser=FEATURES,
+        featuriser=told.features,
         preset=told.preset,
         model_config={},
         settings={},
@@ -117,35 +150,28 @@ def _predicted(given: ForeignPredictions, molecules: Molecules, split: Split, *,
     return found
 
 
-def _record(
-    spec: RunSpec,
-    dataset: Dataset,
-    data: tuple[Molecules, Split],
-    *,
-    predicted: Mapping[str, np.ndarray],
-    results: ResultsFolder,
-) -> RunRecord:
-    molecules, split = data
-    labels = {part: molecules.y[getattr(split, part)] for part in predicted}
-    scored = scored_parts(labels, predicted, molecules.tasks, kind=dataset.kind)
-    nothing = SplitScore(len(split.valid), dict.fromkeys(scored.metrics, None), {})
+def _record(scored: Scored, results: ResultsFolder) -> RunRecord:
+    spec, molecules, tasks = scored.spec, scored.molecules, scored.molecules.tasks
+    labels = {part: molecules.y[getattr(scored.split, part)] for part in scored.predicted}
+    found = scored_parts(labels, scored.predicted, tasks, kind=scored.dataset.kind)
+    nothing = SplitScore(len(scored.split.valid), dict.fromkeys(found.metrics, None), {})
     origin = provenance(
         device="cpu",
         molecules=molecules,
-        featuriser=FEATURES,
-        split_sha256=split.sha256,
-        origins=_origins(spec, dataset),
+        featuriser=spec.featuriser,
+        split_sha256=scored.split.sha256,
+        origins=_origins(spec, scored.dataset),
     )
     path = results.predictions_path(spec)
     return RunRecord(
         spec=spec,
         status="finished",
         provenance=replace(origin, device=DEVICE, threads=0, numerics=None, libraries={}),
-        scores={"valid": nothing, **scored.scores},
-        metrics=scored.metrics,
-        thresholds=scored.thresholds,
+        scores={"valid": nothing, **found.scores},
+        metrics=found.metrics,
+        thresholds=found.thresholds,
         predictions=path.name,
-        predictions_sha256=write_predictions(path, labels["test"], scored.kept, tasks=molecules.tasks),
+        predictions_sha256=write_predictions(path, labels["test"], found.kept, tasks=tasks),
     )
 
 
@@ -159,10 +185,10 @@ def _origins(spec: RunSpec, dataset: Dataset) -> Origins:
     return Origins(components, {name: code for name, code in origins.sources.items() if name in mine})
 
 
-def _check_same(there: RunRecord, given: ForeignPredictions, results: ResultsFolder) -> None:
+def _check_same(there: RunRecord, file: ScoredFile, results: ResultsFolder) -> None:
     """Raises UsageError if the result that is there was scored from other content."""
     said = there.provenance.scored_from
-    if said is None or said.sha256 != given.sha256:
+    if said is None or said.sha256 != file.sha256:
         raise UsageError(
             f"{results.root} has a result of {there.spec.arm}, seed {there.spec.seed}, already, of other predictions "
             f"({said}); give this one another --name, or move that away with 'rm {there.key}'"

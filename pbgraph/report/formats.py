@@ -87,6 +87,7 @@ def json_content(table: Table) -> dict[str, object]:
         "numerics": table.numerics,
         "others": table.others,
         "pretrained": table.pretrained,
+        "averages": table.averages,
         "external": table.external,
         "declared": table.declared,
         "settings_tried": {

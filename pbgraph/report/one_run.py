@@ -135,7 +135,8 @@ def _provenance(record: RunRecord) -> str:
     lines = [f"made {origin.created} by pbgraph {origin.pbgraph}, commit {origin.commit[:12] or 'none'}"]
     lines[0] += " with uncommitted changes" if origin.dirty else ""
     if origin.scored_from:
-        lines[0] = f"predicted by another tool; scored {lines[0].removeprefix('made ')}"
+        what = "an average" if origin.mean_of else "predicted by another tool"
+        lines[0] = f"{what}; scored {lines[0].removeprefix('made ')}"
     if cost:
         sittings = f"{cost.sittings} sitting{'' if cost.sittings == 1 else 's'}"
         lines.append(

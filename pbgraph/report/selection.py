@@ -187,3 +187,23 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
     shown = make_table(records, arms=(a, b), seeds=seeds)
     return records, shown, comparisons.compare(records, a, b, seeds=seeds)
+
+
+def runs_by_seed(runs: TaskRuns, choice: Choice) -> dict[int, list[RunRecord]]:
+    """Seed -> the finished run of each chosen arm, in their order, of every seed that all of them have.
+
+    Raises UsageError, with the nearest, for an arm that has no run, and if there is no such seed.
+    """
+    records, declared = runs.of_preset(choice.preset, choice.split)
+    arms = [named_arm(arm, _arms(records, declared, None)) for arm in choice.arms or ()]
+    finished = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
+    wanted = sorted({seed for _, seed in finished} if choice.seeds is None else choice.seeds)
+    shared = [seed for seed in wanted if all((arm, seed) in finished for arm in arms)]
+    if not shared or (choice.seeds is not None and len(shared) < len(wanted)):
+        lacking = "; ".join(
+            f"{arm} of seeds {ranges(absent)}"
+            for arm in arms
+            if (absent := [s for s in wanted if (arm, s) not in finished])
+        )
+        raise UsageError(f"there is no finished run of {lacking}; run them first, or choose other --seeds")
+    return {seed: [finished[arm, seed] for arm in arms] for seed in shared}

@@ -72,6 +72,7 @@ class Table:
     processors  kind of processor, and how many cores the machine had -> runs
     numerics  numeric platform, in words -> runs
     pretrained  features from networks that were trained elsewhere, and on what -> runs
+    averages    averages of arms, and the arms -> results
     external    results that other tools made, and the files they were scored from -> results; of these, the others
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
@@ -89,6 +90,7 @@ class Table:
     numerics: Mapping[str, int]
     others: Mapping[str, int] = field(default_factory=dict)
     pretrained: Mapping[str, int] = field(default_factory=dict)
+    averages: Mapping[str, int] = field(default_factory=dict)
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
@@ -172,7 +174,12 @@ def make_table(
         tried=_tried(finished[0].spec, [arm for arm in arms if arm.method != EXTERNAL], background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
-        external=_counted(sorted(_scored_from(record) for record in finished if record.spec.external)),
+        averages=_averages(finished, records),
+        external=_counted(
+            sorted(
+                _scored_from(record) for record in finished if record.spec.external and not record.provenance.mean_of
+            )
+        ),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
     )
 
@@ -217,6 +224,13 @@ def _pretrained(record: RunRecord) -> str:
     """ "" where no features are from elsewhere."""
     stated = record.provenance.pretrained_on
     return f"{record.spec.model} by {record.spec.featuriser}, on {stated}" if stated else ""
+
+
+def _averages(finished: Iterable[RunRecord], records: Iterable[RunRecord]) -> dict[str, int]:
+    """records: among which are the averaged runs, as far as they are known."""
+    arms = {record.key: str(record.spec.arm) for record in records}
+    means = [(record.spec.model, record.provenance.mean_of) for record in finished if record.provenance.mean_of]
+    return _counted(f"{name} of {' and '.join(arms.get(key, f'run {key}') for key in keys)}" for name, keys in means)
 
 
 def _scored_from(record: RunRecord) -> str:

@@ -204,6 +204,7 @@ def _origins(table: Table) -> list[str]:
     )
     how = "external: predicted by other tools, of which is not known what they were trained on, and scored here"
     external = [f"{how}: {_names(table.external)}"] if table.external else []
+    averages = [f"average, seed by seed, of what was predicted: {_runs(table.averages)}"] if table.averages else []
     ours = [
         table.declared,
         f"source commit: {_runs(table.commits)}{dirty}",
@@ -213,7 +214,7 @@ def _origins(table: Table) -> list[str]:
         f"processor: {_runs(table.processors)}",
         f"numeric platform: {_runs(table.numerics)}{mixed}",
     ]
-    return [*(ours if table.commits else pretrained), *external]
+    return [*(ours if table.commits else pretrained), *averages, *external]
 
 
 def _runs(counts: Mapping[str, int]) -> str:

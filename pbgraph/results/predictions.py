@@ -110,8 +110,8 @@ def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Pr
 
     Raises FileNotFoundError if a file is not there, DataError if one is not that of its record or they do not pair.
     """
-    of_run = _read(results, a)
-    tables = [of_run, of_run if b.key == a.key else _read(results, b)]
+    of_run = cells_of_test(results, a)
+    tables = [of_run, of_run if b.key == a.key else cells_of_test(results, b)]
     by_name = all("mol_id" in table.column_names for table in tables)
     keys = [
         (_molecules(table, by_name=by_name), *(table.column(n).to_pylist() for n in ("task", "y"))) for table in tables
@@ -188,8 +188,11 @@ def as_kept(spec: RunSpec, scores: np.ndarray, kind: Kind) -> np.ndarray:
     return kept_scores(probabilities.of_logits(scores) if logits else scores, kind)
 
 
-def _read(results: ResultsFolder, record: RunRecord) -> pa.Table:
-    """The test rows of a run's file, verified."""
+def cells_of_test(results: ResultsFolder, record: RunRecord) -> pa.Table:
+    """The measured cells of the test rows in a run's file, in the order in which they were written.
+
+    Raises FileNotFoundError if the file is not there, DataError if it is not that of its record.
+    """
     path = results.predictions_path(record.spec)
     if not os.path.lexists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))

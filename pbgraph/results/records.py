@@ -177,6 +177,7 @@ class Provenance:
     pretrained_on   on what a network was trained that made some of its features, as somebody states it; "" if none did
     scored_from     of an external result, its file; all else is then of the scoring, and device and numerics are not
                     known
+    mean_of         of an average of runs, their keys; `scored_from` is then of their predictions
     """
 
     created: str
@@ -201,6 +202,7 @@ class Provenance:
     numerics: NumericPlatform | None = None
     pretrained_on: str = ""
     scored_from: ScoredFile | None = None
+    mean_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

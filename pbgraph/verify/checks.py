@@ -11,6 +11,7 @@ from pbgraph.execution.engines.progress import counted
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
+from pbgraph.verify.averages import check_averages
 from pbgraph.verify.findings import Findings
 from pbgraph.verify.folder import Held, held_by
 from pbgraph.verify.plans import check_plans
@@ -63,6 +64,7 @@ def checked(
     with counted("plans and scores", 2 * len(whole)) as done:
         planned, findings = check_plans(results, whole, done)
         findings += check_scores(results, whole, data=data, offline=offline, done=done)
+    findings += check_averages(results, whole)
     findings = (
         held.findings + findings + check_trials(results) + check_registrations(results) + check_tables(results, held)
     )

@@ -1,4 +1,4 @@
-"""Commands for other tools: the splits that they train on, and the score of what they predict."""
+"""Commands for results that no run made: of other tools, with the splits that they train on, and averages of arms."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import check_known, dataset_of_task, flat
-from pbgraph.cli.options import add_data_folder_arguments, add_preset_argument, add_split_arguments
+from pbgraph.cli.commands.names import check_known, choice_of, dataset_of_task, flat
+from pbgraph.cli.options import (
+    add_data_folder_arguments,
+    add_preset_argument,
+    add_selection_arguments,
+    add_split_arguments,
+)
 from pbgraph.errors import UsageError
 from pbgraph.humanize import figure, parse_seeds, ranges
 from pbgraph.plans.presets import USUAL, preset
@@ -62,6 +67,40 @@ def score(args: argparse.Namespace) -> int:
         record, new = score_file(path, dataset, options, told, split=split.name, seed=seed)
         show(_line(record) + ("" if new else ", which was there already"))
     say(f"'python -m pbgraph.bench compare {args.task} \"{record.spec.arm}\" MODEL/METHOD' pairs it with a row of ours")
+    return 0
+
+
+def add_average_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``average`` takes."""
+    parser.set_defaults(command=average)
+    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("arms", nargs="+", metavar="ARM", help="MODEL/METHOD, two at least")
+    parser.add_argument("--name", metavar="TEXT", help="of the row (default: its arms)")
+    add_preset_argument(parser.add_argument)
+    add_selection_arguments(parser)
+    add_data_folder_arguments(parser)
+
+
+def average(args: argparse.Namespace) -> int:
+    """Average what arms predict, seed by seed, and write a record of each seed that all of them have."""
+    from pbgraph.execution.averaging import FEATURES
+    from pbgraph.execution.averaging import average as averaged
+    from pbgraph.execution.external import Told
+    from pbgraph.execution.options import RunOptions
+    from pbgraph.report.selection import TaskRuns, runs_by_seed
+    from pbgraph.results.folder import ResultsFolder
+
+    choice, results = choice_of(args), ResultsFolder(args.results)
+    if len(set(choice.arms or ())) < 2:
+        raise UsageError(f"average {' '.join(args.arms)}: an average takes two arms at least, such as trimnet/backprop")
+    by_seed = runs_by_seed(TaskRuns.read(results, args.task), choice)
+    results.check_writable()
+    dataset, options = dataset_of_task(args), RunOptions(args.results, data=args.data, offline=args.offline)
+    first = next(iter(by_seed.values()))
+    name = args.name or " + ".join(str(run.spec.arm).replace("/", " ") for run in first)
+    for runs in by_seed.values():
+        record, new = averaged(runs, dataset, options, Told(name=name, preset=runs[0].spec.preset, features=FEATURES))
+        show(_line(record) + ("" if new else ", which was there already"))
     return 0
 
 
