@@ -24,7 +24,7 @@ from pbgraph.results.records import RunRecord
 DIGEST = "dendrites_sha256"  # among a record's details
 LARGEST = 64 * MEBIBYTE  # of a file
 DIGITS = 3  # earlier files have six
-HALF_A_DIGIT = 0.51 * 10.0 ** (1 - DIGITS)  # of the last one, as a share of the value, and what six digits round
+HALF_A_DIGIT = 0.5006  # of the last of three digits, and of the last of six
 
 
 def write_insight(path: Path, insight: Insight) -> str:
@@ -48,7 +48,7 @@ def _rounded(value: Any) -> Any:
 
 
 def agree(mine: Any, theirs: Any) -> bool:
-    """Whether two insights say the same, as far as the one with fewer digits says anything; as dataclasses or JSON."""
+    """Whether two insights say the same, as far as `theirs`, of `DIGITS` digits, goes; as dataclasses or JSON."""
     if isinstance(mine, Insight):
         return agree(msgspec.to_builtins(mine), msgspec.to_builtins(theirs))
     if isinstance(mine, dict) and isinstance(theirs, dict):
@@ -56,7 +56,7 @@ def agree(mine: Any, theirs: Any) -> bool:
     if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
         return len(mine) == len(theirs) and all(map(agree, mine, theirs))
     if isinstance(mine, float) and isinstance(theirs, float):
-        return math.isclose(mine, theirs, rel_tol=HALF_A_DIGIT)
+        return abs(mine - theirs) <= HALF_A_DIGIT * 10.0 ** (math.floor(math.log10(abs(theirs) or 1.0)) + 1 - DIGITS)
     return bool(mine == theirs)
 
 
