@@ -134,7 +134,7 @@ class _Bands:
             band = np.array([near.get(self._places.get(name, -1), -1) for name in predicted.mol_ids])
         else:
             test = list(near)  # in the order of the split
-            band = np.array([near[test[place]] if place < len(test) else -1 for place in predicted.places])
+            band = np.array([near[test[place]] if 0 <= place < len(test) else -1 for place in predicted.places])
         if (band < 0).any():
             raise DataError(f"predictions of run {record.key} are not of the test rows of its split; restore them")
         for number in range(len(BANDS) - 1):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pbgraph.humanize import duration, figure, plural, ranges
 from pbgraph.methods.roles import PLAIN
-from pbgraph.metrics import METRICS, label_of, scale_of
+from pbgraph.metrics import METRICS, label_of, scale_of, stands_unasked
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Row, Statistic, Table
@@ -63,6 +63,7 @@ def texts(table: Table) -> Texts:
             *_missing(table.rows),
             *_failures(table.rows),
             *_undefined(table),
+            *_unscored(table),
             *_tried(table),
             *_origins(table),
         ),
@@ -168,6 +169,17 @@ def _undefined(table: Table) -> list[str]:
         f"{reason}, left out of the mean: {row.arm}, {_tasks_in_runs(row.undefined, len(row.seeds))}"
         for row in table.rows
         if row.undefined
+    ]
+
+
+def _unscored(table: Table) -> list[str]:
+    """One note per metric that somebody asked for: the arms that have no value of it."""
+    return [
+        f"{label_of(name)} is not known of every run, as of earlier ones, or undefined: "
+        + ", ".join(str(row.arm) for row in lacking)
+        for name in table.metrics[1:]
+        if not stands_unasked(name)
+        if (lacking := [row for row in table.rows if row.seeds and row.metrics[name] is None])
     ]
 
 

@@ -2,7 +2,7 @@
 
     results/records/<task>/<key>.json          one finished run
     results/records/<task>/<key>.failed-1.json its failures, if any
-    results/predictions/<task>/<key>.parquet   scores of every validation and test molecule
+    results/predictions/<task>/<key>.parquet   predictions of every test molecule
     results/tasks/<task>.json                  how a table of the user's is read, where it is one
     results/models/<task>/<key>/               the trained model, where it was asked for
     results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight

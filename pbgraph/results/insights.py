@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,12 @@ from pbgraph.results.records import RunRecord
 
 DIGEST = "dendrites_sha256"  # among a record's details
 LARGEST = 64 * MEBIBYTE  # of a file
+DIGITS = 3  # earlier files have six
+HALF_A_DIGIT = 0.5006  # of the last of three digits, and of the last of six
 
 
 def write_insight(path: Path, insight: Insight) -> str:
-    """Write it as JSON, floats with 6 significant digits, and return the SHA-256 of the file's content.
+    """Write it as JSON, floats with `DIGITS` significant digits, and return the SHA-256 of the file's content.
 
     A file left by a run that ended before its record was written is replaced.
     """
@@ -41,7 +44,20 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rounded(item) for item in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def agree(mine: Any, theirs: Any) -> bool:
+    """Whether two insights say the same, as far as `theirs`, of `DIGITS` digits, goes; as dataclasses or JSON."""
+    if isinstance(mine, Insight):
+        return agree(msgspec.to_builtins(mine), msgspec.to_builtins(theirs))
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        return mine.keys() == theirs.keys() and all(agree(mine[name], theirs[name]) for name in mine)
+    if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        return len(mine) == len(theirs) and all(map(agree, mine, theirs))
+    if isinstance(mine, float) and isinstance(theirs, float):
+        return abs(mine - theirs) <= HALF_A_DIGIT * 10.0 ** (math.floor(math.log10(abs(theirs) or 1.0)) + 1 - DIGITS)
+    return bool(mine == theirs)
 
 
 def finished_run(records: Sequence[RunRecord], arm: Arm, seed: int | None, *, command: str) -> RunRecord:

@@ -156,8 +156,9 @@ def predictions_in(content: bytes, path: Path) -> pa.Table:
                 f"it has {file.metadata.num_rows:,} rows, and {MOST_ROWS:,} are the most that are read"
             )
         there = {field.name: _kind(field.type) for field in file.schema_arrow}
-        if there not in (COLUMNS, EARLIER) or len(there) != len(file.schema_arrow):
-            raise UnreadableError(f"it has the columns {_described(there)}, expected {_described(COLUMNS)}")
+        expected = EARLIER if "split" in there else COLUMNS
+        if list(there.items()) != list(expected.items()) or len(there) != len(file.schema_arrow):
+            raise UnreadableError(f"it has the columns {_described(there)}, expected {_described(expected)}")
         table = file.read().select(list(there)).cast(_schema(there))
         if any(column.null_count for column in table.columns):
             raise UnreadableError("it has cells without a value")

@@ -41,8 +41,8 @@ def spoilt(metric: Metric, y: np.ndarray, share: float, random: np.random.Genera
     """The labels with this share of noise in each, or of decisions in so many of them."""
     perfect, other = np.nan_to_num(y), noise(metric, random)
     if metric.takes == "decisions":
-        return np.where(random.random(ROWS) < share, other, perfect)
-    return (1 - share) * perfect + share * other
+        return np.asarray(np.where(random.random(ROWS) < share, other, perfect))
+    return np.asarray((1 - share) * perfect + share * other)
 
 
 def value(metric: Metric, y: np.ndarray, score: np.ndarray) -> float:

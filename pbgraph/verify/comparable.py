@@ -1,7 +1,7 @@
 """A record and a rerun of it, in one form: a rerun is of today's, and its record may be of an earlier one.
 
 What an earlier record says of its test rows is made anew from its file of predictions, as a run of today scores and
-keeps them; nothing of what is compared is taken from the rerun.
+keeps them. What its dendrites learnt has more digits than today's: it is compared as far as these go.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.metrics import METRICS, SplitScore
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import DIGEST, agree, read_insight
 from pbgraph.results.predictions import as_kept, is_earlier, of_part
 from pbgraph.results.records import RunRecord
 from pbgraph.verify.scores import Cells, read_predictions
@@ -66,9 +67,22 @@ def _of_today(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
     grid[cells.row, cells.column] = kept
     test = split_score(Rows(cells.y, grid), tasks, [METRICS.get(name) for name in record.metrics])
     same = np.array_equal(kept, now.column("score").to_numpy())
+    record = _with_digits_of(results, record, scratch, theirs=theirs)
     return replace(
         record,
         scores={**record.scores, "test": replace(test, size=record.scores["test"].size)},
         history=tuple(line.rounded for line in record.history),
         predictions_sha256=theirs.predictions_sha256 if same else record.predictions_sha256,
     )
+
+
+def _with_digits_of(
+    results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, theirs: RunRecord
+) -> RunRecord:
+    """The record with the digest of the rerun's insight, if its own says the same with more digits."""
+    if DIGEST not in record.details or DIGEST not in theirs.details:
+        return record
+    insights = read_insight(results, record), read_insight(scratch, theirs)
+    if not agree(*insights):
+        return record
+    return replace(record, details={**record.details, DIGEST: theirs.details[DIGEST]})

@@ -11,6 +11,7 @@ import pytest
 from made_records import arms
 from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.runner import run
+from pbgraph.history import rounded
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
 from pbgraph.report.formats import to_markdown
@@ -60,7 +61,7 @@ def test_the_epoch_with_the_smallest_error_is_selected(records):
     for arm in ARMS[1:]:
         record = records[arm]
         scores = [line.valid for line in record.history]
-        assert min(scores) == record.selection.score == scores[record.selection.epoch] > 0
+        assert min(scores) == rounded(record.selection.score) == scores[record.selection.epoch] > 0
         assert record.scores["valid"].metrics["rmse"] == pytest.approx(record.selection.score)
         assert record.spec.settings["loss"] == "squared-error"
 

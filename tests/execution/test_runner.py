@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -119,8 +118,10 @@ def test_a_record_says_all_that_a_reader_needs(undisturbed):
     learnt = read_insight(ResultsFolder(results), record)
     assert all(site.rows >= 24 and site.dendrites for site in learnt.sites.values())
     rows = pq.read_table(path).to_pylist()
-    assert {row["split"] for row in rows} == {"valid", "test"}
-    assert all(np.isfinite(row["score"]) and row["y"] in (0.0, 1.0) for row in rows)
+    assert {row["row"] for row in rows} == set(range(24))
+    assert all(0 <= row["score"] <= 1 and row["y"] in (0.0, 1.0) for row in rows)
+    assert set(record.thresholds) == {"balanced_accuracy", "f1", "mcc"}
+    assert len(record.history) == record.cost.epochs
 
 
 def test_a_finished_run_is_not_done_again(toy, undisturbed):

@@ -18,13 +18,14 @@ from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.errors import DataError
 from pbgraph.features.nearness import Nearness
 from pbgraph.metrics import ROC_AUC
+from pbgraph.probabilities import of_logits
 from pbgraph.report import by_similarity as module
 from pbgraph.report.by_similarity import BANDS, BySimilarity, bands_of, by_similarity
 from pbgraph.report.similarity_formats import to_csv, to_latex, to_markdown
 from pbgraph.report.tables import make_table
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import write_predictions
+from pbgraph.results.predictions import kept_scores, write_predictions
 from pbgraph.splits import SPLITS
 
 pytestmark = pytest.mark.lengthy
@@ -54,9 +55,8 @@ class Made:
         provenance = replace(PROVENANCE, split_sha256=split.sha256, data_sha256=self.task.sha256)
         record = make_record(arm, seed, 0.8, task=self.task.name, provenance=provenance)
         path = self.results.predictions_path(record.spec)
-        scored = {name: (rows, score[rows]) for name, rows in (("valid", split.valid), ("test", split.test))}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = write_predictions(path, self.molecules, self.molecules.tasks, scored=scored)
+        kept = kept_scores(of_logits(score[split.test]), "classification")
+        digest = write_predictions(path, self.molecules.y[split.test], kept, tasks=self.molecules.tasks)
         record = replace(record, predictions=path.name, predictions_sha256=digest)
         self.results.write(record)
         return record

@@ -6,14 +6,19 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pbgraph import bench
 from pbgraph.errors import DataError
 from pbgraph.execution import again
+from pbgraph.execution.scoring import scored_parts
+from pbgraph.probabilities import of_logits
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.records import NumericPlatform, RunRecord
+from pbgraph.results.predictions import of_part, write_predictions
+from pbgraph.results.records import FORMAT_VERSION, NumericPlatform, RunRecord
 from pbgraph.verify.reruns import CLOSE, EXACT, NOTHING, drawn, one_platform, rerun
+from pbgraph.verify.scores import read_predictions
 
 pytestmark = pytest.mark.lengthy
 
@@ -180,3 +185,68 @@ def test_that_runs_cannot_be_done_here_is_named_and_found_wrong_is_only_the_fold
 def test_two_of_the_committed_runs_come_out_again(shared, capsys):
     argv = ["verify", str(COMMITTED.root), "--offline", "--data", str(shared / "data"), "--rerun", "2"]
     assert bench.main(argv) == 0, capsys.readouterr()
+
+
+def of_today(record: RunRecord, scratch: ResultsFolder, spoil: float = 0.0) -> RunRecord:
+    """The rerun of an earlier record that today's code makes, from its own predictions, scored by every metric."""
+    table = read_predictions(COMMITTED.predictions_path(record.spec))
+    cells, scores = {}, {}
+    for part in ("valid", "test"):
+        mine = of_part(table, part)
+        order = {name: place for place, name in enumerate(dict.fromkeys(mine.column("mol_id").to_pylist()))}
+        tasks = tuple(record.scores[part].tasks)
+        row = [order[name] for name in mine.column("mol_id").to_pylist()]
+        column = [tasks.index(name) for name in mine.column("task").to_pylist()]
+        cells[part], scores[part] = np.full((2, len(order), len(tasks)), np.nan)
+        cells[part][row, column], scores[part][row, column] = mine.column("y"), mine.column("score")
+    values = {part: of_logits(logits) for part, logits in scores.items()}
+    values["test"][0] = np.minimum(values["test"][0] + spoil, 1)
+    made = scored_parts(cells, values, tasks, kind="classification", selected_by=scores["valid"])
+    path = scratch.predictions_path(record.spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return replace(
+        record,
+        schema=FORMAT_VERSION,
+        scores={part: replace(score, size=record.scores[part].size) for part, score in made.scores.items()},
+        metrics=made.metrics,
+        thresholds=made.thresholds,
+        history=tuple(line.rounded for line in record.history),
+        predictions_sha256=write_predictions(path, cells["test"].astype(np.float32), made.kept, tasks=tasks),
+    )
+
+
+@pytest.mark.parametrize(("spoil", "words"), [(0.0, None), (0.25, "it is not the same in scores, predictions")])
+def test_an_earlier_record_is_compared_by_its_own_metrics_with_a_rerun_of_today(records, monkeypatch, spoil, words):
+    def run(work, folders, **_):
+        scratch = ResultsFolder(folders.results)
+        return [of_today(on_platform(COMMITTED.finished(one.task, one.key)), scratch, spoil) for one in work.todo]
+
+    monkeypatch.setattr(again, "run_all", run)
+    (gin,) = [one for one in records if (str(one.spec.arm), one.spec.seed) == ("gin/backprop", 68)]
+    (one,) = rerun(COMMITTED, [gin])
+    assert one.rule.startswith(EXACT)
+    assert one.digest == gin.digest() != one.again
+    assert set(one.scores) == {
+        f"{part} {name}" for part in ("valid", "test") for name in ("ROC-AUC", "average precision")
+    }
+    assert (one.wrong == ()) if words is None else (words in one.wrong[0])
+
+
+def test_a_metric_that_is_not_here_any_more_fails_no_rerun(records, monkeypatch):
+    def without(one: RunRecord) -> RunRecord:
+        scores = {
+            part: replace(
+                score,
+                metrics={"roc_auc": score.metrics["roc_auc"]},
+                tasks={
+                    name: replace(task, metrics={"roc_auc": task.metrics["roc_auc"]})
+                    for name, task in score.tasks.items()
+                },
+            )
+            for part, score in one.scores.items()
+        }
+        return replace(one, scores=scores, metrics={"roc_auc": 1})
+
+    run_as(monkeypatch, without)
+    (one,) = rerun(COMMITTED, [records[0]])
+    assert (one.wrong, set(one.scores)) == ((), {"valid ROC-AUC", "test ROC-AUC"})

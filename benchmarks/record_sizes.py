@@ -1,0 +1,140 @@
+"""What a run costs on disk, and what keeping fewer digits does to its scores.
+
+    python benchmarks/record_sizes.py [RESULTS] [TASK]        (default: results tox21)
+
+Every finished run of a folder is measured as it is stored, and as today's code would store it: an earlier record is
+brought to today's form in memory, from its own predictions, with all metrics. Nothing in the folder is changed. The
+second table is of the mean over targets and runs: how far test scores move if probabilities have so many bits.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pyarrow as pa
+
+from pbgraph import probabilities
+from pbgraph.execution.scoring import Scored, scored_parts
+from pbgraph.files.hashing import canonical_json
+from pbgraph.metrics import METRICS, mean_over_tasks
+from pbgraph.results.compact import compact
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.predictions import GAVE_PROBABILITIES, is_earlier, of_part, write_predictions
+from pbgraph.results.record_file import record_bytes, said_by
+from pbgraph.results.records import FORMAT_VERSION, RunRecord
+from pbgraph.verify.scores import read_predictions
+
+BITS = (6, 8, 10, 12)
+FIELDS = ("history", "scores", "provenance", "spec", "details", "thresholds")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of one run: as stored, and as today's code would store it; fields of the JSON, by name."""
+
+    stored: Mapping[str, int]
+    today: Mapping[str, int]
+    fields: Mapping[str, int]
+
+
+def grids(table: pa.Table, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores (n, T) of the cells of an earlier file, molecules in their order."""
+    names = table.column("mol_id").to_pylist()
+    order = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    places = [order[name] for name in names], [tasks.index(name) for name in table.column("task").to_pylist()]
+    y, scores = np.full((2, len(order), len(tasks)), np.nan)
+    y[places], scores[places] = table.column("y"), table.column("score")
+    return y, scores
+
+
+def scored_today(record: RunRecord, table: pa.Table) -> tuple[Scored, np.ndarray, np.ndarray]:
+    """Of an earlier run: its scores as they would be today, and the labels and exact probabilities of test rows."""
+    kind, tasks = METRICS.get(record.spec.metric).kind, tuple(record.scores["test"].tasks)
+    labels, raw = {}, {}
+    for part in ("valid", "test"):
+        labels[part], raw[part] = grids(of_part(table, part), tasks)
+    logits = kind == "classification" and record.spec.method not in GAVE_PROBABILITIES
+    values = {part: probabilities.of_logits(mine) if logits else mine for part, mine in raw.items()}
+    scored = scored_parts(labels, values, tasks, kind=kind, selected_by=raw["valid"])
+    return scored, labels["test"], values["test"]
+
+
+def sizes_of(results: ResultsFolder, record: RunRecord, moved: dict[int, list[list[float]]]) -> Sizes:
+    """Of a run; how far its test scores move is added to `moved`."""
+    path, dendrites = results.predictions_path(record.spec), results.dendrites_path(record.spec)
+    table, json = read_predictions(path), results.record_path(record.spec).stat().st_size
+    rest = {"dendrites": dendrites.stat().st_size if dendrites.exists() else 0}
+    stored = {"JSON": json, "predictions": path.stat().st_size, **rest}
+    if not is_earlier(table):
+        return Sizes(stored, stored, _fields(record))
+    scored, y, exact = scored_today(record, table)
+    for bits, apart in moved.items():
+        apart.append([_apart(name, y, exact, bits) for name in ("roc_auc", "average_precision")])
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / path.name
+        digest = write_predictions(file, y, scored.kept, tasks=tuple(record.scores["test"].tasks))
+        today = replace(
+            record,
+            schema=FORMAT_VERSION,
+            scores=scored.scores,
+            metrics=scored.metrics,
+            thresholds=scored.thresholds,
+            history=tuple(line.rounded for line in record.history),
+            predictions_sha256=digest,
+        )
+        made = {"JSON": len(record_bytes(today)), "predictions": file.stat().st_size, **rest}
+    return Sizes(stored, made, _fields(today))
+
+
+def _fields(record: RunRecord) -> dict[str, int]:
+    said = compact(said_by(record))
+    return {name: len(canonical_json(said.get(name))) for name in FIELDS}
+
+
+def _apart(name: str, y: np.ndarray, exact: np.ndarray, bits: int) -> float:
+    metric, before = METRICS.get(name), probabilities.BITS
+    try:
+        probabilities.BITS = bits
+        kept = probabilities.kept(exact).astype(np.float64)
+    finally:
+        probabilities.BITS = before
+    scores = [mean_over_tasks(metric, y, p) for p in (exact, kept)]
+    return abs((scores[0] or 0.0) - (scores[1] or 0.0))
+
+
+def lines(sizes: list[Sizes], moved: Mapping[int, list[list[float]]]) -> Iterator[str]:
+    """Both tables."""
+    yield f"| {len(sizes)} runs, kB each | as stored | as today |\n|---|--:|--:|"
+    for name in ("JSON", "predictions", "dendrites"):
+        yield f"| {name} | {_kb(one.stored[name] for one in sizes)} | {_kb(one.today[name] for one in sizes)} |"
+    both = [(sum(one.stored.values()), sum(one.today.values())) for one in sizes]
+    yield f"| together | {_kb(old for old, _ in both)} | {_kb(new for _, new in both)} |"
+    largest = [max(mine) / 1000 for mine in zip(*both, strict=True)]
+    yield f"| the largest run | {largest[0]:.1f} | {largest[1]:.1f} |"
+    fields = ", ".join(f"{name} {_kb(one.fields[name] for one in sizes)}" for name in FIELDS)
+    yield f"\nJSON as today, kB: {fields}\n"
+    yield "| bits of a probability | mean ROC-AUC moves by | average precision |\n|--:|--:|--:|"
+    for bits, apart in moved.items():
+        if apart:
+            roc, precision = (fmean(column) for column in zip(*apart, strict=True))
+            yield f"| {bits} | {roc:.6f} | {precision:.6f} |"
+
+
+def _kb(sizes: Iterator[int]) -> str:
+    return f"{fmean(sizes) / 1000:.1f}"
+
+
+def main(folder: str = "results", task: str = "tox21") -> None:
+    results, moved = ResultsFolder(Path(folder)), {bits: list[list[float]]() for bits in BITS}
+    finished = [record for record in results.records(task) if record.status == "finished"]
+    print("\n".join(lines([sizes_of(results, record, moved) for record in finished], moved)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
