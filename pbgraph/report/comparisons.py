@@ -5,7 +5,7 @@ Works from records alone; needs neither torch nor the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -36,7 +36,7 @@ class Comparison:
     declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
               initialisations, by their mean
-    p_holm    adjusted for all comparisons of the table; the interval is not
+    p_holm    adjusted for all comparisons of its family; the interval is not
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     units     how many paired values are judged: splits, or seeds where all share one split
@@ -59,6 +59,36 @@ class Comparison:
     def complete(self) -> bool:
         """Whether all the declared seeds are there."""
         return len(self.seeds) == self.declared
+
+
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that are judged together, by one correction; `pbgraph.report.families` says which are.
+
+    name   of what declares them, such as "preset default"
+    pairs  (preset of the runs, a, b) -> comparison
+    """
+
+    name: str
+    pairs: Mapping[tuple[str, Arm, Arm], Comparison]
+
+    @property
+    def tests(self) -> int:
+        """How many p-values are corrected together."""
+        return sum(one.p is not None for one in self.pairs.values())
+
+    def among(self, preset: str, arms: Iterable[Arm]) -> tuple[Comparison, ...]:
+        """The comparisons of a preset of which both arms are among these."""
+        shown = set(arms)
+        return tuple(one for (of, a, b), one in self.pairs.items() if of == preset and {a, b} <= shown)
+
+    def judged(self, preset: str, one: Comparison) -> Comparison | None:
+        """The comparison as it is judged here, either arm first; None if it is not one of the family's."""
+        for pair in ((one.a, one.b), (one.b, one.a)):
+            mine = self.pairs.get((preset, *pair))
+            if mine is not None and (mine.seeds, mine.declared) == (one.seeds, one.declared):
+                return _judged(one, mine.p_holm, mine.margin)
+        return None
 
 
 def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
@@ -127,13 +157,15 @@ def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
     return [_score(a) - _score(b) for a, b in pairs]
 
 
-def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
-    """By which differences between these runs are judged: what their selection metric declares as relevant.
+def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:
+    """By which differences between these runs are judged: what was declared, or what their selection metric declares.
 
-    Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
+    Where the latter is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
     and the product is rounded to two digits. Raises UsageError if the metric is not registered.
     """
     metric = METRICS.get(finished[0].spec.metric)
+    if declared is not None:
+        return EquivalenceMargin(declared, metric.larger_is_better)
     if not metric.in_target_units:
         return EquivalenceMargin(metric.relevant, metric.larger_is_better)
     tests = [record.scores["test"] for record in by_seed(finished).values()]

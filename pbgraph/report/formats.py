@@ -81,6 +81,7 @@ def json_content(table: Table) -> dict[str, object]:
         "comparisons": [_comparison_content(comparison) for comparison in table.comparisons],
         "metrics": table.metrics,
         "yardstick": table.margin,
+        "family": {"name": table.family, "tests": table.tests},
         "commits": table.commits,
         "software": table.software,
         "processors": table.processors,

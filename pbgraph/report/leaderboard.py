@@ -23,7 +23,8 @@ from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
 from pbgraph.plans.presets import preset_or_none, studies
 from pbgraph.report.html import bullets, grid, page, section
-from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.families import rows_and_seeds
+from pbgraph.report.tables import Table, make_table
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import msgspec
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
-from pbgraph.report.comparisons import adjusted
 from pbgraph.report.figures import agg, colours_of, save_figure
 from pbgraph.report.formats import json_text, to_csv, to_json
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
-from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
+from pbgraph.report.tables import Table, make_table
 from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
@@ -69,11 +68,12 @@ def study_table(
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
-    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset. Comparisons are of all rows that
+                 there are records of, whichever of them are shown
     labels, background  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
-    tables = {}
+    tables, family = {}, family_of(declared_by_study(study), records, seeds)
     for preset in study.presets:
         mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)
@@ -88,6 +88,7 @@ def study_table(
                 labels=labels,
                 margin=preset.margin,
                 background=background,
+                family=family,
             )
     if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
@@ -95,17 +96,7 @@ def study_table(
             f"none of the runs asked for of study {study.name} is finished; --study {study.name} runs it. "
             f"Finished here: {there or 'nothing'}"
         )
-    return StudyTable(study, _adjusted_together(tables))
-
-
-def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
-    every = [(name, comparison) for name, table in tables.items() for comparison in table.comparisons]
-    margin = next(iter(tables.values())).margin
-    corrected = zip(every, adjusted([comparison for _, comparison in every], margin), strict=True)
-    by_name = {
-        name: [comparison for _, comparison in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])
-    }
-    return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
+    return StudyTable(study, tables)
 
 
 def to_markdown(outcome: StudyTable) -> str:
@@ -123,10 +114,7 @@ def to_markdown(outcome: StudyTable) -> str:
     ]
     if comparisons:
         parts += [
-            how_compared(
-                [comparison for table in outcome.tables.values() for comparison in table.comparisons],
-                outcome.first.margin.relevant,
-            ),
+            how_compared(outcome.first, [one for table in outcome.tables.values() for one in table.comparisons]),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
             bullets(f"{name}, {answer}" for name, comparison in said.items() for answer in comparison.answers),
         ]

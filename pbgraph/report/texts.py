@@ -56,7 +56,7 @@ def texts(table: Table) -> Texts:
         rows=tuple(
             _cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric=by_metric) for row in table.rows
         ),
-        note=how_compared(table.comparisons, table.margin.relevant),
+        note=how_compared(table, table.comparisons),
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
         answers=tuple(answers(table)),
         notes=(

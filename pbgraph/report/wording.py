@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pbgraph.humanize import plural
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import LEAST_FOR_EQUIVALENCE, Outcome
@@ -33,21 +34,24 @@ def verdict_words(comparison: Comparison) -> str:
             return f"{comparison.b} is better{by_more if comparison.verdict.relevant else ''}"
 
 
-def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
-    """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
-    count, how = (
-        sum(comparison.p is not None for comparison in comparisons),
-        "corrected resampled t (Nadeau & Bengio 2003)",
-    )
-    if not count:
+def how_compared(table: Table, comparisons: Sequence[Comparison]) -> str:
+    """In words, and what the intervals do not say; comparisons: that are shown, of this table and others like it."""
+    relevant, how = table.margin.relevant, "corrected resampled t (Nadeau & Bengio 2003)"
+    if not any(comparison.p is not None for comparison in comparisons):
         return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
     if any(comparison.one_split for comparison in comparisons):
         how = "t over initialisations on one split, which says nothing about other molecules"
     return (
-        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
-        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
-        f'after Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
+        f"Paired over seeds: {how}, p after Holm for {_family(table, comparisons)}; {relevant} is the smallest "
+        'difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p after Holm '
+        f'as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
     )
+
+
+def _family(table: Table, shown: Sequence[Comparison]) -> str:
+    """How many comparisons are judged together, and where not all of them are shown, what they are of."""
+    count = plural(table.tests, "comparison")
+    return count if sum(one.p is not None for one in shown) == table.tests else f"the {count} of {table.family}"
 
 
 def answers(table: Table) -> list[str]:

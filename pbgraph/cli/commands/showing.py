@@ -124,7 +124,7 @@ def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[Run
 def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report import studies
     from pbgraph.report.selection import narrowed
-    from pbgraph.report.tables import rows_and_seeds
+    from pbgraph.report.families import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
     of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target, "--kind": args.kind is not None}
