@@ -109,7 +109,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
     scores = {arm: [_score(by_arm[arm][seed]) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
-    fixed = _share_one_split(of_a)
+    fixed = shares_one_split(of_a)
     difference = paired_difference(
         *(units_of(of_a, scores[arm]) for arm in (a, b)), test_share=0.0 if fixed else test_share_of(of_a)
     )
@@ -160,8 +160,8 @@ def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
 def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:
     """By which differences between these runs are judged: what was declared, or what their selection metric declares.
 
-    Where the latter is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
-    and the product is rounded to two digits. Raises UsageError if the metric is not registered.
+    Where the latter is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test
+    rows, and the product is rounded to two digits. Raises UsageError if the metric is not registered.
     """
     metric = METRICS.get(finished[0].spec.metric)
     if declared is not None:
@@ -256,7 +256,7 @@ def test_score(record: RunRecord | None) -> float | None:
     return record.scores["test"].metrics.get(record.spec.metric)
 
 
-def _share_one_split(records: Sequence[RunRecord]) -> bool:
+def shares_one_split(records: Sequence[RunRecord]) -> bool:
     """Whether these runs, of several seeds, have one split and so one training set."""
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
 
@@ -265,7 +265,7 @@ def units_of(records: Sequence[RunRecord], scores: Sequence[float]) -> list[floa
     """What is paired and judged of the scores of these runs: the mean of each split, in the order in which the splits
     are met; or where all share one, the scores themselves.
     """
-    if _share_one_split(records):
+    if shares_one_split(records):
         return list(scores)
     by_split: dict[str, list[float]] = {}
     for record, score in zip(records, scores, strict=True):

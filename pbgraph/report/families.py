@@ -1,7 +1,7 @@
 """Which comparisons are judged together, by one correction: those of a whole plan, whatever part of it is shown.
 
-A preset is one family with every comparison of its table; a preset that is a part of a study is of the family of all its
-parts; a plan file with rows of its own is one with these. So a pair has the same p-value after Holm, and the same
+A preset is one family with every comparison of its table; a preset that is a part of a study is of the family of all
+its parts; a plan file with rows of its own is one with these. So a pair has the same p-value after Holm, and the same
 verdict, in the table, in a table of some of its rows, in that of the study, on the leaderboard and by itself.
 """
 

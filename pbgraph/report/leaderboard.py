@@ -21,9 +21,9 @@ from pathlib import Path
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import preset_or_none, studies
+from pbgraph.plans.presets import preset_or_none
+from pbgraph.report.families import declared_by, family_of, rows_and_seeds
 from pbgraph.report.html import bullets, grid, page, section
-from pbgraph.report.families import rows_and_seeds
 from pbgraph.report.tables import Table, make_table
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
@@ -115,12 +115,13 @@ def _sections(dataset: str, records: Sequence[RunRecord], *, background: Backgro
         return record.spec.split, record.spec.preset
 
     for (split, preset), same in groupby(sorted(records, key=group), key=group):
+        every = [record for record in records if record.spec.split == split]
         anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
         title = f"{dataset}, split {split}, preset {preset}"
         yield (
             anchor,
             title,
-            _section(anchor, title, list(same), preset=preset, background=background),
+            _section(anchor, title, list(same), preset=preset, background=background, every=every),
         )
 
 
@@ -131,10 +132,12 @@ def _section(
     *,
     preset: str,
     background: Background,
+    every: Sequence[RunRecord],
 ) -> str:
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, background=background)
+        family = family_of(declared_by(preset), every)
+        table = make_table(records, arms=arms, seeds=seeds, background=background, family=family)
         places = ranks(table)
     except PbgraphError as error:
         return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
@@ -145,13 +148,6 @@ def _section(
         notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
     if others := sorted({record.spec.seed for record in records} - set(seeds)):
         notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next(
-        (study.name for study in studies().values() if preset in [p.name for p in study.presets]), None
-    ):
-        notes.append(
-            f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
-            "there can be more cautious."
-        )
     return section(table, anchor=anchor, ranks=places) + ("\n" + bullets(notes) if notes else "")
 
 

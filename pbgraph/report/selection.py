@@ -142,9 +142,7 @@ def chosen_table(runs: TaskRuns, choice: Choice) -> tuple[list[RunRecord], Table
     return records, table
 
 
-def _family(
-    runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None
-) -> Family | None:
+def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
     """What comparisons of these records are judged with; None if all of them cannot stand in one table."""
     if own is not None:
         return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin)
@@ -181,8 +179,8 @@ def drawn_records(records: Sequence[RunRecord], table: Table, choice: Choice) ->
 def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
     """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
 
-    It is judged in the family that it belongs to, which the table names. A pair that no table compares is in none, which
-    is called "", and is judged by itself.
+    It is judged in the family that it belongs to, which the table names. A pair that no table compares is in none,
+    which is called "", and is judged by itself.
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
@@ -199,4 +197,3 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     if family is None or judged is None:
         return records, replace(shown, family="", tests=1), alone
     return records, replace(shown, family=family.name, tests=family.tests), judged
-

@@ -15,11 +15,11 @@ import msgspec
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
+from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
 from pbgraph.report.figures import agg, colours_of, save_figure
 from pbgraph.report.formats import json_text, to_csv, to_json
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
-from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
 from pbgraph.report.tables import Table, make_table
 from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared

@@ -43,8 +43,8 @@ def how_compared(table: Table, comparisons: Sequence[Comparison]) -> str:
         how = "t over initialisations on one split, which says nothing about other molecules"
     return (
         f"Paired over seeds: {how}, p after Holm for {_family(table, comparisons)}; {relevant} is the smallest "
-        'difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p after Holm '
-        f'as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
+        'difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p after '
+        f'Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
     )
 
 

@@ -145,9 +145,7 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _show(
-    plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, others: Sequence[RunRecord] = ()
-) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, others: Sequence[RunRecord] = ()) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing

@@ -123,8 +123,8 @@ def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[Run
 
 def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report import studies
-    from pbgraph.report.selection import narrowed
     from pbgraph.report.families import rows_and_seeds
+    from pbgraph.report.selection import narrowed
 
     chosen, choice = study(args.study), choice_of(args)
     of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target, "--kind": args.kind is not None}
@@ -178,8 +178,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` takes."""
     parser.set_defaults(command=compare)
     parser.add_argument("task", metavar="TASK")
-    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
-    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    parser.add_argument("a", metavar="A", nargs="?", help="MODEL/METHOD; without A and B, all arms at once")
+    parser.add_argument("b", metavar="B", nargs="?", help="MODEL/METHOD")
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
     parser.add_argument(
@@ -188,7 +188,11 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
+    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict; or all arms at once."""
+    if args.a is None:
+        return _compare_all(args)
+    if args.b is None:
+        raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
     from pbgraph.report.comparisons import further_differences
     from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
@@ -199,8 +203,14 @@ def compare(args: argparse.Namespace) -> int:
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
-    further = further_differences(records, difference)
-    lines = comparison_lines(difference, scores, _bootstrap(args, records, difference), further=further, scale=scale)
+    lines = comparison_lines(
+        difference,
+        scores,
+        _bootstrap(args, records, difference),
+        further=further_differences(records, difference),
+        judged=(shown.family, shown.tests),
+        scale=scale,
+    )
     show(lines, end="")
     if args.power:
         from pbgraph.report.power import power_of
@@ -208,6 +218,31 @@ def compare(args: argparse.Namespace) -> int:
         power = power_of(difference, records)
         none = "not to be told: it takes two seeds or more that differ by different amounts"
         show(f"power                      {none if power is None else power.words}")
+    return 0
+
+
+def _compare_all(args: argparse.Namespace) -> int:
+    """Every arm that has all seeds, beside every other."""
+    from pbgraph.execution.engines.progress import counted
+    from pbgraph.report.selection import chosen_table
+    from pbgraph.report.stability import rank_stability
+    from pbgraph.report.together import together
+    from pbgraph.report.together_text import to_markdown
+
+    if args.power:
+        raise UsageError("--power is of two arms; name them")
+    records, shown = chosen_table(_runs(args), choice_of(args))
+    found = together(shown, records)
+    if not found.arms:
+        raise UsageError(f"no arm has all seeds of {', '.join(map(str, shown.arms))}; run what is missing first")
+    stability = None
+    try:
+        with counted("seeds resampled", len(shown.protocol.seeds)) as done:
+            seeds = shown.protocol.seeds
+            stability = rank_stability(found.arms, seeds, records, ResultsFolder(args.results), done=done)
+    except FileNotFoundError as error:
+        log.warning("no stability of ranks: %s is not there", error.filename)
+    show(to_markdown(shown, found, stability), end="")
     return 0
 
 
