@@ -16,10 +16,10 @@ from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
 from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
-from pbgraph.report.figures import agg, colours_of, save_figure
 from pbgraph.report.formats import json_text, to_csv, to_json
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
+from pbgraph.report.styles import Style, agg, save_figure, styles_of
 from pbgraph.report.tables import Table, make_table
 from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
@@ -55,6 +55,13 @@ class Point:
     mean: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, preset: str, method: str, parameters: float, scores: tuple[float, ...]) -> Point:
+        """With the 95 % t interval of the mean over seeds, without width where there is none."""
+        mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+        low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
+        return cls(preset, method, parameters, scores, mean.mean, low, high)
 
 
 def study_table(
@@ -143,15 +150,12 @@ STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "
 
 def points(outcome: StudyTable) -> list[Point]:
     """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
-    outcomes = []
-    for name, table in outcome.tables.items():
-        for row in table.rows:
-            if row.parameters and row.test:
-                scores = tuple(row.test.values())
-                mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
-                low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
-                outcomes.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
-    return outcomes
+    return [
+        Point.of(name, row.arm.method, row.parameters, tuple(row.test.values()))
+        for name, table in outcome.tables.items()
+        for row in table.rows
+        if row.parameters and row.test
+    ]
 
 
 def frontier(of: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
@@ -183,22 +187,25 @@ def draw_frontier(outcome: StudyTable, path: Path) -> None:
         label="frontier",
         zorder=0,
     )
-    colours = colours_of(point.method for point in every)
-    for number, (method, colour) in enumerate(colours.items()):
-        aside = ASIDE ** (number - len(colours) / 2)
+    styles = styles_of(point.method for point in every)
+    for number, (method, style) in enumerate(styles.items()):
+        aside = ASIDE ** (number - (len(styles) - 1) / 2)
         mine = [replace(point, parameters=point.parameters * aside) for point in every if point.method == method]
-        _draw_method(axis, mine, colour)
+        _draw_method(axis, mine, style)
+    axis.scatter([], [], s=9, color="0.4", alpha=0.5, label="single seeds")
     axis.set_xscale("log")
-    axis.set_xlabel("parameters")
+    most = ASIDE ** ((len(styles) - 1) / 2) - 1
+    axis.set_xlabel(f"parameters (points are moved sideways, by up to {most:.0%}, so that none hides another)")
     axis.set_ylabel(f"test {label_of(outcome.first.metrics[0])}{direction(outcome.first)}")
     axis.grid(alpha=0.25, linewidth=0.5, which="both")
     axis.legend(frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
-def _draw_method(axis: Any, mine: Sequence[Point], colour: str) -> None:
+def _draw_method(axis: Any, mine: Sequence[Point], style: Style) -> None:
     x, y = [point.parameters for point in mine], [point.mean for point in mine]
     errors = [[point.mean - point.low for point in mine], [point.high - point.mean for point in mine]]
-    axis.errorbar(x, y, yerr=errors, color=colour, marker="o", capsize=3, linewidth=1.2, label=mine[0].method)
+    label = f"{mine[0].method}, mean with 95 % interval"
+    axis.errorbar(x, y, yerr=errors, **style.line, capsize=3, linewidth=1.2, label=label)
     dots = [(point.parameters, score) for point in mine for score in point.scores]
-    axis.scatter(*zip(*dots, strict=True), s=9, color=colour, alpha=0.5)
+    axis.scatter(*zip(*dots, strict=True), s=9, color=style.colour, alpha=0.5)

@@ -20,7 +20,7 @@ from pbgraph.cli.options import (
     add_selection_arguments,
     add_split_arguments,
 )
-from pbgraph.cli.values import OneOf, file_to_write, seed
+from pbgraph.cli.values import OneOf, file_to_write, picture_to_write, seed
 from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENDRITE_FORMATS = ("md", "json")
-KINDS = {"curves": "scores over epochs", "heatmap": "a cell for each arm and target"}  # of figures of a table
+KINDS = {  # of figures of a table
+    "curves": "scores over epochs",
+    "heatmap": "a cell for each arm and target",
+    "forest": "differences with intervals and margin",
+    "pareto": "scores against parameters and seconds",
+    "cd": "mean ranks with the critical difference",
+    "frontier": "of a study: scores against parameters",
+}
+OF_STUDY = ("frontier", "forest")  # kinds, the usual one first
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,13 +70,16 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_folder_arguments(parser)
     parser.add_argument(
         "--figure",
-        type=file_to_write,
+        type=picture_to_write,
         metavar="FILE",
         help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
     )
     kinds = ", ".join(KINDS)
     parser.add_argument(
-        "--kind", type=OneOf("kind of figure", KINDS), metavar="NAME", help=f"of the figure: {kinds} (default: curves)"
+        "--kind",
+        type=OneOf("kind of figure", KINDS),
+        metavar="NAME",
+        help=f"of the figure: {kinds} (default: curves, of a study frontier)",
     )
 
 
@@ -78,10 +89,11 @@ def table(args: argparse.Namespace) -> int:
         raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
     if args.study is not None:
         return _study_table(args)
-    from pbgraph.report.figures import draw_learning_curves
+    if args.kind == "frontier":
+        raise UsageError("--kind frontier is of a study; name it with --study, or draw --kind pareto")
     from pbgraph.report.per_target import FORMATS as FORMATS_PER_TARGET
-    from pbgraph.report.per_target import draw_heat_map, per_target
-    from pbgraph.report.selection import chosen_table, drawn_records
+    from pbgraph.report.per_target import per_target
+    from pbgraph.report.selection import chosen_table
 
     choice = choice_of(args)
     records, shown = chosen_table(_runs(args), choice)
@@ -91,11 +103,31 @@ def table(args: argparse.Namespace) -> int:
         show(resolve_name(FORMATS_PER_TARGET[args.format])(per_target(shown, records)), end="")
     else:
         show(resolve_name(FORMATS[args.format])(shown), end="")
-    if args.figure is not None and args.kind == "heatmap":
-        draw_heat_map(per_target(shown, records), args.figure)
-    elif args.figure is not None:
-        draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
+    if args.figure is not None:
+        _draw(args, records, shown)
     return 0
+
+
+def _draw(args: argparse.Namespace, records: Sequence[RunRecord], shown: Table) -> None:
+    """The picture of a table that is asked for."""
+    from pbgraph.report import pictures
+    from pbgraph.report.figures import draw_learning_curves
+    from pbgraph.report.per_target import draw_heat_map, per_target
+    from pbgraph.report.selection import drawn_records
+    from pbgraph.report.together import together
+
+    match args.kind:
+        case "heatmap":
+            draw_heat_map(per_target(shown, records), args.figure)
+        case "forest":
+            pictures.draw_forest({"": shown}, args.figure)
+        case "pareto":
+            pictures.draw_pareto(shown, args.figure)
+        case "cd":
+            pictures.draw_critical_difference(shown, together(shown, records), args.figure)
+        case _:
+            drawn = drawn_records(records, shown, choice_of(args))
+            draw_learning_curves(drawn, args.figure, seeds=shown.protocol.seeds)
 
 
 def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
@@ -127,9 +159,11 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import narrowed
 
     chosen, choice = study(args.study), choice_of(args)
-    of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target, "--kind": args.kind is not None}
+    of_one = {"--by-similarity": args.by_similarity, "--per-target": args.per_target}
     for option in (option for option, given in of_one.items() if given):
         raise UsageError(f"{option} is of one preset's table; leave --study out, and name the part with --preset")
+    if args.kind not in (None, *OF_STUDY):
+        raise UsageError(f"--kind {args.kind} is of one preset's table; a study has {', '.join(OF_STUDY)}")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
@@ -145,7 +179,11 @@ def _study_table(args: argparse.Namespace) -> int:
         background=background_of(ResultsFolder(args.results)),
     )
     show(studies.STUDY_FORMATS[args.format](shown), end="")
-    if args.figure is not None:
+    if args.figure is not None and args.kind == "forest":
+        from pbgraph.report.pictures import draw_forest
+
+        draw_forest(shown.tables, args.figure)
+    elif args.figure is not None:
         studies.draw_frontier(shown, args.figure)
     return 0
 
@@ -281,7 +319,7 @@ def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=OneOf("format", DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
-        "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+        "--figure", type=picture_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
     )
     parser.add_argument(
         "--headroom",
