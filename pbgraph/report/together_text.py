@@ -8,7 +8,6 @@ from pbgraph.humanize import figure, plural, ranges
 from pbgraph.metrics import label_of
 from pbgraph.report.markdown import as_markdown, bullets, markdown
 from pbgraph.report.stability import RESAMPLES, Stability
-from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Table
 from pbgraph.report.texts import direction, interval_text, p_text, scales
 from pbgraph.report.together import Pair, Together
@@ -26,12 +25,12 @@ def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability
         f"## {as_markdown(protocol.task.split()[0])}: {plural(len(found.arms), 'arm')} at once, "
         f"{_seeds(protocol.seeds)}",
         markdown(header, _rows(found, stability, called, scale=scale), right=(0, 2, 3, 4, 5)),
-        bullets(_notes(table, found, stability)),
+        bullets(notes_of(found, stability)),
     ]
     if found.pairs:
         shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
         parts.append(_pairs_note(found, len(shown)))
-        pairs = [_pair(pair, called, scale) for pair in shown]
+        pairs = [pair_cells(pair, called, scale) for pair in shown]
         parts.append(markdown(("A", "B", "A - B", "simultaneous 95 % interval", "p"), pairs, right=(2, 4)))
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -68,7 +67,8 @@ def _rows(
     ]
 
 
-def _notes(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> list[str]:
+def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list[str]:
+    """How places and ranks came about, and who has none."""
     lines = []
     if found.pairs:
         lines.append('places: 1 and the number of arms that are better by the intervals below; "=": shared')
@@ -96,12 +96,12 @@ def _pairs_note(found: Together, shown: int) -> str:
     )
 
 
-def _pair(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:
-    interval: Interval = pair.interval
+def pair_cells(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:
+    """Both arms, their difference, its interval and p."""
     return (
         str(called[pair.a]),
         str(called[pair.b]),
         figure(pair.mean, scale, sign="+"),
-        interval_text(interval, scale),
+        interval_text(pair.interval, scale),
         p_text(pair.p),
     )
