@@ -97,8 +97,16 @@ def _columns(table: Table) -> tuple[str, ...]:
 
 def _title(table: Table) -> str:
     protocol = table.protocol
-    over = f"seed {protocol.seeds[0]}" if len(protocol.seeds) == 1 else f"mean ± SD over seeds {ranges(protocol.seeds)}"
-    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, {over}"
+    return f"{protocol.task.split()[0]}: test {label_of(table.metrics[0])}{direction(table)}, {_over(table)}"
+
+
+def _over(table: Table) -> str:
+    """What the numbers are over: there is a mean where a row has two seeds or more, and no SD of one."""
+    seeds = table.protocol.seeds
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    several = any(len(row.seeds) > 1 for row in table.rows)
+    return f"mean ± SD over seeds {ranges(seeds)}" if several else f"one of seeds {ranges(seeds)} in each row"
 
 
 def _protocol(table: Table) -> str:

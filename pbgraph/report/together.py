@@ -103,6 +103,8 @@ def together(table: Table, records: Sequence[RunRecord]) -> Together:
     seeds, sign = table.protocol.seeds, table.margin.sign
     complete = [row.arm for row in table.rows if len(row.test) == len(seeds)]
     runs: dict[Arm, list[RunRecord]] = {}
+    if not complete:
+        return Together((), table.arms, np.empty((0, 0)), None, (), False)
     for arm in complete:
         mine = by_seed(record for record in records if record.spec.arm == arm and record.status == "finished")
         runs[arm] = [mine[seed] for seed in seeds]

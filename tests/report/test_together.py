@@ -112,6 +112,8 @@ def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
     assert (alone.ranks, alone.pairs, len(alone.arms)) == (None, (), 3)
     assert "one block of runs tells no arms apart" in to_markdown(one, alone, None)
     assert "seed 0" in to_markdown(one, alone, None)
+    nothing = make_table(made, arms=ARMS, seeds=range(9))
+    assert (together(nothing, made).arms, together(nothing, made).left_out) == ((), ARMS)
 
 
 def test_runs_of_one_split_are_one_block_by_their_mean():
