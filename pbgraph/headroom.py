@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEVEL = 0.05  # of all tests of a network together
-_COLOURS = {"ridge": "#1f6fb2", "module": "#c8102e"}
+_STYLES = {"ridge": ("#0072b2", "o"), "module": ("#d55e00", "s")}  # colours that any colour vision tells apart, marks
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Headroom:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.axvline(0.0, color="0.6", linewidth=0.8)
-        axes.set_xlabel("share of δ's variance (hollow: rows of the fit; filled: other rows; bars: chance)")
+        axes.set_xlabel("share of δ's variance that is explained")
         axes.legend(fontsize="small")
         axes.grid(alpha=0.25, linewidth=0.5, axis="x")
         return figure
@@ -174,7 +174,8 @@ class Headroom:
         if not tried:
             return
         low, high = zip(*(one.chance for one in tried.values()), strict=True)
-        colour, places = _COLOURS[learner], list(tried)
-        axes.hlines(places, low, high, color=colour, alpha=0.25, linewidth=6)
-        axes.plot([one.train for one in tried.values()], places, "o", color=colour, markerfacecolor="none")
-        axes.plot([one.held_out for one in tried.values()], places, "o", color=colour, label=learner)
+        (colour, mark), places = _STYLES[learner], list(tried)
+        axes.hlines(places, low, high, color=colour, alpha=0.25, linewidth=6, label=f"{learner}, by chance")
+        fitted: dict[str, Any] = {"color": colour, "markerfacecolor": "none", "label": f"{learner}, rows of the fit"}
+        axes.plot([one.train for one in tried.values()], places, mark, **fitted)
+        axes.plot([one.held_out for one in tried.values()], places, mark, color=colour, label=f"{learner}, other rows")

@@ -101,6 +101,14 @@ def file_to_write(text: str) -> Path:
     return Path(text)
 
 
+def picture_to_write(text: str) -> Path:
+    """The name of a picture that can be drawn and written: said before there is anything to draw."""
+    from pbgraph.report.styles import check_picture
+
+    check_picture(Path(text))
+    return file_to_write(text)
+
+
 @dataclass(frozen=True, eq=False)
 class OneOf:
     """A reader of names that takes those that are known, and says which is nearest to any other."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
-from pbgraph.metrics import Kind
+from pbgraph.metrics import METRICS, Kind, Metric
 from pbgraph.molecules import Molecules, Rejected
 from pbgraph.splits.base import Split
 from pbgraph.structures.facts import describe
@@ -35,6 +35,23 @@ class Leakage:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """How far the measurements of a task contradict each other: those of rows of one parent.
+
+    replicates  measured rows whose parent is measured in another row, too
+    conflicts   parents whose rows conflict, see `Audit.conflicting_cells`, of so many `parents`
+    ceiling     the data set's metric, where each of these rows is predicted by the mean of its parent's other rows:
+                what comes of measuring again. None where it is undefined
+    """
+
+    task: str
+    replicates: int
+    parents: int
+    conflicts: int
+    ceiling: float | None
+
+
+@dataclass(frozen=True)
 class Audit:
     """Facts about a data set. All but `rows` and `rejected` count accepted rows alone.
 
@@ -46,10 +63,12 @@ class Audit:
     repeated_cells     (parent, task) pairs measured in more than one row
     conflicting_cells  those of them with both labels, or of regression with two values that are more than TOLERANCE
                        standard deviations of the task's values apart
+    noise              of each task that is measured more than once for some parents
     leakage            split -> what it leaks
     """
 
     dataset: str
+    metric: str
     rows: int
     rejected: tuple[Rejected, ...]
     accepted: int
@@ -63,6 +82,7 @@ class Audit:
     sharing_rows: int
     repeated_cells: int
     conflicting_cells: int
+    noise: tuple[Noise, ...]
     leakage: Mapping[str, Leakage]
 
 
@@ -87,6 +107,7 @@ def audit(
     measured = ~np.isnan(molecules.y)
     return Audit(
         dataset=dataset.name,
+        metric=dataset.metric,
         rows=len(molecules) + len(molecules.rejected),
         rejected=molecules.rejected,
         accepted=len(molecules),
@@ -100,6 +121,7 @@ def audit(
         sharing_rows=_repeated(parents),
         repeated_cells=repeated,
         conflicting_cells=conflicting,
+        noise=noise(molecules.tasks, parents, molecules.y, metric=METRICS.get(dataset.metric)),
         leakage={name: leakage(parents, split) for name, split in splits.items()},
     )
 
@@ -140,3 +162,23 @@ def conflicts(parents: np.ndarray, y: np.ndarray, kind: Kind) -> tuple[int, int]
     repeated = counts > 1
     tolerance = 0.0 if kind == "classification" else TOLERANCE * np.nanstd(y, axis=0, dtype=np.float64)
     return int(repeated.sum()), int((repeated & (spread > tolerance)).sum())
+
+
+def noise(tasks: Sequence[str], parents: np.ndarray, y: np.ndarray, *, metric: Metric) -> tuple[Noise, ...]:
+    """Of the tasks that some parents have more than one measurement of; arguments as of `conflicts`."""
+    found = (_noise(name, parents, column, metric=metric) for name, column in zip(tasks, y.T, strict=True))
+    return tuple(one for one in found if one.replicates)
+
+
+def _noise(name: str, parents: np.ndarray, y: np.ndarray, *, metric: Metric) -> Noise:
+    measured = ~np.isnan(y)
+    values = y[measured].astype(np.float64)
+    group = np.unique(parents[measured], return_inverse=True)[1]
+    counts, sums = np.bincount(group), np.bincount(group, weights=values)
+    several = counts[group] > 1
+    group, values = group[several], values[several]
+    if not len(values):
+        return Noise(name, 0, 0, 0, None)
+    others = (sums[group] - values) / (counts[group] - 1)
+    repeated, conflicting = conflicts(parents, y[:, None], metric.kind)
+    return Noise(name, len(values), repeated, conflicting, metric.score(values, others))

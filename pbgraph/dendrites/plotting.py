@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 _SITE = "correlation "
-_MOST_SITES = 8  # with a line of their own, and a name in the legend
+# of sites that have a line of their own: colours that any colour vision tells apart, and dashes
+_STYLES: Sequence[tuple[str, Any]] = (
+    *(("#0072b2", "--"), ("#d55e00", "-."), ("#e69f00", (0, (1, 1))), ("#56b4e9", (0, (5, 1, 1, 1, 1, 1)))),
+    *(("#009e73", (0, (7, 2))), ("#cc79a7", "--"), ("#332288", "-."), ("#9e9e9e", (0, (1, 1)))),
+)
+_MOST_SITES = len(_STYLES)
 
 
 def drawn(history: Sequence[Row]) -> Figure:
@@ -50,16 +55,19 @@ def _correlations(axes: Axes, history: Sequence[Row]) -> None:
     """Each site's, or the mean where there are too many sites."""
     sites = list(dict.fromkeys(name for row in history for name in row if name.startswith(_SITE)))
     if len(sites) <= _MOST_SITES:
-        for site in sites:
-            _line(axes, history, site, label=site.removeprefix(_SITE), linewidth=1)
+        for number, site in enumerate(sites):
+            colour, dashes = _STYLES[number]
+            _line(axes, history, site, label=site.removeprefix(_SITE), linewidth=1, color=colour, linestyle=dashes)
     _line(axes, history, "correlation", label="mean over sites", color="black")
 
 
 def _shade(axes: Axes, history: Sequence[Row]) -> None:
+    labels = {"phase": "dendrite phase", "accept": "dendrites accepted"}
     for phase, rows in groupby(history, key=lambda row: row["phase"]):
         epochs = [row["epoch"] for row in rows]
         if phase == "dendrite":
-            axes.axvspan(epochs[0] - 0.5, epochs[-1] + 0.5, color="0.9", zorder=0)
+            span = (epochs[0] - 0.5, epochs[-1] + 0.5)
+            axes.axvspan(*span, color="0.9", zorder=0, label=labels.pop("phase", None))
     for row in history:
         if row["switched"] == "accept":
-            axes.axvline(row["epoch"] + 0.5, color="0.6", linewidth=1, zorder=1)
+            axes.axvline(row["epoch"] + 0.5, color="0.6", linewidth=1, zorder=1, label=labels.pop("accept", None))

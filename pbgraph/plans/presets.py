@@ -48,7 +48,7 @@ def preset(name: str) -> Preset:
         raise UsageError(f"{name} is a study, not a preset: 'python -m pbgraph.bench run {name}' runs it")
     if name in PLANS and isinstance(value := PLANS.get(name), Preset):
         return value
-    known = _every()
+    known = known_presets()
     if name not in known:
         raise unknown_name("preset", name, known)
     return known[name]
@@ -65,11 +65,11 @@ def preset_of(specs: Sequence[RunSpec]) -> Preset:
 
 def preset_or_none(name: str) -> Preset | None:
     """The preset called so, if this machine has one; a record may be of another's."""
-    return _every().get(name)
+    return known_presets().get(name)
 
 
-def _every() -> Mapping[str, Preset]:
-    """All presets, and the parts of all studies."""
+def known_presets() -> Mapping[str, Preset]:
+    """All presets by name, then the parts of all studies in their order."""
     return {**presets(), **{part.name: part for study in studies().values() for part in study.presets}}
 
 

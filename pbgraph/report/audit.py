@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+from pbgraph.metrics import label_of
 from pbgraph.report.markdown import markdown
 
 if TYPE_CHECKING:
-    from pbgraph.datasets.audit import Audit, TaskFacts
+    from pbgraph.datasets.audit import Audit, Noise, TaskFacts
 
 MOST_TASKS = 30  # tasks that are listed one by one
 
@@ -29,7 +30,8 @@ def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:
         ("cells measured more than once for a parent", f"{audit.repeated_cells:,}"),
         ("of these with conflicting labels", f"{audit.conflicting_cells:,}"),
     ]
-    parts = [markdown((audit.dataset, "count"), facts, right=(1,)), _labels(audit.tasks), _leakage(audit, refused)]
+    parts = [markdown((audit.dataset, "count"), facts, right=(1,)), _labels(audit.tasks)]
+    parts += [*_noise(audit.noise, audit.metric), _leakage(audit, refused)]
     if audit.rejected:
         rows = [(str(row.row), row.mol_id, row.reason) for row in audit.rejected]
         parts.append(markdown(("rejected row", "name", "reason"), rows))
@@ -50,6 +52,29 @@ def _labels(tasks: Sequence[TaskFacts]) -> str:
         for name, counts in columns.items()
     ]
     return markdown((f"of {len(tasks)} tasks", "least", "median", "most", "sum"), counted, right=range(1, 5))
+
+
+def _noise(noise: Sequence[Noise], metric: str) -> list[str]:
+    """What measuring again says of a measurement, task by task; of many tasks, those with the most replicates."""
+    if not noise:
+        return []
+    shown = sorted(noise, key=lambda one: -one.replicates)[:MOST_TASKS] if len(noise) > MOST_TASKS else noise
+    rows = [
+        (
+            one.task,
+            f"{one.replicates:,}",
+            f"{one.conflicts:,} of {one.parents:,}",
+            "-" if one.ceiling is None else f"{one.ceiling:.4f}",
+        )
+        for one in shown
+    ]
+    label = label_of(metric)
+    more = "" if len(shown) == len(noise) else f" Shown: the {len(shown)} of {len(noise)} tasks with the most of them."
+    return [
+        f"Noise ceiling, by rows that were measured again: {label} where each of them is predicted by the mean of its "
+        f"parent's other rows. What does better on such rows knows more than one measurement, or the noise.{more}",
+        markdown(("noise", "rows measured again", "parents in conflict", f"{label} ceiling"), rows, right=(1, 2, 3)),
+    ]
 
 
 def _leakage(audit: Audit, refused: Mapping[str, str]) -> str:

@@ -78,6 +78,35 @@ class BySimilarity:
     rows: tuple[Scores, ...]
     pairs: tuple[Pair, ...]
 
+    @property
+    def places(self) -> tuple[tuple[int | None, ...], ...]:
+        """Of each row the place by its mean in every band, 1 for the best; None where it has no score."""
+        columns = zip(*([score and score.mean for score in row.bands] for row in self.rows), strict=True)
+        return tuple(zip(*(_places(column, self.table.margin.sign) for column in columns), strict=True))
+
+    @property
+    def agreement(self) -> tuple[float | None, ...]:
+        """Kendall's tau-b between the order of the rows in each band and over all test rows; None where one is flat."""
+        from scipy.stats import kendalltau
+
+        found: list[float | None] = []
+        *bands, every = zip(*self.places, strict=True)
+        for band in (*bands, every):
+            both = [pair for pair in zip(band, every, strict=True) if None not in pair]
+            tau = float(kendalltau(*zip(*both, strict=True)).statistic) if len(both) > 1 else float("nan")
+            found.append(None if tau != tau else tau)
+        return tuple(found)
+
+
+def _places(means: Sequence[float | None], sign: int) -> list[int | None]:
+    """The place of each, 1 for the best.
+
+    >>> _places([0.8, None, 0.9, 0.8], 1)
+    [2, None, 1, 2]
+    """
+    known = [sign * mean for mean in means if mean is not None]
+    return [None if mean is None else 1 + sum(other > sign * mean for other in known) for mean in means]
+
 
 def by_similarity(
     table: Table,

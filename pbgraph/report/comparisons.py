@@ -5,7 +5,7 @@ Works from records alone; needs neither torch nor the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -36,7 +36,7 @@ class Comparison:
     declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
               initialisations, by their mean
-    p_holm    adjusted for all comparisons of the table; the interval is not
+    p_holm    adjusted for all comparisons of its family; the interval is not
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     units     how many paired values are judged: splits, or seeds where all share one split
@@ -61,6 +61,36 @@ class Comparison:
         return len(self.seeds) == self.declared
 
 
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that are judged together, by one correction; `pbgraph.report.families` says which are.
+
+    name   of what declares them, such as "preset default"
+    pairs  (preset of the runs, a, b) -> comparison
+    """
+
+    name: str
+    pairs: Mapping[tuple[str, Arm, Arm], Comparison]
+
+    @property
+    def tests(self) -> int:
+        """How many p-values are corrected together."""
+        return sum(one.p is not None for one in self.pairs.values())
+
+    def among(self, preset: str, arms: Iterable[Arm]) -> tuple[Comparison, ...]:
+        """The comparisons of a preset of which both arms are among these."""
+        shown = set(arms)
+        return tuple(one for (of, a, b), one in self.pairs.items() if of == preset and {a, b} <= shown)
+
+    def judged(self, preset: str, one: Comparison) -> Comparison | None:
+        """The comparison as it is judged here, either arm first; None if it is not one of the family's."""
+        for pair in ((one.a, one.b), (one.b, one.a)):
+            mine = self.pairs.get((preset, *pair))
+            if mine is not None and (mine.seeds, mine.declared) == (one.seeds, one.declared):
+                return _judged(one, mine.p_holm, mine.margin)
+        return None
+
+
 def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
@@ -79,7 +109,7 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
     scores = {arm: [_score(by_arm[arm][seed]) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
-    fixed = _share_one_split(of_a)
+    fixed = shares_one_split(of_a)
     difference = paired_difference(
         *(units_of(of_a, scores[arm]) for arm in (a, b)), test_share=0.0 if fixed else test_share_of(of_a)
     )
@@ -127,13 +157,15 @@ def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
     return [_score(a) - _score(b) for a, b in pairs]
 
 
-def margin_of(finished: Sequence[RunRecord]) -> EquivalenceMargin:
-    """By which differences between these runs are judged: what their selection metric declares as relevant.
+def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:
+    """By which differences between these runs are judged: what was declared, or what their selection metric declares.
 
-    Where that is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test rows,
-    and the product is rounded to two digits. Raises UsageError if the metric is not registered.
+    Where the latter is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test
+    rows, and the product is rounded to two digits. Raises UsageError if the metric is not registered.
     """
     metric = METRICS.get(finished[0].spec.metric)
+    if declared is not None:
+        return EquivalenceMargin(declared, metric.larger_is_better)
     if not metric.in_target_units:
         return EquivalenceMargin(metric.relevant, metric.larger_is_better)
     tests = [record.scores["test"] for record in by_seed(finished).values()]
@@ -224,7 +256,7 @@ def test_score(record: RunRecord | None) -> float | None:
     return record.scores["test"].metrics.get(record.spec.metric)
 
 
-def _share_one_split(records: Sequence[RunRecord]) -> bool:
+def shares_one_split(records: Sequence[RunRecord]) -> bool:
     """Whether these runs, of several seeds, have one split and so one training set."""
     return len(records) > 1 and len({record.provenance.split_sha256 for record in records}) == 1
 
@@ -233,7 +265,7 @@ def units_of(records: Sequence[RunRecord], scores: Sequence[float]) -> list[floa
     """What is paired and judged of the scores of these runs: the mean of each split, in the order in which the splits
     are met; or where all share one, the scores themselves.
     """
-    if _share_one_split(records):
+    if shares_one_split(records):
         return list(scores)
     by_split: dict[str, list[float]] = {}
     for record, score in zip(records, scores, strict=True):

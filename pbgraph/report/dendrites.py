@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from pbgraph.insight import DendriteInsight, Insight
-from pbgraph.report.figures import agg, save_figure
 from pbgraph.report.markdown import markdown
+from pbgraph.report.styles import agg, save_figure, styles_of
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (
@@ -86,7 +86,7 @@ def draw_dendrites(spec: RunSpec, insight: Insight, path: Path) -> None:
     path  its suffix says which format: .png, .svg or .pdf
     Sites differ in their number of neurons, so each row is stretched to the same width. Solid lines are the means over
     a site's neurons, thin ones their maxima.
-    Raises UsageError for a suffix that matplotlib does not know.
+    Raises UsageError as `check_picture`.
     """
     pyplot = agg()
     phases = sorted({dendrite.epoch or 0 for dendrite in _all(insight) if dendrite.mean_correlation})[:PHASES]
@@ -138,16 +138,15 @@ def _draw_shares(figure: Any, axis: Any, rows: Sequence[tuple[str, DendriteInsig
 
 def _draw_curves(axis: Any, insight: Insight, epoch: int) -> None:
     """Every site's curves of the dendrite phase that began in this epoch."""
-    number = 0
-    for place, (name, site) in enumerate(insight.sites.items()):
+    number, styles = 0, styles_of(insight.sites)
+    for name, site in insight.sites.items():
         for dendrite in site.dendrites:
             if dendrite.epoch == epoch and dendrite.mean_correlation:
                 epochs = range(epoch, epoch + len(dendrite.mean_correlation))
-                colour, number = f"C{place % 10}", max(number, dendrite.number)
-                axis.plot(
-                    epochs, dendrite.mean_correlation, ".-", color=colour, linewidth=1.4, markersize=4, label=name
-                )
-                axis.plot(epochs, dendrite.max_correlation, color=colour, linewidth=0.6, alpha=0.6)
+                style, number = styles[name], max(number, dendrite.number)
+                axis.plot(epochs, dendrite.mean_correlation, **style.line, linewidth=1.4, markersize=4, label=name)
+                axis.plot(epochs, dendrite.max_correlation, color=style.colour, linewidth=0.6, alpha=0.6)
+    axis.plot([], [], color="0.4", linewidth=0.6, label="thin: its largest neuron")
     axis.set_title(f"dendrite {number}, from epoch {epoch}", fontsize=9)
     axis.set_xlabel("epoch", fontsize=9)
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -14,13 +14,14 @@ from dataclasses import replace
 
 import msgspec
 
-from pbgraph.humanize import figure
+from pbgraph.humanize import figure, plural
 from pbgraph.methods.roles import PLAIN
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.markdown import as_markdown, bullets, markdown
 from pbgraph.report.stats import Difference, Interval
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, interval_text, p_text, texts
+from pbgraph.report.together import hedges_g
 from pbgraph.report.wording import verdict_words
 from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula
@@ -81,6 +82,7 @@ def json_content(table: Table) -> dict[str, object]:
         "comparisons": [_comparison_content(comparison) for comparison in table.comparisons],
         "metrics": table.metrics,
         "yardstick": table.margin,
+        "family": {"name": table.family, "tests": table.tests},
         "commits": table.commits,
         "software": table.software,
         "processors": table.processors,
@@ -131,13 +133,16 @@ def comparison_lines(
     bootstrap: Interval | None,
     *,
     further: Mapping[str, Difference],
+    judged: tuple[str, int],
     scale: float = 1.0,
 ) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude.
 
     further  judgements of the same difference that do not decide, see `further_differences`
+    judged   the family that it is judged in, "" if it is in none, and by how many tests p is corrected there
     """
-    called = shortened([comparison.a, comparison.b])
+    called, (family, tests) = shortened([comparison.a, comparison.b]), judged
+    effect = hedges_g([a - b for a, b in scores.values()])
     comparison = replace(comparison, a=called[comparison.a], b=called[comparison.b])
     seeds = [
         (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
@@ -149,9 +154,15 @@ def comparison_lines(
         + interval_text(comparison.interval, scale),
         *(f"95 % interval, {name}".ljust(27) + interval_text(one.interval, scale) for name, one in further.items()),
         f"95 % interval, bootstrap   {interval_text(bootstrap, scale)}",
+        f"effect size, Hedges' g     {'-' if effect is None else f'{effect:+.2f}'}",
         f"p                          {p_text(comparison.p)}",
+        *([f"p, {f'Holm over {tests}'.ljust(23)} {p_text(comparison.p_holm)}"] if family else []),
         f"verdict                    {verdict_words(comparison)}",
     ]
+    if family:
+        lines.append(f"judged with the {plural(tests, 'comparison')} of {family}")
+    else:
+        lines.append("no plan has this comparison: it is judged by itself, and is a question rather than an answer")
     if further:
         others = f"{' and '.join(further)} {'takes' if len(further) == 1 else 'take'}"
         lines.append(f"the corrected t decides: {others} splits of the same molecules for independent")

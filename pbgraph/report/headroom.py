@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pbgraph.headroom import Headroom
-from pbgraph.report.figures import save_figure
 from pbgraph.report.markdown import markdown
+from pbgraph.report.styles import save_figure
 from pbgraph.results.records import RunSpec
 
 COLUMNS = (

@@ -1,8 +1,9 @@
 """All that a results folder holds -> one static HTML page.
 
-Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. Rows are ranked
-only where every declared run is there. What papers report stands apart, in a block of its own: other splits, seeds and
-selection rules make other numbers.
+Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. Rows are in the
+order of their scores, and have places only where every declared run is there; what is not told apart shares one. What
+papers report stands below the tables of its task and split, in a block of its own: other seeds and selection rules make
+other numbers.
 """
 
 from __future__ import annotations
@@ -14,20 +15,25 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from html import escape
 from itertools import groupby
 from pathlib import Path
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import preset_or_none, studies
-from pbgraph.report.html import bullets, grid, page, section
-from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.plans.presets import USUAL, known_presets, preset_or_none
+from pbgraph.report.board import Board, board
+from pbgraph.report.downloads import citations
+from pbgraph.report.families import declared_by, family_of, rows_and_seeds
+from pbgraph.report.headlines import headlines
+from pbgraph.report.html import page, rendered
+from pbgraph.report.tables import make_table
 from pbgraph.results.background import Background, background_of
+from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
+USUAL_TASK = "tox21"  # that the page begins with
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
 log = logging.getLogger(__name__)
@@ -47,6 +53,19 @@ class Published:
     source: str
 
 
+@dataclass(frozen=True)
+class Section:
+    """One task, split and preset of the page: its table, or why there is none."""
+
+    anchor: str
+    title: str
+    task: str
+    split: str
+    preset: str
+    board: Board | None
+    problem: str
+
+
 def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]] | None = None) -> str:
     """The page; what cannot be read costs a warning and is left out. Raises UsageError if there is no record.
 
@@ -57,23 +76,42 @@ def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord
     except DataError as error:
         log.warning("left out: %s", error)
         published = []
-    parts, links = [], []
     background = background_of(results)
-    for dataset in results.tasks():
+    groups: list[tuple[str, list[Section]]] = []
+    for dataset in _by_interest(results.tasks()):
         mine = results.records(dataset) if records is None else records.get(dataset, ())
-        for anchor, title, text in _sections(dataset, mine, background=background):
-            links.append(f'<li><a href="#{anchor}">{escape(title)}</a></li>')
-            parts.append(text)
-    if not parts:
+        if mine:
+            groups.append((dataset, list(_sections(dataset, mine, results, background=background))))
+    if not groups:
         raise UsageError(
             f"{results.root} holds no record; run a benchmark first, or name another folder with --results"
         )
-    if published:
-        links.append('<li><a href="#published">Values from the literature</a></li>')
-        parts.append(_literature(published))
-    title = "pbgraph: do perforated dendrites make graph neural networks better?"
-    contents = f'<nav aria-label="Tables"><ul>{"".join(links)}</ul></nav>'
-    return page(title, [contents, *parts])
+    boards = [section.board for _, sections in groups for section in sections if section.board]
+    sources = [value.source for value in published]
+    content = rendered(
+        "leaderboard.html",
+        groups=[(dataset, sections, _reported(dataset, sections, published)) for dataset, sections in groups],
+        elsewhere=[value for value in published if value.task not in dict(groups)],
+        headlines=headlines(boards),
+        citation=citations([board.table for board in boards], sources),
+        names=[field.name for field in fields(Published)],
+    )
+    return page("Do perforated dendrites make graph neural networks better?", [content])
+
+
+def _by_interest(tasks: Iterable[str]) -> list[str]:
+    """The usual task first, then by name."""
+    return sorted(tasks, key=lambda name: (name != USUAL_TASK, name))
+
+
+def _reported(dataset: str, sections: Sequence[Section], published: Sequence[Published]) -> dict[str, list[Published]]:
+    """Anchor -> what papers report of the same task and split, below the last of their tables; "" for other splits."""
+    last = {section.split: section.anchor for section in sections}
+    found: dict[str, list[Published]] = {}
+    for value in published:
+        if value.task == dataset:
+            found.setdefault(last.get(value.split, ""), []).append(value)
+    return found
 
 
 def read_published(path: Path) -> list[Published]:
@@ -95,75 +133,43 @@ def read_published(path: Path) -> list[Published]:
     return [Published(**line) for line in rows]
 
 
-def ranks(table: Table) -> list[str]:
-    """The place of every row by the mean of its selection metric, "-" for all unless every declared run is there."""
-    means = [
-        None if statistic is None else statistic.mean
-        for statistic in (row.metrics[table.metrics[0]] for row in table.rows)
-    ]
-    if any(row.missing or row.failed for row in table.rows) or None in means:
-        return ["-"] * len(table.rows)
-    sign = table.margin.sign
-    return [str(1 + sum(sign * (other or 0.0) > sign * (mean or 0.0) for other in means)) for mean in means]
+def _sections(
+    dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *, background: Background
+) -> Iterable[Section]:
+    """Every split and preset of a task, the usual ones first."""
+    usual = (dataset_of(dataset, results).split, USUAL)
+
+    known = {name: place for place, name in enumerate(known_presets())}
+
+    def group(record: RunRecord) -> tuple[bool, bool, str, bool, int, str]:
+        split, preset = record.spec.split, record.spec.preset
+        own = (preset != USUAL, known.get(preset, len(known)), preset)
+        return (split, preset) != usual, split != usual[0], split, *own
+
+    for _, same in groupby(sorted(records, key=group), key=group):
+        mine = list(same)
+        every = [record for record in records if record.spec.split == mine[0].spec.split]
+        yield _section(mine, every, command_of(dataset, results), background)
 
 
-def _sections(dataset: str, records: Sequence[RunRecord], *, background: Background) -> Iterable[tuple[str, str, str]]:
-    """Anchor, title and HTML of every split and preset of a task."""
-
-    def group(record: RunRecord) -> tuple[str, str]:
-        return record.spec.split, record.spec.preset
-
-    for (split, preset), same in groupby(sorted(records, key=group), key=group):
-        anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
-        title = f"{dataset}, split {split}, preset {preset}"
-        yield (
-            anchor,
-            title,
-            _section(anchor, title, list(same), preset=preset, background=background),
-        )
-
-
-def _section(
-    anchor: str,
-    title: str,
-    records: Sequence[RunRecord],
-    *,
-    preset: str,
-    background: Background,
-) -> str:
+def _section(records: Sequence[RunRecord], every: Sequence[RunRecord], command: str, background: Background) -> Section:
+    """One table; every: the records of its task and split."""
+    spec = records[0].spec
+    dataset, split, preset = spec.task, spec.split, spec.preset
+    anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
+    title = f"{dataset}, split {split}, preset {preset}"
     arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        table = make_table(records, arms=arms, seeds=seeds, background=background)
-        places = ranks(table)
+        family = family_of(declared_by(preset), every)
+        table = make_table(records, arms=arms, seeds=seeds, background=background, family=family)
+        notes = []
+        if len({tuple((one.trials, one.seeds) for one in searches) for searches in table.tried.values()}) > 1:
+            notes.append(
+                "Budgets of search differ between rows: part of a difference can be what was spent on settings."
+            )
+        if others := sorted({record.spec.seed for record in records} - set(seeds)):
+            notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
+        made = board(table, records, anchor=anchor, title=title, command=command, notes=notes)
     except PbgraphError as error:
-        return f'<section id="{anchor}"><h2>{escape(title)}</h2><p>No table: {escape(str(error))}</p></section>'
-    notes = []
-    if "-" in places:
-        notes.append("Not ranked: not every declared run of every row is there.")
-    if len({tuple((budget.trials, budget.seeds) for budget in searches) for searches in table.tried.values()}) > 1:
-        notes.append("Budgets of search differ between rows: part of a difference can be what was spent on settings.")
-    if others := sorted({record.spec.seed for record in records} - set(seeds)):
-        notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-    if in_study := next(
-        (study.name for study in studies().values() if preset in [p.name for p in study.presets]), None
-    ):
-        notes.append(
-            f"A part of study {in_study}, whose own table corrects p over the comparisons of all its parts: verdicts "
-            "there can be more cautious."
-        )
-    return section(table, anchor=anchor, ranks=places) + ("\n" + bullets(notes) if notes else "")
-
-
-def _literature(published: Sequence[Published]) -> str:
-    header = [field.name for field in fields(Published)]
-    rows = [[getattr(value, name) or "-" for name in header] for value in published]
-    return "\n".join(
-        [
-            '<section id="published">',
-            "<h2>Values from the literature</h2>",
-            "<p>As reported, each under the protocol of its source. They were not measured here, are not ranked, and "
-            "must not be compared with the tables above or across splits.</p>",
-            grid("Reported elsewhere", header, rows),
-            "</section>",
-        ]
-    )
+        return Section(anchor, title, dataset, split, preset, None, str(error))
+    return Section(anchor, title, dataset, split, preset, made, "")

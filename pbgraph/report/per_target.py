@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.figures import agg, save_figure
 from pbgraph.report.formats import csv_columns, csv_lines, csv_text, json_content, json_text
 from pbgraph.report.html import bullets as html_bullets
 from pbgraph.report.html import grid, page
 from pbgraph.report.latex import environment, tabular
 from pbgraph.report.markdown import as_markdown, bullets, markdown
+from pbgraph.report.styles import agg, save_figure
 from pbgraph.report.tables import Row, Statistic, Table, scores_by, statistic
 from pbgraph.report.texts import direction, larger_is_better, statistic_text, texts, title_of
 from pbgraph.results.arms import Arm, shortened

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError
@@ -18,8 +18,9 @@ from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, preset, preset_or_none
 from pbgraph.report import comparisons
-from pbgraph.report.comparisons import Comparison
-from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.comparisons import Comparison, Family
+from pbgraph.report.families import declared_by, family_of, family_of_rows, rows_and_seeds
+from pbgraph.report.tables import Table, make_table
 from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.background import background_of
 from pbgraph.results.described import command_of, dataset_of
@@ -142,6 +143,7 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         margin=own.margin if own else None,
         background=background_of(runs.results),
         metrics=metrics,
+        family=_family(runs, records, seeds, own=own),
     )
     return records, table
 
@@ -154,6 +156,24 @@ def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
                 f"metric {metric.name} is of {metric.kind} tasks, and {dataset.name} is a {dataset.kind} task; it has "
                 f"{', '.join(one.name for one in metrics_of(dataset.kind))}"
             )
+
+
+def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
+    """What comparisons of these records are judged with; None if all of them cannot stand in one table."""
+    if own is not None:
+        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin)
+    spec = records[0].spec
+    return family_in([record for record in runs.records if record.spec.split == spec.split], spec.preset, seeds)
+
+
+def family_in(records: Sequence[RunRecord], recipe: str, seeds: Sequence[int]) -> Family | None:
+    """The family of a preset; None if its rows cannot stand in one table.
+
+    records  of one task and split;  seeds  that are shown
+    """
+    usual = rows_and_seeds(preset_or_none(recipe), [one for one in records if one.spec.preset == recipe])[1]
+    family = family_of(declared_by(recipe), records, None if list(seeds) == usual else seeds)
+    return family if any(preset == recipe for preset, _, _ in family.pairs) else None
 
 
 def _arms(records: Sequence[RunRecord], declared: Preset | None, own: Plan | None) -> set[Arm]:
@@ -175,6 +195,8 @@ def drawn_records(records: Sequence[RunRecord], table: Table, choice: Choice) ->
 def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
     """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
 
+    It is judged in the family that it belongs to, which the table names. A pair that no table compares is in none,
+    which is called "", and is judged by itself.
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
@@ -185,8 +207,12 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
             raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, own)}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
-    shown = make_table(records, arms=(a, b), seeds=seeds)
-    return records, shown, comparisons.compare(records, a, b, seeds=seeds)
+    shown, family = make_table(records, arms=(a, b), seeds=seeds), _family(runs, records, seeds, own=own)
+    alone = comparisons.compare(records, a, b, seeds=seeds)
+    judged = family.judged(records[0].spec.preset, alone) if family else None
+    if family is None or judged is None:
+        return records, replace(shown, family="", tests=1), alone
+    return records, replace(shown, family=family.name, tests=family.tests), judged
 
 
 def runs_by_seed(runs: TaskRuns, choice: Choice) -> dict[int, list[RunRecord]]:

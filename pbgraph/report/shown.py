@@ -74,7 +74,8 @@ def _table(
     background: Callable[[], Background],
 ) -> Callable[[], str]:
     def text() -> str:
-        from pbgraph.report.tables import make_table, rows_and_seeds
+        from pbgraph.report.families import declared_by, family_of, rows_and_seeds
+        from pbgraph.report.tables import make_table
         from pbgraph.results.described import dataset_of
 
         groups: dict[tuple[str, str], list[RunRecord]] = {}
@@ -84,8 +85,11 @@ def _table(
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
             raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
-        arms, seeds = rows_and_seeds(preset_or_none(mine[0].spec.preset), mine)
-        written: str = resolve_name(FORMATS[name])(make_table(mine, arms=arms, seeds=seeds, background=background()))
+        preset, split = mine[0].spec.preset, mine[0].spec.split
+        arms, seeds = rows_and_seeds(preset_or_none(preset), mine)
+        family = family_of(declared_by(preset), [one for one in records if one.spec.split == split])
+        table = make_table(mine, arms=arms, seeds=seeds, background=background(), family=family)
+        written: str = resolve_name(FORMATS[name])(table)
         return written
 
     return text

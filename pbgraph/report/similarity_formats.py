@@ -15,6 +15,10 @@ from pbgraph.report.texts import interval_text, statistic_text, texts
 from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula
 
+PLACES = (
+    "Places of the arms in each band, by their means; agreement: Kendall's tau with the order over all test rows, 1 "
+    "where nothing changes places. An order that holds in one band alone is fragile."
+)
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.similarity_formats:to_markdown",
     "tex": "pbgraph.report.similarity_formats:to_latex",
@@ -30,6 +34,8 @@ def to_markdown(view: BySimilarity) -> str:
         f"{said.protocol} {_meaning(view)}",
         markdown(_header(view), [*_arms(view), *_sizes(view)], right=range(2, columns + 3)),
     ]
+    if len(view.rows) > 1:
+        parts += [PLACES, markdown(_place_header(view), _places(view), right=range(2, columns + 2))]
     if view.pairs:
         parts += [_compared(), markdown(_pair_header(view), _differences(view), right=range(2, columns + 2))]
     return "\n\n".join([*parts, bullets(said.notes)]) + "\n"
@@ -52,10 +58,10 @@ def to_csv(view: BySimilarity) -> str:
     facts = {"protocol": protocol.id, "task": protocol.task, "split": protocol.split, "preset": protocol.preset}
     columns = [*facts, "model", "method", "variant", "seeds", "band", "molecules", "targets", "positives"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*columns, metric, f"{metric}_sd"], lineterminator="\n")
+    writer = csv.DictWriter(text, [*columns, metric, f"{metric}_sd", "place"], lineterminator="\n")
     writer.writeheader()
-    for row in view.rows:
-        for band, score in zip(view.bands, row.bands, strict=True):
+    for row, places in zip(view.rows, view.places, strict=True):
+        for band, score, place in zip(view.bands, row.bands, places, strict=True):
             line = {
                 **facts,
                 "model": row.arm.model,
@@ -68,6 +74,7 @@ def to_csv(view: BySimilarity) -> str:
                 "positives": band.positives,
                 metric: score and score.mean,
                 f"{metric}_sd": score and score.sd,
+                "place": place,
             }
             writer.writerow({name: no_formula(value) for name, value in line.items()})
     return text.getvalue()
@@ -87,6 +94,19 @@ def _compared() -> str:
         "Paired differences A - B with 95 % intervals, seeds and molecules resampled; they are not adjusted for the "
         "number of bands and pairs."
     )
+
+
+def _place_header(view: BySimilarity) -> tuple[str, ...]:
+    return ("model", "method", *(band.name for band in view.bands))
+
+
+def _places(view: BySimilarity) -> list[tuple[str, ...]]:
+    """The place of each arm in each band, and how far these orders are the one of all rows."""
+    rows = [
+        (*names[:2], *("-" if place is None else str(place) for place in places))
+        for names, places in zip(_arms(view), view.places, strict=True)
+    ]
+    return [*rows, ("agreement with all", "", *("-" if tau is None else f"{tau:+.2f}" for tau in view.agreement))]
 
 
 def _header(view: BySimilarity) -> tuple[str, ...]:

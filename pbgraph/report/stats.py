@@ -204,24 +204,24 @@ def hierarchical_bootstrap(
     """
     if not seeds:
         raise ValueError("no seed to resample")
-    random, test_sets = np.random.default_rng(seed), _test_sets(seeds)
-    together = max(test_sets) + 1 < len(seeds)
+    random, sets = np.random.default_rng(seed), test_sets(seeds)
+    together = max(sets) + 1 < len(seeds)
     differences = []
-    for predicted, test_set in zip(seeds, test_sets, strict=True):
+    for predicted, test_set in zip(seeds, sets, strict=True):
         of_molecules = np.random.default_rng([seed, test_set]) if together else random
         differences.append(_molecule_bootstrap(predicted, metric, resamples, random=of_molecules))
         done(1)
     by_molecule = np.stack(differences)  # seeds x resamples
     drawn = random.integers(len(seeds), size=(len(seeds), resamples))
     column = np.arange(resamples) if together else random.integers(resamples, size=drawn.shape)
-    means = _mean_of_defined(by_molecule[drawn, column])
+    means = mean_of_defined(by_molecule[drawn, column])
     if np.isnan(means).all():
         return None
     low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 
-def _test_sets(seeds: Sequence[Predicted]) -> list[int]:
+def test_sets(seeds: Sequence[Predicted]) -> list[int]:
     """The number of each seed's test set, from 0: equal for the same molecules, in the same order, and labels."""
     found: list[Predicted] = []
     numbers = []
@@ -243,12 +243,12 @@ def standard_error(y: np.ndarray, score: np.ndarray, metric: Metric, *, resample
 
     0 where fewer than two resamples have a defined mean. seed: of the resampling.
     """
-    drawn = _mean_of_defined(_resampled(y, [score], metric, resamples=resamples, random=np.random.default_rng(seed))[0])
+    drawn = mean_of_defined(resampled(y, [score], metric, resamples=resamples, random=np.random.default_rng(seed))[0])
     defined = drawn[~np.isnan(drawn)]
     return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
 
 
-def _resampled(
+def resampled(
     y: np.ndarray, scores: Sequence[np.ndarray], metric: Metric, *, resamples: int, random: np.random.Generator
 ) -> np.ndarray:
     """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
@@ -268,11 +268,11 @@ def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, *, rand
 
     NaN where the metric is undefined for every task.
     """
-    a, b = _resampled(rows.y, [rows.a, rows.b], metric, resamples=resamples, random=random)
-    return _mean_of_defined(a - b)
+    a, b = resampled(rows.y, [rows.a, rows.b], metric, resamples=resamples, random=random)
+    return mean_of_defined(a - b)
 
 
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
     """(n,): means over the first axis of (m, n) values, NaN left out; NaN where there is nothing else."""
     defined = ~np.isnan(values)
     total, count = np.where(defined, values, 0.0).sum(0), defined.sum(0)

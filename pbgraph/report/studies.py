@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import msgspec
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
-from pbgraph.report.comparisons import adjusted
-from pbgraph.report.figures import agg, colours_of, save_figure
+from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
 from pbgraph.report.formats import json_text, to_csv, to_json
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
-from pbgraph.report.tables import Table, make_table, rows_and_seeds
+from pbgraph.report.styles import Style, agg, save_figure, styles_of
+from pbgraph.report.tables import Table, make_table
 from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
@@ -57,6 +56,13 @@ class Point:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, preset: str, method: str, parameters: float, scores: tuple[float, ...]) -> Point:
+        """With the 95 % t interval of the mean over seeds, without width where there is none."""
+        mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+        low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
+        return cls(preset, method, parameters, scores, mean.mean, low, high)
+
 
 def study_table(
     study: Study,
@@ -69,11 +75,12 @@ def study_table(
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
-    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset
+    seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset. Comparisons are of all rows that
+                 there are records of, whichever of them are shown
     labels, background  as for `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
-    tables = {}
+    tables, family = {}, family_of(declared_by_study(study), records, seeds)
     for preset in study.presets:
         mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)
@@ -88,6 +95,7 @@ def study_table(
                 labels=labels,
                 margin=preset.margin,
                 background=background,
+                family=family,
             )
     if not tables:
         there = choices((record.spec for record in records if record.status == "finished"), "preset", "arm")
@@ -95,17 +103,7 @@ def study_table(
             f"none of the runs asked for of study {study.name} is finished; --study {study.name} runs it. "
             f"Finished here: {there or 'nothing'}"
         )
-    return StudyTable(study, _adjusted_together(tables))
-
-
-def _adjusted_together(tables: Mapping[str, Table]) -> dict[str, Table]:
-    every = [(name, comparison) for name, table in tables.items() for comparison in table.comparisons]
-    margin = next(iter(tables.values())).margin
-    corrected = zip(every, adjusted([comparison for _, comparison in every], margin), strict=True)
-    by_name = {
-        name: [comparison for _, comparison in group] for name, group in groupby(corrected, key=lambda pair: pair[0][0])
-    }
-    return {name: replace(table, comparisons=tuple(by_name.get(name, ()))) for name, table in tables.items()}
+    return StudyTable(study, tables)
 
 
 def to_markdown(outcome: StudyTable) -> str:
@@ -123,10 +121,7 @@ def to_markdown(outcome: StudyTable) -> str:
     ]
     if comparisons:
         parts += [
-            how_compared(
-                [comparison for table in outcome.tables.values() for comparison in table.comparisons],
-                outcome.first.margin.relevant,
-            ),
+            how_compared(outcome.first, [one for table in outcome.tables.values() for one in table.comparisons]),
             markdown(("preset", *COMPARED), comparisons, right=(3, 5)),
             bullets(f"{name}, {answer}" for name, comparison in said.items() for answer in comparison.answers),
         ]
@@ -155,15 +150,12 @@ STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "
 
 def points(outcome: StudyTable) -> list[Point]:
     """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
-    outcomes = []
-    for name, table in outcome.tables.items():
-        for row in table.rows:
-            if row.parameters and row.test:
-                scores = tuple(row.test.values())
-                mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
-                low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
-                outcomes.append(Point(name, row.arm.method, row.parameters, scores, mean.mean, low, high))
-    return outcomes
+    return [
+        Point.of(name, row.arm.method, row.parameters, tuple(row.test.values()))
+        for name, table in outcome.tables.items()
+        for row in table.rows
+        if row.parameters and row.test
+    ]
 
 
 def frontier(of: Sequence[Point], *, larger_is_better: bool) -> list[Point]:
@@ -195,22 +187,25 @@ def draw_frontier(outcome: StudyTable, path: Path) -> None:
         label="frontier",
         zorder=0,
     )
-    colours = colours_of(point.method for point in every)
-    for number, (method, colour) in enumerate(colours.items()):
-        aside = ASIDE ** (number - len(colours) / 2)
+    styles = styles_of(point.method for point in every)
+    for number, (method, style) in enumerate(styles.items()):
+        aside = ASIDE ** (number - (len(styles) - 1) / 2)
         mine = [replace(point, parameters=point.parameters * aside) for point in every if point.method == method]
-        _draw_method(axis, mine, colour)
+        _draw_method(axis, mine, style)
+    axis.scatter([], [], s=9, color="0.4", alpha=0.5, label="single seeds")
     axis.set_xscale("log")
-    axis.set_xlabel("parameters")
+    most = ASIDE ** ((len(styles) - 1) / 2) - 1
+    axis.set_xlabel(f"parameters (points are moved sideways, by up to {most:.0%}, so that none hides another)")
     axis.set_ylabel(f"test {label_of(outcome.first.metrics[0])}{direction(outcome.first)}")
     axis.grid(alpha=0.25, linewidth=0.5, which="both")
     axis.legend(frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
-def _draw_method(axis: Any, mine: Sequence[Point], colour: str) -> None:
+def _draw_method(axis: Any, mine: Sequence[Point], style: Style) -> None:
     x, y = [point.parameters for point in mine], [point.mean for point in mine]
     errors = [[point.mean - point.low for point in mine], [point.high - point.mean for point in mine]]
-    axis.errorbar(x, y, yerr=errors, color=colour, marker="o", capsize=3, linewidth=1.2, label=mine[0].method)
+    label = f"{mine[0].method}, mean with 95 % interval"
+    axis.errorbar(x, y, yerr=errors, **style.line, capsize=3, linewidth=1.2, label=label)
     dots = [(point.parameters, score) for point in mine for score in point.scores]
-    axis.scatter(*zip(*dots, strict=True), s=9, color=colour, alpha=0.5)
+    axis.scatter(*zip(*dots, strict=True), s=9, color=style.colour, alpha=0.5)

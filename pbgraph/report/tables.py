@@ -15,10 +15,10 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL
 from pbgraph.metrics import stands_unasked
-from pbgraph.plans.declaration import Preset
-from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
+from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
+from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
-from pbgraph.results.arms import Arm, in_row_order
+from pbgraph.results.arms import Arm
 from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord, RunSpec
@@ -77,6 +77,7 @@ class Table:
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
+    family    what the comparisons are judged together with, and by how many tests p is corrected
     """
 
     protocol: Protocol
@@ -94,28 +95,13 @@ class Table:
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
+    family: str = ""
+    tests: int = 0
 
     @property
     def arms(self) -> tuple[Arm, ...]:
         """Of every row."""
         return tuple(row.arm for row in self.rows)
-
-
-def rows_and_seeds(
-    preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
-) -> tuple[list[Arm], list[int]]:
-    """The arms and seeds that a table of one preset's records should have.
-
-    preset  what was declared, or None if that is not known
-    seeds   that are asked for; else the preset's, or where none of these was run, those that were
-    The preset's arms have rows where any of its seeds is shown, and so has every other arm with a run of these seeds.
-    """
-    run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
-    if seeds is None:
-        seeds = declared if run.intersection(declared) else sorted(run)
-    arms = preset.arms if preset and set(declared).intersection(seeds) else ()
-    run_arms = {record.spec.arm for record in records if record.spec.seed in seeds}
-    return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 
 
 def make_table(
@@ -127,6 +113,7 @@ def make_table(
     margin: float | None = None,
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
+    family: Family | None = None,
 ) -> Table:
     """The table of these arms and seeds.
 
@@ -137,6 +124,7 @@ def make_table(
     margin   the smallest difference that matters, instead of what the metric declares
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
+    family   that the comparisons are of; None: of the table's own, these rows alone
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
@@ -154,19 +142,20 @@ def make_table(
         )
     check_one_protocol(mine, finished)
     ours = [record for record in finished if not record.spec.external]
-    origins, judged_by, shown = [record.provenance for record in ours], margin_of(finished), _metrics(finished, metrics)
-    if margin is not None:
-        judged_by = replace(judged_by, relevant=margin)
-    compared = [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
+    origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
+    if family is None:
+        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin)
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
             replace(_row(arm, by_arm[arm], seeds, metrics=shown), label=(labels or {}).get(arm, arm.row))
             for arm in arms
         ),
-        comparisons=adjusted(compared, judged_by),
+        comparisons=family.among(finished[0].spec.preset, arms),
+        family=family.name,
+        tests=family.tests,
         metrics=shown,
-        margin=judged_by,
+        margin=margin_of(finished, margin),
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),

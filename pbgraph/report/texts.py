@@ -56,7 +56,7 @@ def texts(table: Table) -> Texts:
         rows=tuple(
             _cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric=by_metric) for row in table.rows
         ),
-        note=how_compared(table.comparisons, table.margin.relevant),
+        note=how_compared(table, table.comparisons),
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
         answers=tuple(answers(table)),
         notes=(
@@ -99,8 +99,16 @@ def _columns(table: Table) -> tuple[str, ...]:
 def title_of(table: Table, metric: str) -> str:
     """What a table is called that shows this metric of the test rows."""
     protocol = table.protocol
-    over = f"seed {protocol.seeds[0]}" if len(protocol.seeds) == 1 else f"mean ± SD over seeds {ranges(protocol.seeds)}"
-    return f"{protocol.task.split()[0]}: test {label_of(metric)}{direction(table, metric)}, {over}"
+    return f"{protocol.task.split()[0]}: test {label_of(metric)}{direction(table, metric)}, {_over(table)}"
+
+
+def _over(table: Table) -> str:
+    """What the numbers are over: there is a mean where a row has two seeds or more, and no SD of one."""
+    seeds = table.protocol.seeds
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    several = any(len(row.seeds) > 1 for row in table.rows)
+    return f"mean ± SD over seeds {ranges(seeds)}" if several else f"one of seeds {ranges(seeds)} in each row"
 
 
 def _protocol(table: Table) -> str:

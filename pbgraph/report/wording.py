@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pbgraph.humanize import plural
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import LEAST_FOR_EQUIVALENCE, Outcome
@@ -33,21 +34,24 @@ def verdict_words(comparison: Comparison) -> str:
             return f"{comparison.b} is better{by_more if comparison.verdict.relevant else ''}"
 
 
-def how_compared(comparisons: Sequence[Comparison], relevant: float) -> str:
-    """In words, and what the intervals do not say; comparisons without a p-value are not counted."""
-    count, how = (
-        sum(comparison.p is not None for comparison in comparisons),
-        "corrected resampled t (Nadeau & Bengio 2003)",
-    )
-    if not count:
+def how_compared(table: Table, comparisons: Sequence[Comparison]) -> str:
+    """In words, and what the intervals do not say; comparisons: that are shown, of this table and others like it."""
+    relevant, how = table.margin.relevant, "corrected resampled t (Nadeau & Bengio 2003)"
+    if not any(comparison.p is not None for comparison in comparisons):
         return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
     if any(comparison.one_split for comparison in comparisons):
         how = "t over initialisations on one split, which says nothing about other molecules"
     return (
-        f"Paired over seeds: {how}, p after Holm for {count} comparison{'' if count == 1 else 's'}; {relevant} is the "
-        'smallest difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p '
-        f'after Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
+        f"Paired over seeds: {how}, p after Holm for {_family(table, comparisons)}; {relevant} is the smallest "
+        'difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p after '
+        f'Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
     )
+
+
+def _family(table: Table, shown: Sequence[Comparison]) -> str:
+    """How many comparisons are judged together, and where not all of them are shown, what they are of."""
+    count = plural(table.tests, "comparison")
+    return count if sum(one.p is not None for one in shown) == table.tests else f"the {count} of {table.family}"
 
 
 def answers(table: Table) -> list[str]:
@@ -55,35 +59,45 @@ def answers(table: Table) -> list[str]:
 
     A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
     """
-    arms = dict.fromkeys(
-        comparison.a
-        for comparison in table.comparisons
-        if comparison.a.method == PERFORATED and comparison.b.plain != comparison.a.plain
-    )
     labels = {row.arm: row.label for row in table.rows}
-    return [f"**{labels[arm]}**: {_answer(arm, table)}" for arm in arms]
+    return [f"**{labels[arm]}**: {_answer(arm, table)[1]}" for arm in _asked(table)]
 
 
-def _answer(arm: Arm, table: Table) -> str:
+def gains(table: Table) -> list[bool | None]:
+    """Whether a gain from dendrites was shown, for each sentence of `answers`; None without an answer."""
+    return [_answer(arm, table)[0] for arm in _asked(table)]
+
+
+def _asked(table: Table) -> list[Arm]:
+    return list(
+        dict.fromkeys(
+            comparison.a
+            for comparison in table.comparisons
+            if comparison.a.method == PERFORATED and comparison.b.plain != comparison.a.plain
+        )
+    )
+
+
+def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
     mine = [comparison for comparison in table.comparisons if comparison.a == arm and comparison.b.plain != arm.plain]
     if any(row.missing or row.failed for row in table.rows if row.arm.model == arm.model):
-        return "runs are missing, so there is no answer yet."
+        return None, "runs are missing, so there is no answer yet."
     if any(len(comparison.seeds) == 1 for comparison in mine):
-        return "one seed gives no answer."
+        return None, "one seed gives no answer."
     if any(comparison.interval is None for comparison in mine):
-        return "a difference that is the same for all seeds gives no answer."
+        return None, "a difference that is the same for all seeds gives no answer."
     better = [comparison.b for comparison in mine if comparison.verdict.outcome is Outcome.BETTER]
     worse = [comparison.b for comparison in mine if comparison.verdict.outcome is Outcome.WORSE]
     rest = [comparison.b for comparison in mine if comparison.b not in better]
     if worse:
-        return f"dendrites made it worse than {_listed(worse)}."
+        return False, f"dendrites made it worse than {_listed(worse)}."
     if not better:
-        return f"no gain from dendrites was shown against {_listed(rest)}."
+        return False, f"no gain from dendrites was shown against {_listed(rest)}."
     if all(comparison.b.method == PLAIN for comparison in mine):
-        return f"better than {_listed(better)}, but no control was run, so there is no answer yet."
+        return None, f"better than {_listed(better)}, but no control was run, so there is no answer yet."
     if rest:
-        return f"better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
-    return f"dendrites made it better than {_listed(better)}."
+        return False, f"better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
+    return True, f"dendrites made it better than {_listed(better)}."
 
 
 def _listed(arms: Sequence[Arm]) -> str:

@@ -114,18 +114,21 @@ def _cells(line: str, comma: bool = False) -> list[str]:
     """The cells of a row of a table in Markdown or HTML, or if `comma` in CSV; of any other line none."""
     if line.startswith("|"):
         return [cell.strip() for cell in line.strip("|").split("|")]
-    if line.startswith(("<tr>", "<thead>")):
+    if line.startswith(("<tr", "<thead>")):
         return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line)
     return next(csv.reader([line]), []) if comma else []
 
 
 def _header(lines: Sequence[str], at: int) -> list[str]:
-    """The cells of the header above a line of a table in Markdown or HTML."""
-    above = range(min(at, len(lines)) - 1, 0, -1)
-    start = next((i for i in above if lines[i].startswith("<thead>") or re.match(r"\| *:?-", lines[i])), None)
-    if start is None:
-        return []
-    return _cells(lines[start] if lines[start].startswith("<") else lines[start - 1])
+    """The cells of the header above a line of a table in Markdown or HTML, past those of tables within its rows."""
+    count = len(_cells(lines[at])) if at < len(lines) else 0
+    found: list[str] = []
+    for place in range(min(at, len(lines)) - 1, 0, -1):
+        if lines[place].startswith("<thead>") or re.match(r"\| *:?-", lines[place]):
+            found = _cells(lines[place] if lines[place].startswith("<") else lines[place - 1])
+            if len(found) == count or not lines[place].startswith("<"):
+                return found
+    return found
 
 
 def _readme(path: Path, file: Shown, places: list[int]) -> Iterator[str]:

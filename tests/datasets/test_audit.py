@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pbgraph.datasets.load as load
-from pbgraph.datasets.audit import Leakage, TaskFacts, audit, conflicts, task_facts
+from pbgraph.datasets.audit import Leakage, TaskFacts, audit, conflicts, noise, task_facts
 from pbgraph.datasets.source import find
 from pbgraph.datasets.tox21 import TOX21
+from pbgraph.metrics import RMSE, ROC_AUC
 from pbgraph.molecules import Molecules
 from pbgraph.report.audit import audit_text
 from pbgraph.splits import RANDOM, Split
@@ -113,3 +114,15 @@ def test_rows_of_one_structure_are_counted_however_they_are_spelt() -> None:
     facts = audit(dataset(content), load.read(dataset(content), content), {}, done=told.append)
     assert (facts.duplicate_rows, facts.sharing_rows) == (2, 4)
     assert told == [4]
+
+
+def test_the_noise_ceiling_is_the_metric_of_the_other_measurements() -> None:
+    """Rows of parents 0 and 1 are measured again; the row of parent 2, and blanks, tell nothing."""
+    parents = np.array([0, 0, 0, 1, 1, 2, 1])
+    y = np.array([1, 1, 0, 0, 0, 1, np.nan], np.float32)[:, None]
+    (found,) = noise(("A",), parents, y, metric=ROC_AUC)
+    assert (found.replicates, found.parents, found.conflicts) == (5, 2, 1)
+    assert found.ceiling == ROC_AUC.score(np.array([1.0, 1, 0, 0, 0]), np.array([0.5, 0.5, 1, 0, 0]))
+    assert noise(("A",), np.arange(7), y, metric=ROC_AUC) == ()
+    (measured,) = noise(("A",), np.array([0, 0]), np.array([[1.0], [3.0]]), metric=RMSE)
+    assert measured.ceiling == 2.0

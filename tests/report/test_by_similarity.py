@@ -174,3 +174,19 @@ def test_predictions_that_are_not_there_are_named(made, capsys, tmp_path):
     finally:
         path.write_bytes(content)
     assert f"{path} is not there" in capsys.readouterr().err
+
+
+def test_places_and_their_agreement_with_all_rows_are_said(view):
+    means = [[score and score.mean for score in row.bands] for row in view.rows]
+    for column, (a, b) in enumerate(zip(*means, strict=True)):
+        places = [row[column] for row in view.places]
+        assert places == (
+            [None if a is None else 1, None if b is None else 1]
+            if a is None or b is None
+            else [1 + (b > a), 1 + (a > b)]
+        )
+    assert view.agreement[-1] == 1.0
+    assert all(tau is None or abs(tau) == 1.0 for tau in view.agreement)
+    assert "| agreement with all " in to_markdown(view)
+    lines = list(csv.DictReader(io.StringIO(to_csv(view))))
+    assert [line["place"] for line in lines[4::5]] == [str(row[4]) for row in view.places]

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
+import shlex
+from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from made_records import arms, make_record, make_regression_record
+from made_records import arms, history, make_record, make_regression_record
 from pbgraph import bench
 from pbgraph.errors import DataError, UsageError
-from pbgraph.metrics import METRICS
+from pbgraph.humanize import parse_seeds
+from pbgraph.metrics import METRICS, TaskScore
+from pbgraph.plans.plan import plan
 from pbgraph.plans.presets import preset
+from pbgraph.plans.settings import parse_assignments
+from pbgraph.report.downloads import citations
 from pbgraph.report.html import to_html
-from pbgraph.report.leaderboard import leaderboard, ranks, read_published
+from pbgraph.report.leaderboard import leaderboard, read_published
+from pbgraph.report.remade import command_to_remake
 from pbgraph.report.tables import make_table
+from pbgraph.results.arms import Arm
+from pbgraph.results.described import command_of
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 
 ARMS = preset("default").arms
 PUBLISHED = Path(__file__).parents[2] / "results" / "published.csv"
 HEADER = "task,model,metric,value,sd,split,repeats,source"
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "input"}
 
 
 class Page(HTMLParser):
-    """Fails for a tag that is not closed; collects tables, ids, links and addresses of other resources."""
+    """Fails for a tag that is not closed; collects tables, ids, links, files, and addresses of other resources.
+
+    Rows that hold the runs of another are no rows of their table; tables within them are tables.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.tables: list[list[list[str]]] = []
+        self.within: list[list[list[str]]] = []  # open tables
         self.ids: list[str] = []
         self.links: list[str] = []
+        self.files: dict[str, bytes] = {}
         self.feed(text)
         self.close()
         assert not self.open
@@ -42,24 +60,35 @@ class Page(HTMLParser):
         found = dict(attributes)
         assert not {"src", "onclick"} & set(found)
         assert tag not in ("link", "img", "iframe")
-        self.links += [found["href"]] if "href" in found else []
+        if "download" in found:
+            kind, _, content = found["href"].partition(";base64,")
+            assert kind.startswith("data:")
+            self.files[found["download"]] = b64decode(content)
+        elif "href" in found:
+            self.links.append(found["href"])
         self.ids += [found["id"]] if "id" in found else []
         if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
+            self.within.append([])
+            self.tables.append(self.within[-1])
+        elif tag == "tr" and found.get("class") != "runs":
+            self.within[-1].append([])
+        elif tag in ("td", "th") and "colspan" not in found:
             assert tag == "td" or found["scope"] == "col"
-            self.tables[-1][-1].append("")
+            self.within[-1][-1].append("")
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
+        if tag == "table":
+            self.within.pop()
         assert self.open.pop() == tag
 
     def handle_data(self, data):
         if self.open and self.open[-1] in ("td", "th"):
-            self.tables[-1][-1][-1] += data
+            self.within[-1][-1][-1] += data if data.strip() else ""
+
+    def measured(self) -> list[list[list[str]]]:
+        return [table for table in self.tables if table[0][0] == "place"]
 
 
 @pytest.fixture
@@ -72,28 +101,159 @@ def results(tmp_path) -> ResultsFolder:
     return folder
 
 
-def test_a_complete_grid_is_ranked_by_the_mean(results: ResultsFolder) -> None:
+def test_rows_of_a_complete_grid_are_in_order_with_shared_places(results: ResultsFolder) -> None:
     page = Page(leaderboard(results))
-    measured = page.tables[0]
-    assert measured[0][:3] == ["rank", "model", "method"]
-    assert [row[0] for row in measured[1:]] == ["5", "3", "1", "5", "3", "1"]
-    assert [f"{row[1]}/{row[2]}" for row in measured[1:]] == list(map(str, ARMS))
+    (measured,) = page.measured()
+    assert measured[0][:3] == ["place", "model", "method"]
+    means = [float(row[4].split()[0]) for row in measured[1:]]
+    assert means == sorted(means, reverse=True)
+    assert [row[0] for row in measured[1:]] == ["-"] * 6  # nothing varies but arms and seeds
+    assert "nothing here tells rows apart" in leaderboard(results)
     assert all({len(row) for row in table} == {len(table[0])} for table in page.tables)
-    assert set(page.links) == {f"#{name}" for name in page.ids}
+    assert {link for link in page.links if link.startswith("#")} <= {f"#{name}" for name in page.ids}
+    assert set(page.links) == {link for link in page.links if link.startswith("#")}
 
 
-def test_where_smaller_is_better_the_smallest_is_first() -> None:
-    records = [make_regression_record(ARMS[i], 68, 0.8 + i / 10) for i in range(2)]
-    assert ranks(make_table(records, arms=ARMS[:2], seeds=(68,))) == ["1", "2"]
+def noisy(results: ResultsFolder) -> ResultsFolder:
+    """With scores that vary by arm and seed: two groups of rows that are told apart."""
+    for i, arm in enumerate(ARMS):
+        for seed in preset("default").seeds:
+            record = make_record(arm, seed, 0.8 + 0.03 * (i % 2) + 0.001 * ((seed * (i + 3)) % 4))
+            results.record_path(record.spec).unlink()
+            results.write(record)
+    return results
 
 
-def test_an_incomplete_grid_is_not_ranked(results: ResultsFolder) -> None:
+def test_what_is_not_told_apart_shares_a_place(results: ResultsFolder) -> None:
+    (measured,) = Page(leaderboard(noisy(results))).measured()
+    assert [row[0] for row in measured[1:]] == ["1 ="] * 3 + ["4 ="] * 3
+
+
+def test_where_smaller_is_better_the_smallest_is_first(tmp_path) -> None:
+    results = ResultsFolder(tmp_path)
+    for i in range(2):
+        for seed in (68, 69, 70):
+            results.write(make_regression_record(ARMS[i], seed, 0.9 - i / 10 + 0.001 * ((seed * (i + 1)) % 3)))
+    (measured,) = Page(leaderboard(results)).measured()
+    assert [(row[1], row[2], row[0]) for row in measured[1:3]] == [
+        (ARMS[1].model, ARMS[1].method, "-"),
+        (ARMS[0].model, ARMS[0].method, "-"),
+    ]
+
+
+def test_an_incomplete_grid_has_no_places(results: ResultsFolder) -> None:
     gone = make_record(ARMS[0], 68, 0.8)
-    results.record_path(gone.spec).unlink()
+    noisy(results).record_path(gone.spec).unlink()
     text = leaderboard(results)
-    assert {row[0] for row in Page(text).tables[0][1:]} == {"-"}
-    assert "Not ranked: not every declared run of every row is there." in text
+    assert {row[0] for row in Page(text).measured()[0][1:]} == {"-"}
+    assert "No places: not every declared run of every row is there." in text
     assert f"missing: {ARMS[0]} seeds 68" in text
+
+
+def test_a_row_opens_its_runs(results: ResultsFolder) -> None:
+    record = replace(make_record(ARMS[3], 68, 0.81), history=history(*["neuron"] * 500))
+    results.record_path(record.spec).unlink()
+    results.write(record)
+    text = leaderboard(results)
+    runs = [table for table in Page(text).tables if table[0][:2] == ["seed", "run"]]
+    assert len(runs) == len(ARMS)
+    assert sum(len(table) - 1 for table in runs) == len(results.records("tox21"))
+    (line,) = [row for table in runs for row in table if row[1] == record.key]
+    assert line[:3] == ["68", record.key, "0.8100"]
+    assert "c0ffee000000" in line
+    longest = max(re.findall(r'<polyline points="([^"]*)"', text), key=len)
+    assert 40 <= len(longest.split()) <= 60
+    assert f"3 runs of {ARMS[3].model}/{ARMS[3].method}" in text
+
+
+def test_commands_make_the_runs_of_their_rows_again() -> None:
+    """Every row of the committed results, its settings and seeds: what the command plans has the keys of its runs."""
+    results = ResultsFolder(PUBLISHED.parent)
+    rows: dict[tuple[str, Arm], list[RunRecord]] = {}
+    for record in results.records("tox21"):
+        rows.setdefault((record.spec.preset, record.spec.arm), []).append(record)
+    assert len(rows) == 28
+    for same in rows.values():
+        command = command_to_remake(command_of("tox21", results), same[0].spec, [one.spec.seed for one in same])
+        given = shlex.split(command)
+        assert given[:4] == ["python", "-m", "pbgraph.bench", "tox21"]
+        option = {words[0]: words[1:] for words in split_at(given[4:])}
+        planned = plan(
+            "tox21",
+            *option["--preset"],
+            models=option["--models"],
+            methods=option["--methods"],
+            seeds=parse_seeds(*option["--seeds"]),
+            split=option["--split"][0],
+            settings=parse_assignments(option.get("--set", ())),
+        )
+        assert {one.key for one in same} <= {spec.key for spec in planned.specs}, command
+
+
+def split_at(words: list[str]) -> list[list[str]]:
+    found: list[list[str]] = []
+    for word in words:
+        if word.startswith("--"):
+            found.append([])
+        found[-1].append(word)
+    return found
+
+
+def test_files_that_the_page_gives_away_are_those_that_commands_print(results: ResultsFolder, capsys) -> None:
+    files = Page(leaderboard(results)).files
+    name = "tox21-random-default"
+    assert set(files) == {f"{name}.csv", f"{name}.json", f"{name}.tex", "pbgraph.bib"}
+    for form, more in (("csv", ["--per-target"]), ("tex", [])):
+        assert bench.main(["table", "tox21", "--format", form, "--results", str(results.root), *more]) == 0
+        assert capsys.readouterr().out == files[f"{name}.{form}"].decode()
+    assert bench.main(["table", "tox21", "--format", "json", "--results", str(results.root)]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(files[f"{name}.json"])
+    assert b"2501.18018" in files["pbgraph.bib"]
+    assert f"protocols {json.loads(files[f'{name}.json'])['protocol_id']}".encode() in files["pbgraph.bib"]
+
+
+def test_sources_with_a_doi_can_be_cited() -> None:
+    table = make_table([make_record(ARMS[1], 68, 0.8)], arms=ARMS[1:2], seeds=(68,))
+    text = b64decode(
+        citations([table], ["Li et al. 2021, doi:10.1093/bib/bbaa266"] * 2).address.partition("base64,")[2]
+    )
+    assert text.count(b"@misc{10-1093-bib-bbaa266,") == 1
+    assert b"note = {Li et al. 2021}" in text
+
+
+def test_the_page_answers_before_it_shows(results: ResultsFolder) -> None:
+    text = leaderboard(noisy(results))
+    first = text.index("Do dendrites help on tox21, random split, preset default?")
+    assert first < text.index("What is best on tox21") < text.index("<table")
+    assert re.search(
+        r"<strong>[^<]+</strong> has the best mean, ROC-AUC 0\.83\d\d; 2 of the 5 others are not told", text
+    )
+
+
+def test_the_usual_table_is_first(results: ResultsFolder) -> None:
+    for seed in preset("default").seeds:
+        results.write(make_record(ARMS[1], seed, 0.7, split="butina", split_seed=None))
+        results.write(make_record(ARMS[1], seed, 0.7, preset="compression-8k"))
+        results.write(make_record(ARMS[1], seed, 0.7, preset="compression-25k"))
+        results.write(make_regression_record(ARMS[1], seed, 0.7))
+    text = leaderboard(results)
+    sections = re.findall(r'<section id="([^"]+)" class="board"', text)
+    assert sections == [
+        *("tox21-random-default", "tox21-random-compression-8k", "tox21-random-compression-25k"),
+        *("tox21-butina-default", "esol-random-default"),
+    ]
+
+
+def test_the_weight_of_a_run_is_bounded(results: ResultsFolder) -> None:
+    """A hundred runs more, each with twelve targets and a long history, weigh less than 150 kB."""
+    before = len(leaderboard(results))
+    tasks = {f"T{i}": TaskScore({"roc_auc": 0.8, "average_precision": 0.4}, labelled=9, positives=3) for i in range(12)}
+    for seed in range(1000, 1100):
+        record = make_record(ARMS[1], seed, 0.8 + seed / 1e5, preset="other")
+        test = replace(record.scores["test"], tasks=tasks)
+        lines = history(*(["neuron"] * 20 + ["dendrite"] * 20) * 5)
+        results.write(replace(record, scores={**record.scores, "test": test}, history=lines))
+    assert len(leaderboard(results)) - before < 150_000
 
 
 def test_protocols_are_shown_and_never_mixed(results: ResultsFolder) -> None:
@@ -107,28 +267,29 @@ def test_protocols_are_shown_and_never_mixed(results: ResultsFolder) -> None:
     results.write(make_record(ARMS[1], 68, 0.7, preset="default", model_config={"hidden": 99}))
     mixed = leaderboard(results)
     assert f"No table: runs of {ARMS[1]} do not share one protocol" in mixed
-    assert len(Page(mixed).tables) == 1
+    assert len(Page(mixed).measured()) == 1
 
 
 def test_a_metric_that_cannot_be_loaded_costs_its_own_tables(results: ResultsFolder, monkeypatch) -> None:
-    others = len(Page(leaderboard(results)).tables)
+    others = len(Page(leaderboard(results)).measured())
     results.write(make_regression_record(ARMS[1], 68, 0.7))
     monkeypatch.setattr(METRICS, "_loaded", {})
     monkeypatch.setitem(METRICS._entries, "rmse", [EntryPoint("rmse", "no_such_module:RMSE", "pbgraph.metrics")])
     page = leaderboard(results)
-    assert "No table: metric &#x27;rmse&#x27; of package unknown (no_such_module:RMSE) cannot be imported" in page
-    assert len(Page(page).tables) == others
+    assert "No table: metric &#39;rmse&#39; of package unknown (no_such_module:RMSE) cannot be imported" in page
+    assert len(Page(page).measured()) == others
 
 
 def test_values_of_papers_stand_apart(results: ResultsFolder) -> None:
     content = PUBLISHED.read_text()
     (results.root / "published.csv").write_text(content)
     page = Page(leaderboard(results))
-    *measured, literature = page.tables
-    assert len(literature) == len(list(csv.reader(content.splitlines())))
-    assert literature[0][0] == "task"
-    assert not [row for table in measured for row in table if "Uni-Mol" in row]
-    assert "published" in page.ids
+    reported = [table for table in page.tables if table[0][0] == "task"]
+    assert sum(len(table) - 1 for table in reported) == len(list(csv.reader(content.splitlines()))) - 1
+    assert [{row[5] for row in table[1:]} for table in reported] == [{"random"}, {"scaffold"}]
+    assert not [row for table in page.measured() for row in table if "Uni-Mol" in row]
+    order = [name for name in page.ids if name.startswith(("tox21", "reported"))]
+    assert order == ["tox21-random-default", "reported-tox21-random-default", "reported-tox21"]
 
 
 def test_every_published_value_has_source_split_and_metric() -> None:

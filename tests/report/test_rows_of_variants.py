@@ -10,9 +10,10 @@ import pytest
 from made_records import arms, make_record
 from pbgraph.errors import UsageError
 from pbgraph.report.comparisons import comparable
+from pbgraph.report.families import rows_and_seeds
 from pbgraph.report.figures import draw_learning_curves
 from pbgraph.report.formats import to_csv, to_json, to_markdown
-from pbgraph.report.tables import make_table, rows_and_seeds
+from pbgraph.report.tables import make_table
 
 PLAIN, WIDE, GROWN, WIDE_GROWN = (
     "trimnet/backprop",

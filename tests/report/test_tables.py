@@ -79,10 +79,12 @@ def test_a_deterministic_split_has_no_overlap_to_correct_for():
     one = made.comparisons[0]
     assert one.interval.high - one.mean == pytest.approx(4.302653 * 0.01 * (1 / 3) ** 0.5, rel=1e-5)
     assert "t over initialisations on one split, which says nothing about other molecules, p after" in to_markdown(made)
-    said, usual = comparison_lines(one, {}, None, further={}), table(grid())
+    said, usual = comparison_lines(one, {}, None, further={}, judged=("", 1)), table(grid())
     assert "95 % interval, plain t     [" in said
     assert "speak of initialisations, not of other molecules" in said
-    assert "initialisations" not in to_markdown(usual) + comparison_lines(usual.comparisons[0], {}, None, further={})
+    assert "initialisations" not in to_markdown(usual) + comparison_lines(
+        usual.comparisons[0], {}, None, further={}, judged=("", 1)
+    )
 
 
 def test_missing_and_failed_runs_have_their_place():
@@ -385,7 +387,7 @@ def test_a_split_counts_once_however_many_initialisations_it_has():
     further = further_differences(records, found)
     assert list(further) == ["plain t", "mixed model"]
     assert list(further_differences(means, expected)) == ["plain t"]
-    assert "interval, mixed model" in comparison_lines(found, {}, None, further=further)
+    assert "interval, mixed model" in comparison_lines(found, {}, None, further=further, judged=("", 1))
 
 
 def test_what_a_record_says_is_text_in_every_format():

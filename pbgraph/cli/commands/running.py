@@ -76,7 +76,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
             make_ready=make_ready,
             begin=begin,
         )
-    shown_code = _show(plan, list(records.values()), results)
+    shown_code = _show(plan, list(records.values()), results, others=work.others)
     return max(shown_code, 1 if work.blocked else 0)
 
 
@@ -145,19 +145,22 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     return part_of(chosen, args.shard or array_shard())
 
 
-def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> int:
+def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, others: Sequence[RunRecord] = ()) -> int:
     """Print the table of the plan's runs, or for a part of a plan, what shows the table of them all; 1 if one failed.
 
     records  of the plan's runs, in its order; those without a record are shown as missing
+    others   of the same task, which are judged with them where their preset or study has them too
     """
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
+    from pbgraph.report.selection import family_in
     from pbgraph.report.tables import make_table
     from pbgraph.results.background import background_of
 
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
         log.warning("%s seed %s failed: %s", record.spec.arm, record.spec.seed, record.error)
+    every = [*records, *(record for record in others if record.spec.split == plan.split)]
     if plan.part:
         say(f"part {plan.part}: {_shows_all_of(plan)}")
     elif len(failed) < len(records) and plan.study is not None:
@@ -167,7 +170,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
         }
         shown = studies.study_table(
             plan.study,
-            records,
+            every,
             seeds=plan.seeds,
             arms=arms,
             labels=plan.labels,
@@ -175,6 +178,8 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
         )
         show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
+        declared = plan.presets[0]
+        recipe = None if declared.has_rows_of_its_own else declared.recipe.name
         table = make_table(
             records,
             arms=plan.arms,
@@ -182,6 +187,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder) -> i
             labels=plan.labels,
             margin=plan.margin,
             background=background_of(results),
+            family=family_in(every, recipe, plan.seeds) if recipe else None,
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0

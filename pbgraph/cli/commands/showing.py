@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from pbgraph.cli.options import (
     add_selection_arguments,
     add_split_arguments,
 )
-from pbgraph.cli.values import OneOf, file_to_write, seed
+from pbgraph.cli.values import OneOf, file_to_write, picture_to_write, seed
 from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS
@@ -33,6 +32,7 @@ from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from pbgraph.report.comparisons import Comparison
+    from pbgraph.report.per_target import PerTarget
     from pbgraph.report.selection import TaskRuns
     from pbgraph.report.stats import Interval
     from pbgraph.report.tables import Table
@@ -40,7 +40,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENDRITE_FORMATS = ("md", "json")
-KINDS = {"curves": "scores over epochs", "heatmap": "a cell for each arm and target"}  # of figures of a table
+KINDS = {  # of figures of a table
+    "curves": "scores over epochs",
+    "heatmap": "a cell for each arm and target",
+    "forest": "differences with intervals and margin",
+    "pareto": "scores against parameters and seconds",
+    "cd": "mean ranks with the critical difference",
+    "frontier": "of a study: scores against parameters",
+}
+OF_STUDY = ("frontier", "forest")  # kinds, the usual one first
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +77,16 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_folder_arguments(parser)
     parser.add_argument(
         "--figure",
-        type=file_to_write,
+        type=picture_to_write,
         metavar="FILE",
         help="also draw learning curves (of a study: the frontier): .png, .svg or .pdf",
     )
     kinds = ", ".join(KINDS)
     parser.add_argument(
-        "--kind", type=OneOf("kind of figure", KINDS), metavar="NAME", help=f"of the figure: {kinds} (default: curves)"
+        "--kind",
+        type=OneOf("kind of figure", KINDS),
+        metavar="NAME",
+        help=f"of the figure: {kinds} (default: curves, of a study frontier)",
     )
 
 
@@ -85,25 +96,51 @@ def table(args: argparse.Namespace) -> int:
         raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
     if args.study is not None:
         return _study_table(args)
-    from pbgraph.report.figures import draw_learning_curves
+    if args.kind == "frontier":
+        raise UsageError("--kind frontier is of a study; name it with --study, or draw --kind pareto")
     from pbgraph.report.per_target import FORMATS as FORMATS_PER_TARGET
-    from pbgraph.report.per_target import draw_heat_map, per_target
-    from pbgraph.report.selection import chosen_table, drawn_records
+    from pbgraph.report.selection import chosen_table
 
     choice = choice_of(args)
     records, shown = chosen_table(_runs(args), choice, args.metric)
-    by_target = partial(per_target, shown, records, metric=args.metric[0] if args.metric else None)
     if args.by_similarity:
         show(_by_similarity(args, shown, records), end="")
     elif args.per_target:
-        show(resolve_name(FORMATS_PER_TARGET[args.format])(by_target()), end="")
+        show(resolve_name(FORMATS_PER_TARGET[args.format])(_per_target(args, shown, records)), end="")
     else:
         show(resolve_name(FORMATS[args.format])(shown), end="")
-    if args.figure is not None and args.kind == "heatmap":
-        draw_heat_map(by_target(), args.figure)
-    elif args.figure is not None:
-        draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
+    if args.figure is not None:
+        _draw(args, records, shown)
     return 0
+
+
+def _draw(args: argparse.Namespace, records: Sequence[RunRecord], shown: Table) -> None:
+    """The picture of a table that is asked for."""
+    from pbgraph.report import pictures
+    from pbgraph.report.figures import draw_learning_curves
+    from pbgraph.report.per_target import draw_heat_map
+    from pbgraph.report.selection import drawn_records
+    from pbgraph.report.together import together
+
+    match args.kind:
+        case "heatmap":
+            draw_heat_map(_per_target(args, shown, records), args.figure)
+        case "forest":
+            pictures.draw_forest({"": shown}, args.figure)
+        case "pareto":
+            pictures.draw_pareto(shown, args.figure)
+        case "cd":
+            pictures.draw_critical_difference(shown, together(shown, records), args.figure)
+        case _:
+            drawn = drawn_records(records, shown, choice_of(args))
+            draw_learning_curves(drawn, args.figure, seeds=shown.protocol.seeds)
+
+
+def _per_target(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> PerTarget:
+    """The scores of every target, by the first metric that is asked for."""
+    from pbgraph.report.per_target import per_target
+
+    return per_target(shown, records, metric=args.metric[0] if args.metric else None)
 
 
 def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
@@ -131,18 +168,19 @@ def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[Run
 
 def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report import studies
+    from pbgraph.report.families import rows_and_seeds
     from pbgraph.report.selection import narrowed
-    from pbgraph.report.tables import rows_and_seeds
 
     chosen, choice = study(args.study), choice_of(args)
     of_one = {
         "--by-similarity": args.by_similarity,
         "--per-target": args.per_target,
-        "--kind": args.kind is not None,
         "--metric": args.metric is not None,
     }
     for option in (option for option, given in of_one.items() if given):
         raise UsageError(f"{option} is of one preset's table; leave --study out, and name the part with --preset")
+    if args.kind not in (None, *OF_STUDY):
+        raise UsageError(f"--kind {args.kind} is of one preset's table; a study has {', '.join(OF_STUDY)}")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
     records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
@@ -158,7 +196,11 @@ def _study_table(args: argparse.Namespace) -> int:
         background=background_of(ResultsFolder(args.results)),
     )
     show(studies.STUDY_FORMATS[args.format](shown), end="")
-    if args.figure is not None:
+    if args.figure is not None and args.kind == "forest":
+        from pbgraph.report.pictures import draw_forest
+
+        draw_forest(shown.tables, args.figure)
+    elif args.figure is not None:
         studies.draw_frontier(shown, args.figure)
     return 0
 
@@ -191,8 +233,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` takes."""
     parser.set_defaults(command=compare)
     parser.add_argument("task", metavar="TASK")
-    parser.add_argument("a", metavar="A", help="MODEL/METHOD")
-    parser.add_argument("b", metavar="B", help="MODEL/METHOD")
+    parser.add_argument("a", metavar="A", nargs="?", help="MODEL/METHOD; without A and B, all arms at once")
+    parser.add_argument("b", metavar="B", nargs="?", help="MODEL/METHOD")
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
     parser.add_argument(
@@ -201,7 +243,11 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict."""
+    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict; or all arms at once."""
+    if args.a is None:
+        return _compare_all(args)
+    if args.b is None:
+        raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
     from pbgraph.report.comparisons import further_differences
     from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
@@ -212,8 +258,14 @@ def compare(args: argparse.Namespace) -> int:
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
     scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
     scale = scales(shown)[shown.metrics[0]]
-    further = further_differences(records, difference)
-    lines = comparison_lines(difference, scores, _bootstrap(args, records, difference), further=further, scale=scale)
+    lines = comparison_lines(
+        difference,
+        scores,
+        _bootstrap(args, records, difference),
+        further=further_differences(records, difference),
+        judged=(shown.family, shown.tests),
+        scale=scale,
+    )
     show(lines, end="")
     if args.power:
         from pbgraph.report.power import power_of
@@ -221,6 +273,31 @@ def compare(args: argparse.Namespace) -> int:
         power = power_of(difference, records)
         none = "not to be told: it takes two seeds or more that differ by different amounts"
         show(f"power                      {none if power is None else power.words}")
+    return 0
+
+
+def _compare_all(args: argparse.Namespace) -> int:
+    """Every arm that has all seeds, beside every other."""
+    from pbgraph.execution.engines.progress import counted
+    from pbgraph.report.selection import chosen_table
+    from pbgraph.report.stability import rank_stability
+    from pbgraph.report.together import together
+    from pbgraph.report.together_text import to_markdown
+
+    if args.power:
+        raise UsageError("--power is of two arms; name them")
+    records, shown = chosen_table(_runs(args), choice_of(args))
+    found = together(shown, records)
+    if not found.arms:
+        raise UsageError(f"no arm has all seeds of {', '.join(map(str, shown.arms))}; run what is missing first")
+    stability = None
+    try:
+        with counted("seeds resampled", len(shown.protocol.seeds)) as done:
+            seeds = shown.protocol.seeds
+            stability = rank_stability(found.arms, seeds, records, ResultsFolder(args.results), done=done)
+    except FileNotFoundError as error:
+        log.warning("no stability of ranks: %s is not there", error.filename)
+    show(to_markdown(shown, found, stability), end="")
     return 0
 
 
@@ -259,7 +336,7 @@ def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=OneOf("format", DENDRITE_FORMATS), default="md", help=f"{formats} (default: md)"
     )
     parser.add_argument(
-        "--figure", type=file_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
+        "--figure", type=picture_to_write, metavar="FILE", help="also draw shares and correlations: .png, .svg or .pdf"
     )
     parser.add_argument(
         "--headroom",

@@ -28,6 +28,7 @@ class Work:
     failed    key -> record of runs that failed and are not to be tried again
     seconds   key -> expected seconds; a run of unknown length is missing
     blocked   key -> why a run cannot be done: what is no record has its record's place, or that of its pair's
+    others    records of the task that are not of the plan, as they were before
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Work:
     failed: Mapping[str, RunRecord]
     seconds: Mapping[str, float]
     blocked: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[RunRecord] = ()
 
     def seconds_left(self, jobs: int) -> float:
         """Expected wall time of `todo` on `jobs` workers: the sum shared out, but no less than the longest chain."""
@@ -55,7 +57,8 @@ def survey(plan: Plan, results: ResultsFolder, *, retry_failed: bool = False) ->
     blocked = _blocked(plan, results, finished)
     done = finished.keys() | failed.keys() | blocked.keys()
     todo = [spec for spec in plan.specs if spec.key not in done]
-    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds, blocked)
+    others = [record for key, record in by_key.items() if key not in mine]
+    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds, blocked, others)
 
 
 def _blocked(plan: Plan, results: ResultsFolder, finished: Mapping[str, RunRecord]) -> dict[str, str]:

@@ -1,0 +1,205 @@
+"""All arms of a table at once: ranks, and differences whose intervals hold together.
+
+    Friedman, Nemenyi      mean rank of each arm over n blocks; k arms differ in any pair whose mean ranks are apart by
+
+                               CD = q / sqrt(2) * sqrt(k (k + 1) / (6 n)),     q of the studentised range, k, infinity
+
+    Tukey's HSD, blocked   s_ij = mean + arm_i + block_j + e_ij; with MSE = Σ e² / ((k-1)(n-1)) all differences of means
+                           lie at once, in 95 % of cases, within
+
+                               q' sqrt(MSE (1/n + n_test / n_train)),         q' of the studentised range, k, (k-1)(n-1)
+
+A block is a split, with the mean of its runs; or a seed, where all share one split. For n_test = 0 the second is the
+textbook's; the further term allows for overlapping training sets, as in `pbgraph.report.stats`. Ranks take splits for
+independent, which they are not, and know nothing of how far scores are apart.
+
+Source: Demšar 2006, jmlr.org/papers/v7/demsar06a.html (ranks, critical difference); Tukey 1949, doi:10.2307/3001913;
+Ash et al. 2025, doi:10.1021/acs.jcim.5c01609 (both in comparisons of molecular models); Hedges 1981,
+doi:10.3102/10769986006002107 (effect size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from math import exp, lgamma, sqrt
+
+import numpy as np
+
+from pbgraph.report.comparisons import by_seed, shares_one_split, test_score, test_share_of, units_of
+from pbgraph.report.stats import CONFIDENCE, ROUNDING, Interval
+from pbgraph.report.tables import Table
+from pbgraph.results.arms import Arm
+from pbgraph.results.records import RunRecord
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Mean ranks over n blocks, 1 for the best; Friedman's p; mean ranks `critical` or more apart are different."""
+
+    blocks: int
+    mean: tuple[float, ...]
+    p: float
+    critical: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The difference a - b of two arms; interval and p hold for all pairs of k arms at once.
+
+    error, df  standard error of a mean, and its degrees of freedom
+    """
+
+    a: Arm
+    b: Arm
+    mean: float
+    interval: Interval
+    error: float
+    k: int
+    df: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether the interval tells a from b."""
+        return self.interval.low > 0 or self.interval.high < 0
+
+    @property
+    def p(self) -> float:
+        """Two-sided."""
+        from scipy.stats import studentized_range
+
+        return float(np.clip(studentized_range.sf(abs(self.mean) / self.error, self.k, self.df), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Together:
+    """Arms with all their runs, the best mean first; what was left out for want of some.
+
+    scores  (n, k), of blocks and arms
+    ranks, pairs  None and () of a single block or arm, or where nothing varies
+    """
+
+    arms: tuple[Arm, ...]
+    left_out: tuple[Arm, ...]
+    scores: np.ndarray
+    ranks: Ranks | None
+    pairs: tuple[Pair, ...]
+    one_split: bool
+
+    @property
+    def places(self) -> Mapping[Arm, int]:
+        """1 + the number of arms that are better by their pair's interval: equal for what is not told apart from above.
+
+        The best k that no interval tells from the best share the first place.
+        """
+        worse = [pair.b for pair in self.pairs if pair.apart]
+        return {arm: 1 + worse.count(arm) for arm in self.arms}
+
+
+def together(table: Table, records: Sequence[RunRecord]) -> Together:
+    """The arms of a table that have all its seeds; records: that it is made of, and maybe others."""
+    seeds, sign = table.protocol.seeds, table.margin.sign
+    complete = [row.arm for row in table.rows if len(row.test) == len(seeds)]
+    runs: dict[Arm, list[RunRecord]] = {}
+    if not complete:
+        return Together((), table.arms, np.empty((0, 0)), None, (), False)
+    for arm in complete:
+        mine = by_seed(record for record in records if record.spec.arm == arm and record.status == "finished")
+        runs[arm] = [mine[seed] for seed in seeds]
+    units = {arm: units_of(mine, [test_score(run) or 0.0 for run in mine]) for arm, mine in runs.items()}
+    order = sorted(complete, key=lambda arm: -sign * float(np.mean(units[arm])))
+    left_out = tuple(row.arm for row in table.rows if row.arm not in runs)
+    scores = np.array([units[arm] for arm in order]).T.reshape(-1, len(order))
+    if min(scores.shape) < 2:
+        return Together(tuple(order), left_out, scores, None, (), False)
+    one_split = shares_one_split(runs[order[0]])
+    share = (
+        0.0 if one_split else test_share_of([run for run in runs[order[0]] if not run.spec.external] or runs[order[0]])
+    )
+    return Together(tuple(order), left_out, scores, friedman(sign * scores), _pairs(order, scores, share), one_split)
+
+
+def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:
+    """Each arm with all after it."""
+    error, df = tukey(scores, test_share=test_share)
+    if not error:
+        return ()
+    k, mean = len(arms), scores.mean(axis=0)
+    half = studentized_quantile(k, df) * error
+    return tuple(
+        Pair(arms[i], arms[j], d, Interval(d - half, d + half), error, k, df)
+        for i, j in combinations(range(k), 2)
+        for d in [float(mean[i] - mean[j])]
+    )
+
+
+@lru_cache(maxsize=256)
+def studentized_quantile(k: int, df: float) -> float:
+    """What the studentised range of k means exceeds in 5 % of cases."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(CONFIDENCE, k, df))
+
+
+def friedman(scores: np.ndarray) -> Ranks | None:
+    """Ranks of k arms in n blocks, (n, k), the larger the better; ties have their mean rank. None if all are tied.
+
+    The statistic is F, (n-1) chi² / (n (k-1) - chi²) with k-1 and (k-1)(n-1) degrees of freedom, which for few blocks
+    is nearer its level than chi² (Iman & Davenport 1980, doi:10.1080/03610928008827904).
+
+    >>> friedman(np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.8]])).mean
+    (1.0, 2.333..., 2.666...)
+    """
+    from scipy.stats import f, rankdata
+
+    n, k = scores.shape
+    ranks = rankdata(-scores, axis=1)
+    spread = float(((ranks - (k + 1) / 2) ** 2).sum())
+    if not spread:
+        return None
+    mean = ranks.mean(axis=0)
+    chi2 = n * n * (k - 1) * float(((mean - (k + 1) / 2) ** 2).sum()) / spread
+    rest = n * (k - 1) - chi2
+    p = 0.0 if rest <= 1e-9 else float(f.sf((n - 1) * chi2 / rest, k - 1, (k - 1) * (n - 1)))
+    critical = studentized_quantile(k, np.inf) / 2**0.5 * (k * (k + 1) / (6 * n)) ** 0.5
+    return Ranks(n, tuple(map(float, mean)), p, critical)
+
+
+def tukey(scores: np.ndarray, *, test_share: float = 0.0) -> tuple[float, int]:
+    """The standard error of an arm's mean over blocks, (n, k) scores, and its degrees of freedom.
+
+    Its product with `studentized_quantile` is what two means must be apart by. 0 where nothing but arms and blocks
+    varies.
+    """
+    n, k = scores.shape
+    rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    df = (k - 1) * (n - 1)
+    error = (float((rest**2).sum()) / df * (1 / n + test_share)) ** 0.5
+    return (error if error > ROUNDING * float(np.abs(scores).max()) else 0.0), df
+
+
+def cliques(ranks: Ranks) -> list[tuple[int, int]]:
+    """First and last, by mean rank, of each largest group of arms whose mean ranks are less than `critical` apart.
+
+    >>> cliques(Ranks(10, (1.0, 1.5, 3.5, 4.0), 0.01, 2.6))
+    [(0, 2), (1, 3)]
+    """
+    mean = sorted(ranks.mean)
+    last = [max(j for j in range(len(mean)) if mean[j] - mean[i] < ranks.critical) for i in range(len(mean))]
+    return [(i, j) for i, j in enumerate(last) if j > i and (i == 0 or last[i - 1] < j)]
+
+
+def hedges_g(differences: Sequence[float]) -> float | None:
+    """Mean of paired differences in units of their standard deviation, corrected for few; None of fewer than three.
+
+    >>> round(hedges_g([0.01, 0.02, 0.03, 0.06]), 3)
+    1.005
+    """
+    n, sd = len(differences), float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+    if n < 3 or sd <= ROUNDING * float(np.abs(differences).max()):
+        return None
+    df = n - 1
+    correction = exp(lgamma(df / 2) - lgamma((df - 1) / 2)) / sqrt(df / 2)
+    return correction * float(np.mean(differences)) / sd

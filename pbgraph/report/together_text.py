@@ -1,0 +1,107 @@
+"""All arms of a table at once, for people: places, ranks, how sure they are, and pairs with simultaneous intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pbgraph.humanize import figure, plural, ranges
+from pbgraph.metrics import label_of
+from pbgraph.report.markdown import as_markdown, bullets, markdown
+from pbgraph.report.stability import RESAMPLES, Stability
+from pbgraph.report.tables import Table
+from pbgraph.report.texts import direction, interval_text, p_text, scales
+from pbgraph.report.together import Pair, Together
+from pbgraph.results.arms import Arm, shortened
+
+MOST_PAIRS = 66  # that are listed; of more arms than these are of, those with the best arm alone
+
+
+def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> str:
+    """Arms, how they were compared, and pairs; stability: None where predictions are not there."""
+    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
+    protocol, label = table.protocol, label_of(table.metrics[0])
+    header = ("place", "arm", f"{label}{direction(table)}", "mean rank", "first in", "95 % of ranks")
+    parts = [
+        f"## {as_markdown(protocol.task.split()[0])}: {plural(len(found.arms), 'arm')} at once, "
+        f"{_seeds(protocol.seeds)}",
+        markdown(header, _rows(found, stability, called, scale=scale), right=(0, 2, 3, 4, 5)),
+        bullets(notes_of(found, stability)),
+    ]
+    if found.pairs:
+        shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
+        parts.append(_pairs_note(found, len(shown)))
+        pairs = [pair_cells(pair, called, scale) for pair in shown]
+        parts.append(markdown(("A", "B", "A - B", "simultaneous 95 % interval", "p"), pairs, right=(2, 4)))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def place_of(arm: Arm, places: Mapping[Arm, int]) -> str:
+    """A place, marked where others share it.
+
+    >>> place_of("b", {"a": 1, "b": 1, "c": 3}), place_of("c", {"a": 1, "b": 1, "c": 3})
+    ('1 =', '3')
+    """
+    place = places[arm]
+    return f"{place} =" if list(places.values()).count(place) > 1 else str(place)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
+
+
+def _rows(
+    found: Together, stability: Mapping[Arm, Stability] | None, called: Mapping[Arm, Arm], *, scale: float
+) -> list[tuple[str, ...]]:
+    ranks = found.ranks.mean if found.ranks else ()
+    by_rank = dict(zip(found.arms, ranks, strict=False))
+    return [
+        (
+            place_of(arm, found.places) if found.pairs else "-",
+            str(called[arm]),
+            figure(float(mean), scale),
+            f"{by_rank[arm]:.2f}" if arm in by_rank else "-",
+            f"{stability[arm].first:.1%}" if stability else "-",
+            f"{stability[arm].low} to {stability[arm].high}" if stability else "-",
+        )
+        for arm, mean in zip(found.arms, found.scores.mean(axis=0), strict=True)
+    ]
+
+
+def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list[str]:
+    """How places and ranks came about, and who has none."""
+    lines = []
+    if found.pairs:
+        lines.append('places: 1 and the number of arms that are better by the intervals below; "=": shared')
+    if found.ranks:
+        blocks = plural(found.ranks.blocks, "seed" if found.one_split else "split")
+        lines.append(
+            f"ranks over {blocks}: Friedman's test (F of Iman & Davenport) p {p_text(found.ranks.p)}; mean ranks "
+            f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %); splits are taken for independent"
+        )
+    if stability:
+        lines.append(f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best")
+    if found.left_out:
+        lines.append(f"left out for want of runs: {', '.join(map(str, shortened(found.left_out).values()))}")
+    if len(found.scores) < 2:
+        lines.append("one block of runs tells no arms apart")
+    return lines
+
+
+def _pairs_note(found: Together, shown: int) -> str:
+    of = "" if shown == len(found.pairs) else f" (those with the first arm, of {len(found.pairs)})"
+    splits = "between initialisations on one split" if found.one_split else "corrected for overlapping training sets"
+    return (
+        f"All pairs at once{of}: Tukey's HSD with splits as blocks, {splits}. These intervals hold together for pairs "
+        "that nobody chose beforehand; what the plan asks is judged in its table, pair by pair."
+    )
+
+
+def pair_cells(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:
+    """Both arms, their difference, its interval and p."""
+    return (
+        str(called[pair.a]),
+        str(called[pair.b]),
+        figure(pair.mean, scale, sign="+"),
+        interval_text(pair.interval, scale),
+        p_text(pair.p),
+    )

@@ -1,0 +1,100 @@
+"""One pair has one p-value after Holm and one verdict, whatever shows it."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from made_records import arms, make_record
+from pbgraph import bench
+from pbgraph.plans.presets import preset, study
+from pbgraph.report.leaderboard import leaderboard
+from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table
+from pbgraph.report.studies import study_table
+from pbgraph.report.texts import texts
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
+
+SCORES = {"backprop": 0.80, "perforated": 0.83, "widened": 0.815, "widened-continued": 0.801}
+JITTER = {"backprop": 0.001, "perforated": 0.0018, "widened": 0.0006, "widened-continued": 0.0015}
+
+
+@pytest.fixture
+def runs(tmp_path) -> TaskRuns:
+    """A study of which every part has all its rows, and one that a user added."""
+    results = ResultsFolder(tmp_path / "results")
+    for number, part in enumerate(study("compression").presets):
+        for method, score in SCORES.items():
+            for seed in part.seeds:
+                test = score + 0.01 * number + JITTER[method] * (seed * (number + 2) % 7)
+                results.write(make_record(f"trimnet/{method}", seed, test, preset=part.name))
+    for seed in (68, 69, 70):
+        results.write(make_record("trimnet/backprop:hidden=7", seed, 0.7 + 0.001 * seed, preset="compression-1k"))
+    return TaskRuns.read(results, "tox21")
+
+
+def said(comparisons) -> dict:
+    return {(str(one.a), str(one.b)): (one.p_holm, one.verdict) for one in comparisons}
+
+
+def test_a_pair_has_one_verdict_in_study_table_narrowed_table_and_by_itself(runs):
+    whole = study_table(study("compression"), runs.records)
+    assert {table.tests for table in whole.tables.values()} == {16}
+    for name, table in whole.tables.items():
+        expected = said(table.comparisons)
+        assert said(chosen_table(runs, Choice(preset=name))[1].comparisons) == expected
+        few = chosen_table(runs, Choice(preset=name, methods=["perforated", "backprop"]))[1]
+        assert few.tests == 16
+        assert few.comparisons
+        assert said(few.comparisons).items() <= expected.items()
+        for one in table.comparisons:
+            _, of, alone = chosen_comparison(runs, one.a, one.b, choice=Choice(preset=name))
+            assert (alone.p_holm, alone.verdict, of.family) == (one.p_holm, one.verdict, "study compression")
+            back = chosen_comparison(runs, one.b, one.a, choice=Choice(preset=name))[2]
+            assert (back.p_holm, back.mean) == (one.p_holm, -one.mean)
+    assert any(one.p_holm > 5 * one.p for table in whole.tables.values() for one in table.comparisons)
+
+
+def test_the_leaderboard_says_what_the_study_says(runs):
+    page = leaderboard(runs.results)
+    assert page.count("p after Holm for the 16 comparisons of study compression") == 5
+    for table in study_table(study("compression"), runs.records).tables.values():
+        for cells in texts(table).comparisons:
+            *numbers, verdict = (escape(cell) for cell in cells[3:])
+            assert "".join(f"<td>{cell}</td>" for cell in numbers) + f'<td class="words">{verdict}</td>' in page
+
+
+def test_a_pair_of_no_plan_is_judged_by_itself_and_says_so(runs, capsys):
+    a, b = arms("trimnet/widened", "trimnet/backprop:hidden=7")
+    _, table, alone = chosen_comparison(runs, a, b, choice=Choice(preset="compression-1k"))
+    assert (table.family, alone.p_holm) == ("", alone.p)
+    words = ["compare", "tox21", "trimnet/widened", str(b), "--preset", "compression-1k"]
+    assert bench.main([*words, "--results", str(runs.results.root)]) == 0
+    assert "no plan has this comparison" in capsys.readouterr().out
+
+
+def test_a_row_that_was_run_as_well_counts_wherever_it_is_left_out(tmp_path, capsys):
+    results = ResultsFolder(tmp_path / "results")
+    for i, arm in enumerate(preset("default").arms):
+        for seed in preset("default").seeds:
+            results.write(make_record(arm, seed, 0.8 + 0.01 * i + 0.001 * (seed * (i + 2) % 5)))
+    command = ["table", "tox21", "--format", "json", "--results", str(results.root)]
+    assert bench.main(command) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert bench.main([*command, "--models", "trimnet"]) == 0
+    some = json.loads(capsys.readouterr().out)
+    assert some["family"] == whole["family"] == {"name": "preset default", "tests": len(whole["comparisons"])}
+    for one in some["comparisons"]:
+        assert one in whole["comparisons"]
+
+
+def test_committed_tables_say_the_same_as_the_study():
+    """The pair that once was better on the page and not distinguishable in the study."""
+    runs = TaskRuns.read(ResultsFolder(Path(__file__).parents[2] / "results"), "tox21")
+    a, b = arms("trimnet/widened-continued", "trimnet/backprop")
+    _, table, one = chosen_comparison(runs, a, b, choice=Choice(preset="compression-1k"))
+    assert (table.tests, round(one.p, 3), round(one.p_holm, 3)) == (25, 0.003, 0.075)
+    assert one.verdict.outcome.value == "not distinguishable"

@@ -1,0 +1,151 @@
+"""All arms at once: beside SciPy and statsmodels, and by simulation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.formula.api import ols
+
+from made_records import PROVENANCE, arms, make_record
+from pbgraph import bench
+from pbgraph.metrics import ROC_AUC
+from pbgraph.report.stability import drawn_scores, stability_of
+from pbgraph.report.tables import make_table
+from pbgraph.report.together import cliques, friedman, hedges_g, studentized_quantile, together, tukey
+from pbgraph.report.together_text import to_markdown
+from pbgraph.results.predictions import Predicted
+
+ARMS = arms("gin/backprop", "gcn/backprop", "gat/backprop", "gps/backprop")
+
+
+def scores(n=6, k=4, seed=0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return 0.8 + 0.01 * np.arange(k) + 0.02 * random.normal(size=(n, 1)) + 0.005 * random.normal(size=(n, k))
+
+
+def test_ranks_are_those_of_friedman_and_the_distance_that_of_nemenyi():
+    found, chi2 = friedman(scores()), stats.friedmanchisquare(*scores().T).statistic
+    assert found.mean == pytest.approx(np.argsort(np.argsort(-scores(), axis=1), axis=1).mean(axis=0) + 1)
+    assert found.p == pytest.approx(stats.f.sf(5 * chi2 / (6 * 3 - chi2), 3, 15))
+    # Demšar 2006, table 5: q of the Nemenyi test for 4 classifiers is 2.569
+    assert found.critical == pytest.approx(2.569 * (4 * 5 / 36) ** 0.5, abs=2e-3)
+    assert friedman(np.full((3, 4), 0.5)) is None
+    assert friedman(np.array([[3.0, 2, 1]] * 4)).p == 0.0
+
+
+def test_the_error_is_that_of_a_model_with_arms_and_blocks():
+    made = scores()
+    n, k = made.shape
+    data = pd.DataFrame([(made[i, j], f"b{i}", f"a{j}") for i in range(n) for j in range(k)], columns=list("yba"))
+    fitted = ols("y ~ C(a) + C(b)", data).fit()
+    error, df = tukey(made)
+    assert df == fitted.df_resid
+    assert error == pytest.approx((fitted.mse_resid / n) ** 0.5)
+    assert tukey(made, test_share=0.125)[0] == pytest.approx((fitted.mse_resid * (1 / n + 0.125)) ** 0.5)
+
+
+def test_without_blocks_it_is_scipys_but_for_their_degrees_of_freedom():
+    made = scores()
+    theirs = stats.tukey_hsd(*(made - made.mean(axis=1, keepdims=True)).T)
+    half = theirs.statistic[0, 1] - theirs.confidence_interval().low[0, 1]
+    n, k = made.shape
+    error, df = tukey(made)
+    expected = stats.studentized_range.ppf(0.95, k, k * (n - 1)) * error * (df / (k * (n - 1))) ** 0.5
+    assert half == pytest.approx(expected)
+
+
+def test_intervals_hold_together_as_often_as_they_say():
+    random, missed = np.random.default_rng(1), 0
+    half = studentized_quantile(5, 4 * 3)
+    for _ in range(1000):
+        drawn = random.normal(size=(4, 5)) + random.normal(size=(4, 1))
+        missed += np.ptp(drawn.mean(axis=0)) > half * tukey(drawn)[0]
+    assert missed == pytest.approx(50, abs=25)
+
+
+@given(st.lists(st.floats(1, 6), min_size=2, max_size=7), st.floats(0.1, 5))
+def test_cliques_cover_exactly_the_pairs_that_are_not_apart(mean, critical):
+    found = cliques(replace(friedman(scores()), mean=tuple(mean), critical=critical))
+    order = sorted(mean)
+    for i in range(len(mean)):
+        for j in range(i + 1, len(mean)):
+            assert any(a <= i and j <= b for a, b in found) == (order[j] - order[i] < critical)
+
+
+def test_the_effect_size_is_unbiased():
+    random = np.random.default_rng(2)
+    drawn = [hedges_g(random.normal(0.5, 1.0, size=5)) for _ in range(20_000)]
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.02)
+    assert hedges_g([0.1, 0.2]) is None
+    assert hedges_g([0.1, 0.1, 0.1]) is None
+
+
+def records(made: np.ndarray):
+    return [make_record(arm, seed, float(made[seed, j])) for j, arm in enumerate(ARMS) for seed in range(len(made))]
+
+
+def test_places_are_shared_where_no_interval_tells_apart():
+    made = records(np.array([[0.90, 0.91, 0.80, 0.70], [0.91, 0.90, 0.81, 0.71], [0.905, 0.906, 0.80, 0.705]]))
+    table = make_table(made, arms=ARMS, seeds=range(3))
+    found = together(table, made)
+    assert [found.places[arm] for arm in ARMS] == [1, 1, 3, 4]
+    text = to_markdown(table, found, None)
+    assert "|   1 = | gcn/backprop |" in text
+    assert "|     3 | gat/backprop |" in text
+    assert "4 arms at once, seeds 0-2" in text
+
+
+def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
+    made = records(scores())[:-1]
+    table = make_table(made, arms=ARMS, seeds=range(6))
+    found = together(table, made)
+    assert (len(found.arms), found.left_out) == (3, ARMS[3:])
+    assert "left out for want of runs: gps/backprop" in to_markdown(table, found, None)
+    one = make_table(made, arms=ARMS[:3], seeds=[0])
+    alone = together(one, made)
+    assert (alone.ranks, alone.pairs, len(alone.arms)) == (None, (), 3)
+    assert "one block of runs tells no arms apart" in to_markdown(one, alone, None)
+    assert "seed 0" in to_markdown(one, alone, None)
+    nothing = make_table(made, arms=ARMS, seeds=range(9))
+    assert (together(nothing, made).arms, together(nothing, made).left_out) == ((), ARMS)
+
+
+def test_runs_of_one_split_are_one_block_by_their_mean():
+    made = []
+    for j, arm in enumerate(ARMS):
+        for seed in range(6):
+            provenance = replace(PROVENANCE, split_sha256=str(seed % 3))
+            made.append(make_record(arm, seed, 0.8 + 0.01 * j + 0.001 * seed * j, provenance=provenance))
+    assert together(make_table(made, arms=ARMS, seeds=range(6)), made).scores.shape == (3, 4)
+
+
+def test_the_probability_of_the_first_place_is_half_for_equals_and_one_for_the_best():
+    random = np.random.default_rng(3)
+    y = (random.random((300, 2)) < 0.3).astype(float)
+    good, bad = y + random.normal(size=y.shape), random.normal(size=y.shape)
+    seeds = [[Predicted(y, good, score, tuple(map(str, range(300)))) for score in (good, good, bad)]] * 2
+    found = stability_of(drawn_scores(seeds, ROC_AUC, resamples=200))
+    assert [round(one.first, 2) for one in found] == [0.5, 0.5, 0.0]
+    assert [(one.low, one.high) for one in found] == [(1, 1), (1, 1), (3, 3)]
+
+
+def test_molecules_that_all_seeds_share_are_drawn_once():
+    """Copies of one seed leave the spread of its draws as it is."""
+    random = np.random.default_rng(4)
+    y = (random.random((200, 1)) < 0.5).astype(float)
+    one = [Predicted(y, y, y + 2 * random.normal(size=y.shape), ("m",) * 200)]
+    alone, many = (drawn_scores([one] * n, ROC_AUC, resamples=400).std() for n in (1, 10))
+    assert many == pytest.approx(alone, rel=0.25)
+
+
+def test_the_command_needs_both_arms_or_none(capsys, tmp_path):
+    assert bench.main(["compare", "tox21", "gin/backprop", "--results", str(tmp_path)]) == 2
+    assert "expected a second arm" in capsys.readouterr().err
+    assert bench.main(["compare", "tox21", "--power", "--results", str(tmp_path)]) == 2
+    assert "--power is of two arms" in capsys.readouterr().err
