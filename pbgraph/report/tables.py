@@ -15,6 +15,7 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL
 from pbgraph.plans.declaration import Preset
+from pbgraph.report.best import Best, best_of
 from pbgraph.report.comparisons import Comparison, adjusted, by_seed, comparable, compare, margin_of, test_score
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm, in_row_order
@@ -74,6 +75,7 @@ class Table:
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
+    best      the row of the best mean, and those not distinguishable from it; None where no row has all its runs
     """
 
     protocol: Protocol
@@ -90,6 +92,7 @@ class Table:
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
+    best: Best | None = None
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -170,6 +173,7 @@ def make_table(
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         external=_counted(sorted(_scored_from(record) for record in finished if record.spec.external)),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
+        best=best_of(by_arm, seeds, judged_by),
     )
 
 

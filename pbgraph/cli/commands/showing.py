@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from pbgraph.cli.options import (
 from pbgraph.cli.values import OneOf, file_to_write, seed
 from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
-from pbgraph.report.shown import FORMATS
+from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
@@ -52,6 +52,13 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     add_arms_argument(parser)
     formats = ", ".join(FORMATS)
     parser.add_argument("--format", type=OneOf("format", FORMATS), default="md", help=f"{formats} (default: md)")
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="which columns are shown, of md and tex: model, method, seeds, metrics by name, parameters, epochs, time, "
+        "difference (default: all, in tex those that a page has room for)",
+    )
     instead = parser.add_mutually_exclusive_group().add_argument
     instead("--per-target", action="store_true", help="instead, scores of every target; CSV and JSON: by every metric")
     instead(
@@ -76,6 +83,7 @@ def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
     if args.kind is not None and args.figure is None:
         raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
+    _check_columns(args)
     if args.study is not None:
         return _study_table(args)
     from pbgraph.report.figures import draw_learning_curves
@@ -90,12 +98,27 @@ def table(args: argparse.Namespace) -> int:
     elif args.per_target:
         show(resolve_name(FORMATS_PER_TARGET[args.format])(per_target(shown, records)), end="")
     else:
-        show(resolve_name(FORMATS[args.format])(shown), end="")
+        show(_formatted(resolve_name(FORMATS[args.format]), shown, args), end="")
     if args.figure is not None and args.kind == "heatmap":
         draw_heat_map(per_target(shown, records), args.figure)
     elif args.figure is not None:
         draw_learning_curves(drawn_records(records, shown, choice), args.figure, seeds=shown.protocol.seeds)
     return 0
+
+
+def _check_columns(args: argparse.Namespace) -> None:
+    """Raises UsageError where columns are named of what has none to choose from."""
+    if args.columns is None:
+        return
+    if args.per_target or args.by_similarity:
+        option = "--per-target" if args.per_target else "--by-similarity"
+        raise UsageError(f"--columns is of the table itself; {option} has columns of its own, choose rows with --arms")
+    if args.format not in WITH_COLUMNS:
+        raise UsageError(f"--columns is of --format {' and '.join(WITH_COLUMNS)}; {args.format} has all of them")
+
+
+def _formatted(form: Callable[..., str], shown: object, args: argparse.Namespace) -> str:
+    return form(shown, args.columns) if args.format in WITH_COLUMNS else form(shown)
 
 
 def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
@@ -144,7 +167,7 @@ def _study_table(args: argparse.Namespace) -> int:
         arms=arms,
         background=background_of(ResultsFolder(args.results)),
     )
-    show(studies.STUDY_FORMATS[args.format](shown), end="")
+    show(_formatted(studies.STUDY_FORMATS[args.format], shown, args), end="")
     if args.figure is not None:
         studies.draw_frontier(shown, args.figure)
     return 0
