@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+
+import links as module
 import pytest
 from links import DOCS, ROOT, anchors, links, local, replaced
 
@@ -21,6 +24,10 @@ def test_links_lead_somewhere(page):
         if not there:
             wrong.append(target)
     assert not wrong
+
+
+def test_examples():
+    assert not doctest.testmod(module).failed
 
 
 def test_what_is_in_code_is_no_link():
