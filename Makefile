@@ -1,8 +1,9 @@
 # make run    creates the environment if need be, then runs the Tox21 benchmark; ARGS="--preset smoke" adds arguments
 # make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them
+# make docs   the pages of docs/ as a site in site/, without network;  make shown  what pages show of results/, made anew
 # make lint   ruff and mypy;  make format  ruff's formatting;  make clean  removes the environment
 #
-# PYTHON=python3.12 picks an interpreter; TORCH=torch==2.13.0 picks a build of torch (see README, "GPU").
+# PYTHON=python3.12 picks an interpreter; TORCH=torch==2.13.0 picks a build of torch (see docs/guide/installation.md).
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,7 +13,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 PINNED := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 ARGS   ?=
 
-.PHONY: run test test-fast lint format clean help
+.PHONY: run test test-fast docs shown lint format clean help
 
 run: $(STAMP)
 	$(BIN)/python -m pbgraph.bench tox21 $(ARGS)
@@ -22,6 +23,14 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m "not lengthy and not slow and not gpu and not network" $(ARGS)
+
+docs: $(STAMP)
+	@$(BIN)/python -c 'import material, mkdocstrings' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
+
+shown: $(STAMP)
+	$(BIN)/python docs/making/shown.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -61,7 +70,7 @@ else
 	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
 	  $(BIN)/python -m pip install --quiet "$(PINNED)+cpu" 2>/dev/null || { \
 	    echo "no CPU build of $(PINNED) is offered by the configured package indexes: installing the default build, with its"; \
-	    echo "CUDA packages of several GB. To avoid that, stop here and see 'GPU or not' in README.md."; \
+	    echo "CUDA packages of several GB. To avoid that, stop here and see 'GPU or not' in docs/guide/installation.md."; \
 	    $(BIN)/python -m pip install --quiet "$(PINNED)"; }; \
 	else $(BIN)/python -m pip install --quiet "$(PINNED)"; fi
 endif

@@ -27,7 +27,7 @@ from pbgraph.report.comparisons import Comparison
 from pbgraph.report.figures import draw_learning_curves
 from pbgraph.report.runs import Row, history_rows, run_rows, task_rows
 from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table, drawn_records
-from pbgraph.report.shown import FORMATS
+from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
@@ -86,14 +86,20 @@ class Results:
         preset: str | None = None,
         split: str | None = None,
         metrics: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> str:
         """The table that ``table TASK`` prints, as "md", "tex", "csv", "html" or "json".
 
         metrics  to be shown beside the one that selects, e.g. ["mcc", "ece"]
+        columns  that are shown, of "md" and "tex", as `pbgraph.report.columns.column_names` calls them
         Raises UsageError if there is nothing to be shown, or if runs do not share one protocol.
         """
         if form not in FORMATS:
             raise unknown_name("format", form, FORMATS)
+        if columns is not None and form not in WITH_COLUMNS:
+            raise UsageError(
+                f"columns={columns!r}: only {' and '.join(WITH_COLUMNS)} can be asked for some, not {form}"
+            )
         choice = Choice(
             models=models,
             methods=methods,
@@ -102,7 +108,8 @@ class Results:
             preset=preset,
             split=split,
         )
-        text: str = resolve_name(FORMATS[form])(chosen_table(self._runs, choice, metrics)[1])
+        write, shown = resolve_name(FORMATS[form]), chosen_table(self._runs, choice, metrics)[1]
+        text: str = write(shown, columns) if form in WITH_COLUMNS else write(shown)
         return text
 
     def compare(

@@ -92,5 +92,6 @@ def isolated(folder: Path, *packages: Path) -> Isolated:
     (packages_folder / "tests_own.pth").write_text("\n".join(lines) + "\n")
     env = {**os.environ, **numerics.ONE_THREAD, "PBGRAPH_CACHE": str(folder / "cache")}
     made = Isolated(folder / "env" / "bin" / "python", env)
-    made.install(*packages)
+    if packages:
+        made.install(*packages)
     return made

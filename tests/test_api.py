@@ -47,6 +47,9 @@ def test_of_no_run_there_is_an_empty_frame(tmp_path):
 
 def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_path):
     assert "| trimnet       | perforated |" in results.table()
+    header = results.table(columns=["method", "roc_auc"]).splitlines()[4].split("|")
+    assert [cell.strip() for cell in header] == ["", "method", "ROC-AUC", ""]
+    assert "{method} & {ROC-AUC}" in results.table("tex", columns=["method", "roc_auc"])
     rows = json.loads(results.table("json", arms=["trimnet/backprop"], seeds=[68, 69]))["rows"]
     assert [row["seeds"] for row in rows] == [[68, 69]]
     assert results.compare("trimnet/perforated", "trimnet/backprop").mean == pytest.approx(0.1 / 3)
@@ -54,6 +57,8 @@ def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_
     assert path.read_text().startswith("<?xml")
     for wrong in (
         lambda: results.table("word"),
+        lambda: results.table(columns=["words"]),
+        lambda: results.table("csv", columns=["model"]),
         lambda: results.table(arms=["trimnet/perforatd"]),
         lambda: results.compare("trimnet/perforatd", "trimnet/backprop"),
         lambda: results.compare("trimnet", "trimnet/backprop"),

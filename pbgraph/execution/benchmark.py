@@ -29,7 +29,9 @@ def device_of(name: str) -> str:
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise UsageError("--device cuda: torch finds no usable GPU here; leave it out, or see 'GPU or not' in README")
+        raise UsageError(
+            "--device cuda: torch finds no usable GPU here; leave it out, or see docs/guide/installation.md"
+        )
     return "cuda" if available and name != "cpu" else "cpu"
 
 

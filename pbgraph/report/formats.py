@@ -16,6 +16,7 @@ import msgspec
 
 from pbgraph.humanize import figure, plural
 from pbgraph.methods.roles import PLAIN
+from pbgraph.report.columns import flush_right, narrowed
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.markdown import as_markdown, bullets, markdown
 from pbgraph.report.stats import Difference, Interval
@@ -27,11 +28,14 @@ from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula
 
 
-def to_markdown(table: Table) -> str:
-    """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed."""
+def to_markdown(table: Table, columns: Sequence[str] | None = None) -> str:
+    """The table for people, with its protocol, its comparisons, an answer in words, and what is missing or failed.
+
+    columns  of `pbgraph.report.columns.column_names`; None: all
+    """
     said = texts(table)
     parts = [f"## {as_markdown(said.title)}\n\n{as_markdown(said.protocol)}"]
-    parts.append(markdown(said.header, said.rows, right=range(2, len(said.header) - 1)))
+    parts.append(markdown(*narrowed(table, said.header, said.rows, columns), right=flush_right(table, columns)))
     if said.comparisons:
         parts += [said.note + "\n\n" + markdown(COMPARED, said.comparisons, right=(2, 4)), bullets(said.answers)]
     return "\n\n".join(filter(None, [*parts, bullets(said.notes)])) + "\n"

@@ -18,7 +18,8 @@ from pbgraph.metrics import label_of, scale_of
 from pbgraph.report.formats import csv_columns, csv_lines, csv_text, json_content, json_text
 from pbgraph.report.html import bullets as html_bullets
 from pbgraph.report.html import grid, page
-from pbgraph.report.latex import environment, tabular
+from pbgraph.report.latex import document, floats, note
+from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import as_markdown, bullets, markdown
 from pbgraph.report.styles import agg, save_figure
 from pbgraph.report.tables import Row, Statistic, Table, scores_by, statistic
@@ -111,11 +112,23 @@ def to_markdown(view: PerTarget) -> str:
 
 
 def to_latex(view: PerTarget) -> str:
-    r"""The same as a ``table`` environment; needs ``\usepackage{booktabs}``."""
+    """The same as LaTeX, in as many tabulars as it needs to fit."""
     title, header, rows = _said(view)
-    name = f"{view.table.protocol.task.split()[0]}-targets"
-    lines = tabular(header, rows, "l" + "r" * (len(header) - 1))
-    return environment(lines, f"{title}. {texts(view.table).protocol}", name)
+    said, name = texts(view.table), f"{view.table.protocol.task.split()[0]}-targets"
+    grid = Grid(header, rows, words=1, bold=_best_cells(view, len(header) - len(view.table.rows)))
+    bold = "Bold: the best mean of each target; single targets were not tested."
+    return document([floats([grid], f"{title}. {bold}", name), note([said.protocol, *said.notes])])
+
+
+def _best_cells(view: PerTarget, before: int) -> frozenset[tuple[int, int]]:
+    """(row, column) of the best mean of each target; before: columns left of the arms'."""
+    metric, sign = view.table.metrics[0], view.table.margin.sign
+    cells = set()
+    for number, target in enumerate(view.targets):
+        scores = [target.scores[arm][metric] for arm in view.table.arms]
+        there = [(sign * score.mean, before + place) for place, score in enumerate(scores) if score is not None]
+        cells |= {(number, column) for mean, column in there if mean == max(there)[0]}
+    return frozenset(cells)
 
 
 def to_html(view: PerTarget) -> str:

@@ -1,7 +1,7 @@
 """The files beside the records that show them: which ones a results folder may have, and what each has to say.
 
 <task>.md, .tex, .csv, .html, .json    as ``table TASK --format ...`` prints
-<task>-<study>.md, .csv, .json         as ``table TASK --study STUDY --format ...`` prints
+<task>-<study>.md, .tex, .csv, .json   as ``table TASK --study STUDY --format ...`` prints
 leaderboard.html                       as ``leaderboard`` writes
 README.md, ../README.md                show some of these tables, from their protocol on, word for word
 published.csv, pictures                are not made from the records alone, and not compared
@@ -31,6 +31,7 @@ FORMATS: Mapping[str, str] = {
     "html": "pbgraph.report.html:to_html",
     "json": "pbgraph.report.formats:to_json",
 }
+WITH_COLUMNS = ("md", "tex")  # of which some columns can be asked for
 PAGE = "leaderboard.html"
 README = "README.md"
 PICTURES = (".png", ".svg", ".pdf")

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pbgraph.humanize import figure
 from pbgraph.metrics import METRICS, scale_of
 from pbgraph.report.by_similarity import BySimilarity, Pair, Scores
-from pbgraph.report.latex import environment, escaped, tabular
+from pbgraph.report.latex import document, floats, note
+from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.texts import interval_text, statistic_text, texts
 from pbgraph.results.arms import shortened
@@ -42,14 +43,15 @@ def to_markdown(view: BySimilarity) -> str:
 
 
 def to_latex(view: BySimilarity) -> str:
-    r"""The same as a ``table`` environment; needs ``\usepackage{booktabs}``."""
-    said, right = texts(view.table), "r" * len(view.bands)
-    lines = tabular(_header(view), [*_arms(view), *_sizes(view)], f"llr{right}")
+    """The same as LaTeX, in as many tabulars as it needs to fit."""
+    said, name = texts(view.table), view.table.protocol.task.split()[0]
+    grid = Grid(_header(view), [*_arms(view), *_sizes(view)], words=2)
+    pieces = [floats([grid], f"{said.title}, by similarity to training.", f"{name}-similarity")]
     if view.pairs:
-        lines += [r"\par\medskip", *tabular(_pair_header(view), _differences(view), f"ll{right}")]
-        lines += [r"\par\smallskip\footnotesize", escaped(_compared())]
-    name = view.table.protocol.task.split()[0]
-    return environment(lines, f"{said.title}, by similarity. {said.protocol} {_meaning(view)}", f"{name}-similarity")
+        pairs = Grid(_pair_header(view), _differences(view), words=2)
+        caption = f"{name}: differences by similarity to training. {_compared()}"
+        pieces.append(floats([pairs], caption, f"{name}-similarity-compared"))
+    return document([*pieces, note([_meaning(view), said.protocol, *said.notes])])
 
 
 def to_csv(view: BySimilarity) -> str:

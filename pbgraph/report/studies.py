@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import msgspec
 from pbgraph.errors import UsageError
 from pbgraph.metrics import label_of
 from pbgraph.plans.declaration import Study
+from pbgraph.report.columns import flush_right, narrowed
 from pbgraph.report.families import declared_by_study, family_of, rows_and_seeds
 from pbgraph.report.formats import json_text, to_csv, to_json
+from pbgraph.report.latex import document, floats, in_bold, measured, note
+from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import paired_difference
 from pbgraph.report.styles import Style, agg, save_figure, styles_of
@@ -106,18 +110,24 @@ def study_table(
     return StudyTable(study, tables)
 
 
-def to_markdown(outcome: StudyTable) -> str:
-    """For people: every arm, every comparison, the answers in words, and what is missing."""
+def to_markdown(outcome: StudyTable, columns: Sequence[str] | None = None) -> str:
+    """For people: every arm, every comparison, the answers in words, and what is missing.
+
+    columns  of the rows, of `pbgraph.report.columns.column_names`; None: all
+    """
     said = {name: texts(table) for name, table in outcome.tables.items()}
     first = next(iter(said.values()))
     comparisons = [(name, *cells) for name, comparison in said.items() for cells in comparison.comparisons]
     split, selection = outcome.first.protocol.split, outcome.first.protocol.selection
     protocols = ", ".join(f"{name} {table.protocol.id}" for name, table in outcome.tables.items())
-    rows = [(name, *cells) for name, comparison in said.items() for cells in comparison.rows]
+    header, _ = narrowed(outcome.first, first.header, (), columns)
+    every = {name: narrowed(outcome.tables[name], text.header, text.rows, columns)[1] for name, text in said.items()}
+    rows = [(name, *cells) for name, mine in every.items() for cells in mine]
+    right = [1 + column for column in flush_right(outcome.first, columns)]
     parts = [
         f"## Study {outcome.study.name} of {first.title}",
         f"{outcome.study.summary}\n\nProtocols: {protocols}; split {split}; {selection}.",
-        markdown(("preset", *first.header), rows, right=range(3, len(first.header))),
+        markdown(("preset", *header), rows, right=right),
     ]
     if comparisons:
         parts += [
@@ -145,7 +155,34 @@ def study_json(outcome: StudyTable) -> str:
     return json_text({"study": outcome.study.name, "presets": content})
 
 
-STUDY_FORMATS: Mapping[str, Callable[[StudyTable], str]] = {"md": to_markdown, "csv": study_csv, "json": study_json}
+def study_latex(outcome: StudyTable, columns: Sequence[str] | None = None) -> str:
+    """The same as for people as LaTeX: floats with the rows and the comparisons, and a note; columns: of the rows."""
+    names, tables = list(outcome.tables), list(outcome.tables.values())
+    said = [texts(table) for table in tables]
+    label = f"{outcome.first.protocol.task.split()[0]}-{outcome.study.name}"
+    title = f"Study {outcome.study.name} of {said[0].title}"
+    rows = measured(list(zip(tables, said, strict=True)), columns, names)
+    pieces = [floats([rows], f"{title}. {in_bold(tables)}", label)]
+    compared = [cells for text in said for cells in text.comparisons]
+    if compared:
+        starts = accumulate([0, *(len(text.comparisons) for text in said)])
+        how = how_compared(outcome.first, [one for table in tables for one in table.comparisons])
+        groups = {start: name for start, name, text in zip(starts, names, said, strict=False) if text.comparisons}
+        grid = Grid(COMPARED, compared, words=2, ends=1, groups=groups)
+        pieces.append(floats([grid], f"Paired differences of study {outcome.study.name}. {how}", f"{label}-compared"))
+    lines = [f"{name}, {line}" for name, text in zip(names, said, strict=True) for line in text.answers]
+    lines += [
+        f"{name}: {line}" for name, text in zip(names, said, strict=True) for line in (text.protocol, *text.notes)
+    ]
+    return document([*pieces, note([outcome.study.summary, *lines])])
+
+
+STUDY_FORMATS: Mapping[str, Callable[..., str]] = {
+    "md": to_markdown,
+    "tex": study_latex,
+    "csv": study_csv,
+    "json": study_json,
+}
 
 
 def points(outcome: StudyTable) -> list[Point]:

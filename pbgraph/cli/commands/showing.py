@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from pbgraph.cli.options import (
 from pbgraph.cli.values import OneOf, file_to_write, picture_to_write, seed
 from pbgraph.errors import DataError, UsageError
 from pbgraph.plans.presets import study
-from pbgraph.report.shown import FORMATS
+from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
@@ -67,6 +67,13 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="beside the one that selects, these, e.g. mcc ece; by target, the first; see 'ls metrics'",
     )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="which columns are shown, of md and tex: model, method, seeds, metrics by name, parameters, epochs, time, "
+        "difference (default: all, in tex those that a page has room for)",
+    )
     instead = parser.add_mutually_exclusive_group().add_argument
     instead("--per-target", action="store_true", help="instead, scores of every target; CSV and JSON: by every metric")
     instead(
@@ -94,6 +101,7 @@ def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
     if args.kind is not None and args.figure is None:
         raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
+    _check_columns(args)
     if args.study is not None:
         return _study_table(args)
     if args.kind == "frontier":
@@ -108,7 +116,7 @@ def table(args: argparse.Namespace) -> int:
     elif args.per_target:
         show(resolve_name(FORMATS_PER_TARGET[args.format])(_per_target(args, shown, records)), end="")
     else:
-        show(resolve_name(FORMATS[args.format])(shown), end="")
+        show(_formatted(resolve_name(FORMATS[args.format]), shown, args), end="")
     if args.figure is not None:
         _draw(args, records, shown)
     return 0
@@ -141,6 +149,21 @@ def _per_target(args: argparse.Namespace, shown: Table, records: Sequence[RunRec
     from pbgraph.report.per_target import per_target
 
     return per_target(shown, records, metric=args.metric[0] if args.metric else None)
+
+
+def _check_columns(args: argparse.Namespace) -> None:
+    """Raises UsageError where columns are named of what has none to choose from."""
+    if args.columns is None:
+        return
+    if args.per_target or args.by_similarity:
+        option = "--per-target" if args.per_target else "--by-similarity"
+        raise UsageError(f"--columns is of the table itself; {option} has columns of its own, choose rows with --arms")
+    if args.format not in WITH_COLUMNS:
+        raise UsageError(f"--columns is of --format {' and '.join(WITH_COLUMNS)}; {args.format} has all of them")
+
+
+def _formatted(form: Callable[..., str], shown: object, args: argparse.Namespace) -> str:
+    return form(shown, args.columns) if args.format in WITH_COLUMNS else form(shown)
 
 
 def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
@@ -195,7 +218,7 @@ def _study_table(args: argparse.Namespace) -> int:
         arms=arms,
         background=background_of(ResultsFolder(args.results)),
     )
-    show(studies.STUDY_FORMATS[args.format](shown), end="")
+    show(_formatted(studies.STUDY_FORMATS[args.format], shown, args), end="")
     if args.figure is not None and args.kind == "forest":
         from pbgraph.report.pictures import draw_forest
 
