@@ -7,6 +7,7 @@ among them, and the last digits of some depend on the processor; "..." stands fo
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from links import DOCS, ROOT
 
@@ -128,6 +130,17 @@ def test_the_network_of_the_tutorial_is_that_of_the_guide():
     """Which the default tier trains, see test_contributing.py."""
     shown = files(text_of("add-a-model"))["sum-net/sum_net.py"]
     assert shown == (ROOT / "tests/plugin/toy_molecules/sum_net.py").read_text()
+
+
+def test_the_assay_of_the_tutorial_is_a_cut_of_tox21(tox21):
+    with (ROOT / "examples" / "assays.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 240
+    columns = [tox21.tasks.index(name) for name in ("NR-AhR", "SR-MMP")]
+    rows = {name: row for row, name in enumerate(tox21.mol_ids)}
+    for line in lines:
+        labels = [float(line[name] or "nan") for name in ("AhR", "MMP")]
+        assert np.array_equal(tox21.y[rows[line["id"]], columns], labels, equal_nan=True)
 
 
 def test_commands_of_pages_that_are_not_walked_can_be_parsed():
