@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from pbgraph.files.hashing import canonical_json
 from pbgraph.metrics import METRICS, mean_over_tasks
 from pbgraph.results.compact import compact
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import read_insight, write_insight
 from pbgraph.results.predictions import GAVE_PROBABILITIES, is_earlier, of_part, write_predictions
 from pbgraph.results.record_file import record_bytes, said_by
 from pbgraph.results.records import FORMAT_VERSION, RunRecord
@@ -36,11 +38,22 @@ FIELDS = ("history", "scores", "provenance", "spec", "details", "thresholds")
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of one run: as stored, and as today's code would store it; fields of the JSON, by name."""
+    """Bytes of one run: as stored, and as today's code would store it; fields of the JSON, by name.
+
+    packed  what both take in a repository, compressed by zlib as git does
+    """
 
     stored: Mapping[str, int]
     today: Mapping[str, int]
+    packed: tuple[int, int]
     fields: Mapping[str, int]
+
+    @staticmethod
+    def of(stored: Mapping[str, bytes], today: Mapping[str, bytes], fields: Mapping[str, int]) -> Sizes:
+        """Of the content of its files."""
+        whole = [{name: len(content) for name, content in files.items()} for files in (stored, today)]
+        packed = [sum(len(zlib.compress(content)) for content in files.values()) for files in (stored, today)]
+        return Sizes(whole[0], whole[1], (packed[0], packed[1]), fields)
 
 
 def grids(table: pa.Table, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -68,16 +81,19 @@ def scored_today(record: RunRecord, table: pa.Table) -> tuple[Scored, np.ndarray
 def sizes_of(results: ResultsFolder, record: RunRecord, moved: dict[int, list[list[float]]]) -> Sizes:
     """Of a run; how far its test scores move is added to `moved`."""
     path, dendrites = results.predictions_path(record.spec), results.dendrites_path(record.spec)
-    table, json = read_predictions(path), results.record_path(record.spec).stat().st_size
-    rest = {"dendrites": dendrites.stat().st_size if dendrites.exists() else 0}
-    stored = {"JSON": json, "predictions": path.stat().st_size, **rest}
+    table, json = read_predictions(path), results.record_path(record.spec).read_bytes()
+    rest = {"dendrites": dendrites.read_bytes() if dendrites.exists() else b""}
+    stored = {"JSON": json, "predictions": path.read_bytes(), **rest}
     if not is_earlier(table):
-        return Sizes(stored, stored, _fields(record))
+        return Sizes.of(stored, stored, _fields(record))
     scored, y, exact = scored_today(record, table)
     for bits, apart in moved.items():
         apart.append([_apart(name, y, exact, bits) for name in ("roc_auc", "average_precision")])
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / path.name
+        if dendrites.exists():
+            write_insight(learnt := Path(scratch) / dendrites.name, read_insight(results, record))
+            rest = {"dendrites": learnt.read_bytes()}
         digest = write_predictions(file, y, scored.kept, tasks=tuple(record.scores["test"].tasks))
         today = replace(
             record,
@@ -88,8 +104,8 @@ def sizes_of(results: ResultsFolder, record: RunRecord, moved: dict[int, list[li
             history=tuple(line.rounded for line in record.history),
             predictions_sha256=digest,
         )
-        made = {"JSON": len(record_bytes(today)), "predictions": file.stat().st_size, **rest}
-    return Sizes(stored, made, _fields(today))
+        made = {"JSON": record_bytes(today), "predictions": file.read_bytes(), **rest}
+    return Sizes.of(stored, made, _fields(today))
 
 
 def _fields(record: RunRecord) -> dict[str, int]:
@@ -115,6 +131,8 @@ def lines(sizes: list[Sizes], moved: Mapping[int, list[list[float]]]) -> Iterato
         yield f"| {name} | {_kb(one.stored[name] for one in sizes)} | {_kb(one.today[name] for one in sizes)} |"
     both = [(sum(one.stored.values()), sum(one.today.values())) for one in sizes]
     yield f"| together | {_kb(old for old, _ in both)} | {_kb(new for _, new in both)} |"
+    packed = [_kb(one.packed[side] for one in sizes) for side in (0, 1)]
+    yield f"| together, as git keeps it | {packed[0]} | {packed[1]} |"
     largest = [max(mine) / 1000 for mine in zip(*both, strict=True)]
     yield f"| the largest run | {largest[0]:.1f} | {largest[1]:.1f} |"
     fields = ", ".join(f"{name} {_kb(one.fields[name] for one in sizes)}" for name in FIELDS)

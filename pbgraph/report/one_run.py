@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pbgraph.fields import shown
 from pbgraph.files.hashing import Scalar
@@ -73,28 +73,23 @@ def _scores(record: RunRecord) -> str:
     if not parts:
         return ""
     metrics = [record.spec.metric, *sorted(record.metrics.keys() - {record.spec.metric})]
-    header = ["task", *(f"{part} {label_of(name)}" for name in metrics for part in parts), "test rows", "positives"]
+    columns = [(name, part) for name in metrics for part in parts if name in record.scores[part].metrics]
+    header = ["task", *(f"{part} {label_of(name)}" for name, part in columns), "test rows", "positives"]
     names = list(dict.fromkeys(name for part in parts for name in record.scores[part].tasks))
     scales = {name: scale_of(name, [record.scores[part].metrics.get(name) for part in parts]) for name in metrics}
     test = record.scores.get("test")
-    rows = [["all", *_of_all(record, parts=parts, metrics=metrics, scales=scales), str(test.size if test else "-"), ""]]
+    means = [_figure(record.scores[part].metrics[name], scales[name]) for name, part in columns]
+    rows = [["all", *means, str(test.size if test else "-"), ""]]
     for name in names:
         tasks = {part: record.scores[part].tasks.get(name) for part in parts}
         cells = [
             _figure(target.metrics.get(metric) if (target := tasks[part]) else None, scales[metric])
-            for metric in metrics
-            for part in parts
+            for metric, part in columns
         ]
         mine = tasks.get("test")
         positives = "-" if mine is None or mine.positives is None else str(mine.positives)
         rows.append([name, *cells, str(mine.labelled) if mine else "-", positives])
     return markdown(header, rows, right=range(1, len(header)))
-
-
-def _of_all(
-    record: RunRecord, *, parts: Sequence[str], metrics: Iterable[str], scales: Mapping[str, float]
-) -> list[str]:
-    return [_figure(record.scores[part].metrics.get(name), scales[name]) for name in metrics for part in parts]
 
 
 def _figure(value: float | None, scale: float) -> str:

@@ -308,7 +308,7 @@ def test_a_finished_plan_reads_every_record_once(capsys, published, monkeypatch)
 
 def test_an_edited_record_is_left_out_and_named(capsys, results):
     path = next((results / "records" / "tox21").iterdir())
-    path.write_text(path.read_text().replace('"hidden": 32', '"hidden": 64'))
+    path.write_text(path.read_text().replace('"hidden":32', '"hidden":64'))
     assert call("table", "tox21", "--results", results) == 0
     assert f"left out: {path} was edited or renamed" in capsys.readouterr().err
 

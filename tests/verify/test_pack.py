@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from committed_runs import COMMITTED, call
 from pbgraph.cli.arguments import parse
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
+from pbgraph.results import record_file
 from pbgraph.results.folder import ResultsFolder
 
 pytestmark = pytest.mark.lengthy
@@ -54,6 +56,20 @@ def test_what_is_packed_is_merged_as_it_was(copy, packed, tmp_path):
     assert call("merge", packed, "--results", other.root) == 0
     assert runs_of(other) == runs_of(copy)
     assert other.records("tox21") == copy.records("tox21")
+
+
+def test_no_record_is_verified_twice(copy, shared, tmp_path, monkeypatch):
+    read = Counter()
+    before = record_file.read_bytes
+
+    def counted(path, most):
+        read[path] += 1
+        return before(path, most)
+
+    monkeypatch.setattr(record_file, "read_bytes", counted)
+    assert call("pack", copy.root, "-o", tmp_path / "mine.zip", "--data", shared / "data", "--offline") == 0
+    assert len(read) == 6
+    assert set(read.values()) == {1}
 
 
 def test_the_receipt_the_packages_and_the_plans_are_beside_the_runs(copy, packed, tmp_path):
