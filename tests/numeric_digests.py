@@ -244,6 +244,7 @@ def of_runs() -> dict[str, Entry]:
             record = run(spec, RunOptions(results))
             of = {f"{what} {getattr(spec, what)}": spec.versions[what] for what in ("method", "split", "metric")}
             of |= features(MODELS.get(spec.model)) | {"settings": sha_of(spec.model_config, spec.settings, spec.seed)}
+            of["schema"] = record.schema
             digest = sha_of(record.selection, record.scores, record.history)
             entries[f"run {spec.arm}"] = entry(digest, of, MODELS.get(spec.model))
     return entries

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from pyarrow import parquet
-from scipy.special import expit
 
 from own_tables import lines, write
+from pbgraph.datasets.load import load
 from pbgraph.prediction.predict import load_predictor
+from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.splits import SPLITS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.lengthy]
 
@@ -75,10 +77,10 @@ def test_models_that_a_gpu_trained_predict_the_same_on_the_cpu(results: ResultsF
     for record in of_task(results):
         predictor = load_predictor(results.model_path(record.spec))
         table = parquet.read_table(results.predictions_path(record.spec)).to_pydict()
-        made = predictor([names[name] for name in table["mol_id"]]).mean[:, 0]
-        score = np.array(table["score"])
-        score = score if record.spec.model == "random-forest" else expit(score)
-        np.testing.assert_allclose(made, score, atol=1e-4, err_msg=record.spec.arm)
+        molecules = load(dataset_of(record.spec.task, results))
+        test = SPLITS.get(record.spec.split).split(molecules, record.spec.split_seed).test
+        made = predictor([names[molecules.mol_ids[test[row]]] for row in table["row"]]).mean[:, 0]
+        np.testing.assert_allclose(made, table["score"], rtol=2.0**-10, atol=1e-4, err_msg=record.spec.arm)
     devices = {str(record.spec.arm): record.provenance.device for record in of_task(results)}
     assert devices.pop("random-forest/fit") == "cpu"
     assert set(devices.values()) == {name_of_device()}
