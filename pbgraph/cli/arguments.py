@@ -25,7 +25,7 @@ ARGUMENTS: Mapping[str, str] = {  # command -> the function in pbgraph.cli.comma
     "ls": "listing:add_ls_arguments",
     "table": "showing:add_table_arguments",
     "leaderboard": "showing:add_leaderboard_arguments",
-    "compare": "showing:add_compare_arguments",
+    "compare": "comparing:add_compare_arguments",
     "dendrites": "showing:add_dendrites_arguments",
     "status": "steering:add_status_arguments",
     "runs": "steering:add_runs_arguments",

@@ -12,7 +12,7 @@ COMMANDS = {
     "ls": "list what is registered",
     "table": "show the results of a task, from its records alone",
     "leaderboard": "write one web page of all that a results folder holds",
-    "compare": "show the paired difference of two arms, A - B",
+    "compare": "show the paired difference of two arms, A - B, or all arms at once",
     "dendrites": "show what the dendrites of a finished run learnt, or could learn",
     "status": "show what is done, running, failed and to do, while others run it",
     "runs": "list the runs of a task one by one",
@@ -187,6 +187,7 @@ OF_COMMANDS: Mapping[str, str] = {
   compare tox21 trimnet/perforated trimnet/continued
   compare tox21 trimnet/perforated trimnet/backprop --seeds 68-70
   compare tox21 random-forest/fit trimnet/backprop --power      how many seeds would tell them apart?
+  compare tox21                                                all arms at once: places, ranks, simultaneous intervals
 """,
     "dendrites": """
   dendrites tox21 trimnet/perforated

@@ -105,8 +105,9 @@ def picture_to_write(text: str) -> Path:
     """The name of a picture that can be drawn and written: said before there is anything to draw."""
     from pbgraph.report.styles import check_picture
 
-    check_picture(Path(text))
-    return file_to_write(text)
+    path = file_to_write(text)
+    check_picture(path)
+    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -137,8 +138,7 @@ def _sections(
     dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *, background: Background
 ) -> Iterable[Section]:
     """Every split and preset of a task, the usual ones first."""
-    usual = (dataset_of(dataset, results).split, USUAL)
-
+    usual, command = (_split_of(dataset, results), USUAL), _command_of(dataset, results)
     known = {name: place for place, name in enumerate(known_presets())}
 
     def group(record: RunRecord) -> tuple[bool, bool, str, bool, int, str]:
@@ -149,7 +149,23 @@ def _sections(
     for _, same in groupby(sorted(records, key=group), key=group):
         mine = list(same)
         every = [record for record in records if record.spec.split == mine[0].spec.split]
-        yield _section(mine, every, command_of(dataset, results), background)
+        yield _section(mine, every, command, background)
+
+
+def _split_of(dataset: str, results: ResultsFolder) -> str:
+    """The usual split of a task; "" of one that is not known here, whose records are shown all the same."""
+    try:
+        return dataset_of(dataset, results).split
+    except PbgraphError:
+        return ""
+
+
+def _command_of(dataset: str, results: ResultsFolder) -> str:
+    """The command that runs a task; of one that is not known here, as where it is registered."""
+    try:
+        return command_of(dataset, results)
+    except PbgraphError:
+        return shlex.join(("python", "-m", "pbgraph.bench", dataset))
 
 
 def _section(records: Sequence[RunRecord], every: Sequence[RunRecord], command: str, background: Background) -> Section:

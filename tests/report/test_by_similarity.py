@@ -186,11 +186,8 @@ def test_places_and_their_agreement_with_all_rows_are_said(view):
     means = [[score and score.mean for score in row.bands] for row in view.rows]
     for column, (a, b) in enumerate(zip(*means, strict=True)):
         places = [row[column] for row in view.places]
-        assert places == (
-            [None if a is None else 1, None if b is None else 1]
-            if a is None or b is None
-            else [1 + (b > a), 1 + (a > b)]
-        )
+        known = [mean for mean in (a, b) if mean is not None]
+        assert places == [None if mean is None else 1 + sum(other > mean for other in known) for mean in (a, b)]
     assert view.agreement[-1] == 1.0
     assert all(tau is None or abs(tau) == 1.0 for tau in view.agreement)
     assert "| agreement with all " in to_markdown(view)

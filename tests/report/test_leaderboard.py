@@ -244,6 +244,16 @@ def test_the_usual_table_is_first(results: ResultsFolder) -> None:
     ]
 
 
+def test_a_task_and_a_preset_that_are_not_known_here_are_shown(tmp_path) -> None:
+    results = ResultsFolder(tmp_path)
+    for seed in (68, 69, 70):
+        results.write(make_record(ARMS[1], seed, 0.8, task="their<task>", preset="their-preset", split="their-split"))
+    text = leaderboard(results)
+    assert [row[1] for row in Page(text).measured()[0][1:]] == [ARMS[1].model]
+    assert "python -m pbgraph.bench &#39;their&lt;task&gt;&#39; --preset their-preset" in text
+    assert "<task>" not in text
+
+
 def test_the_weight_of_a_run_is_bounded(results: ResultsFolder) -> None:
     """A hundred runs more, each with twelve targets and a long history, weigh less than 150 kB."""
     before = len(leaderboard(results))

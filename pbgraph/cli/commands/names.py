@@ -13,6 +13,7 @@ from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
+    from pbgraph.report.selection import TaskRuns
     from pbgraph.results.lookup import Choice
 
 log = logging.getLogger(__name__)
@@ -92,3 +93,16 @@ def choice_of(args: argparse.Namespace) -> Choice:
 def flat(seeds: Sequence[Sequence[int]] | None) -> list[int] | None:
     """What ``--seeds`` gives, word by word, as one list."""
     return None if seeds is None else [seed for part in seeds for seed in part]
+
+
+def runs_of(args: argparse.Namespace) -> TaskRuns:
+    """The runs of the task that the arguments name. Raises UsageError, with the nearest, for an unknown name."""
+    from pbgraph.report.selection import TaskRuns
+    from pbgraph.results.folder import ResultsFolder
+
+    runs = TaskRuns.read(ResultsFolder(args.results), args.task)
+    specs = [record.spec for record in runs.records]
+    check_known("models", getattr(args, "models", None) or (), {spec.model for spec in specs})
+    check_known("methods", getattr(args, "methods", None) or (), {spec.method for spec in specs})
+    check_known("splits", [args.split] if args.split else (), {spec.split for spec in specs})
+    return runs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import check_known, choice_of, command_of, dataset_of_task, flat
+from pbgraph.cli.commands.names import choice_of, command_of, dataset_of_task, flat, runs_of
 from pbgraph.cli.options import (
     add_arm_arguments,
     add_arms_argument,
@@ -31,10 +31,7 @@ from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
-    from pbgraph.report.comparisons import Comparison
     from pbgraph.report.per_target import PerTarget
-    from pbgraph.report.selection import TaskRuns
-    from pbgraph.report.stats import Interval
     from pbgraph.report.tables import Table
 
 log = logging.getLogger(__name__)
@@ -110,7 +107,7 @@ def table(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import chosen_table
 
     choice = choice_of(args)
-    records, shown = chosen_table(_runs(args), choice, args.metric)
+    records, shown = chosen_table(runs_of(args), choice, args.metric)
     if args.by_similarity:
         show(_by_similarity(args, shown, records), end="")
     elif args.per_target:
@@ -206,7 +203,7 @@ def _study_table(args: argparse.Namespace) -> int:
         raise UsageError(f"--kind {args.kind} is of one preset's table; a study has {', '.join(OF_STUDY)}")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
-    records, seeds = _runs(args).of_study(chosen, args.split), flat(args.seeds)
+    records, seeds = runs_of(args).of_study(chosen, args.split), flat(args.seeds)
     arms = {}
     for part in chosen.presets:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
@@ -252,100 +249,6 @@ def leaderboard(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """What ``compare`` takes."""
-    parser.set_defaults(command=compare)
-    parser.add_argument("task", metavar="TASK")
-    parser.add_argument("a", metavar="A", nargs="?", help="MODEL/METHOD; without A and B, all arms at once")
-    parser.add_argument("b", metavar="B", nargs="?", help="MODEL/METHOD")
-    add_preset_argument(parser.add_argument)
-    add_selection_arguments(parser)
-    parser.add_argument(
-        "--power", action="store_true", help="also say how many seeds would tell the two apart, and how long they take"
-    )
-
-
-def compare(args: argparse.Namespace) -> int:
-    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict; or all arms at once."""
-    if args.a is None:
-        return _compare_all(args)
-    if args.b is None:
-        raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
-    from pbgraph.report.comparisons import further_differences
-    from pbgraph.report.formats import comparison_lines
-    from pbgraph.report.selection import chosen_comparison
-    from pbgraph.report.texts import scales
-
-    arms = (parse_arm(args.a), parse_arm(args.b))
-    records, shown, difference = chosen_comparison(_runs(args), *arms, choice=choice_of(args))
-    a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
-    scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
-    scale = scales(shown)[shown.metrics[0]]
-    lines = comparison_lines(
-        difference,
-        scores,
-        _bootstrap(args, records, difference),
-        further=further_differences(records, difference),
-        judged=(shown.family, shown.tests),
-        scale=scale,
-    )
-    show(lines, end="")
-    if args.power:
-        from pbgraph.report.power import power_of
-
-        power = power_of(difference, records)
-        none = "not to be told: it takes two seeds or more that differ by different amounts"
-        show(f"power                      {none if power is None else power.words}")
-    return 0
-
-
-def _compare_all(args: argparse.Namespace) -> int:
-    """Every arm that has all seeds, beside every other."""
-    from pbgraph.execution.engines.progress import counted
-    from pbgraph.report.selection import chosen_table
-    from pbgraph.report.stability import rank_stability
-    from pbgraph.report.together import together
-    from pbgraph.report.together_text import to_markdown
-
-    if args.power:
-        raise UsageError("--power is of two arms; name them")
-    records, shown = chosen_table(_runs(args), choice_of(args))
-    found = together(shown, records)
-    if not found.arms:
-        raise UsageError(f"no arm has all seeds of {', '.join(map(str, shown.arms))}; run what is missing first")
-    stability = None
-    try:
-        with counted("seeds resampled", len(shown.protocol.seeds)) as done:
-            seeds = shown.protocol.seeds
-            stability = rank_stability(found.arms, seeds, records, ResultsFolder(args.results), done=done)
-    except FileNotFoundError as error:
-        log.warning("no stability of ranks: %s is not there", error.filename)
-    show(to_markdown(shown, found, stability), end="")
-    return 0
-
-
-def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], comparison: Comparison) -> Interval | None:
-    """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
-    from pbgraph.execution.engines.progress import counted
-    from pbgraph.metrics import METRICS
-    from pbgraph.report.comparisons import pairs_of
-    from pbgraph.report.stats import hierarchical_bootstrap
-    from pbgraph.results.predictions import paired_predictions
-
-    pairs = pairs_of(comparison, records)
-    try:
-        predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
-    except FileNotFoundError as error:
-        log.warning("no bootstrap interval: %s is not there", error.filename)
-        return None
-    metric = METRICS.get(pairs[0][0].spec.metric)
-    with counted("seeds resampled", len(predicted)) as done:
-        interval = hierarchical_bootstrap(predicted, metric, done=done)
-    if interval is None:
-        log.warning("no bootstrap interval: %s is undefined for all resampled molecules", metric.name)
-    return interval
-
-
 def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``dendrites`` takes."""
     parser.set_defaults(command=dendrites)
@@ -378,7 +281,7 @@ def dendrites(args: argparse.Namespace) -> int:
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
-    records, _ = _runs(args).of_preset(args.preset, args.split)
+    records, _ = runs_of(args).of_preset(args.preset, args.split)
     record = finished_run(records, parse_arm(args.arm), args.seed, command=command_of(args))
     if args.headroom:
         return _headroom(args, record)
@@ -408,15 +311,3 @@ def _headroom(args: argparse.Namespace, record: RunRecord) -> int:
     if args.figure is not None:
         draw_headroom(record.spec, found, args.figure)
     return 0
-
-
-def _runs(args: argparse.Namespace) -> TaskRuns:
-    """The runs of the task that the arguments name. Raises UsageError, with the nearest, for an unknown name."""
-    from pbgraph.report.selection import TaskRuns
-
-    runs = TaskRuns.read(ResultsFolder(args.results), args.task)
-    specs = [record.spec for record in runs.records]
-    check_known("models", getattr(args, "models", None) or (), {spec.model for spec in specs})
-    check_known("methods", getattr(args, "methods", None) or (), {spec.method for spec in specs})
-    check_known("splits", [args.split] if args.split else (), {spec.split for spec in specs})
-    return runs
