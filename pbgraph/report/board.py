@@ -90,7 +90,7 @@ def board(
 
     records  of its preset and split;  command  that runs its task;  notes  about the table, of the page's own
     """
-    said, found, view = texts(table), together(table, records), per_target(table, records)
+    said, found, view = texts(table), together(table), per_target(table, records)
     protocol = table.protocol
     plots = 5  # beside the first metric, after place, model, method, seeds and that metric
     axis = _axis(table)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pbgraph.report.best import Best
 from pbgraph.report.columns import WORDS, column_names, places, usual_columns
 from pbgraph.report.latex_grid import Grid, parts
 from pbgraph.report.latex_text import set_text
 from pbgraph.report.tables import Table
 from pbgraph.report.texts import COMPARED, Texts, texts
+from pbgraph.report.together import together
 
 NEEDS = r"% needs \usepackage{booktabs,array}"
 ROOM = 250.0  # pt of a word in a caption or note
@@ -46,8 +46,9 @@ def measured(tables: Sequence[tuple[Table, Texts]], columns: Sequence[str] | Non
     bold: set[tuple[int, int]] = set()
     for number, (table, text) in enumerate(tables):
         groups |= dict.fromkeys([len(rows)], names[number]) if names else {}
+        best = together(table).first
         for row, cells in zip(table.rows, text.rows, strict=True):
-            if (best := table.best) is not None and row.arm in {best.arm, *best.ties} and first.metrics[0] in wanted:
+            if row.arm in best and first.metrics[0] in wanted:
                 bold.add((len(rows), shown.index(known.index(first.metrics[0]))))
             rows.append(tuple(cells[place] for place in shown))
     header = tuple(said.header[place] for place in shown)
@@ -57,17 +58,17 @@ def measured(tables: Sequence[tuple[Table, Texts]], columns: Sequence[str] | Non
 
 def in_bold(tables: Sequence[Table]) -> str:
     """What bold letters say in these tables."""
-    bests: list[Best] = [table.best for table in tables if table.best is not None]
-    if not bests:
+    found = [each for each in map(together, tables) if each.arms]
+    if not found:
         return "No row has all its runs, so none is in bold."
-    each = " of each preset" if len(tables) > 1 else ""
-    if not any(best.judged for best in bests):
-        return f"Bold: the best mean{each}, which too few seeds tell from no other."
-    counts = sorted({best.judged for best in bests})
-    over = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    which = " of each preset" if len(tables) > 1 else ""
+    if not any(each.pairs for each in found):
+        return f"Bold: the best mean{which}, which too few seeds tell from no other."
+    counts = sorted({len(each.arms) for each in found})
+    of = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
-        f"Bold: the best mean{each} and those not distinguishable from it, by the corrected resampled t with p after "
-        f"Holm over the {over} comparisons with it."
+        f"Bold: the best mean{which} and those not distinguishable from it, by Tukey's simultaneous intervals of the "
+        f"{of} rows that have all their runs, which allow for overlapping training sets."
     )
 
 

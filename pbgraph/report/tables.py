@@ -15,7 +15,7 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL
 from pbgraph.metrics import stands_unasked
-from pbgraph.report.best import Best, best_of
+from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
@@ -79,7 +79,7 @@ class Table:
     declared  whether a plan of these runs was registered before them, in words
     tried     arm, as its preset's recipe has it -> the searches of its settings
     family    what the comparisons are judged together with, and by how many tests p is corrected
-    best      the row of the best mean, and those not distinguishable from it; None where no row has all its runs
+    blocks    what rows with all their runs are compared by at once, see `pbgraph.report.together`
     """
 
     protocol: Protocol
@@ -99,7 +99,7 @@ class Table:
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
     family: str = ""
     tests: int = 0
-    best: Best | None = None
+    blocks: Blocks = field(default_factory=Blocks)
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -173,7 +173,7 @@ def make_table(
             )
         ),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
-        best=best_of(by_arm, seeds, margin_of(finished, margin)),
+        blocks=blocks_of(by_arm, seeds),
     )
 
 

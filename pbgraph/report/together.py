@@ -9,7 +9,7 @@
 
                                q' sqrt(MSE (1/n + n_test / n_train)),         q' of the studentised range, k, (k-1)(n-1)
 
-A block is a split, with the mean of its runs; or a seed, where all share one split. For n_test = 0 the second is the
+Blocks are those of `pbgraph.report.blocks`. For n_test = 0 the second is the
 textbook's; the further term allows for overlapping training sets, as in `pbgraph.report.stats`. Ranks take splits for
 independent, which they are not, and know nothing of how far scores are apart.
 
@@ -28,11 +28,9 @@ from math import exp, lgamma, sqrt
 
 import numpy as np
 
-from pbgraph.report.comparisons import by_seed, shares_one_split, test_score, test_share_of, units_of
 from pbgraph.report.stats import CONFIDENCE, ROUNDING, Interval
 from pbgraph.report.tables import Table
 from pbgraph.results.arms import Arm
-from pbgraph.results.records import RunRecord
 
 
 @dataclass(frozen=True)
@@ -97,28 +95,25 @@ class Together:
         worse = [pair.b for pair in self.pairs if pair.apart]
         return {arm: 1 + worse.count(arm) for arm in self.arms}
 
+    @property
+    def first(self) -> frozenset[Arm]:
+        """The arm of the best mean, and those that share its place; alone, where nothing can be told apart."""
+        places = self.places
+        return frozenset(arm for arm in self.arms if places[arm] == 1) if self.pairs else frozenset(self.arms[:1])
 
-def together(table: Table, records: Sequence[RunRecord]) -> Together:
-    """The arms of a table that have all its seeds; records: that it is made of, and maybe others."""
-    seeds, sign = table.protocol.seeds, table.margin.sign
-    complete = [row.arm for row in table.rows if len(row.test) == len(seeds)]
-    runs: dict[Arm, list[RunRecord]] = {}
-    if not complete:
-        return Together((), table.arms, np.empty((0, 0)), None, (), False)
-    for arm in complete:
-        mine = by_seed(record for record in records if record.spec.arm == arm and record.status == "finished")
-        runs[arm] = [mine[seed] for seed in seeds]
-    units = {arm: units_of(mine, [test_score(run) or 0.0 for run in mine]) for arm, mine in runs.items()}
-    order = sorted(complete, key=lambda arm: -sign * float(np.mean(units[arm])))
-    left_out = tuple(row.arm for row in table.rows if row.arm not in runs)
-    scores = np.array([units[arm] for arm in order]).T.reshape(-1, len(order))
+
+def together(table: Table) -> Together:
+    """The arms of a table that have all its seeds."""
+    blocks, sign = table.blocks, table.margin.sign
+    order = sorted(blocks.scores, key=lambda arm: -sign * float(np.mean(blocks.scores[arm])))
+    left_out = tuple(arm for arm in table.arms if arm not in blocks.scores)
+    if not order:
+        return Together((), left_out, np.empty((0, 0)), None, (), False)
+    scores = np.array([blocks.scores[arm] for arm in order]).T.reshape(-1, len(order))
     if min(scores.shape) < 2:
         return Together(tuple(order), left_out, scores, None, (), False)
-    one_split = shares_one_split(runs[order[0]])
-    share = (
-        0.0 if one_split else test_share_of([run for run in runs[order[0]] if not run.spec.external] or runs[order[0]])
-    )
-    return Together(tuple(order), left_out, scores, friedman(sign * scores), _pairs(order, scores, share), one_split)
+    pairs = _pairs(order, scores, blocks.test_share)
+    return Together(tuple(order), left_out, scores, friedman(sign * scores), pairs, blocks.one_split)
 
 
 def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:

@@ -84,7 +84,7 @@ def drawn(kind: str, records, path: Path) -> None:
         case "pareto":
             pictures.draw_pareto(table, path)
         case "cd":
-            pictures.draw_critical_difference(table, together(table, records), path)
+            pictures.draw_critical_difference(table, together(table), path)
         case _:
             draw_learning_curves(records, path, seeds=range(4))
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_drawn_is_an_error_that_says_why(records, tmp_path):
     with pytest.raises(UsageError, match="no difference to draw"):
         pictures.draw_forest({"": alone}, tmp_path / "a.png")
     with pytest.raises(UsageError, match="ranks take two arms"):
-        pictures.draw_critical_difference(alone, together(alone, records), tmp_path / "a.png")
+        pictures.draw_critical_difference(alone, together(alone), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -93,7 +93,7 @@ def records(made: np.ndarray):
 def test_places_are_shared_where_no_interval_tells_apart():
     made = records(np.array([[0.90, 0.91, 0.80, 0.70], [0.91, 0.90, 0.81, 0.71], [0.905, 0.906, 0.80, 0.705]]))
     table = make_table(made, arms=ARMS, seeds=range(3))
-    found = together(table, made)
+    found = together(table)
     assert [found.places[arm] for arm in ARMS] == [1, 1, 3, 4]
     text = to_markdown(table, found, None)
     assert "|   1 = | gcn/backprop |" in text
@@ -104,16 +104,16 @@ def test_places_are_shared_where_no_interval_tells_apart():
 def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
     made = records(scores())[:-1]
     table = make_table(made, arms=ARMS, seeds=range(6))
-    found = together(table, made)
+    found = together(table)
     assert (len(found.arms), found.left_out) == (3, ARMS[3:])
     assert "left out for want of runs: gps/backprop" in to_markdown(table, found, None)
     one = make_table(made, arms=ARMS[:3], seeds=[0])
-    alone = together(one, made)
+    alone = together(one)
     assert (alone.ranks, alone.pairs, len(alone.arms)) == (None, (), 3)
     assert "one block of runs tells no arms apart" in to_markdown(one, alone, None)
     assert "seed 0" in to_markdown(one, alone, None)
     nothing = make_table(made, arms=ARMS, seeds=range(9))
-    assert (together(nothing, made).arms, together(nothing, made).left_out) == ((), ARMS)
+    assert (together(nothing).arms, together(nothing).left_out) == ((), ARMS)
 
 
 def test_runs_of_one_split_are_one_block_by_their_mean():
@@ -122,7 +122,7 @@ def test_runs_of_one_split_are_one_block_by_their_mean():
         for seed in range(6):
             provenance = replace(PROVENANCE, split_sha256=str(seed % 3))
             made.append(make_record(arm, seed, 0.8 + 0.01 * j + 0.001 * seed * j, provenance=provenance))
-    assert together(make_table(made, arms=ARMS, seeds=range(6)), made).scores.shape == (3, 4)
+    assert together(make_table(made, arms=ARMS, seeds=range(6))).scores.shape == (3, 4)
 
 
 def test_the_probability_of_the_first_place_is_half_for_equals_and_one_for_the_best():

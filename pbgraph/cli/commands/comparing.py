@@ -80,7 +80,7 @@ def _compare_all(args: argparse.Namespace) -> int:
     if args.power:
         raise UsageError("--power is of two arms; name them")
     records, shown = chosen_table(runs_of(args), choice_of(args))
-    found = together(shown, records)
+    found = together(shown)
     if not found.arms:
         raise UsageError(f"no arm has all seeds of {', '.join(map(str, shown.arms))}; run what is missing first")
     stability = None

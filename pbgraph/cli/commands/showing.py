@@ -135,7 +135,7 @@ def _draw(args: argparse.Namespace, records: Sequence[RunRecord], shown: Table) 
         case "pareto":
             pictures.draw_pareto(shown, args.figure)
         case "cd":
-            pictures.draw_critical_difference(shown, together(shown, records), args.figure)
+            pictures.draw_critical_difference(shown, together(shown), args.figure)
         case _:
             drawn = drawn_records(records, shown, choice_of(args))
             draw_learning_curves(drawn, args.figure, seeds=shown.protocol.seeds)
