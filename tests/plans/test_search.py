@@ -402,3 +402,15 @@ def test_all_searches_of_a_task_are_shown_and_become_one_plan(tmp_path, capsys):
     assert bench.main(["tune", "tox21", "--found", "--results", str(tmp_path / "none")]) == 2
     assert bench.main(["tune", "tox21"]) == 2
     assert "say whose settings to search, with --models; or --found" in capsys.readouterr().err
+
+
+def test_a_small_space_is_searched_to_its_end(tmp_path):
+    """TPE proposes what it has tried; the points that are left are drawn at random, until there is none."""
+    fixed = ["training.epochs=2", "training.batch_size=32", "training.learning_rate=1e-3", "training.weight_decay=0.01"]
+    fixed += ["gin.dropout=0.5", "training.schedule=cosine"]
+    chosen = search(trials=40, fixed=fixed)
+    points = len(MODELS.get("gin").space["hidden"].values) * len(MODELS.get("gin").space["readout"].values)
+    layers = MODELS.get("gin").space["layers"]
+    trials = do_all(Ledger(chosen, tmp_path), lambda values, seed: 0.8 - 0.01 * values.config["layers"])
+    assert len(trials) == points * (layers.high - layers.low + 1)
+    assert len({tuple(sorted(trial.config.items())) for trial in trials}) == len(trials)

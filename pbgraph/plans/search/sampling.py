@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 CONFIG, SETTINGS = "config.", "settings."
-ATTEMPTS = 100  # at settings that were not tried yet
+ATTEMPTS = 100  # at settings that were not tried yet, by TPE; then as many at random
 STARTUP = 5  # trials whose settings are drawn at random, and that are never pruned
 
 
@@ -50,17 +50,19 @@ def distributions(search: Search) -> dict[str, BaseDistribution]:
 def propose(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, Scalar] | None:
     """Parameters that none of the trials has, to be tried next; the recipe's at first.
 
-    None if nothing else is found, as in a small space.
+    In a small space TPE comes back to what it knows: then they are drawn at random. None if nothing else is found.
     """
     import optuna
 
     if not trials:
         return as_parameters(search, search.start)
     tried = [trial.params for trial in trials]
-    for attempt in range(ATTEMPTS):
-        name = f"search/{search.recipe.key}/{len(trials)}/{attempt}"
-        sampler = optuna.samplers.TPESampler(
-            seed=seed_of(search.seeds[0], name) % 2**32, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
+    for attempt in range(2 * ATTEMPTS):
+        seed = seed_of(search.seeds[0], f"search/{search.recipe.key}/{len(trials)}/{attempt}") % 2**32
+        sampler = (
+            optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
+            if attempt < ATTEMPTS
+            else optuna.samplers.RandomSampler(seed=seed)
         )
         study = optuna.create_study(sampler=sampler, direction=direction(search))
         study.add_trials(trials)
