@@ -17,8 +17,13 @@ LOOP = (DOCS / "tutorials/your-own-loop.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
+def reads_data(source: str) -> bool:
+    """Whether it takes seconds, and data that are not in the repository."""
+    return "--by-similarity" in source or "bench splits" in source
+
+
 def marks(source: str) -> list[pytest.MarkDecorator]:
-    if "--by-similarity" in source:  # reads predictions of all runs
+    if reads_data(source):
         return [pytest.mark.slow]
     return [pytest.mark.lengthy] if source.startswith(shown.COMMAND) else []
 
@@ -28,7 +33,7 @@ def marks(source: str) -> list[pytest.MarkDecorator]:
     [pytest.param(*block, marks=marks(block[1]), id=f"{block[0].name}: {block[1][:60]}") for block in BLOCKS],
 )
 def test_a_page_shows_what_its_source_gives(page, source, request):
-    if "--by-similarity" in source:
+    if reads_data(source):
         request.getfixturevalue("shared")
     text = page.read_text()
     assert shown.made_anew(text, lambda one: shown.block(one) if one == source else None) == text
