@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+
+from pbgraph.datasets.load import load
+from pbgraph.results.described import dataset_of
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
+from pbgraph.splits import SPLITS
 
 CHAINS = ["C" * n for n in range(1, 11)]
 HEADS = ["O", "N", "Cl", "c1ccccc1"]
@@ -62,3 +69,10 @@ def with_column(column: str, cells: list[str]) -> list[list[str]]:
     for row, cell in zip(made[1:], cells, strict=False):
         row[HEADER.index(column)] = cell
     return made
+
+
+def names_predicted(results: ResultsFolder, record: RunRecord, rows: Sequence[int]) -> list[str]:
+    """The names of the molecules in a file of predictions; rows: their places among the test rows."""
+    molecules = load(dataset_of(record.spec.task, results))
+    test = SPLITS.get(record.spec.split).split(molecules, record.spec.split_seed).test
+    return [molecules.mol_ids[test[row]] for row in rows]

@@ -64,7 +64,7 @@ def citations(tables: Sequence[Table], sources: Iterable[str]) -> Download:
         f"  note = {{protocols {protocols}; source commits {commits or 'unknown'}}}\n"
         "}\n"
     )
-    return download("pbgraph.bib", "\n".join([own, PERFORATED_PAPER, *_with_doi(sources)]))
+    return download("citations.bib", "\n".join([own, PERFORATED_PAPER, *_with_doi(sources)]))
 
 
 def _with_doi(sources: Iterable[str]) -> list[str]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyarrow import parquet
-from scipy.special import expit
 
-from own_tables import lines, write
+from own_tables import lines, names_predicted, write
 from pbgraph.datasets.user.table import describe, to_dataset
 from pbgraph.execution import runner
 from pbgraph.execution.fitting import RunOptions
@@ -53,9 +52,8 @@ def test_a_saved_model_predicts_what_its_run_did(targets, tmp_path):
         assert record.spec.featuriser == "graph+ecfp4+neighbours"
         predictor = load_predictor(results.model_path(record.spec))
         table = parquet.read_table(results.predictions_path(record.spec)).to_pydict()
-        made = predictor([NAMES[name] for name in table["mol_id"]])
+        made = predictor([NAMES[name] for name in names_predicted(results, record, table["row"])])
         column = [predictor.targets.index(target) for target in table["task"]]
         score = np.array(table["score"])
-        expected = score if targets == ["logP"] else expit(score)
         found = made.mean[np.arange(len(column)), column]
-        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=str(record.spec.arm))
+        np.testing.assert_allclose(found, score, rtol=2e-3, atol=1e-5, err_msg=str(record.spec.arm))

@@ -202,14 +202,14 @@ def split_at(words: list[str]) -> list[list[str]]:
 def test_files_that_the_page_gives_away_are_those_that_commands_print(results: ResultsFolder, capsys) -> None:
     files = Page(leaderboard(results)).files
     name = "tox21-random-default"
-    assert set(files) == {f"{name}.csv", f"{name}.json", f"{name}.tex", "pbgraph.bib"}
+    assert set(files) == {f"{name}.csv", f"{name}.json", f"{name}.tex", "citations.bib"}
     for form, more in (("csv", ["--per-target"]), ("tex", [])):
         assert bench.main(["table", "tox21", "--format", form, "--results", str(results.root), *more]) == 0
         assert capsys.readouterr().out == files[f"{name}.{form}"].decode()
     assert bench.main(["table", "tox21", "--format", "json", "--results", str(results.root)]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(files[f"{name}.json"])
-    assert b"2501.18018" in files["pbgraph.bib"]
-    assert f"protocols {json.loads(files[f'{name}.json'])['protocol_id']}".encode() in files["pbgraph.bib"]
+    assert b"2501.18018" in files["citations.bib"]
+    assert f"protocols {json.loads(files[f'{name}.json'])['protocol_id']}".encode() in files["citations.bib"]
 
 
 def test_sources_with_a_doi_can_be_cited() -> None:
