@@ -15,7 +15,7 @@ from pbgraph.metrics import METRICS, Metric
 from pbgraph.report.stats import mean_of_defined, resampled, test_sets
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import Predicted, paired_predictions
+from pbgraph.results.predictions import Predicted, aligned_predictions
 from pbgraph.results.records import RunRecord
 
 RESAMPLES = 1000
@@ -47,7 +47,7 @@ def rank_stability(
         (record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"
     }
     metric = METRICS.get(runs[arms[0], seeds[0]].spec.metric)
-    predicted = [[paired_predictions(results, runs[arms[0], seed], runs[arm, seed]) for arm in arms] for seed in seeds]
+    predicted = [aligned_predictions(results, [runs[arm, seed] for arm in arms]) for seed in seeds]
     drawn = drawn_scores(predicted, metric, done=done)
     return dict(zip(arms, stability_of(drawn if metric.larger_is_better else -drawn), strict=True))
 
@@ -62,7 +62,7 @@ def drawn_scores(
 ) -> np.ndarray:
     """(k, resamples): the metric's mean over tasks and drawn seeds of k arms; NaN where it is undefined.
 
-    predicted  seed by seed the test rows of every arm, whose scores are `b`
+    predicted  seed by seed the test rows of every arm, whose scores are `b`; a seed's arms have their rows in one order
     """
     sets = test_sets([arms[0] for arms in predicted])
     one = max(sets) + 1 < len(predicted)

@@ -106,33 +106,49 @@ def write_predictions(path: Path, y: np.ndarray, scores: np.ndarray, *, tasks: S
 
 
 def paired_predictions(results: ResultsFolder, a: RunRecord, b: RunRecord) -> Predicted:
-    """The test rows of two runs that share a split, with the scores of both.
+    """The test rows of two runs that share a split, with the scores of both; errors as of `aligned_predictions`."""
+    return aligned_predictions(results, [a, b])[1]
 
+
+def aligned_predictions(results: ResultsFolder, runs: Sequence[RunRecord]) -> list[Predicted]:
+    """The test rows of runs that share a split, all in one order: of each run with the scores of the first and its own.
+
+    They are in the order of their names if all files have these, else in that of the split.
     Raises FileNotFoundError if a file is not there, DataError if one is not that of its record or they do not pair.
     """
-    of_run = cells_of_test(results, a)
-    tables = [of_run, of_run if b.key == a.key else cells_of_test(results, b)]
-    by_name = all("mol_id" in table.column_names for table in tables)
-    keys = [
-        (_molecules(table, by_name=by_name), *(table.column(n).to_pylist() for n in ("task", "y"))) for table in tables
-    ]
-    if keys[0] != keys[1] or (not by_name and a.provenance.split_sha256 != b.provenance.split_sha256):
-        raise DataError(f"predictions of runs {a.key} and {b.key} are not of the same cells: they had different splits")
-    molecules, tasks, y = keys[0]
+    files = {run.key: cells_of_test(results, run) for run in {run.key: run for run in runs}.values()}
+    by_name, first = all(map(is_earlier, files.values())), runs[0]
+    cells = {
+        key: (_molecules(table, by_name=by_name), *(table.column(n).to_pylist() for n in ("task", "y")))
+        for key, table in files.items()
+    }
+    for run in runs:
+        same_split = by_name or run.provenance.split_sha256 == first.provenance.split_sha256
+        if cells[run.key] != cells[first.key] or not same_split:
+            raise DataError(
+                f"predictions of runs {first.key} and {run.key} are not of the same cells: they had different splits"
+            )
+    molecules, tasks, y = cells[first.key]
     (names, rows), (_, columns) = (np.unique(each, return_inverse=True) for each in (molecules, tasks))
-    grids = np.full((3, rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), np.nan)
-    for grid, values in zip(grids, (y, *(table.column("score").to_numpy() for table in tables)), strict=True):
-        grid[rows, columns] = values
-    labels, of_a, of_b = grids
-    if by_name:
-        return Predicted(labels, of_a, of_b, mol_ids=tuple(map(str, names)))
-    said = next(table for table in tables if "row" in table.column_names)
-    return Predicted(labels, of_a, of_b, places=tuple(np.unique(said.column("row").to_numpy()).tolist()))
+
+    def grid(values: Sequence[float] | np.ndarray) -> np.ndarray:
+        filled = np.full((rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), np.nan)
+        filled[rows, columns] = values
+        return filled
+
+    labels, scores = grid(y), {key: grid(table.column("score").to_numpy()) for key, table in files.items()}
+    mol_ids = tuple(map(str, names)) if by_name else ()
+    places = () if by_name else _places(next(table for table in files.values() if not is_earlier(table)))
+    return [Predicted(labels, scores[first.key], scores[run.key], mol_ids, places) for run in runs]
+
+
+def _places(table: pa.Table) -> tuple[int, ...]:
+    return tuple(np.unique(table.column("row").to_numpy()).tolist())
 
 
 def _molecules(table: pa.Table, *, by_name: bool) -> list[str] | list[int]:
     """Of each cell, the name of its molecule; or its number among those that have cells, in the order of the split."""
-    if "row" in table.column_names:
+    if not is_earlier(table):
         return list(np.unique(table.column("row").to_numpy(), return_inverse=True)[1].tolist())
     names: list[str] = table.column("mol_id").to_pylist()
     order = {name: number for number, name in enumerate(dict.fromkeys(names))}

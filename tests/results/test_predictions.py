@@ -14,8 +14,16 @@ from made_records import make_record
 from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.probabilities import of_logits
+from pbgraph.report.stability import rank_stability
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import as_kept, kept_scores, paired_predictions, predictions_in, write_predictions
+from pbgraph.results.predictions import (
+    aligned_predictions,
+    as_kept,
+    kept_scores,
+    paired_predictions,
+    predictions_in,
+    write_predictions,
+)
 
 NAMES = ("m7", "m1", "m4", "m2")
 Y = np.array([[0, 1], [np.nan, np.nan], [1, np.nan], [0, 0]], np.float32)  # the second molecule has no label
@@ -23,14 +31,14 @@ LOGITS = {arm: np.random.default_rng(number).normal(size=Y.shape) for number, ar
 TASKS = ("t", "s")
 
 
-def written(results: ResultsFolder, arm: str, y: np.ndarray = Y, **changes):
+def written(results: ResultsFolder, arm: str, y: np.ndarray = Y, *, logits: np.ndarray | None = None, **changes):
     record = make_record(f"{arm}/backprop", 1, 0.8, **changes)
-    kept = kept_scores(of_logits(LOGITS[arm]), "classification")
+    kept = kept_scores(of_logits(LOGITS[arm] if logits is None else logits), "classification")
     digest = write_predictions(results.predictions_path(record.spec), y, kept, tasks=TASKS)
     return replace(record, predictions_sha256=digest)
 
 
-def earlier(results: ResultsFolder, arm: str):
+def earlier(results: ResultsFolder, arm: str, *, logits: np.ndarray | None = None):
     """As earlier runs wrote them: validation rows, names and logits."""
     record = make_record(f"{arm}/backprop", 1, 0.8)
     row, task = np.nonzero(~np.isnan(Y))
@@ -39,7 +47,7 @@ def earlier(results: ResultsFolder, arm: str):
         "mol_id": ["m0", *(NAMES[i] for i in row)],
         "task": ["t", *(TASKS[t] for t in task)],
         "y": pa.array([1.0, *Y[row, task]], pa.float32()),
-        "score": [0.5, *LOGITS[arm][row, task]],
+        "score": [0.5, *(LOGITS[arm] if logits is None else logits)[row, task]],
     }
     path = results.predictions_path(record.spec)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +87,18 @@ def test_runs_of_either_form_are_paired(makers, results):
         expected = LOGITS[arm] if maker is earlier else of_logits(LOGITS[arm])
         assert scores[~np.isnan(found.y)] == pytest.approx(expected[rows][:, [1, 0]][~np.isnan(found.y)], rel=2**-10)
     assert found.select(np.array([1])).y.shape == (1, 2)
+
+
+@pytest.mark.parametrize("makers", [(earlier, written), (written, earlier), (earlier, earlier), (written, written)])
+def test_runs_of_either_form_have_their_rows_in_one_order(makers, results):
+    """Arms that predict alike share the first place, whichever forms their files have."""
+    perfect = np.nan_to_num(Y)
+    runs = [maker(results, arm, logits=perfect) for maker, arm in zip(makers, "ab", strict=True)]
+    first, other = aligned_predictions(results, runs)
+    assert np.array_equal(first.y, other.y, equal_nan=True)
+    assert (first.mol_ids, first.places) == (other.mol_ids, other.places)
+    found = rank_stability([run.spec.arm for run in runs], [1], runs, results)
+    assert [one.first for one in found.values()] == [0.5, 0.5]
 
 
 def test_runs_of_other_cells_or_splits_are_not_paired(results):
