@@ -122,10 +122,10 @@ def to_latex(view: PerTarget) -> str:
 
 def _best_cells(view: PerTarget, before: int) -> frozenset[tuple[int, int]]:
     """(row, column) of the best mean of each target; before: columns left of the arms'."""
-    metric, sign = view.table.metrics[0], view.table.margin.sign
+    sign = 1 if larger_is_better(view.table, view.metric) else -1
     cells = set()
     for number, target in enumerate(view.targets):
-        scores = [target.scores[arm][metric] for arm in view.table.arms]
+        scores = [target.scores[arm][view.metric] for arm in view.table.arms]
         there = [(sign * score.mean, before + place) for place, score in enumerate(scores) if score is not None]
         cells |= {(number, column) for mean, column in there if mean == max(there)[0]}
     return frozenset(cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pkgutil import resolve_name
 from statistics import fmean, stdev
@@ -14,7 +15,7 @@ import pytest
 from made_records import arms, make_failure, make_record
 from pbgraph import bench
 from pbgraph.metrics import SplitScore, TaskScore
-from pbgraph.report.per_target import FORMATS, MOST_NUMBERED, draw_heat_map, per_target
+from pbgraph.report.per_target import FORMATS, MOST_NUMBERED, draw_heat_map, per_target, to_latex
 from pbgraph.report.shown import FORMATS as OF_TABLES
 from pbgraph.report.tables import make_table
 from pbgraph.results.folder import ResultsFolder
@@ -91,6 +92,21 @@ def test_there_is_one_for_each_format_of_tables():
     assert set(FORMATS) == set(OF_TABLES)
     assert r"a|b\_\%".replace("|", r"\textbar{}") in written("tex")
     assert "<td>a|b_%</td>" in written("html")
+
+
+def test_in_latex_the_best_of_the_metric_that_is_shown_is_bold():
+    """Of a metric where smaller is better, too, whatever the one that selects says of the same targets."""
+    by_arm = {ARMS[0]: (0.9, 0.3), ARMS[1]: (0.8, 0.2)}  # test ROC-AUC, and a Brier score that orders them otherwise
+    records = []
+    for arm, (auc, brier) in by_arm.items():
+        record = make_record(arm, 1, auc)
+        metrics = {**record.scores["test"].metrics, "roc_auc": auc, "brier": brier}
+        test = SplitScore(100, metrics, {"NR-AR": TaskScore(metrics, 100, 10)})
+        versions = {**record.metrics, "brier": 1}
+        records.append(replace(record, scores={**record.scores, "test": test}, metrics=versions))
+    table = make_table(records, arms=ARMS, seeds=(1,), metrics=["brier"])
+    for metric, best in (("roc_auc", "0.9000"), ("brier", "0.2000")):
+        assert re.findall(r"\\textbf\{(.*?)\}", to_latex(per_target(table, records, metric))) == [best]
 
 
 @pytest.mark.parametrize("targets", [2, MOST_NUMBERED + 1])
