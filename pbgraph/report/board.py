@@ -17,7 +17,7 @@ from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, Texts, scales, texts
 from pbgraph.report.together import Together, together
-from pbgraph.report.together_text import MOST_PAIRS, notes_of, pair_cells, place_of
+from pbgraph.report.together_text import PAIRED, notes_of, pair_rows, place_of
 from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
@@ -59,7 +59,7 @@ class Board:
     plots    number of the column in which a plot is
     best     which row is, in a sentence; "" where no places are given
     scale    the ends of the plots' axis, in words
-    pairs    rows of the simultaneous intervals; why, what they are
+    pairs    rows of the simultaneous intervals, under `paired`; block: what their blocks are
     """
 
     anchor: str
@@ -79,7 +79,9 @@ class Board:
     best: str
     heat: Heat | None
     statistics: tuple[str, ...]
+    paired: tuple[str, ...]
     pairs: tuple[tuple[str, ...], ...]
+    block: str
     downloads: tuple[Download, ...]
 
 
@@ -123,7 +125,9 @@ def board(
         best=_best(table, found) if "-" not in places.values() else "",
         heat=_heat(view),
         statistics=tuple(notes_of(found, None)),
-        pairs=_pairs(table, found),
+        paired=PAIRED,
+        pairs=tuple(pair_rows(table, found)),
+        block=found.block,
         downloads=tuple(of_table(table, view, anchor)),
     )
 
@@ -215,13 +219,6 @@ def _heat(view: PerTarget) -> Heat | None:
     }
     targets = tuple(visible_cell(target.name) for target in view.targets)
     return Heat(targets, tuple((str(called[arm]), row) for arm, row in cells.items()))
-
-
-def _pairs(table: Table, found: Together) -> tuple[tuple[str, ...], ...]:
-    """The simultaneous intervals, of many arms those with the first."""
-    called, scale = shortened(table.arms), scales(table)[table.metrics[0]]
-    shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
-    return tuple(pair_cells(pair, called, scale) for pair in shown)
 
 
 def _best(table: Table, found: Together) -> str:

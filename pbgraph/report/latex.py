@@ -63,12 +63,16 @@ def in_bold(tables: Sequence[Table]) -> str:
         return "No row has all its runs, so none is in bold."
     which = " of each preset" if len(tables) > 1 else ""
     if not any(each.pairs for each in found):
-        return f"Bold: the best mean{which}, which too few seeds tell from no other."
+        few = all(len(each.scores) < 2 for each in found)
+        told = "too few seeds tell from no other" if few else "nothing here tells from another"
+        return f"Bold: the best mean{which}, which {told}."
     counts = sorted({len(each.arms) for each in found})
     of = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    one_split = any(each.one_split for each in found)
+    splits = "speak of initialisations on one split alone" if one_split else "allow for overlapping training sets"
     return (
         f"Bold: the best mean{which} and those not distinguishable from it, by Tukey's simultaneous intervals of the "
-        f"{of} rows that have all their runs, which allow for overlapping training sets."
+        f"{of} rows that have all their runs, which {splits}."
     )
 
 

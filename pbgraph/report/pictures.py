@@ -131,7 +131,7 @@ def draw_critical_difference(table: Table, found: Together, path: Path) -> None:
     axis.set_ylim(k - 0.5, -1.3)
     axis.set_xlim(0.5, max(k + 0.8 + 0.25 * len(bars), span[1] + 0.3))
     axis.set_xticks(range(1, k + 1))
-    blocks = plural(ranks.blocks, "seed" if found.one_split else "split")
+    blocks = plural(ranks.blocks, found.block)
     axis.set_xlabel(f"mean rank over {blocks} by test {label_of(table.metrics[0])}; Friedman p {p_text(ranks.p)}")
     axis.set_title(f"{table.protocol.task.split()[0]}, split {table.protocol.split.split()[0]}", fontsize=10)
     _legend(figure, [axis])

@@ -87,6 +87,11 @@ class Together:
     one_split: bool
 
     @property
+    def block(self) -> str:
+        """What a block is, in a word."""
+        return "seed" if self.one_split else "split"
+
+    @property
     def places(self) -> Mapping[Arm, int]:
         """1 + the number of arms that are better by their pair's interval: equal for what is not told apart from above.
 

@@ -14,24 +14,22 @@ from pbgraph.report.together import Pair, Together
 from pbgraph.results.arms import Arm, shortened
 
 MOST_PAIRS = 66  # that are listed; of more arms than these are of, those with the best arm alone
+PAIRED = ("A", "B", "A - B", "simultaneous 95 % interval", "p")
 
 
 def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> str:
     """Arms, how they were compared, and pairs; stability: None where predictions are not there."""
-    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
     protocol, label = table.protocol, label_of(table.metrics[0])
     header = ("place", "arm", f"{label}{direction(table)}", "mean rank", "first in", "95 % of ranks")
     parts = [
         f"## {as_markdown(protocol.task.split()[0])}: {plural(len(found.arms), 'arm')} at once, "
         f"{_seeds(protocol.seeds)}",
-        markdown(header, _rows(found, stability, called, scale=scale), right=(0, 2, 3, 4, 5)),
+        markdown(header, _rows(table, found, stability), right=(0, 2, 3, 4, 5)),
         bullets(notes_of(found, stability)),
     ]
     if found.pairs:
-        shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
-        parts.append(_pairs_note(found, len(shown)))
-        pairs = [pair_cells(pair, called, scale) for pair in shown]
-        parts.append(markdown(("A", "B", "A - B", "simultaneous 95 % interval", "p"), pairs, right=(2, 4)))
+        pairs = pair_rows(table, found)
+        parts += [_pairs_note(found, len(pairs)), markdown(PAIRED, pairs, right=(2, 4))]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -49,9 +47,8 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {ranges(seeds)}"
 
 
-def _rows(
-    found: Together, stability: Mapping[Arm, Stability] | None, called: Mapping[Arm, Arm], *, scale: float
-) -> list[tuple[str, ...]]:
+def _rows(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> list[tuple[str, ...]]:
+    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
     ranks = found.ranks.mean if found.ranks else ()
     by_rank = dict(zip(found.arms, ranks, strict=False))
     return [
@@ -73,7 +70,7 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
     if found.pairs:
         lines.append('places: 1 and the number of arms that are better by the intervals below; "=": shared')
     if found.ranks:
-        blocks = plural(found.ranks.blocks, "seed" if found.one_split else "split")
+        blocks = plural(found.ranks.blocks, found.block)
         lines.append(
             f"ranks over {blocks}: Friedman's test (F of Iman & Davenport) p {p_text(found.ranks.p)}; mean ranks "
             f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %); splits are taken for independent"
@@ -91,13 +88,19 @@ def _pairs_note(found: Together, shown: int) -> str:
     of = "" if shown == len(found.pairs) else f" (those with the first arm, of {len(found.pairs)})"
     splits = "between initialisations on one split" if found.one_split else "corrected for overlapping training sets"
     return (
-        f"All pairs at once{of}: Tukey's HSD with splits as blocks, {splits}. These intervals hold together for pairs "
-        "that nobody chose beforehand; what the plan asks is judged in its table, pair by pair."
+        f"All pairs at once{of}: Tukey's HSD with {found.block}s as blocks, {splits}. These intervals hold together "
+        "for pairs that nobody chose beforehand; what the plan asks is judged in its table, pair by pair."
     )
 
 
-def pair_cells(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:
-    """Both arms, their difference, its interval and p."""
+def pair_rows(table: Table, found: Together) -> list[tuple[str, ...]]:
+    """The cells under `PAIRED` of all pairs, or where these are too many, of those with the best arm."""
+    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
+    shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
+    return [_pair_cells(pair, called, scale) for pair in shown]
+
+
+def _pair_cells(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:
     return (
         str(called[pair.a]),
         str(called[pair.b]),

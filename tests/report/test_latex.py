@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_records import arms, make_failure, make_record
+from made_records import PROVENANCE, arms, make_failure, make_record
 from pbgraph import bench
 from pbgraph.errors import UsageError
 from pbgraph.plans.presets import study
@@ -25,16 +26,22 @@ from pbgraph.report.studies import STUDY_FORMATS, study_table
 from pbgraph.report.tables import Table, make_table
 from pbgraph.report.together import together
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import Provenance
 from typesetting import troubles, typeset
 
 ROOT = Path(__file__).parents[2]
+SCORES = {"gin/backprop": (0.70, 0.72, 0.71), "gat/backprop": (0.80, 0.81, 0.83)}
 ARMS = arms("trimnet/backprop", "trimnet/perforated", "my_net/100%&#$")
 LONG = "trimnet:" + ",".join(f"some_setting_{i}=graph+descriptors" for i in range(12))
 
 
-def table_of(scores: dict[str, tuple[float, ...]], **other) -> Table:
+def table_of(scores: dict[str, tuple[float, ...]], *, provenance: Provenance = PROVENANCE, **other) -> Table:
     by_arm = dict(zip(arms(*scores), scores.values(), strict=True))
-    records = [make_record(arm, seed, score) for arm, mine in by_arm.items() for seed, score in enumerate(mine, 1)]
+    records = [
+        make_record(arm, seed, score, provenance=provenance)
+        for arm, mine in by_arm.items()
+        for seed, score in enumerate(mine, 1)
+    ]
     seeds = range(1, 1 + max(map(len, scores.values())))
     return make_table(records, arms=list(by_arm), seeds=tuple(seeds), **other)
 
@@ -154,6 +161,16 @@ def test_one_seed_tells_nothing_apart():
     table = table_of({"gin/backprop": (0.8,), "gat/backprop": (0.9,)})
     assert cells_in_bold(table) == ["0.9000"]
     assert "which too few seeds tell from no other" in to_latex(table)
+
+
+def test_a_single_row_has_no_other_however_many_its_seeds():
+    assert "which nothing here tells from another." in to_latex(table_of({"gin/backprop": (0.8, 0.9, 0.7)}))
+
+
+def test_the_caption_says_what_the_intervals_are_of():
+    assert "which allow for overlapping training sets." in to_latex(table_of(SCORES))
+    one_split = replace(PROVENANCE, split_sha256="one")
+    assert "which speak of initialisations on one split alone." in to_latex(table_of(SCORES, provenance=one_split))
 
 
 def test_where_no_row_is_whole_none_is_bold(table: Table):

@@ -15,10 +15,12 @@ from statsmodels.formula.api import ols
 from made_records import PROVENANCE, arms, make_record
 from pbgraph import bench
 from pbgraph.metrics import ROC_AUC
+from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.stability import drawn_scores, stability_of
 from pbgraph.report.tables import make_table
 from pbgraph.report.together import cliques, friedman, hedges_g, studentized_quantile, together, tukey
 from pbgraph.report.together_text import to_markdown
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted
 
 ARMS = arms("gin/backprop", "gcn/backprop", "gat/backprop", "gps/backprop")
@@ -114,6 +116,22 @@ def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
     assert "seed 0" in to_markdown(one, alone, None)
     nothing = make_table(made, arms=ARMS, seeds=range(9))
     assert (together(nothing).arms, together(nothing).left_out) == ((), ARMS)
+
+
+def test_of_one_split_seeds_are_the_blocks(tmp_path):
+    one_split = replace(PROVENANCE, split_sha256="one")
+    made = [
+        make_record(arm, seed, float(scores()[seed, j]), provenance=one_split)
+        for j, arm in enumerate(ARMS)
+        for seed in range(6)
+    ]
+    table = make_table(made, arms=ARMS, seeds=range(6))
+    text = to_markdown(table, together(table), None)
+    assert "Tukey's HSD with seeds as blocks, between initialisations on one split" in text
+    assert "ranks over 6 seeds" in text
+    for record in made:
+        ResultsFolder(tmp_path).write(record)
+    assert "HSD with seeds as blocks: intervals that hold together" in leaderboard(ResultsFolder(tmp_path))
 
 
 def test_runs_of_one_split_are_one_block_by_their_mean():
