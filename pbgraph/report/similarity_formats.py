@@ -47,6 +47,9 @@ def to_latex(view: BySimilarity) -> str:
     said, name = texts(view.table), view.table.protocol.task.split()[0]
     grid = Grid(_header(view), [*_arms(view), *_sizes(view)], words=2)
     pieces = [floats([grid], f"{said.title}, by similarity to training.", f"{name}-similarity")]
+    if len(view.rows) > 1:
+        caption = f"{name}: places by similarity to training. {PLACES}"
+        pieces.append(floats([Grid(_place_header(view), _places(view), words=2)], caption, f"{name}-similarity-places"))
     if view.pairs:
         pairs = Grid(_pair_header(view), _differences(view), words=2)
         caption = f"{name}: differences by similarity to training. {_compared()}"

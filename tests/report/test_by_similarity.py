@@ -191,5 +191,6 @@ def test_places_and_their_agreement_with_all_rows_are_said(view):
     assert view.agreement[-1] == 1.0
     assert all(tau is None or abs(tau) == 1.0 for tau in view.agreement)
     assert "| agreement with all " in to_markdown(view)
+    assert "agreement with all" in to_latex(view)
     lines = list(csv.DictReader(io.StringIO(to_csv(view))))
     assert [line["place"] for line in lines[4::5]] == [str(row[4]) for row in view.places]
