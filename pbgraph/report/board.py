@@ -13,7 +13,7 @@ from pbgraph.report.downloads import Download, of_table
 from pbgraph.report.inline_plots import Axis, difference, interval
 from pbgraph.report.opened import MOST_TARGETS, Opened, opened
 from pbgraph.report.per_target import PerTarget, per_target
-from pbgraph.report.stats import paired_difference
+from pbgraph.report.stats import mean_of_seeds
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, Texts, scales, texts
 from pbgraph.report.together import Together, together
@@ -163,8 +163,7 @@ def _with_plot(cells: Sequence[str], plot: Markup, at: int) -> tuple[str | Marku
 
 def _interval(row: Row) -> tuple[float, tuple[float, float] | None]:
     """The mean over seeds with its plain 95 % t interval."""
-    scores = list(row.test.values())
-    mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+    mean = mean_of_seeds(list(row.test.values()))
     return mean.mean, (mean.interval.low, mean.interval.high) if mean.interval else None
 
 

@@ -119,6 +119,11 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
     return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(stdtr(n - 1, -abs(mean) / error)))
 
 
+def mean_of_seeds(scores: Sequence[float]) -> Difference:
+    """The mean of one arm's scores with its plain t interval, for pictures: arms are compared by paired differences."""
+    return paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+
+
 def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -> Difference | None:
     """Mean of paired differences d_ij of initialisation j on split i by a mixed model, fitted by REML:
 

@@ -22,7 +22,7 @@ from pbgraph.report.formats import json_text, to_csv, to_json
 from pbgraph.report.latex import document, floats, in_bold, measured, note
 from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import bullets, markdown
-from pbgraph.report.stats import paired_difference
+from pbgraph.report.stats import mean_of_seeds
 from pbgraph.report.styles import Style, agg, save_figure, styles_of
 from pbgraph.report.tables import Table, make_table
 from pbgraph.report.texts import COMPARED, direction, texts
@@ -63,7 +63,7 @@ class Point:
     @classmethod
     def of(cls, preset: str, method: str, parameters: float, scores: tuple[float, ...]) -> Point:
         """With the 95 % t interval of the mean over seeds, without width where there is none."""
-        mean = paired_difference(scores, [0.0] * len(scores), test_share=0.0)
+        mean = mean_of_seeds(scores)
         low, high = (mean.mean, mean.mean) if mean.interval is None else (mean.interval.low, mean.interval.high)
         return cls(preset, method, parameters, scores, mean.mean, low, high)
 
