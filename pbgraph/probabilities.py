@@ -1,8 +1,9 @@
 """Probabilities of class 1: of logits, as results keep them, and metrics that take them.
 
-Results keep ten significant bits of p or 1 - p, whichever is smaller: a step of at most 0.2 % of it. What is scored are
-these very numbers, so that a file of predictions gives its record's scores exactly. Rounding never changes an order; it
-makes ties, which on Tox21's test rows move the mean ROC-AUC by about 0.00001 (benchmarks/record_sizes.py).
+Results keep ten significant bits of p or 1 - p, whichever is smaller: a step of at most 0.2 % of it. As numbers are
+float32, 1 - p has steps of 2⁻²⁴ where that is more, and is 0 below half of one. What is scored are these very numbers,
+so that a file of predictions gives its record's scores exactly. Rounding never changes an order; it makes ties, which
+on Tox21's test rows move the mean ROC-AUC by about 0.00001 (benchmarks/record_sizes.py).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import msgspec
@@ -88,10 +88,11 @@ def _columns_of(lines: Sequence[Said]) -> dict[str, Any]:
         return {}
     columns = {name: [line[name] for line in lines] for name in _History.__dataclass_fields__}
     after = [value - place for place, value in enumerate(columns["epoch"])]  # equal where epochs follow each other
-    starts = [sum(count for _, count in _runs(after)[:place]) for place in range(len(_runs(after)))]
+    counts = [count for _, count in _runs(after)]
+    starts = [0, *accumulate(counts[:-1])]
     return {
         **columns,
-        "epoch": [(columns["epoch"][start], count) for start, (_, count) in zip(starts, _runs(after), strict=True)],
+        "epoch": [(columns["epoch"][start], count) for start, count in zip(starts, counts, strict=True)],
         **{name: _runs(columns[name]) for name in ("phase", "dendrites", "score")},
     }
 

@@ -262,7 +262,7 @@ def _metric_differences(
 ) -> Iterator[str]:
     for name, value in again.items():
         if not _same(said.get(name), value):
-            yield f"{where}{label_of(name)}: the record says {said[name]}, its predictions give {value}"
+            yield f"{where}{label_of(name)}: the record says {said.get(name)}, its predictions give {value}"
 
 
 def _same(a: Any, b: Any) -> bool:
