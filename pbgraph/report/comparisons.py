@@ -65,12 +65,14 @@ class Comparison:
 class Family:
     """Comparisons that are judged together, by one correction; `pbgraph.report.families` says which are.
 
-    name   of what declares them, such as "preset default"
-    pairs  (preset of the runs, a, b) -> comparison
+    name    of what declares them, such as "preset default"
+    pairs   (preset of the runs, a, b) -> comparison
+    margin  by which all are judged; None where nothing is finished
     """
 
     name: str
     pairs: Mapping[tuple[str, Arm, Arm], Comparison]
+    margin: EquivalenceMargin | None = None
 
     @property
     def tests(self) -> int:

@@ -77,7 +77,7 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
         return Family(declared.name, {})
     judged = adjusted([one for _, one in found], margin)
     pairs = {(recipe, one.a, one.b): one for (recipe, _), one in zip(found, judged, strict=True)}
-    return Family(declared.name, pairs)
+    return Family(declared.name, pairs, margin)
 
 
 def family_of_rows(
@@ -87,8 +87,9 @@ def family_of_rows(
     finished = [record for record in _finished(records, seeds) if record.spec.arm in arms]
     if not finished:
         return Family(name, {})
-    judged = adjusted(_compared(finished, arms, seeds), margin_of(finished, margin))
-    return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged})
+    judging = margin_of(finished, margin)
+    judged = adjusted(_compared(finished, arms, seeds), judging)
+    return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging)
 
 
 def _finished(records: Sequence[RunRecord], seeds: Sequence[int]) -> list[RunRecord]:

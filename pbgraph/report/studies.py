@@ -97,7 +97,6 @@ def study_table(
                 arms=rows,
                 seeds=shown,
                 labels=labels,
-                margin=preset.margin,
                 background=background,
                 family=family,
             )

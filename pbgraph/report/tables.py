@@ -124,7 +124,7 @@ def make_table(
     arms     of every row, in order
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
-    margin   the smallest difference that matters, instead of what the metric declares
+    margin   the smallest difference that matters, instead of what the metric declares; of a family, its own
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -158,7 +158,7 @@ def make_table(
         family=family.name,
         tests=family.tests,
         metrics=shown,
-        margin=margin_of(finished, margin),
+        margin=family.margin or margin_of(finished, margin),
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),

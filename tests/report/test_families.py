@@ -11,9 +11,11 @@ import pytest
 from made_records import arms, make_record
 from pbgraph import bench
 from pbgraph.plans.presets import preset, study
+from pbgraph.report.families import family_of_rows
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table
 from pbgraph.report.studies import study_table
+from pbgraph.report.tables import make_table
 from pbgraph.report.texts import texts
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
@@ -38,6 +40,18 @@ def runs(tmp_path) -> TaskRuns:
 
 def said(comparisons) -> dict:
     return {(str(one.a), str(one.b)): (one.p_holm, one.verdict) for one in comparisons}
+
+
+def test_a_table_names_the_margin_that_its_family_is_judged_by():
+    """As of a preset that declares another than the metric does, of which the table itself knows nothing."""
+    two = arms("trimnet/backprop", "trimnet/perforated")
+    made = [
+        make_record(arm, seed, 0.8 + 0.01 * n + 0.001 * seed * n) for n, arm in enumerate(two) for seed in (1, 2, 3)
+    ]
+    family = family_of_rows("preset strict", made, arms=two, seeds=(1, 2, 3), margin=0.003)
+    table = make_table(made, arms=two, seeds=(1, 2, 3), family=family)
+    assert {table.margin.relevant} == {one.margin.relevant for one in family.pairs.values()} == {0.003}
+    assert "0.003 is the smallest difference that matters" in texts(table).note
 
 
 def test_a_pair_has_one_verdict_in_study_table_narrowed_table_and_by_itself(runs):
