@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -163,21 +163,22 @@ def comparison_lines(
         *([f"p, {f'Holm over {tests}'.ljust(23)} {p_text(comparison.p_holm)}"] if family else []),
         f"verdict                    {verdict_words(comparison)}",
     ]
+    table = markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
+    return table + "\n\n" + "\n".join([*lines, *_how_judged(comparison, further, judged)]) + "\n"
+
+
+def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judged: tuple[str, int]) -> Iterator[str]:
+    """With what, and what the numbers do not say; arguments as of `comparison_lines`."""
+    family, tests = judged
     if family:
-        lines.append(f"judged with the {plural(tests, 'comparison')} of {family}")
+        yield f"judged with the {plural(tests, 'comparison')} of {family}"
     else:
-        lines.append("no plan has this comparison: it is judged by itself, and is a question rather than an answer")
+        yield "no plan has this comparison: it is judged by itself, and is a question rather than an answer"
     if further:
         others = f"{' and '.join(further)} {'takes' if len(further) == 1 else 'take'}"
-        lines.append(f"the corrected t decides: {others} splits of the same molecules for independent")
+        yield f"the corrected t decides: {others} splits of the same molecules for independent"
     if comparison.one_split:
-        lines.append("all seeds share one split: the t interval and p speak of initialisations, not of other molecules")
-    return (
-        markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
-        + "\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
+        yield "all seeds share one split: the t interval and p speak of initialisations, not of other molecules"
 
 
 def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str, object]:

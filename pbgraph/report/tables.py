@@ -131,19 +131,10 @@ def make_table(
     Raises UsageError if nothing is finished, if records do not share one protocol, or if two finished ones have one arm
     and seed.
     """
-    wanted_arms, wanted_seeds = set(arms), set(seeds)
-    mine = [origin for origin in records if origin.spec.arm in wanted_arms and origin.spec.seed in wanted_seeds]
+    mine, finished = _of_rows(records, arms, seeds)
     by_arm: dict[Arm, list[RunRecord]] = {arm: [] for arm in arms}
     for record in mine:
         by_arm[record.spec.arm].append(record)
-    finished = [record for record in mine if record.status == "finished"]
-    if not finished:
-        there = choices((record.spec for record in records if record.status == "finished"), "arm")
-        raise UsageError(
-            f"no finished run of {', '.join(map(str, arms)) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
-            f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
-        )
-    check_one_protocol(mine, finished)
     ours = [record for record in finished if not record.spec.external]
     origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
     if family is None:
@@ -167,14 +158,27 @@ def make_table(
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         averages=_averages(finished, records),
-        external=_counted(
-            sorted(
-                _scored_from(record) for record in finished if record.spec.external and not record.provenance.mean_of
-            )
-        ),
+        external=_counted(sorted(_scored_from(one) for one in finished if one.spec.external and not _is_average(one))),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
         blocks=blocks_of(by_arm, seeds),
     )
+
+
+def _of_rows(
+    records: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequence[int]
+) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The records of these arms and seeds, and those among them that are finished; errors as of `make_table`."""
+    wanted_arms, wanted_seeds = set(arms), set(seeds)
+    mine = [origin for origin in records if origin.spec.arm in wanted_arms and origin.spec.seed in wanted_seeds]
+    finished = [record for record in mine if record.status == "finished"]
+    if not finished:
+        there = choices((record.spec for record in records if record.status == "finished"), "arm")
+        raise UsageError(
+            f"no finished run of {', '.join(map(str, arms)) or 'any arm'} with seeds {ranges(seeds)}; finished here: "
+            f"{there or 'nothing'}. Name others with --models, --methods or --seeds, or run the benchmark first"
+        )
+    check_one_protocol(mine, finished)
+    return mine, finished
 
 
 def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
@@ -222,8 +226,12 @@ def _pretrained(record: RunRecord) -> str:
 def _averages(finished: Iterable[RunRecord], records: Iterable[RunRecord]) -> dict[str, int]:
     """records: among which are the averaged runs, as far as they are known."""
     arms = {record.key: str(record.spec.arm) for record in records}
-    means = [(record.spec.model, record.provenance.mean_of) for record in finished if record.provenance.mean_of]
+    means = [(record.spec.model, record.provenance.mean_of) for record in finished if _is_average(record)]
     return _counted(f"{name} of {' and '.join(arms.get(key, f'run {key}') for key in keys)}" for name, keys in means)
+
+
+def _is_average(record: RunRecord) -> bool:
+    return bool(record.provenance.mean_of)
 
 
 def _scored_from(record: RunRecord) -> str:
