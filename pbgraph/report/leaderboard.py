@@ -22,13 +22,12 @@ from pathlib import Path
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import USUAL, known_presets, preset_or_none
+from pbgraph.plans.presets import USUAL, known_presets
 from pbgraph.report.board import Board, board
 from pbgraph.report.downloads import citations
-from pbgraph.report.families import declared_by, family_of, rows_and_seeds
 from pbgraph.report.headlines import headlines
 from pbgraph.report.html import page, rendered
-from pbgraph.report.tables import make_table
+from pbgraph.report.selection import whole_table
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
@@ -174,16 +173,14 @@ def _section(records: Sequence[RunRecord], every: Sequence[RunRecord], command: 
     dataset, split, preset = spec.task, spec.split, spec.preset
     anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
     title = f"{dataset}, split {split}, preset {preset}"
-    arms, seeds = rows_and_seeds(preset_or_none(preset), records)
     try:
-        family = family_of(declared_by(preset), every)
-        table = make_table(records, arms=arms, seeds=seeds, background=background, family=family)
+        table = whole_table(records, every, background)
         notes = []
         if len({tuple((one.trials, one.seeds) for one in searches) for searches in table.tried.values()}) > 1:
             notes.append(
                 "Budgets of search differ between rows: part of a difference can be what was spent on settings."
             )
-        if others := sorted({record.spec.seed for record in records} - set(seeds)):
+        if others := sorted({record.spec.seed for record in records} - set(table.protocol.seeds)):
             notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
         made = board(table, records, anchor=anchor, title=title, command=command, notes=notes)
     except PbgraphError as error:

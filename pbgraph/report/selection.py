@@ -22,7 +22,7 @@ from pbgraph.report.comparisons import Comparison, Family
 from pbgraph.report.families import declared_by, family_of, family_of_rows, rows_and_seeds
 from pbgraph.report.tables import Table, make_table
 from pbgraph.results.arms import Arm, named_arm
-from pbgraph.results.background import background_of
+from pbgraph.results.background import Background, background_of
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
@@ -146,6 +146,17 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         family=_family(runs, records, seeds, own=own),
     )
     return records, table
+
+
+def whole_table(records: Sequence[RunRecord], every: Sequence[RunRecord], background: Background) -> Table:
+    """The table of all records of one preset and split, with the seeds that it declares; errors as of `make_table`.
+
+    every  the records of its task and split, of which its comparisons are judged with those of a study
+    """
+    recipe = records[0].spec.preset
+    arms, seeds = rows_and_seeds(preset_or_none(recipe), records)
+    family = family_of(declared_by(recipe), every)
+    return make_table(records, arms=arms, seeds=seeds, background=background, family=family)
 
 
 def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, preset_or_none, studies
+from pbgraph.plans.presets import USUAL, studies
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
@@ -75,8 +75,7 @@ def _table(
     background: Callable[[], Background],
 ) -> Callable[[], str]:
     def text() -> str:
-        from pbgraph.report.families import declared_by, family_of, rows_and_seeds
-        from pbgraph.report.tables import make_table
+        from pbgraph.report.selection import whole_table
         from pbgraph.results.described import dataset_of
 
         groups: dict[tuple[str, str], list[RunRecord]] = {}
@@ -86,11 +85,8 @@ def _table(
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
             raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
-        preset, split = mine[0].spec.preset, mine[0].spec.split
-        arms, seeds = rows_and_seeds(preset_or_none(preset), mine)
-        family = family_of(declared_by(preset), [one for one in records if one.spec.split == split])
-        table = make_table(mine, arms=arms, seeds=seeds, background=background(), family=family)
-        written: str = resolve_name(FORMATS[name])(table)
+        every = [one for one in records if one.spec.split == mine[0].spec.split]
+        written: str = resolve_name(FORMATS[name])(whole_table(mine, every, background()))
         return written
 
     return text
