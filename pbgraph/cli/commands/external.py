@@ -105,9 +105,10 @@ def average(args: argparse.Namespace) -> int:
 
 
 def _line(record: RunRecord) -> str:
-    from pbgraph.metrics import label_of
+    """The scores that tables show unasked; the record has others beside them."""
+    from pbgraph.metrics import label_of, stands_unasked
 
-    names = [record.spec.metric, *sorted(record.metrics.keys() - {record.spec.metric})]
+    names = [record.spec.metric, *sorted(filter(stands_unasked, record.metrics.keys() - {record.spec.metric}))]
     scores = ", ".join(
         f"{label_of(name)} {'undefined' if (value := record.scores['test'].metrics[name]) is None else figure(value)}"
         for name in names
