@@ -1,4 +1,8 @@
-"""Every score of every record, made anew from its predictions and the labels of the data."""
+"""Every score of which a record has the predictions, made anew from these and the labels of the data.
+
+Files have the test rows, and those of earlier versions validation rows too. Of validation rows whose predictions are
+not kept, sizes and labels alone are compared; thresholds, which come from them, are taken as the record has them.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +117,7 @@ def check_scores(
     offline: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> Findings:
-    """Compare each score of these finished records, whose predictions are theirs, with what the predictions give.
+    """Compare the scores of these finished records, whose predictions are theirs, with what the predictions give.
 
     data, offline  as for `pbgraph.datasets.load.load`
     done           called with 1 after each record
