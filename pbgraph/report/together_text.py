@@ -73,7 +73,8 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
         blocks = plural(found.ranks.blocks, found.block)
         lines.append(
             f"ranks over {blocks}: Friedman's test (F of Iman & Davenport) p {p_text(found.ranks.p)}; mean ranks "
-            f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %); splits are taken for independent"
+            f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %)"
+            + ("" if found.one_split else "; splits are taken for independent")
         )
     if stability:
         lines.append(f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best")

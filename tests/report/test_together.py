@@ -129,6 +129,7 @@ def test_of_one_split_seeds_are_the_blocks(tmp_path):
     text = to_markdown(table, together(table), None)
     assert "Tukey's HSD with seeds as blocks, between initialisations on one split" in text
     assert "ranks over 6 seeds" in text
+    assert "splits are taken for independent" not in text
     for record in made:
         ResultsFolder(tmp_path).write(record)
     assert "HSD with seeds as blocks: intervals that hold together" in leaderboard(ResultsFolder(tmp_path))
