@@ -336,6 +336,14 @@ def test_a_control_that_reads_nothing_of_its_pair_is_searched_alone(method):
     assert control in planned  # the same run, of the same key, as in a plan
 
 
+def test_a_control_may_be_searched_by_what_its_pair_alone_has_though_it_reads_none_of_it(monkeypatch):
+    other = replace(METHODS.get("continued"), reads_pair=False)
+    monkeypatch.setitem(METHODS._loaded, "continued", other)
+    chosen = search("gin/continued")
+    assert chosen.start.settings["max_dendrites"] == chosen.preset.recipe.methods["perforated"]["max_dendrites"]
+    assert [spec.method for spec in chosen.runs(chosen.start, 0)] == ["continued"]
+
+
 def test_what_is_fixed_of_the_pair_is_not_searched():
     chosen = search("trimnet/continued", fixed=["perforated.cycle_epochs=10", "training.epochs=9"])
     assert not {"cycle_epochs", "epochs"} & set(chosen.settings)

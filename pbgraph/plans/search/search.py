@@ -67,7 +67,7 @@ class Search:
         """The recipe's values of what is searched."""
         config = untold(MODELS.get(self.arm.model).config, self.recipe.model_config)
         settings: dict[str, Scalar] = {}
-        for spec in self.runs(Values({}, {}), self.seeds[0]):
+        for spec in self._linked(Asked(self.arm.model, self.arm.method, self.fixed), self.seeds[0]):
             settings |= untold(METHODS.get(spec.method).settings, spec.settings)
         return Values({name: config[name] for name in self.config}, {name: settings[name] for name in self.settings})
 
@@ -80,17 +80,20 @@ class Search:
             *(Assignment(self.arm.model, name, value) for name, value in values.config.items()),
             *(Assignment(_holder(self.arm.method, name), name, value) for name, value in values.settings.items()),
         )
-        return tuple(self._runs(Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen)), seed))
+        linked = self._linked(Asked(self.arm.model, self.arm.method, (*self.fixed, *chosen)), seed)
+        first = max((i for i, spec in enumerate(linked) if not METHODS.get(spec.method).reads_pair), default=0)
+        return tuple(linked[first:])
 
-    def _runs(self, asked: Asked, seed: int) -> list[RunSpec]:
-        pairs = self._runs(asked.pair, seed) if asked.pair else []
+    def _linked(self, asked: Asked, seed: int) -> list[RunSpec]:
+        """The run of a row, after all that it is paired with."""
+        pairs = self._linked(asked.pair, seed) if asked.pair else []
         spec = replace(
             spec_of(self.dataset, self.preset.recipe, split=self.split, asked=asked),
             seed=seed,
             split_seed=seed if SPLITS.get(self.split).seeded else None,
             control_of=pairs[-1].key if pairs else None,
         )
-        return [*(pairs if METHODS.get(asked.method).reads_pair else ()), spec]
+        return [*pairs, spec]
 
 
 def search_of(
