@@ -27,10 +27,11 @@ def problem(record: Any) -> str | None:
 
 def name_problem(what: str, name: str) -> str | None:
     """Why something cannot be called so, or None if it can."""
-    if 0 < len(name) <= LONGEST_NAME and name.isprintable() and "/" not in name and name not in (".", ".."):
+    as_text = name.strip() and len(name) <= LONGEST_NAME and name.isprintable()
+    if as_text and "/" not in name and name not in (".", ".."):
         return None
     said = f"{what} is called '{visible_cell(name[:40])}'"
-    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash"
+    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash, and is not blank"
 
 
 def _problems(record: Any) -> Iterator[str]:
