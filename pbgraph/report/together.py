@@ -76,7 +76,7 @@ class Together:
     """Arms with all their runs, the best mean first; what was left out for want of some.
 
     scores  (n, k), of blocks and arms
-    ranks, pairs  None and () of a single block or arm, or where nothing varies
+    ranks, pairs  None and () of a single block or arm, or where nothing varies, as of equal runs on one split
     """
 
     arms: tuple[Arm, ...]
@@ -113,7 +113,8 @@ def together(table: Table) -> Together:
     if min(scores.shape) < 2:
         return Together(tuple(order), left_out, scores, None, (), False)
     pairs = _pairs(order, scores, blocks.test_share)
-    return Together(tuple(order), left_out, scores, friedman(sign * scores), pairs, blocks.one_split)
+    ranks = friedman(sign * scores) if pairs else None
+    return Together(tuple(order), left_out, scores, ranks, pairs, blocks.one_split)
 
 
 def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:

@@ -86,8 +86,18 @@ def test_the_effect_size_is_unbiased():
     assert hedges_g([0.1, 0.1, 0.1]) is None
 
 
-def records(made: np.ndarray):
-    return [make_record(arm, seed, float(made[seed, j])) for j, arm in enumerate(ARMS) for seed in range(len(made))]
+def records(made: np.ndarray, *, of_one_split: bool = False):
+    provenance = replace(PROVENANCE, split_sha256="one" if of_one_split else "")
+    return [
+        make_record(arm, seed, float(made[seed, j]), provenance=provenance)
+        for j, arm in enumerate(ARMS)
+        for seed in range(len(made))
+    ]
+
+
+def both(made: np.ndarray):
+    table = make_table(records(made), arms=ARMS, seeds=range(len(made)))
+    return table, together(table)
 
 
 def test_places_are_shared_where_no_interval_tells_apart():
@@ -114,6 +124,19 @@ def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
     assert "seed 0" in to_markdown(one, alone, None)
     nothing = make_table(made, arms=ARMS, seeds=range(9))
     assert (together(nothing).arms, together(nothing).left_out) == ((), ARMS)
+
+
+def test_runs_that_do_not_vary_have_no_rank_and_those_of_one_split_speak_of_it():
+    """Two equal runs of every arm on one split are one answer, not two blocks that agree."""
+    equal = make_table(records(np.array([[0.9, 0.8, 0.7, 0.6]] * 2), of_one_split=True), arms=ARMS, seeds=range(2))
+    found = together(equal)
+    assert (found.ranks, found.pairs, found.first) == (None, (), frozenset(ARMS[:1]))
+    said = to_markdown(equal, found, None)
+    assert "no variation between runs of an arm" in said
+    assert "Friedman" not in said
+    varied = make_table(records(scores(), of_one_split=True), arms=ARMS, seeds=range(6))
+    assert "they speak of initialisations on one split" in to_markdown(varied, together(varied), None)
+    assert "splits are taken for independent" in to_markdown(*both(scores()), None)
 
 
 def test_runs_of_one_split_are_one_block_by_their_mean():
