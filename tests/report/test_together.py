@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
@@ -30,13 +31,22 @@ def scores(n=6, k=4, seed=0) -> np.ndarray:
 
 
 def test_ranks_are_those_of_friedman_and_the_distance_that_of_nemenyi():
-    found, chi2 = friedman(scores()), stats.friedmanchisquare(*scores().T).statistic
-    assert found.mean == pytest.approx(np.argsort(np.argsort(-scores(), axis=1), axis=1).mean(axis=0) + 1)
+    made = scores() + 0.02 * np.random.default_rng(1).normal(size=(6, 4))
+    found, chi2 = friedman(made), stats.friedmanchisquare(*made.T).statistic
+    assert found.mean == pytest.approx(np.argsort(np.argsort(-made, axis=1), axis=1).mean(axis=0) + 1)
     assert found.p == pytest.approx(stats.f.sf(5 * chi2 / (6 * 3 - chi2), 3, 15))
     # Demšar 2006, table 5: q of the Nemenyi test for 4 classifiers is 2.569
     assert found.critical == pytest.approx(2.569 * (4 * 5 / 36) ** 0.5, abs=2e-3)
     assert friedman(np.full((3, 4), 0.5)) is None
-    assert friedman(np.array([[3.0, 2, 1]] * 4)).p == 0.0
+
+
+def test_blocks_that_agree_are_no_more_improbable_than_by_chance():
+    assert friedman(np.array([[2.0, 1]] * 2)).p == 1 / 2
+    assert friedman(np.array([[3.0, 2, 1]] * 4)).p == pytest.approx(1 / 6**3)
+    assert friedman(np.array([[3.0, 1, 1]] * 3)).p == pytest.approx(1 / 3**2)
+    orders = [np.array(order, dtype=float) for order in permutations(range(3))]
+    found = [friedman(np.array([orders[0], *others])).p for others in product(orders, repeat=2)]
+    assert min(found) == pytest.approx(np.mean([p <= min(found) for p in found]))
 
 
 def test_the_error_is_that_of_a_model_with_arms_and_blocks():
