@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     def _match_arguments_partial(self, actions: Sequence[argparse.Action], arg_strings_pattern: str) -> list[int]:
         """As argparse's, but a word that can be left out is not taken for left out while an option follows.
 
-        `compare TASK --seeds 5 A B` has A and B after the option. So it is in Python 3.13.
+        `compare TASK --seeds 5 A B` has A and B after the option. So it is in later Pythons.
         """
         counts = super()._match_arguments_partial(actions, arg_strings_pattern)
         if arg_strings_pattern[sum(counts) :].startswith("O"):

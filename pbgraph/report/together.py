@@ -174,7 +174,7 @@ def _agreeing_by_chance(ranks: np.ndarray) -> float:
     """
     ties = [np.unique(block, return_counts=True)[1] for block in ranks]
     of_block = [prod(map(factorial, counts.tolist())) / factorial(ranks.shape[1]) for counts in ties]
-    return prod(of_block) / max(of_block)
+    return prod(sorted(of_block)[:-1])  # the block of most ties is the one that others agree with
 
 
 def tukey(scores: np.ndarray, *, test_share: float = 0.0) -> tuple[float, int]:

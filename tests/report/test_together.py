@@ -44,6 +44,7 @@ def test_blocks_that_agree_are_no_more_improbable_than_by_chance():
     assert friedman(np.array([[2.0, 1]] * 2)).p == 1 / 2
     assert friedman(np.array([[3.0, 2, 1]] * 4)).p == pytest.approx(1 / 6**3)
     assert friedman(np.array([[3.0, 1, 1]] * 3)).p == pytest.approx(1 / 3**2)
+    assert friedman(np.array([np.arange(200.0)] * 2)).p == 0.0
     orders = [np.array(order, dtype=float) for order in permutations(range(3))]
     found = [friedman(np.array([orders[0], *others])).p for others in product(orders, repeat=2)]
     assert min(found) == pytest.approx(np.mean([p <= min(found) for p in found]))
