@@ -31,6 +31,17 @@ class Parser(argparse.ArgumentParser):
             message += f"; a value that begins with dashes is written {without[1]}=VALUE"
         raise UsageError(f"{message}; see {self.prog} --help")
 
+    def _match_arguments_partial(self, actions: Sequence[argparse.Action], arg_strings_pattern: str) -> list[int]:
+        """As argparse's, but a word that can be left out is not taken for left out while an option follows.
+
+        `compare TASK --seeds 5 A B` has A and B after the option. So it is in later Pythons.
+        """
+        counts = super()._match_arguments_partial(actions, arg_strings_pattern)
+        if arg_strings_pattern[sum(counts) :].startswith("O"):
+            while counts and counts[-1] == 0:
+                counts.pop()
+        return counts
+
 
 class CommandParser(Parser):
     """The parser of one command, which gets its arguments when it is used: a line has one command, and there are many.

@@ -113,7 +113,9 @@ def draw_critical_difference(table: Table, found: Together, path: Path) -> None:
     path  as of `draw_forest`. Raises UsageError where there are no ranks
     """
     if found.ranks is None:
-        raise UsageError("ranks take two arms or more that have all their seeds, two splits or more, and a difference")
+        raise UsageError(
+            "ranks take two arms or more that have all their seeds, two splits or more, and differences that vary"
+        )
     ranks, k, called = found.ranks, len(found.arms), shortened(found.arms)
     order = sorted(range(k), key=lambda place: ranks.mean[place])
     bars = cliques(ranks)

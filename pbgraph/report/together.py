@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from math import exp, lgamma, sqrt
+from math import exp, factorial, lgamma, prod, sqrt
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Together:
     """Arms with all their runs, the best mean first; what was left out for want of some.
 
     scores  (n, k), of blocks and arms
-    ranks, pairs  None and () of a single block or arm, or where nothing varies
+    ranks, pairs  None and () of a single block or arm, or where nothing varies, as of equal runs on one split
     """
 
     arms: tuple[Arm, ...]
@@ -118,7 +118,8 @@ def together(table: Table) -> Together:
     if min(scores.shape) < 2:
         return Together(tuple(order), left_out, scores, None, (), False)
     pairs = _pairs(order, scores, blocks.test_share)
-    return Together(tuple(order), left_out, scores, friedman(sign * scores), pairs, blocks.one_split)
+    ranks = friedman(sign * scores) if pairs else None
+    return Together(tuple(order), left_out, scores, ranks, pairs, blocks.one_split)
 
 
 def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:
@@ -147,7 +148,9 @@ def friedman(scores: np.ndarray) -> Ranks | None:
     """Ranks of k arms in n blocks, (n, k), the larger the better; ties have their mean rank. None if all are tied.
 
     The statistic is F, (n-1) chi² / (n (k-1) - chi²) with k-1 and (k-1)(n-1) degrees of freedom, which for few blocks
-    is nearer its level than chi² (Iman & Davenport 1980, doi:10.1080/03610928008827904).
+    is nearer its level than chi² (Iman & Davenport 1980, doi:10.1080/03610928008827904). Where blocks agree it grows
+    without bound, and p is not below the probability that they agree by chance, (1/k!)^(n-1) without ties (Conover,
+    Practical Nonparametric Statistics, third edition, section 5.8).
 
     >>> friedman(np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.8]])).mean
     (1.0, 2.333..., 2.666...)
@@ -163,8 +166,20 @@ def friedman(scores: np.ndarray) -> Ranks | None:
     chi2 = n * n * (k - 1) * float(((mean - (k + 1) / 2) ** 2).sum()) / spread
     rest = n * (k - 1) - chi2
     p = 0.0 if rest <= 1e-9 else float(f.sf((n - 1) * chi2 / rest, k - 1, (k - 1) * (n - 1)))
+    p = max(p, _agreeing_by_chance(ranks))
     critical = studentized_quantile(k, np.inf) / 2**0.5 * (k * (k + 1) / (6 * n)) ** 0.5
     return Ranks(n, tuple(map(float, mean)), p, critical)
+
+
+def _agreeing_by_chance(ranks: np.ndarray) -> float:
+    """The probability that random orders of the ranks of each block, (n, k), are the same in all blocks.
+
+    >>> _agreeing_by_chance(np.array([[1, 2], [1, 2]])), _agreeing_by_chance(np.array([[1, 2.5, 2.5]] * 2))
+    (0.5, 0.333...)
+    """
+    ties = [np.unique(block, return_counts=True)[1] for block in ranks]
+    of_block = [prod(map(factorial, counts.tolist())) / factorial(ranks.shape[1]) for counts in ties]
+    return prod(sorted(of_block)[:-1])  # the block of most ties is the one that others agree with
 
 
 def tukey(scores: np.ndarray, *, test_share: float = 0.0) -> tuple[float, int]:

@@ -71,10 +71,10 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
         lines.append('places: 1 and the number of arms that are better by the intervals below; "=": shared')
     if found.ranks:
         blocks = plural(found.ranks.blocks, found.block)
+        taken = "they speak of initialisations on one split" if found.one_split else "splits are taken for independent"
         lines.append(
             f"ranks over {blocks}: Friedman's test (F of Iman & Davenport) p {p_text(found.ranks.p)}; mean ranks "
-            f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %)"
-            + ("" if found.one_split else "; splits are taken for independent")
+            f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %); {taken}"
         )
     if stability:
         lines.append(f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best")
@@ -82,6 +82,8 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
         lines.append(f"left out for want of runs: {', '.join(map(str, shortened(found.left_out).values()))}")
     if len(found.scores) < 2:
         lines.append("one block of runs tells no arms apart")
+    elif len(found.arms) > 1 and not found.pairs:
+        lines.append("no variation between runs of an arm but that of all arms alike: no interval, no place, no rank")
     return lines
 
 

@@ -6,9 +6,11 @@ A record is one of `pbgraph.results.records`, decoded from its file, so that its
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pbgraph.results.sources import KEY
 from pbgraph.terminal import visible_cell
 
 NAMES = ("task", "split", "model", "method", "metric", "preset")
@@ -27,10 +29,11 @@ def problem(record: Any) -> str | None:
 
 def name_problem(what: str, name: str) -> str | None:
     """Why something cannot be called so, or None if it can."""
-    if 0 < len(name) <= LONGEST_NAME and name.isprintable() and "/" not in name and name not in (".", ".."):
+    as_text = name.strip() and len(name) <= LONGEST_NAME and name.isprintable()
+    if as_text and "/" not in name and name not in (".", ".."):
         return None
     said = f"{what} is called '{visible_cell(name[:40])}'"
-    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash"
+    return f"{said}: a name has 1 to {LONGEST_NAME} printable characters and no slash, and is not blank"
 
 
 def _problems(record: Any) -> Iterator[str]:
@@ -58,6 +61,8 @@ def _problems(record: Any) -> Iterator[str]:
         yield from _of_scores(visible_cell(part), score)
     for of_task in record.thresholds.values():
         yield from _outside("thresholds", of_task.values(), 0, most=1)
+    if record.provenance.mean_of:
+        yield from _of_average(record)
     if record.status == "finished":
         yield from _of_finished(record)
     yield from _of_history(record)
@@ -79,6 +84,15 @@ def _of_finished(record: Any) -> Iterator[str]:
     accepted = record.provenance.rows - len(record.provenance.rejected)
     if scored >= accepted:
         yield f"it scored {scored} of {accepted} molecules, which leaves none for training"
+
+
+def _of_average(record: Any) -> Iterator[str]:
+    """A mean of itself would be proved by itself."""
+    keys = record.provenance.mean_of
+    if not record.spec.external:
+        yield "it says of which runs it is the mean, as external results alone do"
+    if record.key in keys or len(set(keys)) < 2 or not all(re.fullmatch(KEY, key) for key in keys):
+        yield f"it is the mean of {visible_cell(' and '.join(keys)[:80])}; expected keys of two other runs at least"
 
 
 def _of_scores(part: str, score: Any) -> Iterator[str]:

@@ -105,9 +105,12 @@ def test_an_average_of_other_runs_is_found_by_verify(results, capsys):
     [
         (("knn/fit",), "takes two arms at least"),
         (("knn/fit", "knn/fit"), "takes two arms at least"),
+        ((*ARMS, "knn/fit"), "and each of them once"),
         (("knn/fit", "logistic-regresion/fit"), "did you mean 'logistic-regression/fit'"),
         ((*ARMS, "--seeds", "5-7"), "there is no finished run of logistic-regression/fit of seeds 7"),
         ((*ARMS, "--name", "a/b"), "no slash"),
+        ((*ARMS, "--name", ""), "the tool is called ''"),
+        ((*ARMS, "--name", "  "), "is not blank"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(results, capsys, options, message):

@@ -269,6 +269,14 @@ def test_of_several_presets_and_splits_one_is_to_be_chosen(capsys, elsewhere):
     assert "split scaffold v1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_two_arms_are_compared_wherever_options_stand(before, capsys, elsewhere):
+    words, options = ["tox21", "gin/perforated", "gin/backprop"], ("--seeds", "1-3")
+    argv = [*words[:before], *options, "--results", elsewhere, *words[before:]]
+    assert call("compare", *argv) == 0
+    assert "| seed | gin/perforated | gin/backprop | difference |" in capsys.readouterr().out
+
+
 def test_a_seed_that_arms_do_not_share_is_told_with_those_they_have(capsys, results):
     assert call("compare", "tox21", "trimnet/perforated", ARM, "--seeds", 71, "--results", results) == 2
     said = capsys.readouterr().err

@@ -229,6 +229,7 @@ def test_other_predictions_need_another_name(project, capsys):
     ("words", "message"),
     [
         (("--name", "a/b", "--seeds", "5"), "a name has 1 to 200 printable characters and no slash"),
+        (("--name", " ", "--seeds", "5"), "the tool is called ' '"),
         (("--name", "a", "--seeds", "5-6"), "--seeds has 2 and there are 1 files"),
         (("--name", "a", "--seeds", "5", "--split", "skaffold"), "did you mean 'scaffold'?"),
         (("--name", "a", "--seeds", "5", "--id", "nme"), "--id nme: 5.csv has no such column"),
@@ -272,12 +273,12 @@ def test_splits_without_seeds_have_one_folder(project, capsys):
 
 def test_how_much_of_a_test_had_a_part_in_choices(ours, capsys):
     options = ("--results", ours / "results")
-    assert call("splits", task(ours), "--seeds", "5-6", "--chosen-by", "0", "2-3", *options) == 0
+    assert call("splits", task(ours), "--seeds", "5-6", "5", "--chosen-by", "0", "2-3", *options) == 0
     out = capsys.readouterr().out
     dataset = dataset_of(task(ours), ResultsFolder(ours / "results"))
     rows = SPLITS.get("random")
     valid = {row for seed in (0, 2, 3) for row in rows.split(load(dataset), seed).valid.tolist()}
-    for seed, line in zip((5, 6), out.splitlines()[2:4], strict=True):
+    for seed, line in zip((5, 6), out.splitlines()[2:-2], strict=True):
         tests = rows.split(load(dataset), seed).test.tolist()
         shared = sum(row in valid for row in tests)
         cells = [cell.strip() for cell in line.strip("|").split("|")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
@@ -32,13 +33,23 @@ def scores(n=6, k=4, seed=0) -> np.ndarray:
 
 
 def test_ranks_are_those_of_friedman_and_the_distance_that_of_nemenyi():
-    found, chi2 = friedman(scores()), stats.friedmanchisquare(*scores().T).statistic
-    assert found.mean == pytest.approx(np.argsort(np.argsort(-scores(), axis=1), axis=1).mean(axis=0) + 1)
+    made = scores() + 0.02 * np.random.default_rng(1).normal(size=(6, 4))
+    found, chi2 = friedman(made), stats.friedmanchisquare(*made.T).statistic
+    assert found.mean == pytest.approx(np.argsort(np.argsort(-made, axis=1), axis=1).mean(axis=0) + 1)
     assert found.p == pytest.approx(stats.f.sf(5 * chi2 / (6 * 3 - chi2), 3, 15))
     # Demšar 2006, table 5: q of the Nemenyi test for 4 classifiers is 2.569
     assert found.critical == pytest.approx(2.569 * (4 * 5 / 36) ** 0.5, abs=2e-3)
     assert friedman(np.full((3, 4), 0.5)) is None
-    assert friedman(np.array([[3.0, 2, 1]] * 4)).p == 0.0
+
+
+def test_blocks_that_agree_are_no_more_improbable_than_by_chance():
+    assert friedman(np.array([[2.0, 1]] * 2)).p == 1 / 2
+    assert friedman(np.array([[3.0, 2, 1]] * 4)).p == pytest.approx(1 / 6**3)
+    assert friedman(np.array([[3.0, 1, 1]] * 3)).p == pytest.approx(1 / 3**2)
+    assert friedman(np.array([np.arange(200.0)] * 2)).p == 0.0
+    orders = [np.array(order, dtype=float) for order in permutations(range(3))]
+    found = [friedman(np.array([orders[0], *others])).p for others in product(orders, repeat=2)]
+    assert min(found) == pytest.approx(np.mean([p <= min(found) for p in found]))
 
 
 def test_the_error_is_that_of_a_model_with_arms_and_blocks():
@@ -88,8 +99,18 @@ def test_the_effect_size_is_unbiased():
     assert hedges_g([0.1, 0.1, 0.1]) is None
 
 
-def records(made: np.ndarray):
-    return [make_record(arm, seed, float(made[seed, j])) for j, arm in enumerate(ARMS) for seed in range(len(made))]
+def records(made: np.ndarray, *, of_one_split: bool = False):
+    provenance = replace(PROVENANCE, split_sha256="one" if of_one_split else "")
+    return [
+        make_record(arm, seed, float(made[seed, j]), provenance=provenance)
+        for j, arm in enumerate(ARMS)
+        for seed in range(len(made))
+    ]
+
+
+def both(made: np.ndarray):
+    table = make_table(records(made), arms=ARMS, seeds=range(len(made)))
+    return table, together(table)
 
 
 def test_places_are_shared_where_no_interval_tells_apart():
@@ -133,6 +154,19 @@ def test_of_one_split_seeds_are_the_blocks(tmp_path):
     for record in made:
         ResultsFolder(tmp_path).write(record)
     assert "HSD with seeds as blocks: intervals that hold together" in leaderboard(ResultsFolder(tmp_path))
+
+
+def test_runs_that_do_not_vary_have_no_rank_and_those_of_one_split_speak_of_it():
+    """Two equal runs of every arm on one split are one answer, not two blocks that agree."""
+    equal = make_table(records(np.array([[0.9, 0.8, 0.7, 0.6]] * 2), of_one_split=True), arms=ARMS, seeds=range(2))
+    found = together(equal)
+    assert (found.ranks, found.pairs, found.first) == (None, (), frozenset(ARMS[:1]))
+    said = to_markdown(equal, found, None)
+    assert "no variation between runs of an arm" in said
+    assert "Friedman" not in said
+    varied = make_table(records(scores(), of_one_split=True), arms=ARMS, seeds=range(6))
+    assert "they speak of initialisations on one split" in to_markdown(varied, together(varied), None)
+    assert "splits are taken for independent" in to_markdown(*both(scores()), None)
 
 
 def test_runs_of_one_split_are_one_block_by_their_mean():

@@ -3,15 +3,16 @@ from dataclasses import replace
 
 import pytest
 
-from made_records import make_failure
+from made_records import make_failure, make_record
 from pbgraph.errors import DataError, PbgraphError
 from pbgraph.files.writing import new_file
 from pbgraph.history import Epoch, Selection
 from pbgraph.metrics import SplitScore, TaskScore
 from pbgraph.molecules import Rejected
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.record_checks import problem
 from pbgraph.results.record_file import read_record
-from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec
+from pbgraph.results.records import Cost, Provenance, RunRecord, RunSpec, ScoredFile
 
 SPEC = RunSpec(
     task="tox21",
@@ -206,3 +207,25 @@ def test_records_of_an_earlier_schema_are_refused_by_its_number(tmp_path):
     path.write_text('{"schema": 1, "scores": {"test": {"roc_auc": 0.8}}}')
     with pytest.raises(DataError, match="record schema 1, the oldest that this version reads is 2; move it away"):
         read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("0" * 16, "1" * 16), None),
+        (("0" * 16,), "expected keys of two other runs at least"),
+        (("0" * 16, "0" * 16), "expected keys of two other runs at least"),
+        (("0" * 16, "itself"), "expected keys of two other runs at least"),
+        (("0" * 16, "\x1b[31m" + 9999 * "x"), r"\x1b[31mxxx"),
+    ],
+)
+def test_an_average_names_other_runs(keys, words):
+    """That of itself would be found to be the mean of what it is of."""
+    plain = make_record("a tool/external", 1, 0.8)
+    named = tuple(plain.key if key == "itself" else key for key in keys)
+    origin = replace(plain.provenance, scored_from=ScoredFile("runs", "0" * 64), mean_of=named)
+    said = problem(replace(plain, provenance=origin, cost=None))
+    assert said is None if words is None else words in said and len(said) < 200
+    ours = make_record("gin/backprop", 1, 0.8)
+    ours = replace(ours, provenance=replace(ours.provenance, mean_of=("0" * 16, "1" * 16)))
+    assert "external results alone" in problem(ours)

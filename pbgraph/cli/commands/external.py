@@ -90,14 +90,15 @@ def average(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import TaskRuns, runs_by_seed
     from pbgraph.results.folder import ResultsFolder
 
-    choice, results = choice_of(args), ResultsFolder(args.results)
-    if len(set(choice.arms or ())) < 2:
-        raise UsageError(f"average {' '.join(args.arms)}: an average takes two arms at least, such as trimnet/backprop")
-    by_seed = runs_by_seed(TaskRuns.read(results, args.task), choice)
+    results = ResultsFolder(args.results)
+    by_seed = runs_by_seed(TaskRuns.read(results, args.task), choice_of(args))
+    first = next(iter(by_seed.values()))
+    arms = [str(run.spec.arm) for run in first]
+    if len(set(arms)) < max(2, len(arms)):
+        raise UsageError(f"average {' '.join(args.arms)}: an average takes two arms at least, and each of them once")
     results.check_writable()
     dataset, options = dataset_of_task(args), RunOptions(args.results, data=args.data, offline=args.offline)
-    first = next(iter(by_seed.values()))
-    name = args.name or " + ".join(str(run.spec.arm).replace("/", " ") for run in first)
+    name = " + ".join(arm.replace("/", " ") for arm in arms) if args.name is None else args.name
     for runs in by_seed.values():
         record, new = averaged(runs, dataset, options, Told(name=name, preset=runs[0].spec.preset, features=FEATURES))
         show(_line(record) + ("" if new else ", which was there already"))
@@ -160,7 +161,7 @@ def _show_chosen_by(args: argparse.Namespace, split: Splitter, seeds: list[int])
     from pbgraph.report.markdown import markdown
     from pbgraph.splits.overlap import chosen_by
 
-    chose = flat(args.chosen_by) or []
+    chose, seeds = flat(args.chosen_by) or [], list(dict.fromkeys(seeds))
     if not split.seeded:
         raise UsageError(
             f"split {split.name!r} takes no seed: its validation rows are those of every run, and no test row"
