@@ -14,6 +14,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST
 from pbgraph.results.records import RunRecord
+from pbgraph.verify.averages import check_averages
 from pbgraph.verify.folder import Held, held_by
 from pbgraph.verify.plans import check_plans
 from pbgraph.verify.scores import check_scores
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.lengthy
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ResultsFolder(ROOT / "results")
+RUNS, EXTERNAL = 84, 6
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def held() -> Held:
 
 def test_every_file_is_as_it_was_written(held):
     assert held.findings.wrong == ()
-    assert len(held.finished) == len(held.sound) == 84
+    assert len(held.finished) == len(held.sound) == RUNS + EXTERNAL
     assert held.findings.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
     assert all(DIGEST in record.details for record in held.finished if "dendrites" in record.details)
 
@@ -41,13 +43,20 @@ def test_every_score_is_that_of_its_predictions(held):
     """Beside the labels and the splits of the data, where these are here."""
     found = check_scores(RESULTS, held.checkable, offline=True)
     assert found.wrong == ()
-    assert found.counts["scores"] == 84 * 2 * 2 * 13
+    assert (
+        found.counts["scores"] == RUNS * 2 * 2 * 13 + EXTERNAL * 8 * 13
+    )  # two parts, of earlier schemas; eight metrics
 
 
 def test_every_key_is_one_of_todays_plan(held):
     planned, found = check_plans(RESULTS, held.checkable)
     assert (found.wrong, found.unchecked) == ((), ())
-    assert planned == held.sound
+    assert planned == held.sound - {record.key for record in held.finished if record.spec.external}
+
+
+def test_an_average_is_the_mean_of_its_runs(held):
+    found = check_averages(RESULTS, held.checkable)
+    assert (found.wrong, found.unchecked, found.counts) == ((), (), {"averages": 3})
 
 
 def test_every_cell_on_show_is_made_from_the_records(held):
@@ -58,7 +67,8 @@ def test_every_cell_on_show_is_made_from_the_records(held):
 
 @pytest.fixture(scope="module")
 def records() -> list[RunRecord]:
-    return [record for record in RESULTS.records("tox21") if record.spec.preset == "default"]
+    every = RESULTS.records("tox21")
+    return [record for record in every if record.spec.preset == "default" and not record.spec.external]
 
 
 @pytest.fixture(scope="module")
