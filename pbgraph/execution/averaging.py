@@ -8,6 +8,7 @@ made from the runs' predictions; it names the runs, so that whoever has them can
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,9 +36,9 @@ def average(runs: Sequence[RunRecord], dataset: Dataset, options: RunOptions, to
     check_name(told)
     first = runs[0].spec
     molecules = load(dataset, folder=options.data, offline=options.offline)
-    spec = external_spec(dataset, told, split=first.split, seed=first.seed)
-    parts = SPLITS.get(first.split).split(molecules, first.split_seed)
-    y, mean = mean_of(ResultsFolder(options.results), runs, dataset.kind)
+    spec = replace(external_spec(dataset, told, split=first.split, seed=first.seed), split_seed=first.split_seed)
+    parts, results = SPLITS.get(first.split).split(molecules, first.split_seed), ResultsFolder(options.results)
+    y, mean = mean_of(results, runs, dataset.kind)
     labels = molecules.y[parts.test]
     measured = ~np.isnan(labels)
     if not np.array_equal(y, labels[measured]):
@@ -48,7 +49,7 @@ def average(runs: Sequence[RunRecord], dataset: Dataset, options: RunOptions, to
     file, keys = ScoredFile(f"runs {_named(runs)}", hashes), tuple(run.key for run in runs)
     scored = Scored(spec, dataset, molecules, parts, {"test": predicted}, file, mean_of=keys)
     pretrained = "; ".join(dict.fromkeys(filter(None, (run.provenance.pretrained_on for run in runs))))
-    return written(scored, ResultsFolder(options.results), pretrained_on=pretrained)
+    return written(scored, results, pretrained_on=pretrained)
 
 
 def mean_of(results: ResultsFolder, runs: Sequence[RunRecord], kind: Kind) -> tuple[np.ndarray, np.ndarray]:

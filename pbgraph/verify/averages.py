@@ -35,7 +35,7 @@ def check_averages(results: ResultsFolder, records: Sequence[RunRecord]) -> Find
 def _problems(results: ResultsFolder, record: RunRecord, by_key: Mapping[str, RunRecord]) -> Iterator[str]:
     kind = dataset_of(record.spec.task, results).kind
     runs = [by_key[key] for key in record.provenance.mean_of]
-    if strange := [run.key for run in runs if (run.spec.seed, run.spec.split) != (record.spec.seed, record.spec.split)]:
+    if strange := [run.key for run in runs if _rows_of(run) != _rows_of(record)]:
         yield f"{_named(record)} is an average of {', '.join(strange)}, of another seed or split"
         return
     y, mean = mean_of(results, runs, kind)
@@ -43,6 +43,11 @@ def _problems(results: ResultsFolder, record: RunRecord, by_key: Mapping[str, Ru
     same = np.array_equal(mine.column("y").to_numpy(), y)
     if not same or not np.array_equal(mine.column("score").to_numpy(), kept_scores(mean, kind).astype(np.float64)):
         yield f"{_named(record)} is not the mean of runs {' and '.join(record.provenance.mean_of)}; average them again"
+
+
+def _rows_of(record: RunRecord) -> tuple[str, int | None, int]:
+    """By what its test rows, and the initialisation, are told from others."""
+    return record.spec.split, record.spec.split_seed, record.spec.seed
 
 
 def _named(record: RunRecord) -> str:

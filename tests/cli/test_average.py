@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ import pytest
 
 from own_tables import write
 from pbgraph import bench
+from pbgraph.execution import runner
+from pbgraph.execution.options import RunOptions
 from pbgraph.results.described import user_table_names
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.predictions import cells_of_test, kept_scores
+from pbgraph.results.predictions import cells_of_test, kept_scores, write_predictions
+from pbgraph.verify.averages import check_averages
+from pbgraph.verify.scores import check_scores
 
 pytestmark = pytest.mark.lengthy
 
@@ -82,11 +87,6 @@ def test_tables_say_of_what_it_is_and_verify_averages_again(results, capsys):
 
 def test_an_average_of_other_runs_is_found_by_verify(results, capsys):
     """The mutant: what one of its runs predicts has been made anew since."""
-    from dataclasses import replace
-
-    from pbgraph.results.predictions import write_predictions
-    from pbgraph.verify.averages import check_averages
-
     assert average(results, *ARMS, "--seeds", "5") == 0
     folder, found = ResultsFolder(results), records(results)
     run, mean = found["knn", 5], found[NAME, 5]
@@ -98,6 +98,21 @@ def test_an_average_of_other_runs_is_found_by_verify(results, capsys):
     (wrong,) = check_averages(folder, [other, found["logistic-regression", 5], mean]).wrong
     assert "is not the mean of runs" in wrong
     assert check_averages(folder, [mean]).unchecked[0].endswith("cannot be read here")
+
+
+def test_of_a_second_initialisation_it_is_of_the_split_that_its_runs_had(results):
+    folder = ResultsFolder(results)
+    for model in ("knn", "logistic-regression"):
+        again = replace(records(results)[model, 5].spec, seed=1005)
+        assert runner.run(again, RunOptions(results)).error is None
+    assert average(results, *ARMS, "--seeds", "1005") == 0
+    found = records(results)
+    mean = found[NAME, 1005]
+    assert (mean.spec.seed, mean.spec.split_seed) == (1005, 5)
+    every = list(found.values())
+    assert (check_averages(folder, every).wrong, check_scores(folder, [mean]).wrong) == ((), ())
+    elsewhere = replace(mean, spec=replace(mean.spec, split_seed=6))
+    assert "of another seed or split" in check_averages(folder, [*every, elsewhere]).wrong[0]
 
 
 @pytest.mark.parametrize(
