@@ -20,7 +20,7 @@ from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
 from pbgraph.plans.search.found import check_plan_has_other_seeds, plan_text
-from pbgraph.plans.search.ledger import Ledger
+from pbgraph.plans.search.ledger import Candidate, Ledger
 from pbgraph.plans.search.sampling import as_parameters
 from pbgraph.plans.search.search import Search, Values, search_of
 from pbgraph.plans.settings import parse_assignment
@@ -76,15 +76,20 @@ def do_one(ledger: Ledger, judge=score) -> Trial | None:
     candidate = ledger.next()
     if candidate is None:
         return None
+    trial = judged(ledger, candidate, judge)
+    ledger.finish(trial)
+    return trial
+
+
+def judged(ledger: Ledger, candidate: Candidate, judge=score) -> Trial:
+    """The trial of proposed settings, run until it is hopeless."""
     scores: list[float] = []
     for seed in ledger.search.seeds:
         scores.append(judge(candidate.values, seed))
         if ledger.hopeless(candidate.number, scores):
             break
     state = "finished" if len(scores) == len(ledger.search.seeds) else "pruned"
-    trial = trial_of(ledger, candidate.number, candidate.values, scores, state)
-    ledger.finish(trial)
-    return trial
+    return trial_of(ledger, candidate.number, candidate.values, scores, state)
 
 
 def do_all(ledger: Ledger, judge=score) -> list[Trial]:
@@ -137,7 +142,33 @@ def test_trials_that_fall_behind_are_given_up_and_count(tmp_path):
     pruned = [trial for trial in trials if trial.state == "pruned"]
     assert pruned
     assert all(len(trial.scores) < 3 for trial in pruned)
-    assert all(trial.state == "finished" for trial in trials[:5])  # nothing to compare with before
+    assert trials[0].state == "finished"  # nothing to compare with before
+
+
+def test_a_trial_ends_where_it_is_further_behind_the_best_than_seeds_are_apart(tmp_path):
+    drops = iter([0, 0.009, 0.011, -0.1, -0.0895])
+
+    def judge(values, seed):  # the recipe 0.8, 0.81, 0.82: SD 0.01
+        if seed == SEEDS[0]:
+            judge.drop = next(drops)
+        return 0.8 + 0.01 * seed - judge.drop
+
+    ledger = Ledger(search(trials=5), tmp_path)
+    trials = do_all(ledger, judge)
+    assert [len(trial.scores) for trial in trials] == [3, 3, 1, 3, 1]
+    assert [trial.state for trial in trials] == ["finished", "finished", "pruned", "finished", "pruned"]
+
+
+def test_an_error_far_above_the_best_ends_a_trial_too(tmp_path):
+    drops = iter([0, 0.009, 0.011])
+
+    def judge(values, seed):
+        if seed == SEEDS[0]:
+            judge.drop = next(drops)
+        return 0.8 + 0.01 * seed + judge.drop
+
+    trials = do_all(Ledger(search(task="esol", trials=3), tmp_path), judge)
+    assert [len(trial.scores) for trial in trials] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("stop_at", ["asked", "scored", "line written"])
@@ -151,8 +182,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, undisturbed, st
     if stop_at != "asked":
         killed.hopeless(candidate.number, [score(candidate.values, 0)])
     if stop_at == "line written":
-        scores = [score(candidate.values, seed) for seed in SEEDS]
-        append_trial(killed.path, trial_of(killed, candidate.number, candidate.values, scores))
+        append_trial(killed.path, judged(killed, candidate))
     killed.close()  # as the system does with the locks of a process that dies
     assert do_all(Ledger(search(), tmp_path)) == undisturbed
 

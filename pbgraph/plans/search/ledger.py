@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import UsageError
@@ -25,7 +25,7 @@ from pbgraph.files.locks import exclusive, try_exclusive
 from pbgraph.files.reading import UnreadableError
 from pbgraph.plans.search.sampling import STARTUP, as_parameters, as_values, direction, distributions, propose, quiet
 from pbgraph.plans.search.search import Search, Values
-from pbgraph.results.tuning import Trial, append_trial, of_search, read_trials, trials_path
+from pbgraph.results.tuning import Trial, append_trial, best_of, of_search, read_trials, trials_path
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -79,13 +79,26 @@ class Ledger:
         return None
 
     def hopeless(self, number: int, scores: Sequence[float]) -> bool:
-        """Note the scores of a trial so far; whether it is not worth its other seeds."""
-        with self._opened() as (study, _):
+        """Note the scores of a trial so far; whether it is not worth its other seeds.
+
+        That is where its mean is worse than most others' after as many seeds (Optuna's median pruner), or than the best
+        trial's on the same seeds by more than that trial's standard deviation over seeds.
+        """
+        with self._opened() as (study, done):
             trial = _trial(study, number)
             if trial is None:
                 return False
             trial.report(mean(scores), step=len(scores) - 1)
-            return len(scores) < len(self.search.seeds) and trial.should_prune()
+            if len(scores) == len(self.search.seeds):
+                return False
+            return self._far_behind(scores, list(done.values())) or trial.should_prune()
+
+    def _far_behind(self, scores: Sequence[float], done: Sequence[Trial]) -> bool:
+        best = best_of(done, larger_is_better=self.search.larger_is_better)
+        if best is None:
+            return False
+        ahead = mean(best.scores[: len(scores)]) - mean(scores)
+        return (ahead if self.search.larger_is_better else -ahead) > stdev(best.scores)
 
     def finish(self, trial: Trial) -> None:
         """A trial is over."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG, SETTINGS = "config.", "settings."
 ATTEMPTS = 100  # at settings that were not tried yet, by TPE; then as many at random
-STARTUP = 5  # trials whose settings are drawn at random, and that are never pruned
+STARTUP = 5  # trials whose settings are drawn at random, and that are not compared with the median
 
 
 @contextmanager
