@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,12 @@ class Fingerprints:
     def select(self, rows: np.ndarray) -> Fingerprints:
         """The molecules with these numbers, in this order."""
         return Fingerprints(self.packed[rows], self.parent[rows])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Both, by name; `of_arrays` is the inverse."""
+        return {"packed": self.packed, "parent": self.parent}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Fingerprints | None:
+        """What `arrays` gave, among others; None if it is not there."""
+        return cls(arrays["packed"], arrays["parent"]) if "packed" in arrays else None

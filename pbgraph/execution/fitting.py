@@ -19,7 +19,6 @@ from pbgraph.features.preparation import WholeFeatures, fitted_to
 from pbgraph.features.stored import featurised
 from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.methods.restore import whole_state
-from pbgraph.methods.training import graphs_of
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
 from pbgraph.models.base import MODELS, Estimator, file_versions
 from pbgraph.molecules import Molecules
@@ -67,7 +66,7 @@ def of_raw_rows(fitted: Fitted, whole: WholeFeatures | None, device: str) -> Fit
         return fitted
     return replace(
         fitted,
-        predict=lambda store: fitted.predict(on_device(whole(graphs_of(store)), device)),
+        predict=lambda store: fitted.predict(on_device(whole(store), device)),
         state=fitted.state and whole_state(whole, fitted.state),
     )
 
@@ -109,7 +108,7 @@ def fit_job(
         config=model.config(**spec.model_config),
         settings=method.settings(**spec.settings),
         train=on_device(train, device),
-        valid=on_device(valid if whole is None else whole(graphs_of(valid)), device),
+        valid=on_device(valid if whole is None else whole(valid), device),
         seed=spec.seed,
         metric=partial(mean_over_tasks, metric),
         kind=metric.kind,

@@ -128,20 +128,22 @@ def joined(name: str, stores: Sequence[Any]) -> Any:
     return first.with_whole(whole, fingerprints)
 
 
-def _joined_vectors(name: str, stores: Sequence[Any]) -> VectorStore:
-    """Bits of all parts, then their other numbers."""
+def _joined_vectors(name: str, parts: Sequence[Any]) -> VectorStore:
+    """Bits of all parts, then their other numbers; and fingerprints, if one is of these."""
     names = name.split(JOINED)
-    for part, store in zip(names, stores, strict=True):
-        if not isinstance(store, VectorStore):
+    fingerprints = next((part.fingerprints for part in parts if isinstance(part, FingerprintStore)), None)
+    for part, store in zip(names, parts, strict=True):
+        if not isinstance(store, VectorStore | FingerprintStore):
             raise UsageError(
                 f"features {name!r}: {part!r} cannot stand beside {names[0]!r}, which makes no graphs; begin with graph"
             )
+    stores = [part for part in parts if isinstance(part, VectorStore)]
     places = [store.x.shape[1] if store.bits is None else store.bits for store in stores]
-    parts = [np.split(store.x, [place], axis=1) for store, place in zip(stores, places, strict=True)]
-    if not sum(numbers.shape[1] for _, numbers in parts):
-        return VectorStore(np.concatenate([bits for bits, _ in parts], axis=1), stores[0].y)
-    x = np.concatenate([*(bits for bits, _ in parts), *(numbers for _, numbers in parts)], axis=1, dtype=np.float32)
-    return VectorStore(x, stores[0].y, sum(places))
+    split = [np.split(store.x, [place], axis=1) for store, place in zip(stores, places, strict=True)]
+    if not sum(numbers.shape[1] for _, numbers in split):
+        return VectorStore(np.concatenate([bits for bits, _ in split], axis=1), stores[0].y, fingerprints=fingerprints)
+    x = np.concatenate([*(bits for bits, _ in split), *(numbers for _, numbers in split)], axis=1, dtype=np.float32)
+    return VectorStore(x, stores[0].y, sum(places), fingerprints)
 
 
 OWN_COLUMNS = Featuriser(

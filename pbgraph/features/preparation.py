@@ -1,4 +1,6 @@
-"""Features of whole molecules as networks take them: on one scale, with what the labels of similar molecules say.
+"""Features of whole molecules as models take them: with what the labels of similar molecules say, on one scale.
+
+Descriptors beside graphs are scaled too; vectors that an estimator takes are left as they are.
 
 Everything is fitted to training rows, in every run; a saved model keeps it, so that it predicts the same.
 """
@@ -16,6 +18,7 @@ from pbgraph.errors import DataError
 from pbgraph.features.base import Store
 from pbgraph.features.columns import LIMIT, ColumnScale, moments
 from pbgraph.features.neighbours import NeighbourLabels
+from pbgraph.features.vectors import VectorStore
 from pbgraph.graph import GraphStore
 from pbgraph.metrics import Kind
 
@@ -24,7 +27,7 @@ from pbgraph.metrics import Kind
 class WholeFeatures:
     """What is made of a store's raw columns and fingerprints.
 
-    columns     None where a store has no columns; neighbours: None where it has no fingerprints
+    columns     None where a store has none beside graphs; neighbours: None where it has no fingerprints
     mean, sd    of the neighbours' features over the training rows
     """
 
@@ -33,11 +36,19 @@ class WholeFeatures:
     mean: np.ndarray
     sd: np.ndarray
 
-    def __call__(self, store: GraphStore) -> GraphStore:
-        """The graphs with features (G, D) float32 without NaN. Raises DataError for a store of other features."""
+    def __call__(self, store: Store) -> Store:
+        """Graphs with features (G, D) float32 without NaN, or vectors with the neighbours' features after their own.
+
+        Raises DataError for a store of other features.
+        """
         return self._given(store, None if self.neighbours is None else _similar(self.neighbours, store))
 
-    def _given(self, store: GraphStore, similar: np.ndarray | None) -> GraphStore:
+    def _given(self, store: Store, similar: np.ndarray | None) -> Store:
+        scaled = None if similar is None else np.clip((similar - self.mean) / self.sd, -LIMIT, LIMIT)
+        if isinstance(store, VectorStore) and scaled is not None:
+            return store.beside(scaled)
+        if not isinstance(store, GraphStore):
+            raise DataError(f"the model was trained with graphs, and is given a {type(store).__name__}")
         parts = []
         if self.columns is not None:
             if store.graph_attr is None or store.graph_dim != self.columns.columns:
@@ -46,8 +57,7 @@ class WholeFeatures:
                     f"{store.graph_dim}; give it those that it was trained with"
                 )
             parts.append(self.columns(store.graph_attr.cpu().numpy()))
-        if similar is not None:
-            scaled = np.clip((similar - self.mean) / self.sd, -LIMIT, LIMIT)
+        if scaled is not None:
             parts.append(scaled.astype(np.float32))
         return store.with_whole(np.concatenate(parts, axis=1))
 
@@ -75,13 +85,16 @@ class WholeFeatures:
 
 
 def fitted_to(train: Store, kind: Kind) -> tuple[Store, WholeFeatures | None]:
-    """Training rows as a network takes them, and what makes the same of other rows; None where there is nothing to do.
+    """Training rows as a model takes them, and what makes the same of other rows; None where there is nothing to do.
 
     kind  of the tasks, whose labels the neighbours' are
     """
-    if not isinstance(train, GraphStore) or (train.graph_attr is None and train.fingerprints is None):
+    if not isinstance(train, GraphStore | VectorStore):
         return train, None
-    columns = None if train.graph_attr is None else ColumnScale.of(train.graph_attr.cpu().numpy())
+    whole = train.graph_attr if isinstance(train, GraphStore) else None
+    if whole is None and train.fingerprints is None:
+        return train, None
+    columns = None if whole is None else ColumnScale.of(whole.cpu().numpy())
     neighbours = None if train.fingerprints is None else NeighbourLabels(train.fingerprints, train.y, kind)
     similar = None if neighbours is None else neighbours.of_training()
     mean = sd = np.zeros(0)
@@ -91,7 +104,8 @@ def fitted_to(train: Store, kind: Kind) -> tuple[Store, WholeFeatures | None]:
     return features._given(train, similar), features
 
 
-def _similar(neighbours: NeighbourLabels, store: GraphStore) -> np.ndarray:
-    if store.fingerprints is None:
+def _similar(neighbours: NeighbourLabels, store: Store) -> np.ndarray:
+    fingerprints = store.fingerprints if isinstance(store, GraphStore | VectorStore) else None
+    if fingerprints is None:
         raise DataError("the model was trained with the labels of neighbours, and is given no fingerprints")
-    return neighbours(store.fingerprints)
+    return neighbours(fingerprints)

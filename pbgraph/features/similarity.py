@@ -39,7 +39,7 @@ class FingerprintStore:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All but the labels."""
-        return {"packed": self.fingerprints.packed, "parent": self.fingerprints.parent}
+        return self.fingerprints.arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], y: np.ndarray) -> FingerprintStore:

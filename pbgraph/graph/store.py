@@ -139,7 +139,7 @@ class GraphStore:
         tensors = {name: getattr(self, name).cpu().numpy() for name in _TENSORS}
         whole = {} if self.graph_attr is None else {"graph_attr": self.graph_attr.cpu().numpy()}
         if self.fingerprints is not None:
-            whole |= {"packed": self.fingerprints.packed, "parent": self.fingerprints.parent}
+            whole |= self.fingerprints.arrays()
         return {**tensors, **whole, "node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr}
 
     @classmethod
@@ -151,7 +151,7 @@ class GraphStore:
             node_ptr=arrays["node_ptr"],
             edge_ptr=arrays["edge_ptr"],
             y=y.astype(np.float32),
-            fingerprints=Fingerprints(arrays["packed"], arrays["parent"]) if "packed" in arrays else None,
+            fingerprints=Fingerprints.of_arrays(arrays),
         )
 
     def to(self, device: str | torch.device) -> GraphStore:

@@ -91,7 +91,7 @@ def restored(state: Any, model: Model, kind: Kind) -> Predict:
     """
     if state["form"] == "whole":
         features, inner = WholeFeatures.from_state(state["features"]), restored(state["model"], model, kind)
-        return lambda store: inner(features(graphs_of(store)))
+        return lambda store: inner(features(store))
     if state["form"] == "ensemble":
         members = [_scores(member, model) for member in state["members"]]
         return lambda store: averaged([member(store) for member in members], kind)
@@ -110,7 +110,7 @@ def encoder(state: Any, model: Model) -> Predict:
     """
     if state["form"] == "whole":
         features, inner = WholeFeatures.from_state(state["features"]), encoder(state["model"], model)
-        return lambda store: inner(features(graphs_of(store)))
+        return lambda store: inner(features(store))
     if isinstance(model, Estimator) or state["form"] == "ensemble":
         what = "fits itself" if isinstance(model, Estimator) else "is an ensemble of several networks here"
         raise NoEncoderError(f"--embeddings are of one network, and {model.name} {what}; name a model that is one")

@@ -57,7 +57,8 @@ def _reason(model: str, features: str, config: tuple[tuple[str, Any], ...], *, t
 def _reason_of_estimator(model: Estimator, store: Store) -> str:
     if not isinstance(store, VectorStore):
         return f"{model.name} takes vectors of whole molecules, and these are none; set features such as ecfp4"
-    if model.bits_alone and store.bits is not None and store.bits < store.x.shape[1]:
+    numbers = store.fingerprints is not None or (store.bits is not None and store.bits < store.x.shape[1])
+    if model.bits_alone and numbers:
         return f"{model.name} compares bits, and these have other numbers; set features such as {model.featuriser}"
     return ""
 

@@ -110,6 +110,31 @@ def test_a_training_row_is_not_made_as_another_row_would_be(store):
     assert np.isfinite(made.graph_attr.numpy()).all()
 
 
+@pytest.mark.parametrize("name", ["descriptors+neighbours", "ecfp4+neighbours", "ecfp4+descriptors+neighbours"])
+def test_vectors_have_what_labels_of_neighbours_say_after_their_own_columns(name, store, y):
+    """The same numbers as beside graphs, from training rows alone."""
+    train, test = np.arange(5), np.arange(5, len(SMILES))
+    vectors = FEATURISERS.get(name).featurise(SMILES, y)
+    again = unpacked(packed(vectors), FEATURISERS.get(name), y)
+    own = FEATURISERS.get(name.removesuffix("+neighbours")).featurise(SMILES, y).x
+    np.testing.assert_array_equal(again.x, own)
+    made, features = fitted_to(again.select(train), "classification")
+    beside_graphs, of_graphs = fitted_to(store.select(train), "classification")
+    width = of_graphs.columns.width
+    for got, ours, rows in [
+        (made, beside_graphs, train),
+        (features(vectors.select(test)), of_graphs(store.select(test)), test),
+    ]:
+        np.testing.assert_array_equal(got.x[:, : own.shape[1]], own[rows])
+        np.testing.assert_array_equal(got.x[:, own.shape[1] :], ours.graph_attr[:, width:])
+        assert got.fingerprints is None
+        assert got.bits == (0 if name.startswith("descriptors") else 2048)
+    lighter = featurise_to_predict(FEATURISERS.get(name), SMILES, y)
+    np.testing.assert_array_equal(features(lighter).x, features(vectors).x)
+    with pytest.raises(DataError, match="no fingerprints"):
+        features(ECFP4.featurise(SMILES, y))
+
+
 def test_it_comes_back_from_a_file(store, tmp_path):
     _, features = fitted_to(store.select(np.arange(5)), "classification")
     save_state(features.state(), tmp_path / "features.safetensors")

@@ -47,6 +47,7 @@ def test_features_that_no_head_reads_are_refused_in_the_plan(model, whole):
         ("random-forest.features=ecfp4+graph", "fit", "begin with graph"),
         ("knn.features=descriptors", "fit", "compares bits, .* such as ecfp4-counts"),
         ("knn.features=ecfp4+descriptors", "fit", "compares bits"),
+        ("knn.features=ecfp4+neighbours", "fit", "compares bits"),
     ],
 )
 def test_features_of_another_kind_are_refused_in_the_plan(setting, method, said):
@@ -61,6 +62,7 @@ def test_features_of_another_kind_are_refused_in_the_plan(setting, method, said)
         ("snn.features=graph+neighbours", "backprop"),
         ("features-only.features=graph+ecfp4", "backprop"),
         ("random-forest.features=ecfp4+descriptors", "fit"),
+        ("lightgbm.features=descriptors+neighbours", "fit"),
         ("knn.features=ecfp4", "fit"),
     ],
 )

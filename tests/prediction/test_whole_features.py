@@ -1,4 +1,4 @@
-"""Networks with features of whole molecules, from the plan to predictions of other molecules."""
+"""Models with features of whole molecules, from the plan to predictions of other molecules."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ SETTINGS = [
 ]
 
 
+FEATURES = {"trimnet": "graph+ecfp4+neighbours", "random-forest": "descriptors+neighbours"}
+
+
 def finished(folder: Path, targets: list[str]) -> ResultsFolder:
     results = ResultsFolder(folder / "results")
     task = describe(write(folder), smiles="SMILES", targets=targets, id="name")
@@ -38,9 +41,11 @@ def finished(folder: Path, targets: list[str]) -> ResultsFolder:
     settings = [parse_assignment(text) for text in SETTINGS]
     made = plan(to_dataset(task), "smoke", seeds=[1], settings=settings)
     assert [spec.arm.model for spec in made.specs] == ["trimnet", "trimnet", "features-only"]
+    features = [parse_assignment("random-forest.features=" + FEATURES["random-forest"])]
+    forest = plan(to_dataset(task), "smoke", seeds=[1], models=["random-forest"], settings=features)
     options = RunOptions(results.root, save_models=True)
-    records = [runner.run(spec, options) for spec in made.specs]
-    assert [record.error for record in records] == [None, None, None]
+    records = [runner.run(spec, options) for spec in (*made.specs, *forest.specs)]
+    assert [record.error for record in records] == [None] * 4
     return results
 
 
@@ -49,7 +54,7 @@ def test_a_saved_model_predicts_what_its_run_did(targets, tmp_path):
     results = finished(tmp_path, targets)
     (task,) = [path.stem for path in (results.root / "tasks").iterdir()]
     for record in results.records(task):
-        assert record.spec.featuriser == "graph+ecfp4+neighbours"
+        assert record.spec.featuriser == FEATURES.get(record.spec.model, FEATURES["trimnet"])
         predictor = load_predictor(results.model_path(record.spec))
         table = parquet.read_table(results.predictions_path(record.spec)).to_pydict()
         made = predictor([NAMES[name] for name in names_predicted(results, record, table["row"])])
