@@ -11,7 +11,7 @@ A page shows what stands between two comments, the first of which says where it 
 
 a file of the repository, or what a command prints. "from" begins with the first line that the pattern is found in, "to"
 ends before the next one that its pattern is found in, and "lines" takes only those with a match. CSV is shown as a
-table, what a command prints as text.
+table, what a command prints as text, or with "; as Markdown" as the Markdown that it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from links import DOCS, ROOT
 
 BLOCK = re.compile(r"(?P<mark><!-- shown: (?P<source>.+?) -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.DOTALL)
 COMMAND = "python -m pbgraph.bench "
-PARTS = re.compile(r"; (from|to|lines) ")
+MARKDOWN = "Markdown"
+PARTS = re.compile(r"; (from|to|lines|as) ")
 
 
 def pages() -> list[Path]:
@@ -64,10 +65,13 @@ def block(source: str) -> str:
     name, *parts = PARTS.split(source)
     command = name.removeprefix(COMMAND) if name.startswith(COMMAND) else None
     whole = _printed(shlex.split(command)) if command else (ROOT / name).read_text(encoding="utf-8")
-    lines = _chosen(whole.splitlines(), dict(zip(parts[::2], parts[1::2], strict=True)))
+    chosen = dict(zip(parts[::2], parts[1::2], strict=True))
+    if (form := chosen.pop("as", MARKDOWN)) != MARKDOWN:
+        raise ValueError(f"'{source}': as {form}, expected as {MARKDOWN}")
+    lines = _chosen(whole.splitlines(), chosen)
     if not lines:
         raise ValueError(f"'{source}' gives no line")
-    if command:
+    if command and "as" not in parts[::2]:
         return "\n".join(["```text", *lines, "```", ""])
     return "\n".join(["", *(_table(lines) if name.endswith(".csv") else lines), "", ""])
 

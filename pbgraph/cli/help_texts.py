@@ -177,6 +177,7 @@ OF_COMMANDS: Mapping[str, str] = {
   table tox21
   table tox21 --models trimnet --seeds 68-70 --format csv
   table tox21 --per-target --figure targets.png --kind heatmap
+  table tox21 --published        what papers report, and the nearest rows here
   table tox21 --study compression --figure frontier.png
   table tox21 --arms trimnet/backprop trimnet/backprop:hidden=64
 """,

@@ -2,31 +2,28 @@
 
 Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. Rows are in the
 order of their scores, and have places only where every declared run is there; what is not told apart shares one. What
-papers report stands below the tables of its task and split, in a block of its own: other seeds and selection rules make
-other numbers.
+papers report stands below the tables of its task and split, in a block of its own, with the nearest rows of ours beside
+it: other seeds and selection rules make other numbers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
-from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import ranges
 from pbgraph.plans.presets import USUAL, known_presets
 from pbgraph.report.board import Board, board
 from pbgraph.report.downloads import citations
 from pbgraph.report.headlines import headlines
 from pbgraph.report.html import page, rendered
+from pbgraph.report.published import PUBLISHED, Beside, Published, Reported, beside, read_published
+from pbgraph.report.published_formats import APART, BESTS, MEANS, Said, said
 from pbgraph.report.selection import whole_table
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.described import command_of, dataset_of
@@ -34,23 +31,17 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
 USUAL_TASK = "tox21"  # that the page begins with
-PUBLISHED = "published.csv"
-LARGEST = 16 * MEBIBYTE  # of that file
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Published:
-    """One value of a paper: repeats is the number of runs, blank where the paper does not say."""
+class Literature:
+    """What papers report of one task, beside the nearest rows of ours; a block of the page."""
 
+    anchor: str
+    title: str
     task: str
-    model: str
-    metric: str
-    value: str
-    sd: str
-    split: str
-    repeats: str
-    source: str
+    said: Said
 
 
 @dataclass(frozen=True)
@@ -77,24 +68,27 @@ def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord
         log.warning("left out: %s", error)
         published = []
     background = background_of(results)
-    groups: list[tuple[str, list[Section]]] = []
+    groups: list[tuple[str, list[Section], dict[str, Literature]]] = []
     for dataset in _by_interest(results.tasks()):
         mine = results.records(dataset) if records is None else records.get(dataset, ())
         if mine:
-            groups.append((dataset, list(_sections(dataset, mine, results, background=background))))
+            sections = list(_sections(dataset, mine, results, background=background))
+            groups.append((dataset, sections, _reported(dataset, sections, published, mine)))
     if not groups:
         raise UsageError(
             f"{results.root} holds no record; run a benchmark first, or name another folder with --results"
         )
-    boards = [section.board for _, sections in groups for section in sections if section.board]
-    sources = [value.source for value in published]
+    boards = [section.board for _, sections, _ in groups for section in sections if section.board]
+    others = dict.fromkeys(value.task for value in published if value.task not in {dataset for dataset, _, _ in groups})
     content = rendered(
         "leaderboard.html",
-        groups=[(dataset, sections, _reported(dataset, sections, published)) for dataset, sections in groups],
-        elsewhere=[value for value in published if value.task not in dict(groups)],
+        groups=groups,
+        elsewhere=[one for task in others for one in _reported(task, (), published, ()).values()],
         headlines=headlines(boards),
-        citation=citations([board.table for board in boards], sources),
-        names=[field.name for field in fields(Published)],
+        citation=citations([board.table for board in boards], [value.source for value in published]),
+        apart=APART,
+        means=MEANS,
+        bests=BESTS,
     )
     return page("Do perforated dendrites make graph neural networks better?", [content])
 
@@ -104,33 +98,27 @@ def _by_interest(tasks: Iterable[str]) -> list[str]:
     return sorted(tasks, key=lambda name: (name != USUAL_TASK, name))
 
 
-def _reported(dataset: str, sections: Sequence[Section], published: Sequence[Published]) -> dict[str, list[Published]]:
+def _reported(
+    dataset: str, sections: Sequence[Section], published: Sequence[Published], records: Sequence[RunRecord]
+) -> dict[str, Literature]:
     """Anchor -> what papers report of the same task and split, below the last of their tables; "" for other splits."""
     last = {section.split: section.anchor for section in sections}
-    found: dict[str, list[Published]] = {}
+    found: dict[str, list[Beside]] = {}
     for value in published:
         if value.task == dataset:
-            found.setdefault(last.get(value.split, ""), []).append(value)
-    return found
+            found.setdefault(last.get(value.split, ""), []).append(beside(value, records))
+    return {anchor: _literature(dataset, anchor, values, sections) for anchor, values in found.items()}
 
 
-def read_published(path: Path) -> list[Published]:
-    """Values from papers; none if there is no such file. Raises DataError if it is not as it should be."""
-    if not os.path.lexists(path):
-        return []
-    names = [field.name for field in fields(Published)]
-    try:
-        text = read_bytes(path, LARGEST).decode("utf-8")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        if reader.fieldnames != names:
-            raise DataError(f"{path} has the columns {reader.fieldnames}, expected {', '.join(names)}")
-        rows = list(reader)
-    except (UnreadableError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV in UTF-8: {error}") from error
-    for line in rows:
-        if None in line or None in line.values() or not line["source"] or not line["split"]:
-            raise DataError(f"{path}: {line}: expected {len(names)} cells, with a source and a split")
-    return [Published(**line) for line in rows]
+def _literature(dataset: str, below: str, values: Sequence[Beside], sections: Sequence[Section]) -> Literature:
+    """The values that stand below the section of this anchor, or if it is "", of splits or a task without any."""
+    what = f"split {values[0].published.split}" if below else f"{'splits' if sections else 'a task'} not run here"
+    anchor = _anchor("reported", below or dataset)
+    return Literature(anchor, f"Reported by papers: {dataset}, {what}", dataset, said(Reported(dataset, tuple(values))))
+
+
+def _anchor(*words: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", "-".join(words).lower())
 
 
 def _sections(
@@ -171,7 +159,7 @@ def _section(records: Sequence[RunRecord], every: Sequence[RunRecord], command: 
     """One table; every: the records of its task and split."""
     spec = records[0].spec
     dataset, split, preset = spec.task, spec.split, spec.preset
-    anchor = re.sub("[^a-z0-9]+", "-", f"{dataset}-{split}-{preset}".lower())
+    anchor = _anchor(dataset, split, preset)
     title = f"{dataset}, split {split}, preset {preset}"
     try:
         table = whole_table(records, every, background)

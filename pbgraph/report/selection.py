@@ -52,11 +52,15 @@ class TaskRuns:
 
     def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
         """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
-        declared = self._declared(name)
-        wanted = declared.recipe.name if declared else name
+        declared, wanted = self._declared(name), self.recipe_of(name)
         presets = None if wanted is None else [wanted]
         mine = self._of(presets, split, usual=f"preset {wanted or USUAL}", name=lambda spec: f"preset {spec.preset}")
         return mine, declared or preset_or_none(mine[0].spec.preset)
+
+    def recipe_of(self, name: str | None) -> str | None:
+        """What records have as the preset of this name; None for none. Raises UsageError for an unknown one."""
+        declared = self._declared(name)
+        return declared.recipe.name if declared else name
 
     def _declared(self, name: str | None) -> Preset | None:
         """The preset called so; None for none, or one that only records know."""

@@ -4,7 +4,8 @@
 <task>-<study>.md, .tex, .csv, .json   as ``table TASK --study STUDY --format ...`` prints
 leaderboard.html                       as ``leaderboard`` writes
 README.md, ../README.md                show some of these tables, from their protocol on, word for word
-published.csv, pictures                are not made from the records alone, and not compared
+published.csv                          is written by hand, and checked for that alone which `read_published` asks of it
+pictures                               are not made from the records alone, and not compared
 """
 
 from __future__ import annotations

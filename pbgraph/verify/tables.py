@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pbgraph.errors import DataError
 from pbgraph.files.reading import content_of
-from pbgraph.report.leaderboard import PUBLISHED
+from pbgraph.report.published import PUBLISHED, read_published
 from pbgraph.report.shown import FORMATS, PAGE, PICTURES, README, Shown, shown_beside
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
@@ -39,8 +39,15 @@ def check_tables(results: ResultsFolder, held: Held) -> Findings:
             places: list[int] = []
             wrong += guarded(readme, _readme, readme, file, places)
             counts["tables in README"] += len(places)
+    wrong += guarded(results.root / PUBLISHED, _published, results.root / PUBLISHED)
     unchecked = _strays(results, {file.path for file in shown}, wrong)
     return findings(counts, wrong, unchecked)
+
+
+def _published(path: Path) -> list[str]:
+    """Nothing, where values of papers are written as they should be; raises DataError as `read_published`."""
+    read_published(path)
+    return []
 
 
 def _strays(results: ResultsFolder, shown: Set[Path], wrong: list[str]) -> list[str]:

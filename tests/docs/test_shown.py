@@ -70,6 +70,14 @@ def test_parts_of_files(source, text, tmp_path, monkeypatch):
     assert shown.block(source) == text
 
 
+def test_what_a_command_prints_is_shown_as_it_says(monkeypatch):
+    monkeypatch.setattr(shown, "_printed", lambda words: "a\n| x |\n| --- |\n\nb\n")
+    assert shown.block("python -m pbgraph.bench ls; to ^$") == "```text\na\n| x |\n| --- |\n```\n"
+    assert shown.block("python -m pbgraph.bench ls; as Markdown; from x") == "\n| x |\n| --- |\n\nb\n\n"
+    with pytest.raises(ValueError, match="as HTML, expected as Markdown"):
+        shown.block("python -m pbgraph.bench ls; as HTML")
+
+
 def test_a_source_that_gives_nothing_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "a.md").write_text("a\n")
     monkeypatch.setattr(shown, "ROOT", tmp_path)

@@ -11,12 +11,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
 from made_records import arms, history, make_record, make_regression_record
 from pbgraph import bench
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import UsageError
 from pbgraph.humanize import parse_seeds
 from pbgraph.metrics import METRICS, TaskScore
 from pbgraph.plans.plan import plan
@@ -24,7 +25,7 @@ from pbgraph.plans.presets import preset
 from pbgraph.plans.settings import parse_assignments
 from pbgraph.report.downloads import citations
 from pbgraph.report.html import to_html
-from pbgraph.report.leaderboard import leaderboard, read_published
+from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.remade import command_to_remake
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
@@ -34,7 +35,6 @@ from pbgraph.results.records import RunRecord
 
 ARMS = preset("default").arms
 PUBLISHED = Path(__file__).parents[2] / "results" / "published.csv"
-HEADER = "task,model,metric,value,sd,split,repeats,source"
 VOID = {"meta", "br", "input"}
 
 
@@ -292,37 +292,33 @@ def test_a_metric_that_cannot_be_loaded_costs_its_own_tables(results: ResultsFol
     assert len(Page(page).measured()) == others
 
 
-def test_values_of_papers_stand_apart(results: ResultsFolder) -> None:
-    content = PUBLISHED.read_text()
-    (results.root / "published.csv").write_text(content)
+def test_values_of_papers_stand_apart_with_ours_beside_them(results: ResultsFolder) -> None:
+    (results.root / "published.csv").write_text(PUBLISHED.read_text())
     page = Page(leaderboard(results))
-    reported = [table for table in page.tables if table[0][0] == "task"]
-    assert sum(len(table) - 1 for table in reported) == len(list(csv.reader(content.splitlines()))) - 1
-    assert [{row[5] for row in table[1:]} for table in reported] == [{"random"}, {"scaffold"}]
+    reported = [table for table in page.tables if "nearest row here" in table[0]]
+    assert sum(len(table) - 1 for table in reported) == len(list(csv.reader(PUBLISHED.open()))) - 1
+    assert [{row[2] for row in table[1:]} for table in reported] == [{"random"}, {"random"}, {"scaffold"}]
     assert not [row for table in page.measured() for row in table if "Uni-Mol" in row]
     order = [name for name in page.ids if name.startswith(("tox21", "reported"))]
     assert order == ["tox21-random-default", "reported-tox21-random-default", "reported-tox21"]
+    means, bests, _ = reported
+    assert not [row for row in means if any("best of" in cell for cell in row)]
+    assert [row[4:6] for row in bests[1:]] == [["0.885, best of 50", "3 of 50 runs"]]
+    forest = next(row for row in means if row[0].startswith("random forest"))
+    assert forest[1] == "random-forest/fit, preset default, features graph"
+    scores = [one.scores["test"].metrics["roc_auc"] for one in results.records("tox21") if one.spec.arm == ARMS[0]]
+    assert forest[6:9] == [f"{fmean(scores):.4f} ± {stdev(scores):.4f}", "3", f"{fmean(scores) - 0.838:+.4f}"]
 
 
-def test_every_published_value_has_source_split_and_metric() -> None:
-    rows = read_published(PUBLISHED)
-    assert len(rows) == 21
-    assert all(row.source and row.split in ("random", "scaffold") and row.metric == "roc_auc" for row in rows)
-    assert all(0.5 < float(row.value) < 1 for row in rows)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "task,model\ntox21,gin\n",
-        PUBLISHED.read_text() + "tox21,gin,roc_auc,0.8,,random,3,\n",
-        PUBLISHED.read_text() + "x,y\n",
-    ],
-)
-def test_a_list_of_published_values_without_sources_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "published.csv").write_text(text)
-    with pytest.raises(DataError, match=r"published.csv.*expected"):
-        read_published(tmp_path / "published.csv")
+def test_values_of_a_task_that_was_not_run_come_last(results: ResultsFolder) -> None:
+    text = PUBLISHED.read_text()
+    (results.root / "published.csv").write_text(
+        text.replace("tox21,GCN", "my task,<b>GCN").replace("tox21,GAT", "hiv,GAT")
+    )
+    page = leaderboard(results)
+    assert Page(page).ids[-2:] == ["reported-my-task", "reported-hiv"]
+    assert "Reported by papers: my task, a task not run here" in page
+    assert "<b>GCN" not in page
 
 
 def test_text_of_records_is_escaped() -> None:

@@ -210,13 +210,23 @@ def test_what_else_lies_in_a_folder_is_named(copy):
     (copy.root / "notes.txt").write_text("0.99")
     (copy.root / "tasks").mkdir()
     (copy.root / "tasks" / "esol.md").write_text("0.99")
-    for name in ("tox21.png", "published.csv", ".gitignore"):
+    for name in ("tox21.png", ".gitignore"):
         (copy.root / name).write_text("")
     found = check_tables(copy, held_by(copy))
     assert found.wrong == ()
     assert found.unchecked == (
         f"what is in {copy.root} beside runs, tables and pictures: tasks/esol.md, junk, notes.txt",
     )
+
+
+def test_values_of_papers_are_as_they_should_be(copy):
+    path = copy.root / "published.csv"
+    (copy.root / "leaderboard.html").unlink()
+    shutil.copyfile(COMMITTED / "published.csv", path)
+    assert check_tables(copy, held_by(copy)).wrong == ()
+    path.write_text(path.read_text().replace("0.838", "much"))
+    (wrong,) = check_tables(copy, held_by(copy)).wrong
+    assert wrong.startswith(f"{path}, line 2, column value: 'much', expected a number")
 
 
 def in_file(copy, record, columns) -> RunRecord:

@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import choice_of, command_of, dataset_of_task, flat, runs_of
+from pbgraph.cli.commands.views import by_similarity, published
 from pbgraph.cli.options import (
     add_arm_arguments,
     add_arms_argument,
@@ -21,7 +22,7 @@ from pbgraph.cli.options import (
     add_split_arguments,
 )
 from pbgraph.cli.values import OneOf, file_to_write, picture_to_write, seed
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import parse_arm
@@ -78,6 +79,11 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead, scores of test rows by their similarity to training, from data and predictions: md, tex, csv",
     )
+    instead(
+        "--published",
+        action="store_true",
+        help="instead, what papers report (published.csv), and beside each value the nearest row here: md, tex, csv",
+    )
     add_data_folder_arguments(parser)
     parser.add_argument(
         "--figure",
@@ -103,13 +109,16 @@ def table(args: argparse.Namespace) -> int:
         return _study_table(args)
     if args.kind == "frontier":
         raise UsageError("--kind frontier is of a study; name it with --study, or draw --kind pareto")
+    if args.published:
+        show(published(args), end="")
+        return 0
     from pbgraph.report.per_target import FORMATS as FORMATS_PER_TARGET
     from pbgraph.report.selection import chosen_table
 
     choice = choice_of(args)
     records, shown = chosen_table(runs_of(args), choice, args.metric)
     if args.by_similarity:
-        show(_by_similarity(args, shown, records), end="")
+        show(by_similarity(args, shown, records), end="")
     elif args.per_target:
         show(resolve_name(FORMATS_PER_TARGET[args.format])(_per_target(args, shown, records)), end="")
     else:
@@ -152,38 +161,20 @@ def _check_columns(args: argparse.Namespace) -> None:
     """Raises UsageError where columns are named of what has none to choose from."""
     if args.columns is None:
         return
-    if args.per_target or args.by_similarity:
-        option = "--per-target" if args.per_target else "--by-similarity"
+    if option := _instead(args):
         raise UsageError(f"--columns is of the table itself; {option} has columns of its own, choose rows with --arms")
     if args.format not in WITH_COLUMNS:
         raise UsageError(f"--columns is of --format {' and '.join(WITH_COLUMNS)}; {args.format} has all of them")
 
 
+def _instead(args: argparse.Namespace) -> str:
+    """The option by which something else is shown than the table itself; "" for the table."""
+    options = {"--per-target": args.per_target, "--by-similarity": args.by_similarity, "--published": args.published}
+    return next((option for option, given in options.items() if given), "")
+
+
 def _formatted(form: Callable[..., str], shown: object, args: argparse.Namespace) -> str:
     return form(shown, args.columns) if args.format in WITH_COLUMNS else form(shown)
-
-
-def _by_similarity(args: argparse.Namespace, shown: Table, records: Sequence[RunRecord]) -> str:
-    """The scores of a table by similarity to training. Raises DataError where data or predictions are not there."""
-    from pbgraph.datasets.load import load
-    from pbgraph.execution.engines.progress import counted
-    from pbgraph.report.by_similarity import by_similarity
-    from pbgraph.report.similarity_formats import FORMATS as FORMATS_BY_SIMILARITY
-
-    if args.format not in FORMATS_BY_SIMILARITY:
-        raise UsageError(f"--format {args.format}: scores by similarity have {', '.join(FORMATS_BY_SIMILARITY)}")
-    results = ResultsFolder(args.results)
-    molecules = load(dataset_of_task(args), folder=args.data, offline=args.offline)
-    try:
-        with counted("pairs compared", len(shown.comparisons)) as done:
-            view = by_similarity(shown, records, results, molecules, done=done)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"scores by similarity need the predictions of every run, and {error.filename} is not there; restore it, "
-            "or leave its arm out with --models, --methods or --arms"
-        ) from error
-    text: str = resolve_name(FORMATS_BY_SIMILARITY[args.format])(view)
-    return text
 
 
 def _study_table(args: argparse.Namespace) -> int:
@@ -192,12 +183,7 @@ def _study_table(args: argparse.Namespace) -> int:
     from pbgraph.report.selection import narrowed
 
     chosen, choice = study(args.study), choice_of(args)
-    of_one = {
-        "--by-similarity": args.by_similarity,
-        "--per-target": args.per_target,
-        "--metric": args.metric is not None,
-    }
-    for option in (option for option, given in of_one.items() if given):
+    if option := _instead(args) or ("--metric" if args.metric is not None else ""):
         raise UsageError(f"{option} is of one preset's table; leave --study out, and name the part with --preset")
     if args.kind not in (None, *OF_STUDY):
         raise UsageError(f"--kind {args.kind} is of one preset's table; a study has {', '.join(OF_STUDY)}")
