@@ -157,7 +157,7 @@ def read_published(path: Path) -> list[Published]:
         raise DataError(f"{path} is no CSV in UTF-8: {error}") from error
     header = lines[0][1] if lines else []
     if header != names:
-        raise DataError(f"{path} has the columns {','.join(header) or 'none'}, expected {','.join(names)}")
+        raise DataError(f"{path} has the columns {','.join(header) or 'none':.200}, expected {','.join(names)}")
     return [_published(f"{path}, line {number}", cells, names) for number, cells in lines[1:]]
 
 
