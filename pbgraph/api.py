@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pbgraph.execution.fitting import RunOptions
     from pbgraph.plans.plan import Plan
     from pbgraph.prediction.predict import Predictions, Predictor
+    from pbgraph.report.together import Together
 
 __all__ = ["Results", "load_model", "own_table", "predict", "read", "run"]
 
@@ -121,6 +122,23 @@ class Results:
         """
         choice = Choice(seeds=seeds or self.seeds, preset=preset, split=split)
         return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice)[2]
+
+    def compare_all(
+        self,
+        *,
+        arms: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        preset: str | None = None,
+        split: str | None = None,
+    ) -> Together:
+        """All arms that have all seeds, at once: ranks, intervals that hold together, and places.
+
+        Raises UsageError if there is nothing to be compared, or if runs do not share one protocol.
+        """
+        from pbgraph.report.together import together
+
+        choice = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        return together(chosen_table(self._runs, choice)[1])
 
     def draw(
         self,

@@ -53,6 +53,10 @@ def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_
     rows = json.loads(results.table("json", arms=["trimnet/backprop"], seeds=[68, 69]))["rows"]
     assert [row["seeds"] for row in rows] == [[68, 69]]
     assert results.compare("trimnet/perforated", "trimnet/backprop").mean == pytest.approx(0.1 / 3)
+    every = results.compare_all(arms=["trimnet/perforated", "trimnet/backprop"])
+    assert [str(arm) for arm in every.arms] == ["trimnet/perforated", "trimnet/backprop"]
+    assert every.scores.shape == (3, 2)
+    assert len(every.pairs) == 1
     path = results.draw(tmp_path / "curves.svg")
     assert path.read_text().startswith("<?xml")
     for wrong in (

@@ -98,8 +98,9 @@ SHOW = """KEY is the beginning of a run's key, of at least four characters, as '
 than in the recipe of the preset has a star."""
 RM = """Record, predictions, insights, saved model and saved state go to RESULTS/.trash/<time>/, each under the path
 that it had: all of them, or if one cannot be moved, none. A run in progress is not moved. A control needs the run that
-it is paired with, so that one is moved only together with its controls. If the command is killed half-way, nothing is
-lost: given again it moves the rest, and what was moved is put back by copying, as it says in the end:
+it is paired with, and an average those it is of, so that these are moved only together with what needs them. If the
+command is killed half-way, nothing is lost: given again it moves the rest, and what was moved is put back by copying,
+as it says in the end:
 
   cp -Rpn RESULTS/.trash/<time>/. RESULTS/"""
 EXPORT = """--csv has a row for each run: what it is, its scores by every metric, what it cost, where it comes from, and
@@ -211,7 +212,7 @@ OF_COMMANDS: Mapping[str, str] = {
 """,
     "rm": """
   rm 017f2c25
-  rm 017f2c25 --with-dependents  and the controls that are paired with it
+  rm 017f2c25 --with-dependents  and the controls and averages that need it
 """,
     "export": """
   export tox21 --csv runs.csv --histories epochs.csv

@@ -26,6 +26,8 @@ from pbgraph.results.records import Provenance, RunRecord, RunSpec
 from pbgraph.results.registered import how_declared
 from pbgraph.results.tuning import Budget
 
+GROWN = "dendrites"  # what a run that grows some keeps their number under, among the details of its record
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -44,6 +46,8 @@ class Row:
     test     seed -> selection metric on test rows, where it is defined
     metrics  of the test rows, in the order of the table; valid: the selection metric of the validation rows
     undefined  task -> runs in which the selection metric was undefined for it
+    chosen   as `test`, on validation rows;  sizes  seed -> parameters
+    dendrites  seed -> how many each site kept, of runs that grow some
     """
 
     arm: Arm
@@ -58,6 +62,9 @@ class Row:
     epochs: float | None
     seconds: float | None
     undefined: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[int, float] = field(default_factory=dict)
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    dendrites: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -253,6 +260,7 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
     done = [finished[seed] for seed in seeds if seed in finished]
     tests = [record.scores["test"] for record in done]
     selects = metrics[0]
+    chosen = {record.spec.seed: record.scores["valid"].metrics.get(selects) for record in done}
     undefined = [name for score in tests for name in score.undefined(selects)]
     return Row(
         arm=arm,
@@ -262,11 +270,14 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         failed={seed: failed[seed] for seed in seeds if seed in failed},
         test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
         metrics={name: statistic(scores_by(name, done, lambda one: one.scores["test"].metrics)) for name in metrics},
-        valid=statistic([record.scores["valid"].metrics.get(selects) for record in done]),
+        valid=statistic(list(chosen.values())),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
         epochs=_mean([record.cost.epochs for record in done if record.cost]),
         seconds=_mean([record.cost.seconds for record in done if record.cost]),
         undefined={name: undefined.count(name) for name in dict.fromkeys(undefined)},
+        chosen={seed: score for seed, score in chosen.items() if score is not None},
+        sizes={record.spec.seed: record.cost.parameters for record in done if record.cost},
+        dendrites={record.spec.seed: count for record in done if isinstance(count := record.details.get(GROWN), int)},
     )
 
 

@@ -12,6 +12,7 @@ from pbgraph.humanize import duration, figure, plural, ranges
 from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import METRICS, label_of, scale_of, stands_unasked
 from pbgraph.report.comparisons import Comparison
+from pbgraph.report.kept import kept_notes
 from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Row, Statistic, Table
 from pbgraph.report.wording import answers, how_compared, verdict_words
@@ -64,6 +65,7 @@ def texts(table: Table) -> Texts:
             *_failures(table.rows),
             *_undefined(table),
             *_unscored(table),
+            *kept_notes(table, scale),
             *_tried(table),
             *_origins(table),
         ),

@@ -27,23 +27,24 @@ LOOKS = 5  # at a lock that another process holds, before a run counts as runnin
 
 @dataclass(frozen=True)
 class Dependent:
-    """A run that is paired with one that is to be moved; `needs` is that one's key. name: its arm and seed."""
+    """A run that needs one that is to be moved, whose key is `needs`. name: its arm and seed; how: it needs it."""
 
     task: str
     key: str
     name: str
     needs: str
     running: bool = False
+    how: str = "paired with"
 
 
 def dependents(results: ResultsFolder, runs: Collection[Run]) -> list[Dependent]:
-    """The controls that are paired with these runs, and those that are paired with these in turn; not the runs."""
+    """The controls and averages of these runs, and those of these in turn; not the runs."""
     controls = _closure(runs, _paired_with(results, runs))
     return sorted(controls.values(), key=lambda control: (control.task, control.name, control.key))
 
 
 def _paired_with(results: ResultsFolder, runs: Iterable[Run]) -> dict[Run, list[Dependent]]:
-    """Run -> the controls that are paired with it, of all runs of the tasks of these."""
+    """Run -> its controls and averages, of all runs of the tasks of these."""
     paired: dict[Run, list[Dependent]] = {}
     for dataset in sorted({dataset for dataset, _ in runs}):
         for control in _paired(results, dataset):
@@ -64,11 +65,13 @@ def _closure(runs: Collection[Run], paired: Mapping[Run, Iterable[Dependent]]) -
 
 
 def _paired(results: ResultsFolder, dataset: str) -> Iterator[Dependent]:
-    """Every control of a task: those with a record, and those that are running now."""
+    """Every control of a task, those with a record and those that are running now; and every average, for each run."""
     for record in results.records(dataset):
-        spec = record.spec
+        spec, name = record.spec, f"{record.spec.arm} seed {record.spec.seed}"
         if spec.control_of is not None:
-            yield Dependent(dataset, record.key, f"{spec.arm} seed {spec.seed}", spec.control_of)
+            yield Dependent(dataset, record.key, name, spec.control_of)
+        for key in record.provenance.mean_of:
+            yield Dependent(dataset, record.key, name, key, how="an average of")
     for key in in_progress(results):
         said = read_progress(results, key)
         if said is not None and said.task == dataset and said.control_of is not None:
@@ -86,7 +89,7 @@ def move_to_trash(results: ResultsFolder, runs: Iterable[Run], *, now: float | N
         for _, key in runs:
             stack.enter_context(_not_running(results, key))
         paired = _paired_with(results, runs)
-        runs.sort(key=lambda run: len(_closure([run], paired)))  # a control goes before the run it is paired with
+        runs.sort(key=lambda run: len(_closure([run], paired)))  # a control goes before the run that it needs
         files = [path.relative_to(results.root) for run in runs for path in files_of(results, *run)]
         trash = _new_folder(results.root / TRASH, time.time() if now is None else now)
         _move(files, results.root, trash)
@@ -160,8 +163,8 @@ def _drop_empty(folder: Path) -> None:
 
 
 def check_dependents(controls: Iterable[Dependent]) -> None:
-    """Raises UsageError, naming them, if runs that stay are paired with runs that go."""
-    named = [f"{control.key} ({control.name}), paired with {control.needs}" for control in controls]
+    """Raises UsageError, naming them, if runs that stay need runs that go."""
+    named = [f"{control.key} ({control.name}), {control.how} {control.needs}" for control in controls]
     if named:
         raise UsageError(
             f"nothing was moved, since other runs depend on these: {'; '.join(named)}. Name them too, or move them as "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pbgraph.report.leaderboard import leaderboard
 from pbgraph.results import trash
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.progress import published
+from pbgraph.results.records import ScoredFile
 from pbgraph.results.trash import check_dependents, dependents, files_of, move_to_trash
 from pbgraph.verify import verify_results
 
@@ -134,6 +136,19 @@ def test_controls_depend_on_what_they_are_paired_with_and_theirs_on_them(results
     assert dependents(results, chain) == dependents(results, chain[2:]) == []
     with pytest.raises(UsageError, match=r"trimnet/widened seed 68\), paired with .*--with-dependents"):
         check_dependents(dependents(results, chain[:1]))
+
+
+def test_an_average_depends_on_the_runs_it_is_of(results, chain):
+    plain, other = (results.finished(*run) for run in (chain[0], ("tox21", make_record("gin/backprop", 68, 0.7).key)))
+    made = make_record("both/external", 68, 0.8)
+    origin = replace(made.provenance, scored_from=ScoredFile("runs", "0" * 64), mean_of=(plain.key, other.key))
+    results.write(replace(made, provenance=origin))
+    [average] = dependents(results, [("tox21", other.key)])
+    assert (average.key, average.needs) == (made.key, other.key)
+    with pytest.raises(UsageError, match=rf"both/external seed 68\), an average of {other.key}"):
+        check_dependents([average])
+    _, moved = move_to_trash(results, [("tox21", other.key), ("tox21", made.key)])
+    assert [path.stem for path in moved] == [made.key, other.key]
 
 
 def test_a_control_goes_before_the_run_it_is_paired_with(results, chain):

@@ -174,7 +174,7 @@ def add_rm_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``rm`` takes."""
     parser.set_defaults(command=rm)
     parser.add_argument("keys", nargs="+", metavar="KEY", help="beginnings of runs' keys")
-    parser.add_argument("--with-dependents", action="store_true", help="and the controls that are paired with them")
+    parser.add_argument("--with-dependents", action="store_true", help="and the controls and averages that need them")
     add_results_argument(parser)
 
 
@@ -189,7 +189,7 @@ def rm(args: argparse.Namespace) -> int:
         check_dependents(depending)
     trash, moved = move_to_trash(results, [*named, *((control.task, control.key) for control in depending)])
     for control in depending:
-        say(f"with it: {control.key} ({control.name}), which is paired with {control.needs}")
+        say(f"with it: {control.key} ({control.name}), {control.how} {control.needs}")
     show(f"{_runs_in(moved)} moved to {trash}:")
     show("\n".join(f"  {path}" for path in moved))
     show(f"to put back what is there: {_putting_back(results.root, trash)}")

@@ -1,0 +1,55 @@
+"""How many dendrites every run kept, and what the score that chose them says beside the test score.
+
+A run that kept none is the plain run, weight for weight; in a mean over seeds that hides. And what is accepted by
+validation rows is better there by selection: the gain on test rows belongs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from pbgraph.humanize import figure, plural, ranges
+from pbgraph.methods.roles import PLAIN
+from pbgraph.report.tables import Row, Table
+
+
+def kept_notes(table: Table, scale: float) -> list[str]:
+    """One note for each row whose runs grow dendrites: how many are at each site, by seed, and what was gained.
+
+    scale  magnitude of the scores of the metric that selects
+    """
+    rows = {row.arm: row for row in table.rows}
+    plain = {one.a: rows[one.b] for one in table.comparisons if one.b.method == PLAIN and one.b in rows}
+    return [_note(row, plain.get(row.arm), scale) for row in table.rows if row.dendrites]
+
+
+def _note(row: Row, plain: Row | None, scale: float) -> str:
+    seeds_of: dict[int, list[int]] = {}
+    for seed, count in row.dendrites.items():
+        seeds_of.setdefault(count, []).append(seed)
+    counts = ", ".join(f"{count} ({_seeds(seeds_of[count])})" for count in sorted(seeds_of))
+    least, most = min(row.sizes.values(), default=0), max(row.sizes.values(), default=0)
+    sizes = f"; {least:,} to {most:,} parameters" if least < most else ""
+    return f"dendrites kept at each site: {row.arm} {counts}{sizes}{_beside(row, plain, scale) if plain else ''}"
+
+
+def _beside(row: Row, plain: Row, scale: float) -> str:
+    """What was gained over the plain runs of the same seeds where dendrites were kept, and where both are equal."""
+    both = [seed for seed in row.dendrites if seed in row.test and seed in plain.test]
+    none = [seed for seed in both if not row.dendrites[seed] and row.test[seed] == plain.test[seed]]
+    some = [seed for seed in both if row.dendrites[seed] and seed in row.chosen and seed in plain.chosen]
+    words = f"; {_seeds(none)}: equal to {plain.arm}" if none else ""
+    if not some:
+        return words
+    chosen, test = (_gain(some, *pair, scale) for pair in ((row.chosen, plain.chosen), (row.test, plain.test)))
+    gains = f"{chosen} over {plain.arm} on validation rows, which chose them, and {test} on test rows"
+    return f"{words}; {_seeds(some)}: {gains}"
+
+
+def _gain(seeds: Sequence[int], ours: Mapping[int, float], plain: Mapping[int, float], scale: float) -> str:
+    return figure(fmean(ours[seed] - plain[seed] for seed in seeds), scale, sign="+")
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{plural(len(seeds), 'seed').partition(' ')[2]} {ranges(seeds)}"
