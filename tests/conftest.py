@@ -11,10 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
+import forked
 import hypothesis
 import pytest
 import torch
@@ -24,6 +27,7 @@ from pbgraph import bench
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
 from pbgraph.execution import numerics
+from pbgraph.execution.engines import local
 from pbgraph.molecules import Molecules
 
 hypothesis.settings.register_profile(
@@ -76,6 +80,24 @@ def _no_log_of_another_test() -> Iterator[None]:
     yield
     for handler in [one for one in logging.root.handlers if isinstance(one, bench._OnceToStderr)]:
         logging.root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_workers() -> Iterator[None]:
+    """Workers of commands that tests call in their own process start in no time; see `forked`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "subprocess", forked.SUBPROCESS)
+        yield
+    for left in active_children():  # which Python would wait for
+        left.kill()
+
+
+@pytest.fixture(scope="module")
+def real_workers() -> Iterator[None]:
+    """For tests of what an interpreter of its own is: workers that are started as users' are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "subprocess", subprocess)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
