@@ -17,11 +17,11 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
-import forked
 import hypothesis
 import pytest
 import torch
 
+import forked
 from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph import bench
 from pbgraph.datasets.load import load

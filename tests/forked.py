@@ -1,6 +1,6 @@
 """Python processes as forks of one that has imported what a run needs, which takes an interpreter of its own seconds.
 
-`Popen` and `run` stand in for those of `subprocess` where a command is ``python -m MODULE ...`` or ``python -c CODE ...``;
+`Popen` and `run` stand in for those of `subprocess` where a command is ``python -m MODULE`` or ``python -c CODE``;
 workers that such a process starts are forks of it in turn. Each is a process of its own, in its own folder and
 environment, that can be signalled and killed. Variables that an interpreter reads when it starts do nothing here, and
 arithmetic is that of workers. What is about interpreters takes real ones: the fixture `real_workers`, and `subprocess`.

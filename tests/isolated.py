@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import forked
 import pytest
 
+import forked
 from pbgraph import bench
 from pbgraph.execution import numerics
 from pbgraph.plans.presets import PLANS

@@ -8,9 +8,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import forked
 import pytest
 
+import forked
 from own_tables import write
 from pbgraph import bench
 from pbgraph.execution import headroom

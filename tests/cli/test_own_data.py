@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forked
 import pytest
 
+import forked
 from own_tables import lines, with_cell, with_column, write
 from pbgraph import bench
 from pbgraph.errors import DataError, UsageError

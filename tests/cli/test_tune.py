@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import forked
 import pytest
 
+import forked
 from own_tables import write
 from pbgraph import bench
 from pbgraph.datasets.user.table import describe

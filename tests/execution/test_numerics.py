@@ -10,13 +10,13 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
-import forked
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import forked
 from numeric_digests import KNOWN, RUNS, changed_unnoticed, complaints, known_of, other_packages, with_found
 from pbgraph.execution import numerics
 from pbgraph.execution.engines.local import _environment

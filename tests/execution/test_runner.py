@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import forked
 import pyarrow.parquet as pq
 import pytest
 
+import forked
 from isolated import Isolated
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.execution import fitting
