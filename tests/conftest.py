@@ -8,6 +8,7 @@ Hypothesis draws the same examples each time, and gives them the time that a bus
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,10 @@ from pbgraph.execution import numerics
 from pbgraph.execution.engines import local
 from pbgraph.molecules import Molecules
 
+# All that is imported and collected stays, and looking for garbage among it takes a fifth of a run: see
+# pytest_collection_finish.
+gc.disable()
+
 hypothesis.settings.register_profile(
     "pbgraph", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -50,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.lengthy)
     files = {item.path for item in items if item.get_closest_marker("lengthy")}
     items.sort(key=lambda item: item.path not in files)
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is looked for among what tests make alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
