@@ -8,10 +8,13 @@ Hypothesis draws the same examples each time, and gives them the time that a bus
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,18 @@ import hypothesis
 import pytest
 import torch
 
+import forked
 from isolated import PLUGIN, Here, Isolated, isolated
 from pbgraph import bench
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
 from pbgraph.execution import numerics
+from pbgraph.execution.engines import local
 from pbgraph.molecules import Molecules
+
+# All that is imported and collected stays, and looking for garbage among it takes a fifth of a run: see
+# pytest_collection_finish.
+gc.disable()
 
 hypothesis.settings.register_profile(
     "pbgraph", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -46,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.lengthy)
     files = {item.path for item in items if item.get_closest_marker("lengthy")}
     items.sort(key=lambda item: item.path not in files)
+
+
+def pytest_collection_finish() -> None:
+    """Garbage is looked for among what tests make alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,6 +91,24 @@ def _no_log_of_another_test() -> Iterator[None]:
     yield
     for handler in [one for one in logging.root.handlers if isinstance(one, bench._OnceToStderr)]:
         logging.root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_workers() -> Iterator[None]:
+    """Workers of commands that tests call in their own process start in no time; see `forked`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "subprocess", forked.SUBPROCESS)
+        yield
+    for left in active_children():  # which Python would wait for
+        left.kill()
+
+
+@pytest.fixture(scope="module")
+def real_workers() -> Iterator[None]:
+    """For tests of what an interpreter of its own is: workers that are started as users' are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "subprocess", subprocess)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from pbgraph import bench
 from pbgraph.execution import numerics
 from pbgraph.plans.presets import PLANS
@@ -44,16 +45,8 @@ class Isolated:
         return [str(self.python), "-P", "-m", "pbgraph.bench", *map(str, argv)]
 
     def run(self, *argv: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-        """What a command of pbgraph answers, in a folder of the test's own."""
-        return subprocess.run(
-            self.words(*argv),
-            env={**self.env, **env},
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        """What a command of pbgraph answers, in a folder of the test's own; see `forked`."""
+        return forked.run(self.words(*argv), env={**self.env, **env}, cwd=cwd, timeout=600)
 
     def here(self, patch: pytest.MonkeyPatch, said: pytest.CaptureFixture[str], cwd: Path) -> Here:
         """Its commands in this process: its packages are found, and those that the process knew, forgotten.

@@ -32,6 +32,8 @@ ONE_THREAD = dict.fromkeys(
 )
 # cuBLAS adds in one order only with workspaces of fixed sizes; torch refuses to be deterministic on a GPU without
 CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+# the same of torch's compiler, which reads it when it is imported
+INDUCTOR = {"TORCHINDUCTOR_DETERMINISTIC": "1"}
 LOOPS = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -78,9 +80,10 @@ def deterministic(device: str = "cpu") -> None:
     import torch
     from torch.utils import deterministic as settings
 
-    for name, value in CUBLAS.items():
+    for name, value in (CUBLAS | INDUCTOR).items():
         os.environ.setdefault(name, value)
-    torch.use_deterministic_algorithms(True)
+    # not use_deterministic_algorithms, which imports all of torch's compiler to tell it, and that takes seconds
+    torch.set_deterministic_debug_mode("error")
     if device != "cpu":  # NaN in memory that is about to be written takes a kernel of its own each time
         settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

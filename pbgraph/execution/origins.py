@@ -192,6 +192,10 @@ def _root(package: str) -> Path:
 
 
 def _distribution_of(package: str) -> Distribution | None:
+    """The one that a package is of; to find it for others than our own, the files of all that is installed are read."""
+    if package.split(".")[0] == OWN:
+        with suppress(PackageNotFoundError):
+            return distribution(OWN)
     names = dict.fromkeys(packages_distributions().get(package.split(".")[0], ()))
     return distribution(next(iter(names))) if len(names) == 1 else None
 

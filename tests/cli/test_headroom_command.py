@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import forked
 from own_tables import write
 from pbgraph import bench
+from pbgraph.execution import headroom
 from pbgraph.results.described import user_table_names
 from pbgraph.results.folder import ResultsFolder
 
@@ -27,7 +29,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("headroom")
     words = [sys.executable, "-P", "-m", "pbgraph.bench", "train", str(write(folder)), *COLUMNS, "--preset", "smoke"]
     arms = ["--models", "gin", "random-forest", "--methods", "backprop", "fit", *SMALL, "--jobs", "1"]
-    done = subprocess.run([*words, *arms], capture_output=True, text=True, check=False, timeout=600, cwd=folder)
+    done = forked.run([*words, *arms], timeout=600, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -44,7 +46,8 @@ def call(folder: Path, arm: str, *options: object) -> int:
     return bench.main([str(word) for word in words])
 
 
-def test_it_is_of_the_saved_network_and_of_the_same_one_trained_again(folder, tmp_path, capsys):
+def test_it_is_of_the_saved_network_and_of_the_same_one_trained_again(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(headroom, "headroom", partial(headroom.headroom, epochs=2))
     arm = arms(folder)["backprop"]
     assert call(folder, arm, "--format", "json", "--figure", tmp_path / "headroom.svg") == 0
     said = capsys.readouterr()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from own_tables import lines, with_cell, with_column, write
 from pbgraph import bench
 from pbgraph.errors import DataError, UsageError
@@ -36,7 +37,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     words = [sys.executable, "-P", "-m", "pbgraph.bench", "train", str(write(folder)), *COLUMNS, "--preset", "smoke"]
     arms = ["--models", "gin", "--results", str(folder / "results"), "--jobs", "1"]
-    done = subprocess.run([*words, *arms], capture_output=True, text=True, check=False, timeout=600, cwd=folder)
+    done = forked.run([*words, *arms], timeout=600, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "2 of 2 runs done" in done.stderr
     return folder

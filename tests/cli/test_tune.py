@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import forked
 from own_tables import write
 from pbgraph import bench
 from pbgraph.datasets.user.table import describe
@@ -40,9 +40,9 @@ def tune(folder: Path, task: str, *options: object) -> int:
     return bench.main(words(folder, task, *options))
 
 
-def started(folder: Path, task: str, *options: object) -> subprocess.Popen[str]:
+def started(folder: Path, task: str, *options: object) -> forked.Popen:
     command = [sys.executable, "-P", "-m", "pbgraph.bench", *words(folder, task, *options)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return forked.Popen(command, stdout=forked.PIPE, stderr=forked.PIPE, text=True)
 
 
 def lines(folder: Path, task: str, arm: str = "gin-backprop") -> list[dict]:

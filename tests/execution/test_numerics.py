@@ -16,10 +16,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import forked
 from numeric_digests import KNOWN, RUNS, changed_unnoticed, complaints, known_of, other_packages, with_found
 from pbgraph.execution import numerics
 from pbgraph.execution.engines.local import _environment
 from pbgraph.ops import products
+from pbgraph.ops.kernels import definitions_only
 from pbgraph.results.records import NumericPlatform
 
 pytestmark = pytest.mark.lengthy
@@ -30,7 +32,10 @@ sizes = st.integers(1, 40)
 
 @pytest.fixture(scope="module")
 def found() -> dict:
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=True, timeout=1800)
+    """What the script finds in the environment of workers."""
+    here = {**os.environ, **numerics.environment()}
+    done = forked.run([sys.executable, "-m", SCRIPT.stem, "--here"], env=here, timeout=1800)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
@@ -133,21 +138,33 @@ def test_one_process_says_twice_what_it_computes_by():
 
 
 def test_kernels_switched_off_and_the_number_of_threads_are_seen():
-    plain = _said(PBGRAPH_FUSED="0", OMP_NUM_THREADS="1")
-    assert "PyTorch" in plain["kernels"]
-    assert plain["probe"] != _said(OMP_NUM_THREADS="1")["probe"]
-    assert _said(NUMBA_DISABLE_JIT="1")["kernels"] == "Python"
-    assert _said(OMP_NUM_THREADS="1")["threads"] == 1
+    with definitions_only():
+        plain = numerics.numeric_platform()
+    assert "PyTorch" in plain.kernels
+    assert plain.probe != numerics.numeric_platform().probe
+    assert _found_by_a_process(NUMBA_DISABLE_JIT="1", OMP_NUM_THREADS="1") == {
+        "kernels": "Python",
+        "threads": 1,
+        "deterministic": True,
+        "compiler": False,
+    }
 
 
-def _said(**env: str) -> dict:
-    code = (
-        "import json, dataclasses as d; from pbgraph.execution.numerics import numeric_platform as found; "
-        "print(json.dumps(d.asdict(found())))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=True, timeout=600
-    )
+def _found_by_a_process(**env: str) -> dict:
+    """What an interpreter with these variables says of itself, and whether determinism has cost it torch's compiler."""
+    code = """
+import json, sys
+import torch
+from pbgraph.execution import numerics
+
+numerics.deterministic()
+found = numerics.numeric_platform()
+said = {"kernels": found.kernels, "threads": found.threads, "compiler": "torch._dynamo" in sys.modules}
+print(json.dumps({**said, "deterministic": torch.are_deterministic_algorithms_enabled()}))
+"""
+    here = {**os.environ, **env}
+    done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
@@ -262,9 +279,12 @@ def test_a_processor_that_cannot_be_asked_has_no_avx2(monkeypatch):
 
 
 THROUGH = """
+import warnings
 import torch
 from pbgraph.ops import products
+from pbgraph.ops.kernels import definitions_only
 
+warnings.simplefilter("error")
 products.use_openblas()
 products.use_openblas()
 calls = []
@@ -280,6 +300,6 @@ for layer in (torch.nn.Linear(7, 6), torch.nn.GRUCell(7, 6), torch.nn.LSTMCell(7
 
 
 def test_layers_of_torch_go_through_openblas_in_both_directions():
-    done = subprocess.run([sys.executable, "-W", "error", "-c", THROUGH], capture_output=True, text=True, timeout=600)
+    done = forked.run([sys.executable, "-c", THROUGH], timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["Linear", "True", "GRUCell", "True", "LSTMCell", "True", "RNNCell", "True"]

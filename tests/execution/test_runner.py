@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+import forked
 from isolated import Isolated
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.execution import fitting
@@ -75,8 +75,7 @@ def command(toy: Isolated, results: Path, *, method="perforated", kills=(), save
 
 
 def run(toy: Isolated, results: Path, **how):
-    words = command(toy, results, **how)
-    return subprocess.run(words, env=toy.env, capture_output=True, text=True, timeout=600, check=False)
+    return forked.run(command(toy, results, **how), env=toy.env, timeout=600)
 
 
 def only_record(results: Path) -> RunRecord:
@@ -133,8 +132,8 @@ def test_a_finished_run_is_not_done_again(toy, undisturbed):
 
 def test_two_processes_at_the_same_time_do_a_run_once(toy, undisturbed, tmp_path):
     words = command(toy, tmp_path, processes=2)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    both = [subprocess.Popen(words, env=toy.env, text=True, **pipes) for _ in range(2)]
+    pipes = {"stdout": forked.PIPE, "stderr": forked.PIPE}
+    both = [forked.Popen(words, env=toy.env, text=True, **pipes) for _ in range(2)]
     try:
         said = [process.communicate(timeout=600) for process in both]
     finally:

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
-def _light_workers(monkeypatch):
+def _light_workers(monkeypatch, real_workers):
     """Workers that need no torch: it takes them a second to import, and a fake runner computes nothing.
 
     What real ones find in their environment is looked at in `tests/execution/test_numerics.py`.

@@ -252,7 +252,7 @@ def test_a_run_that_somebody_has_taken_over_is_left(tmp_path, worker, results):
 
 
 @pytest.mark.lengthy
-def test_when_the_time_is_up_the_run_is_saved_and_given_back(tmp_path, monkeypatch, results):
+def test_when_the_time_is_up_the_run_is_saved_and_given_back(tmp_path, monkeypatch, results, real_workers):
     monkeypatch.setattr(numerics, "_has_avx2", lambda: False)
     spec, heard = make_spec("endless"), Heard()
     engine = Pulling(seconds=1.0)
