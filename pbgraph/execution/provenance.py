@@ -60,7 +60,7 @@ def provenance(
     commit, dirty = source_tree()
     rejected = molecules.rejected if molecules else ()
     return Provenance(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         pbgraph=pbgraph.__version__,
         commit=commit,
         dirty=dirty,

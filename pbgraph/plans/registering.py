@@ -21,7 +21,7 @@ def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Regis
         keys=tuple(sorted(spec.key for spec in plan.specs)),
         margin=plan.margin,
         plan=text,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         pbgraph=__version__,
         commit=commit,
         dirty=dirty,

@@ -61,6 +61,11 @@ class Registration:
         """Hash of what is declared, whatever it is called and whenever that was."""
         return sha256(canonical_json((self.task, self.split, self.seeds, self.arms, self.keys, self.margin)))[:12]
 
+    @property
+    def when(self) -> str:
+        """The second in which it was declared, for people."""
+        return datetime.fromisoformat(self.created).isoformat(timespec="seconds")
+
     def sealed(self) -> Registration:
         """With the hash of all that it says."""
         return replace(self, id=sha256(canonical_json(replace(self, id=""))))
@@ -120,7 +125,7 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
 
 
 def _registered(plan: Registration) -> str:
-    return f"plan {plan.name} ({plan.declared}) was registered {plan.created}"
+    return f"plan {plan.name} ({plan.declared}) was registered {plan.when}"
 
 
 def began(record: RunRecord) -> float:

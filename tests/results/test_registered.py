@@ -10,6 +10,8 @@ import pytest
 
 from made_records import PROVENANCE, make_record
 from pbgraph.errors import DataError
+from pbgraph.execution.origins import Origins
+from pbgraph.execution.provenance import provenance
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
@@ -91,6 +93,24 @@ def test_runs_that_had_begun_before_are_exploratory(minutes):
     runs = [record(2), record(9, seed=2)]
     said = how_declared(runs, [registration(*runs, minutes=minutes)])
     assert said.startswith("confirmatory" if minutes <= 1 else "exploratory: plan wider")
+
+
+@pytest.mark.parametrize(("milliseconds", "said"), [(300, "confirmatory"), (500, "exploratory")])
+def test_what_happens_within_one_second_is_told_apart(milliseconds, said):
+    """The run is over 0.9 s after noon and took 0.5 s."""
+    at = [(NOON + timedelta(milliseconds=number)).isoformat(timespec="milliseconds") for number in (900, milliseconds)]
+    run = make_record("gin/backprop", 1, 0.8, provenance=replace(PROVENANCE, created=at[0]))
+    run = replace(run, cost=replace(run.cost, seconds=0.5))
+    words = how_declared([run], [registration(run, created=at[1])])
+    assert words.startswith(said)
+    assert "was registered 2026-01-01T12:00:00+00:00" in words
+
+
+def test_registrations_and_records_have_times_to_the_millisecond(registered):
+    _, made = registered
+    assert made.created == datetime.fromisoformat(made.created).isoformat(timespec="milliseconds")
+    record = provenance(device="cpu", molecules=None, featuriser="", split_sha256="", origins=Origins())
+    assert record.created == datetime.fromisoformat(record.created).isoformat(timespec="milliseconds")
 
 
 def test_runs_that_no_plan_has_are_exploratory():

@@ -53,7 +53,7 @@ def register(args: argparse.Namespace) -> int:
     commit, dirty = source_tree()
     declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
-    say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.created}")
+    say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.when}")
     return 0
 
 
