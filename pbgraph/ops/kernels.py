@@ -30,8 +30,9 @@ from pbgraph.stages import stage
 log = logging.getLogger(__name__)
 _enabled = ContextVar("fused", default=os.environ.get("PBGRAPH_FUSED", "1") != "0")
 
-# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning.
-FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning. Not "arcp": by it, quotients by
+# roots come from an instruction's estimate, rsqrtps, in which processors differ.
+FASTMATH = {"reassoc", "contract", "nsz"}
 FLOATS = {torch.float32: "float32", torch.float64: "float64"}
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
+import pkgutil
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
+from pbgraph import ops
 from pbgraph.ops import kernels
 from pbgraph.ops.kernels import Kernel, definitions_only, fused
 from pbgraph.ops.recurrent import gru_norm, gru_norm_definition
@@ -71,6 +76,49 @@ def test_threads_may_use_a_kernel_at_once() -> None:
         for _ in range(5):
             for one, other in zip(pool.map(lambda tensors: gru_norm(*tensors, 1e-5), inputs), expected, strict=True):
                 torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+ESTIMATES = re.compile(r"\b(v?r(?:cp|sqrt)(?:14|28)?[ps][sd])\b")
+
+
+def of_ops(kind: type) -> list:
+    """Everything of this kind in the modules of pbgraph.ops."""
+    modules = [import_module(f"{ops.__name__}.{found.name}") for found in pkgutil.iter_modules(ops.__path__)]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
+
+
+def assembly(function, types: tuple, *, fastmath: set[str]) -> str:
+    import numba
+
+    dispatcher = numba.njit(nogil=True, fastmath=fastmath, error_model="numpy", cache=False)(function)
+    dispatcher.compile(types)
+    return "\n".join(dispatcher.inspect_asm().values())
+
+
+def test_no_kernel_computes_by_an_instruction_that_estimates() -> None:
+    """What rcpps and rsqrtps answer differs between makers of processors: so would every number after it."""
+    found, dividing = {}, 0
+    for kernel in {(one.module, one.name): one for one in of_ops(Kernel)}.values():
+        function = getattr(import_module(f"pbgraph.ops.{kernel.module}"), kernel.name)
+        if not re.search(r"/|sqrt|tanh", inspect.getsource(function)):
+            continue
+        dividing += 1
+        types = tuple(kernels._argument_type(kind, "float32") for kind in kernel.signature.split())
+        text = assembly(function, types, fastmath=set() if kernel.exact else kernels.FASTMATH)
+        if estimates := set(ESTIMATES.findall(text)):
+            found[kernel.name] = estimates
+    assert found == {}
+    assert dividing >= 10
+
+
+def test_such_instructions_would_be_seen() -> None:
+    """With leave to take reciprocals, the step of TrimNet's GRU has one on x86-64."""
+    if not kernels.target().startswith("Numba") or "x86_64" not in os.uname().machine:
+        pytest.skip("not x86-64, or no compiler: these instructions are not to be had")
+    from pbgraph.ops import recurrent, recurrent_kernels
+
+    types = tuple(kernels._argument_type(kind, "float32") for kind in recurrent._step.signature.split())
+    assert ESTIMATES.search(assembly(recurrent_kernels.step, types, fastmath={*kernels.FASTMATH, "arcp"}))
 
 
 def test_it_is_said_why_operations_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
