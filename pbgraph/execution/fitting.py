@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
 from pbgraph.features.base import FEATURISERS, Store
@@ -115,6 +116,7 @@ def fit_job(
         device=device,
         paired=_paired(spec, options),
         checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
+        platform=str(numeric_platform(device)),
         report=report,
     )
     return job, whole

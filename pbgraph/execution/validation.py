@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pbgraph.errors import PbgraphError
 from pbgraph.execution.fitting import RunOptions, device_of
+from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.runner import attempted, exclusive_run, failure, trained
 from pbgraph.methods.base import METHODS, Report
 from pbgraph.results.folder import ResultsFolder
@@ -26,7 +27,7 @@ def run(
     results = ResultsFolder(options.results)
     with exclusive_run(results.lock_path(spec), report):
         record = kept(results.pairs_path, spec.key)
-        if record is None:
+        if record is None or record.provenance.numerics != numeric_platform(device_of(spec, device)):
             mine = replace(options, pairs=results.pairs_path)
             record = attempted(_train, spec, mine, device=device, report=report)
             if record.status == "finished" and _has_controls(spec):

@@ -45,6 +45,7 @@ class FitJob:
     kind             of the tasks
     paired           the finished run that a control is matched to, if it reads any of it
     checkpoint       file to save to and to resume from, or None to keep nothing
+    platform         by what it is computed, in words; only what was saved by the same is resumed
     report           called with a Report; raising from it stops the run after its state was saved
     """
 
@@ -59,6 +60,7 @@ class FitJob:
     device: str = "cpu"
     paired: PairedRun | None = None
     checkpoint: Path | None = None
+    platform: str = ""
     report: Callable[[Report], None] = lambda _: None
 
 

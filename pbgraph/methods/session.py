@@ -27,7 +27,7 @@ from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
-FORMAT_VERSION = 3  # of the saved state; raise it when an older one can no longer be taken over
+FORMAT_VERSION = 4  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ class Session:
         return {
             "layout": FORMAT_VERSION,
             "file": self.job.checkpoint.name if self.job.checkpoint else "",
+            "platform": self.job.platform,
             "epoch": self.epoch,
             "step": self.step,
             "loss": self._loss,
@@ -188,6 +189,8 @@ class Session:
             raise ValueError(f"{file} was saved by another version of pbgraph")
         if state["file"] != file.name:
             raise ValueError(f"{file} was saved as {state['file']!r}, for another run")
+        if state["platform"] != self.job.platform:  # half of each would be the numbers of neither
+            raise ValueError(f"{file} was saved on platform {state['platform']!r}, and this is {self.job.platform!r}")
         history = [Epoch(*line) for line in state["history"]]
         if not 0 <= state["step"] <= steps_per_epoch(self.job) or state["epoch"] != len(history):
             raise ValueError(f"{file} is at no step that a run comes to")

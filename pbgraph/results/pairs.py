@@ -3,7 +3,7 @@
     results/.work/pairs/<key>.json    one run; searches that try the same settings share it
 
 They are no records: no test row was scored, they are in no table, and the folder can be deleted at any time, which
-costs their training. What cannot be read is trained again.
+costs their training. What cannot be read, or was computed on another numeric platform, is trained again.
 """
 
 from __future__ import annotations

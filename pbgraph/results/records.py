@@ -148,6 +148,9 @@ class NumericPlatform:
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
         return f"{self.name}: {self.products}, torch {self.torch} {self.loops}, {self.kernels}, {self.libm}, {threads}"
 
+    def __str__(self) -> str:
+        return f"{self.described}, probe {self.probe}"
+
 
 @dataclass(frozen=True)
 class ScoredFile:

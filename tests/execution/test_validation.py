@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -38,8 +39,9 @@ def options(tmp_path) -> RunOptions:
     return RunOptions(tmp_path / "results")
 
 
-def with_test_labels(monkeypatch, labels) -> None:
-    """From now on every run finds these labels in its test rows."""
+def with_test_labels(monkeypatch, options: RunOptions, labels) -> None:
+    """From now on every run finds these labels in its test rows; none that is kept for controls is returned instead."""
+    shutil.rmtree(ResultsFolder(options.results).pairs_path, ignore_errors=True)
     prepare = fitting.prepare
 
     def prepared(spec, options):
@@ -56,9 +58,9 @@ def test_labels_of_test_rows_change_nothing(spec, options, monkeypatch, arm):
     one = spec(*arm)
     before = validation.run(one, options)
     assert before.status == "finished"
-    with_test_labels(monkeypatch, np.nan)
+    with_test_labels(monkeypatch, options, np.nan)
     blank = validation.run(one, options)
-    with_test_labels(monkeypatch, np.inf)  # of which nothing could be made
+    with_test_labels(monkeypatch, options, np.inf)  # of which nothing could be made
     nonsense = validation.run(one, options)
     assert before.selection == blank.selection == nonsense.selection
     assert before.cost.parameters == blank.cost.parameters == nonsense.cost.parameters
@@ -67,7 +69,7 @@ def test_labels_of_test_rows_change_nothing(spec, options, monkeypatch, arm):
 def test_a_run_whose_test_rows_are_scored_would_be_noticed(spec, options, monkeypatch):
     """The test above could fail: a run that is scored differs."""
     one = spec("gin", "backprop")
-    with_test_labels(monkeypatch, np.nan)
+    with_test_labels(monkeypatch, options, np.nan)
     assert runner._train_and_score(one, options, "cpu", lambda _: None).scores["test"].metrics["roc_auc"] is None
 
 
@@ -100,6 +102,19 @@ def test_the_score_is_that_of_the_run_itself(spec, options):
     assert found.selection.score == pytest.approx(whole.scores["valid"].metrics["roc_auc"])
     assert (found.cost.parameters, found.cost.epochs) == (whole.cost.parameters, whole.cost.epochs)
     assert found.provenance.numerics == whole.provenance.numerics
+
+
+def test_what_controls_are_paired_with_is_trained_once_on_each_numeric_platform(spec, options, monkeypatch):
+    one, trained = spec("gin", "perforated"), []
+    train = validation._train
+    monkeypatch.setattr(validation, "_train", lambda *said: trained.append(1) or train(*said))
+    first = validation.run(one, options)
+    assert validation.run(one, options) == first
+    assert len(trained) == 1
+    elsewhere = replace(first.provenance.numerics, name="another")
+    monkeypatch.setattr(validation, "numeric_platform", lambda device: elsewhere)
+    assert validation.run(one, options).selection == first.selection
+    assert len(trained) == 2
 
 
 def test_no_record_and_no_predictions_are_written(spec, options):
