@@ -1,5 +1,5 @@
 # make run    creates the environment if need be, then runs the Tox21 benchmark; ARGS="--preset smoke" adds arguments
-# make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them
+# make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them;  make test-thorough  more
 # make docs   the pages of docs/ as a site in site/, without network;  make shown  what pages show of results/, made anew
 # make lint   ruff and mypy;  make format  ruff's formatting;  make clean  removes the environment
 #
@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 PINNED := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 ARGS   ?=
 
-.PHONY: run test test-fast docs shown lint format clean help
+.PHONY: run test test-thorough test-fast docs shown lint format clean help
 
 run: $(STAMP)
 	$(BIN)/python -m pbgraph.bench tox21 $(ARGS)
@@ -21,8 +21,11 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
+test-thorough: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m "thorough and not slow and not gpu and not network" $(ARGS)
+
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not lengthy and not slow and not gpu and not network" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not lengthy and not thorough and not slow and not gpu and not network" $(ARGS)
 
 docs: $(STAMP)
 	@$(BIN)/python -c 'import material, mkdocstrings' 2>/dev/null || \

@@ -17,7 +17,7 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 needs_deepchem = pytest.mark.skipif(
     find_spec("deepchem") is None, reason="deepchem is not installed: parity with its loaders and splitters was skipped"

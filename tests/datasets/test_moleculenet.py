@@ -19,7 +19,7 @@ from pbgraph.molecules import Molecules
 from pbgraph.splits import SPLITS
 from small_dataset import dataset
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ assert "numba" not in sys.modules and "matplotlib" not in sys.modules
 
 
 @pytest.mark.lengthy
+@pytest.mark.thorough
 def test_it_works_without_fast_kernels():
     run(
         """

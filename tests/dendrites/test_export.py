@@ -19,7 +19,7 @@ from dendrite_networks import (
 )
 from pbgraph.dendrites import PerforatedSite, SiteError, export, load_network, perforate, save_network
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -11,7 +11,7 @@ from dendrite_networks import batch, network, same, square_loss, weights
 from pbgraph.dendrites import Growth, GrowthSettings
 from pbgraph.files.state_file import load_state, save_state
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 BATCHES = 3  # of which the last is held out, where any is
 SHORT = {

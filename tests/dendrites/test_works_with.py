@@ -28,7 +28,7 @@ from dendrite_networks import (
 )
 from pbgraph.dendrites import Growth, perforate
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 
 def autocast_loss(model, one):

@@ -7,12 +7,15 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from pbgraph import bench
 from pbgraph.results.folder import ResultsFolder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.thorough
 def test_it_becomes_a_row_beside_ours(shared, tmp_path, monkeypatch, capsys):
     """Its own commands, with one seed and few trees; the row is compared with itself, which is equivalent."""
     spec = importlib.util.spec_from_file_location("another_tool", EXAMPLES / "another_tool.py")

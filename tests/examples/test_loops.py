@@ -10,7 +10,7 @@ import torch
 
 from pbgraph.dendrites import Growth, TrainingError, perforate
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -9,7 +9,7 @@ import pytest
 
 TOUR = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 
 def shown(cell) -> list[str]:

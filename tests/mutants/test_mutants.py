@@ -44,7 +44,7 @@ from pbgraph.testing import (
 from pbgraph.testing import find as finding
 from pbgraph.testing.datasets import OnDisk
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 
 @pytest.mark.parametrize("check", architecture_checks(SOUND), ids=str)

@@ -95,6 +95,7 @@ def assembly(function, types: tuple, *, fastmath: set[str]) -> str:
     return "\n".join(dispatcher.inspect_asm().values())
 
 
+@pytest.mark.thorough
 def test_no_kernel_computes_by_an_instruction_that_estimates() -> None:
     """What rcpps and rsqrtps answer differs between makers of processors: so would every number after it."""
     found, dividing = {}, 0
