@@ -84,7 +84,7 @@ class Table:
     external    results that other tools made, and the files they were scored from -> results; of these, the others
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
-    tried     arm, as its preset's recipe has it -> the searches of its settings
+    tried     arm -> the searches of its settings with the same features
     family    what the comparisons are judged together with, and by how many tests p is corrected
     blocks    what rows with all their runs are compared by at once, see `pbgraph.report.together`
     """
@@ -161,7 +161,7 @@ def make_table(
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),
         declared=how_declared(ours, background.registered),
-        tried=_tried(finished[0].spec, [arm for arm in arms if arm.method != EXTERNAL], background.searched),
+        tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         averages=_averages(finished, records),
@@ -188,17 +188,22 @@ def _of_rows(
     return mine, finished
 
 
-def _tried(spec: RunSpec, arms: Iterable[Arm], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
-    """The searches of these arms by the recipe and on the split of a table's runs."""
-    mine = [
-        budget
-        for budget in searched
-        if (budget.task, budget.preset, budget.split) == (spec.task, spec.preset, spec.split)
-    ]
-    return {
-        arm.plain: tuple(budget for budget in mine if (budget.model, budget.method) == (arm.model, arm.method))
-        for arm in arms
-    }
+def _tried(
+    specs: Mapping[Arm, RunSpec], arms: Iterable[Arm], searched: Iterable[Budget]
+) -> dict[Arm, tuple[Budget, ...]]:
+    """The searches of these arms by the recipe, with the features and on the split of a table's runs.
+
+    specs  arm -> one of its finished runs, if it has one
+    """
+    every, found = list(searched), {}
+    for arm in arms:
+        if arm.method == EXTERNAL or (spec := specs.get(arm)) is None:
+            continue
+        mine = (spec.task, spec.model, spec.method, spec.preset, spec.split, str(spec.versions["featuriser"]))
+        found[arm] = tuple(
+            one for one in every if (one.task, one.model, one.method, one.preset, one.split, one.featuriser) == mine
+        )
+    return found
 
 
 def _metrics(finished: Sequence[RunRecord], asked: Sequence[str] | None) -> tuple[str, ...]:

@@ -188,20 +188,24 @@ def best_of(trials: Sequence[Trial], *, larger_is_better: bool) -> Trial | None:
 
 @dataclass(frozen=True)
 class Budget:
-    """How many settings of an arm were tried, by which recipe and on which split and seeds."""
+    """How many settings of an arm were tried, by which recipe and on which split and seeds.
+
+    featuriser  version of what it saw: that of features joined by + is made of theirs, and so tells them apart
+    """
 
     task: str
     model: str
     method: str
     preset: str
     split: str
+    featuriser: str
     seeds: tuple[int, ...]
     trials: int
 
 
 def budgets(results: Path) -> list[Budget]:
     """Of all searches in a results folder; a file that cannot be read costs a warning."""
-    counts: Counter[tuple[str, str, str, str, str, tuple[int, ...]]] = Counter()
+    counts: Counter[tuple[str, str, str, str, str, str, tuple[int, ...]]] = Counter()
     for path in trials_files(results):
         try:
             trials = read_trials(path)
@@ -209,7 +213,8 @@ def budgets(results: Path) -> list[Budget]:
             log.warning("left out: %s: %s", path, error)
             continue
         counts.update(
-            (trial.task, trial.model, trial.method, trial.preset, trial.split, trial.seeds) for trial in trials
+            (one.task, one.model, one.method, one.preset, one.split, str(one.versions.get("featuriser", "")), one.seeds)
+            for one in trials
         )
     return [Budget(*what, trials) for what, trials in sorted(counts.items())]
 

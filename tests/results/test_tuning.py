@@ -38,6 +38,7 @@ TRIAL = Trial(
     seconds=(1.0, 2.0, 3.0),
     mean=0.8,
     parameters=100,
+    versions={"featuriser": 1},
 )
 
 
@@ -169,6 +170,13 @@ def test_a_search_by_another_recipe_or_on_another_split_is_none_of_a_tables(tmp_
     write(tmp_path, 2, task="esol")
     assert "settings tried" not in to_markdown(table(tmp_path))
     assert len(budgets(tmp_path)) == 3
+
+
+def test_a_search_with_other_features_is_none_of_a_rows(tmp_path):
+    write(tmp_path, 2)
+    write(tmp_path, 3, versions={"featuriser": 1001}, changes={"features": "graph+descriptors"})
+    assert "settings tried: 2 on seeds 0-2 (gin/backprop); 0 (" in to_markdown(table(tmp_path))
+    assert [budget.trials for budget in budgets(tmp_path)] == [2, 3]
 
 
 def test_searches_on_different_seeds_are_told_apart(tmp_path):
