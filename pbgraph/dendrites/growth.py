@@ -122,6 +122,30 @@ class Growth(Phases):
         self.epoch += 1
         return status
 
+    @property
+    def best_weights(self) -> Mapping[str, Tensor]:
+        """Of the best network so far, by name."""
+        return cast(Mapping[str, Tensor], self._best["weights"])
+
+    def adopt(self, weights: Mapping[str, Tensor], loss_fn: LossFunction, batch: Any) -> None:
+        """Take over weights that were trained as the first neuron phase would train them, before its first step.
+
+        weights  of the best epoch, by the names of `model`
+        batch    any: a step with it shows which sites the loss reaches, and is undone
+        Every epoch of that phase is then counted by `count_epoch` and `epoch_end`, with its loss, rate and score.
+        Raises TrainingError if growth has begun.
+        """
+        if self.epoch or self.finished or self._stepped:
+            raise TrainingError("adopt() was called after the first step: weights are adopted before it")
+        self.step(loss_fn, batch)
+        self._training.finish_epoch()
+        self.model.load_state_dict(dict(weights))
+
+    def count_epoch(self, loss: float, learning_rate: float) -> None:
+        """Count an epoch of adopted weights as trained, with its mean loss and the learning rate of its last step."""
+        self._journal.loss, self._journal.losses = loss, 1
+        self._training.learning_rate, self._stepped = learning_rate, True
+
     def correlate(self, batches: Iterable[Any], loss_fn: LossFunction) -> dict[str, tuple[float, ...]]:
         """Site -> (C,): corr(a, δ) of the dendrites that have just been accepted, over other rows, such as validation.
 

@@ -9,15 +9,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from pathlib import Path
 
 from pbgraph.datasets.load import load
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
+from pbgraph.execution.provenance import source_tree
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.preparation import WholeFeatures, fitted_to
 from pbgraph.features.stored import featurised
+from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.methods.base import METHODS, FitJob, Fitted, PairedRun, Report
 from pbgraph.methods.restore import whole_state
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
@@ -116,10 +119,27 @@ def fit_job(
         device=device,
         paired=_paired(spec, options),
         checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
-        platform=str(numeric_platform(device)),
+        platform=(platform := str(numeric_platform(device))),
+        first_phases=_first_phases(spec, data, options, platform),
         report=report,
     )
     return job, whole
+
+
+def _first_phases(spec: RunSpec, data: Prepared, options: RunOptions, platform: str) -> Path | None:
+    """The folder of first neuron phases of all runs on these data, by this code and on this numeric platform.
+
+    None where the code is not known by a commit, since it may have been edited, and for methods of other packages, of
+    which is not known what they do before that phase.
+    """
+    commit, dirty = source_tree()
+    if dirty or not commit or code_of("method", spec.method):
+        return None
+    versions = {name: version for name, version in spec.versions.items() if name not in ("method", "model")}
+    code = [code_of(kind, getattr(spec, kind)) for kind in ("task", "split", "featuriser", "model", "metric")]
+    data_of = [spec.task, spec.split, spec.split_seed, spec.featuriser, spec.metric, data.molecules.sha256]
+    said = sha256(canonical_json([*data_of, versions, code, platform, commit]))
+    return ResultsFolder(options.results).first_phases_path / said[:16]
 
 
 def _check_files(spec: RunSpec, now: Mapping[str, str]) -> None:

@@ -23,15 +23,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean
-from typing import Literal
+from typing import Literal, cast
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from pbgraph.dendrites import Errors, Growth, GrowthSettings, perforate
 from pbgraph.fields import LATER, field_names
 from pbgraph.history import Phase, Selection
-from pbgraph.methods import roles
+from pbgraph.methods import first_phase, roles
 from pbgraph.methods.base import FitJob, Fitted, Method
 from pbgraph.methods.optimizers import make_optimizer
 from pbgraph.methods.plain import CycleSettings
@@ -149,8 +150,7 @@ def growth_settings(settings: PerforatedSettings) -> GrowthSettings:
 def longest_run(settings: PerforatedSettings) -> int:
     """Epochs if every phase takes its full length and only the last dendrites fail."""
     cycles = settings.max_dendrites + settings.max_tries - 1 if settings.max_dendrites else 0
-    first = growth_settings(settings).first_epochs or settings.epochs
-    return first + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
+    return _first_phase(settings)["longest"] + cycles * (settings.dendrite_epochs + settings.cycle_epochs)
 
 
 def fit(job: FitJob) -> Fitted:
@@ -164,6 +164,7 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
     settings: PerforatedSettings = job.settings
     loss_fn = make_loss(job)
     network, sites = build_model(job), Sites.of(settings.sites)
+    names = tuple(network.state_dict())
     growth = Growth(
         perforate(network, sites=sites.patterns or sites_in(job.model, network)),
         make_optimizer(settings, network),
@@ -178,11 +179,16 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         longest=longest_run(settings),
         status=lambda: (growth.phase, growth.best_score, growth.dendrites),
     )
+    _take_first_phase(job, growth, session, loss_fn)
     while not growth.finished:
         rows = rows_of_epoch(job, growth.phase, session.epoch)
         for batch in session.batches(rows.batches):
             session.add_loss(growth.step(loss_fn, batch, held_out=session.step >= rows.fitted))
+        plain = not growth.dendrites
         _end_epoch(job, growth, session, loss_fn)
+        if plain:
+            weights = dict(zip(names, growth.best_weights.values(), strict=True))
+            first_phase.keep_at_its_end(job, session, weights, **_first_phase(settings))
     growth.restore_best()
     return Fitted(
         predict=make_predictor(growth.model, job),
@@ -197,6 +203,26 @@ def fit_growing(job: FitJob, *, errors: Errors = "perforated") -> Fitted:
         earlier_seconds=session.earlier_seconds,
         sittings=session.sittings,
     )
+
+
+def _first_phase(settings: PerforatedSettings) -> first_phase.Ends:
+    """When the first neuron phase ends."""
+    longest = growth_settings(settings).first_epochs or settings.epochs
+    return {"longest": longest, "patience": None if settings.switching == "fixed" else settings.patience}
+
+
+def _take_first_phase(job: FitJob, growth: Growth, session: Session, loss_fn: LossFunction) -> None:
+    """Begin after the first neuron phase if another run has left it, and this one has not begun."""
+    if session.begun or (first := first_phase.known(job, **_first_phase(job.settings))) is None:
+        return
+    batch = graphs_of(job.train).batch(np.arange(min(int(job.settings.batch_size), len(job.train))))
+    growth.adopt(dict(zip(growth.model.state_dict(), first.weights.values(), strict=True)), loss_fn, batch)
+    for line in first.lines:
+        growth.count_epoch(cast(float, line.train_loss), line.learning_rate)
+        assert growth.phase == "neuron"
+        status = growth.epoch_end(line.valid)
+    assert status.switched is not None
+    session.go_on_after(first.lines, first.seconds)
 
 
 def _end_epoch(job: FitJob, growth: Growth, session: Session, loss_fn: LossFunction) -> None:

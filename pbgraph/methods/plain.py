@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import cast
 
 from pbgraph.dendrites.settings import Restart, check_restart
 from pbgraph.fields import LATER
 from pbgraph.history import Selection
+from pbgraph.methods import first_phase
 from pbgraph.methods.base import FitJob, Fitted
 from pbgraph.methods.optimizers import make_optimizer, set_rate
 from pbgraph.methods.restore import network_saver
@@ -64,6 +66,11 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
         longest=starts[-1],
         status=lambda: ("neuron", best.score, 0),
     )
+    if not session.begun and (first := first_phase.known(job, longest=lengths[0], patience=patience)):
+        model.load_state_dict(first.weights)
+        for line in first.lines:
+            best.offer(model, cast(float, line.valid), line.epoch)
+        session.go_on_after(first.lines, first.seconds)
     while session.epoch < starts[-1] and (patience is None or session.epoch - 1 - best.epoch < patience):
         cycle = max(c for c, start in enumerate(starts[:-1]) if start <= session.epoch)
         if cycle > 0 and (session.epoch, session.step) == (starts[cycle], 0):
@@ -77,6 +84,7 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
         score = validation_score(model, job, session.epoch)
         best.offer(model, score, session.epoch)
         session.end_epoch(phase="neuron", dendrites=0, valid=score, learning_rate=optimizer.param_groups[0]["lr"])
+        first_phase.keep_at_its_end(job, session, best.weights, longest=lengths[0], patience=patience)
     best.restore(model)
     return Fitted(
         predict=make_predictor(model, job),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +61,11 @@ class Best:
             self.score, self.epoch = score, epoch
             self._weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """Of that epoch, by name."""
+        return self._weights
+
     def restore(self, model: nn.Module) -> None:
         """Give the model the best weights."""
         model.load_state_dict(self._weights)
@@ -101,6 +106,21 @@ class Session:
         self._started = self._saved = time.monotonic()
         self._reported = -REPORT_EVERY
         self._resume()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any step has been done, in this sitting or an earlier one."""
+        return (self.epoch, self.step) != (0, 0)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start of the run, without pauses."""
+        return self.earlier_seconds + time.monotonic() - self._started
+
+    def go_on_after(self, lines: Sequence[Epoch], seconds: float) -> None:
+        """Count epochs as done that another run has done just so, with the seconds that they took it."""
+        self.history, self.epoch = list(lines), len(lines)
+        self.earlier_seconds += seconds
 
     @property
     def steps(self) -> int:
@@ -166,7 +186,7 @@ class Session:
             "step": self.step,
             "loss": self._loss,
             "history": [[getattr(line, name) for name in Epoch.__dataclass_fields__] for line in self.history],
-            "seconds": self.earlier_seconds + time.monotonic() - self._started,
+            "seconds": self.seconds,
             "sittings": self.sittings,
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }

@@ -9,6 +9,7 @@
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
     results/.work/leases/                      who does which run, where many machines share the folder
+    results/.work/first/                       what arms have in common: see pbgraph.methods.first_phase
     results/.work/pairs/                       what controls are paired with in searches: see pbgraph.results.pairs
     results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
@@ -183,6 +184,11 @@ class ResultsFolder:
         except FileExistsError:
             return self.record(record.spec.task, record.key)
         return record
+
+    @property
+    def first_phases_path(self) -> Path:
+        """The folder of first neuron phases, see `pbgraph.methods.first_phase`."""
+        return self.root / WORK / "first"
 
     @property
     def pairs_path(self) -> Path:
