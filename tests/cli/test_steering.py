@@ -267,7 +267,7 @@ def test_export_has_a_row_for_each_run_and_each_epoch(filled, tmp_path, capsys):
 def test_a_whole_folder_is_steered_by_real_runs(toy_here, tmp_path):
     run = ("toy", "--preset", "smoke", "--methods", "backprop", "--jobs", 1)
     assert toy_here(*run).returncode == 0
-    assert list(Path("results/.work").iterdir()) == []
+    assert {path.name for path in Path("results/.work").iterdir()} <= {"first"}  # what other arms would begin with
     status = json.loads(toy_here("status", "--preset", "smoke", "--json").stdout)
     assert [(one["state"], one["arm"]) for one in status[0]["runs"]] == [
         ("done", "trimnet/backprop"),

@@ -35,7 +35,9 @@ def spec(tmp_path):
 
 
 @pytest.fixture
-def options(tmp_path) -> RunOptions:
+def options(tmp_path, monkeypatch) -> RunOptions:
+    """Of runs that train all of themselves, whatever others have left."""
+    monkeypatch.setattr(fitting, "source_tree", lambda: ("", True))
     return RunOptions(tmp_path / "results")
 
 
