@@ -6,7 +6,7 @@ from dendrite_networks import batch, growth, network, run_until, same, square_lo
 from pbgraph.dendrites import Growth, GrowthSettings, SiteError
 from pbgraph.files.state_file import load_state, save_state
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 BATCHES = 2
 SCORES = [0.1, 0.3, 0.2, None, None, 0.4, 0.3, None, None, 0.1, 0.2, None, None, 0.2, 0.2]

@@ -79,6 +79,7 @@ def test_a_run_that_begins_after_it_comes_to_the_same(name, network, tmp_path, t
     assert any(taken[len(before) :]) or name in OWN_NETWORK
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", [*GROWING, "continued"])
 def test_whoever_is_first_leaves_the_same(name, network, tmp_path):

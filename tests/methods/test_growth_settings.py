@@ -22,7 +22,7 @@ from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATE
 from pbgraph.methods.widened import WIDENED_CONTINUED
 from tiny_task import TINY, Stop, TinyConfig, tiny_store, tiny_task
 
-pytestmark = pytest.mark.lengthy
+pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
 
 SHORT = {"epochs": 4, "patience": 9, "batch_size": 50, "learning_rate": 1e-2, "schedule": "cosine"}
 GROWN = PerforatedSettings(
