@@ -22,6 +22,7 @@ from typing import TypedDict
 
 from torch import Tensor
 
+from pbgraph.dendrites.switching import BestScore, EarlyStopping
 from pbgraph.fields import field_names, told
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE
@@ -59,11 +60,9 @@ def length(scores: Sequence[float | None], *, longest: int, patience: int | None
     >>> length([0.7, 0.8, 0.8, 0.7, 0.9], longest=9, patience=2), length([0.7, 0.8], longest=9, patience=2)
     (4, None)
     """
-    best, best_epoch = None, -1
-    for epoch, score in enumerate(scores[:longest]):
-        if score is not None and (best is None or score > best):
-            best, best_epoch = score, epoch
-        if epoch + 1 == longest or (patience is not None and epoch - best_epoch >= patience):
+    best, stopping = BestScore(), EarlyStopping(patience, longest)
+    for epoch, score in enumerate(scores):
+        if stopping.after_epoch(score is not None and best.update(score, epoch)):
             return epoch + 1
     return None
 
