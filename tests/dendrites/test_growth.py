@@ -265,3 +265,17 @@ def test_settings_out_of_range_are_errors_that_name_them(name, value):
 def test_errors_are_the_projects():
     assert issubclass(SiteError, PbgraphError)
     assert issubclass(TrainingError, PbgraphError)
+
+
+def test_weights_are_adopted_before_the_first_step_alone():
+    grown = growth(network())
+    wanted = {name: torch.full_like(value, 0.25) for name, value in grown.model.state_dict().items()}
+    grown.adopt(wanted, square_loss, batch())
+    assert all(torch.equal(value, wanted[name]) for name, value in grown.model.state_dict().items())
+    with pytest.raises(TrainingError, match="adopt\\(\\) was called after the first step"):
+        grown.adopt(wanted, square_loss, batch())
+    grown.count_epoch(loss=0.5, learning_rate=0.125)
+    grown.epoch_end(0.75)
+    (row,) = grown.history
+    assert (row["loss"], row["learning_rate"], row["score"]) == (0.5, 0.125, 0.75)
+    assert all(torch.equal(value, wanted[name]) for name, value in grown.best_weights.items())
