@@ -173,7 +173,7 @@ class _Fit:
 
     def train(self) -> None:
         """All epochs; the weights with the smallest error on the choosing batches are kept."""
-        optimizer = torch.optim.Adam(self._learner.parameters(), lr=RATE)
+        optimizer = torch.optim.Adam(self._learner.parameters(), lr=RATE, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self._epochs * len(self.fitted)))
         for _ in range(self._epochs):
             self._learner.train()

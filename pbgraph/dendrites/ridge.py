@@ -63,19 +63,57 @@ class Linear:
         return self.offset + (x.double() - self.centre) @ self.weight
 
 
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """Fits to the same rows, one for each strength and the mean last, along the eigenvectors V of R = V diag(v) Vᵀ.
+
+    B = diag(inverse) V diag(1 / (v + λ)) (Vᵀ r), by which a fit's errors need no B.
+
+    along   Vᵀ r (D, C)
+    scaled  diag(inverse) V (D, D), where inverse is 1 over the deviation of each x
+    """
+
+    centre: Tensor
+    offset: Tensor
+    values: Tensor
+    along: Tensor
+    scaled: Tensor
+
+    @classmethod
+    def of(cls, sums: Sums) -> _Path:
+        """Fitted to all of these rows."""
+        centre, offset = sums.x / sums.rows, sums.y / sums.rows
+        xx, xy, _ = sums.centred(centre, offset)
+        scale = xx.diagonal().clamp(min=0).sqrt()
+        varies = scale > 1e-7 * (sums.rows**0.5) * centre.abs()
+        inverse = torch.where(varies & (scale > 0), 1 / scale, 0.0)
+        values, vectors = torch.linalg.eigh(xx * torch.outer(inverse, inverse))
+        scaled = inverse[:, None] * vectors
+        return cls(centre, offset, values.clamp(min=0), scaled.T @ xy, scaled)
+
+    def errors(self, sums: Sums) -> Tensor:
+        """Sums of squared errors on these rows, of each fit: (strengths + 1, C)."""
+        xx, xy, yy = sums.centred(self.centre, self.offset)
+        xx, xy = self.scaled.T @ xx @ self.scaled, self.scaled.T @ xy
+        fits = [self.along / (self.values + strength)[:, None] for strength in STRENGTHS]
+        return torch.stack([yy + (fit * (xx @ fit - 2 * xy)).sum(0) for fit in fits] + [yy])
+
+    def chosen(self, numbers: Tensor) -> Linear:
+        """The fit of each y with the strength of this number (C,)."""
+        strengths = torch.tensor((*STRENGTHS, torch.inf), dtype=self.values.dtype, device=self.values.device)
+        fit = self.along / (self.values[:, None] + strengths[numbers])
+        return Linear(self.centre, self.scaled @ fit, self.offset)
+
+
 def ridge(folds: Sequence[Sums]) -> Linear:
     """Fitted to all rows of these folds, with strengths chosen among them; of one fold, by the mean alone."""
-    errors = None
-    for left_out in range(len(folds)) if len(folds) > 1 else ():
-        fitted = _joined([fold for number, fold in enumerate(folds) if number != left_out])
-        own = torch.stack([_error(one, folds[left_out]) for one in _path(fitted)])
-        errors = own if errors is None else errors + own
-    path = _path(_joined(folds))
-    if errors is None:
-        return path[-1]
-    chosen = errors.argmin(0)  # (C,)
-    weight = torch.stack([one.weight for one in path])[chosen, :, torch.arange(len(chosen), device=chosen.device)].T
-    return Linear(path[0].centre, weight, path[0].offset)
+    path = _Path.of(_joined(folds))
+    if len(folds) == 1:
+        return path.chosen(torch.full_like(path.offset, len(STRENGTHS), dtype=torch.long))
+    errors = torch.zeros(len(STRENGTHS) + 1, len(path.offset), dtype=path.offset.dtype, device=path.offset.device)
+    for left_out, fold in enumerate(folds):
+        errors += _Path.of(_joined([other for number, other in enumerate(folds) if number != left_out])).errors(fold)
+    return path.chosen(errors.argmin(0))
 
 
 def _joined(folds: Sequence[Sums]) -> Sums:
@@ -83,23 +121,3 @@ def _joined(folds: Sequence[Sums]) -> Sums:
     for fold in folds[1:]:
         total = total.plus(fold)
     return total
-
-
-def _path(sums: Sums) -> list[Linear]:
-    """A fit for each strength, and the mean last."""
-    centre, offset = sums.x / sums.rows, sums.y / sums.rows
-    xx, xy, _ = sums.centred(centre, offset)
-    scale = xx.diagonal().clamp(min=0).sqrt()
-    varies = scale > 1e-7 * (sums.rows**0.5) * centre.abs()
-    inverse = torch.where(varies & (scale > 0), 1 / scale, 0.0)
-    values, vectors = torch.linalg.eigh(xx * torch.outer(inverse, inverse))
-    along = vectors.T @ (xy * inverse[:, None])
-    weights = [inverse[:, None] * (vectors @ (along / (values.clamp(min=0) + s)[:, None])) for s in STRENGTHS]
-    return [Linear(centre, weight, offset) for weight in (*weights, torch.zeros_like(xy))]
-
-
-def _error(fit: Linear, sums: Sums) -> Tensor:
-    """Sum of squared errors (C,) on these rows."""
-    xx, xy, yy = sums.centred(fit.centre, fit.offset)
-    error: Tensor = yy - 2 * (fit.weight * xy).sum(0) + (fit.weight * (xx @ fit.weight)).sum(0)
-    return error
