@@ -63,6 +63,7 @@ def test_the_guides_commands_do_what_it_says(line, toy_here):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.thorough
 def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy_here, tmp_path):
     """By the network's own recipe, in its own ranges; the plan that a search writes, and that of the package."""
 

@@ -331,6 +331,7 @@ def test_two_arms_are_compared_seed_by_seed(capsys, results):
     assert "did you mean 'trimnet/perforated'?" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_whole_benchmark_of_a_third_partys_data(toy_here, tmp_path):
     first = toy_here("toy", "--preset", "smoke", "--jobs", 2)
     assert first.returncode == 0, first.stderr

@@ -140,6 +140,7 @@ def test_several_models_and_workers_and_a_plan_of_the_best(tmp_path, capsys):
     assert declared.seeds == (68, 69, 70)
 
 
+@pytest.mark.thorough
 def test_settings_that_fail_are_lines_too(tmp_path, capsys):
     task = described(tmp_path)
     hot = ("--set", "training.epochs=2", "training.learning_rate=1e30", "training.clip_norm=0", "--trials", "2")

@@ -87,6 +87,7 @@ assert faster(FASTER) is None and faster(RUNNING) is None
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_the_plain_definition_is_that_of_the_kernels(dtype):
     definition = sys.modules.get(FASTER) or __import__(FASTER, fromlist=["moments"])

@@ -253,6 +253,7 @@ def test_a_file_that_a_model_is_built_from_is_in_its_key(weighted, monkeypatch):
     assert plain.key == "8dd09920574227d8"  # as committed
 
 
+@pytest.mark.thorough
 def test_a_run_whose_file_has_changed_since_it_was_planned_is_not_done(weighted, tmp_path, tox21, shared):
     spec = plan("tox21", "smoke", models=["gin"]).specs[0]
     weighted.write_bytes(b"second")

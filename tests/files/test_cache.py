@@ -156,6 +156,7 @@ def test_features_of_other_structures_versions_or_rdkit_are_made_anew(
     assert len(list(folder.iterdir())) == 4
 
 
+@pytest.mark.thorough
 def test_a_second_start_needs_no_rdkit(folder: Path, shared: Path) -> None:
     program = """
 import sys

@@ -44,6 +44,7 @@ def run(**environment: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.thorough
 def test_two_processes_may_compile_at_once_into_an_empty_cache(tmp_path: Path) -> None:
     processes = [run(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
     outputs = [process.communicate(timeout=600) for process in processes]

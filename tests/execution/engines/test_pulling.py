@@ -218,6 +218,7 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+@pytest.mark.thorough
 @pytest.mark.lengthy
 def test_three_workers_do_every_run_once_and_write_down_one_failure_of_each(tmp_path, worker, results):
     what = ["finish"] * 8 + ["fail", "die once"]
