@@ -96,6 +96,7 @@ class Preset:
     recipe   its own, or that of the preset it is based on
     seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
+    primary  the two arms of the comparison that it is made for, if it names one
     """
 
     name: str
@@ -107,6 +108,7 @@ class Preset:
     task: str = ""
     split: str = ""
     margin: float | None = None
+    primary: tuple[Arm, Arm] | None = None
     again: frozenset[int] = frozenset()
 
     def split_seed(self, seed: int) -> int:
@@ -118,7 +120,8 @@ class Preset:
         """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
         plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
         set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
-        return set_otherwise or self.margin is not None or self.name != self.recipe.name
+        judged_otherwise = self.margin is not None or self.primary is not None
+        return set_otherwise or judged_otherwise or self.name != self.recipe.name
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -68,6 +68,12 @@ class Plan:
         return self.presets[0].margin
 
     @property
+    def primary(self) -> tuple[Arm, Arm] | None:
+        """The two arms of the comparison that the plan is made for, if it declares one and has both."""
+        named = self.presets[0].primary
+        return named if named and set(named) <= set(self.arms) else None
+
+    @property
     def arms(self) -> tuple[Arm, ...]:
         """Of every row, in order."""
         return tuple(dict.fromkeys(spec.arm for spec in self.specs))

@@ -5,6 +5,7 @@
     seeds = "68-72"                   # default: those of the preset it is based on
     reinitialised = "68-69"           # seeds whose splits are trained on once more, as seeds 1068-1069; default: none
     margin = 0.01                     # smallest difference that matters; default: what the metric declares
+    primary = ["trimnet/perforated", "trimnet/backprop"]    # the comparison that it is made for; default: none
     preset = "default"                # whose recipe holds (that is the default); or [recipe] with one of its own
 
     [[arms]]
@@ -48,6 +49,7 @@ KEYS = (
     "seeds",
     "reinitialised",
     "margin",
+    "primary",
     "preset",
     "arms",
     "recipe",
@@ -105,6 +107,7 @@ def _preset(top: Section, name: str) -> Preset:
         task=top.text("task", ""),
         split=top.text("split", ""),
         margin=top.number("margin"),
+        primary=_primary(top, rows),
         again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
     )
 
@@ -240,6 +243,25 @@ def _again(top: Section, seeds: Sequence[int]) -> tuple[int, ...]:
     if taken := sorted(set(again).intersection(seeds)):
         top.fail("reinitialised", f"second initialisations have seeds {ranges(taken)}, which are the plan's already")
     return again
+
+
+def _primary(top: Section, rows: Sequence[Row]) -> tuple[Arm, Arm] | None:
+    """The two arms of the comparison that a plan is made for. Raises UsageError unless it has rows of both."""
+    if "primary" not in top.table:
+        return None
+    named = top.table["primary"]
+    if not isinstance(named, list) or len(named) != 2 or not all(isinstance(text, str) for text in named):
+        top.fail("primary", f'primary is {named!r:.100}; expected two arms, as in ["gin/perforated", "gin/continued"]')
+    try:
+        a, b = (parse_arm(text) for text in named or ())
+    except UsageError as error:
+        return cast(None, top.fail("primary", str(error)))
+    there = {arm: None for row in rows for arm in row.arms}
+    if missing := [arm for arm in (a, b) if arm.plain not in there]:
+        top.fail("primary", f"the plan has no arm {missing[0]}; it has {', '.join(map(str, there))}")
+    if a == b:
+        top.fail("primary", f"it compares {a} with itself; name two arms")
+    return a, b
 
 
 def _recipe(section: Section, name: str) -> Recipe:

@@ -31,6 +31,8 @@ def plan_text(plan: Plan) -> str:
         *_seed_lines(plan),
         *([toml_line("margin", plan.margin)] if plan.margin is not None else []),
     ]
+    if plan.primary is not None:
+        head.append(toml_line("primary", list(map(str, plan.primary))))
     rows = list(_rows(plan))
     if len(plan.presets) == 1:
         return "\n".join([*head, *recipe_lines(plan.presets[0]), *rows]) + "\n"
@@ -142,7 +144,7 @@ def _recipe(recipe: Recipe, key: str) -> Iterator[str]:
 
 
 def toml_line(key: str, value: Any) -> str:
-    """An assignment in TOML, of text, numbers, truth values, none, and tables of these."""
+    """An assignment in TOML, of text, numbers, truth values, none, lists of texts, and tables of these."""
     return f"{_key(key)} = {_value(value)}"
 
 

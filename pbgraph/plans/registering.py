@@ -6,12 +6,20 @@ import re
 from datetime import UTC, datetime
 
 from pbgraph import __version__
+from pbgraph.errors import UsageError
 from pbgraph.plans.plan import Plan
-from pbgraph.results.registered import Registration
+from pbgraph.results.compared import Pair, pairs_among
+from pbgraph.results.registered import NONE_LEFT_OUT, Registration
 
 
 def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Registration:
-    """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree."""
+    """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree.
+
+    Raises UsageError if the plan is made for the comparison of an arm that it does not come to have.
+    """
+    for arm in plan.presets[0].primary or ():
+        if arm not in plan.arms:
+            raise UsageError(f"{plan.name}: primary names {arm}; its arms are {', '.join(map(str, plan.arms))}")
     return Registration(
         name=re.sub(r"[^\w.-]+", "-", plan.name.partition(" ")[2]),
         task=plan.task,
@@ -25,4 +33,13 @@ def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Regis
         pbgraph=__version__,
         commit=commit,
         dirty=dirty,
+        primary=tuple(map(str, plan.primary or ())),
+        compared=tuple((str(a), str(b)) for a, b in _compared(plan)),
+        left_out=NONE_LEFT_OUT,
     )
+
+
+def _compared(plan: Plan) -> list[Pair]:
+    """In all presets of a plan the same pairs, since these have the same arms."""
+    first = [spec for spec in plan.specs if spec.preset == plan.presets[0].recipe.name]
+    return pairs_among(first, plan.arms, plan.primary)

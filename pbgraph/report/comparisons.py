@@ -11,7 +11,6 @@ from statistics import fmean
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import GRAPHLESS, PLAIN
 from pbgraph.metrics import METRICS
 from pbgraph.report.stats import (
     Difference,
@@ -25,6 +24,7 @@ from pbgraph.report.stats import (
     verdict,
 )
 from pbgraph.results.arms import Arm
+from pbgraph.results.compared import pairs_among
 from pbgraph.results.protocol import check_same_split
 from pbgraph.results.records import RunRecord
 
@@ -176,54 +176,16 @@ def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> E
     return EquivalenceMargin(relevant, metric.larger_is_better)
 
 
-def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """What the table compares.
-
-    Every arm with its model's plain one, a variant with the one that shares most of what was set otherwise; what is
-    paired with a control, with that; a plain network with features of whole molecules, with these alone; and every
-    variant with the preset's recipe, or where that was not run, plain variants with the first of them.
-    """
+def comparable(
+    finished: Sequence[RunRecord], arms: Sequence[Arm], primary: tuple[Arm, Arm] | None = None
+) -> list[tuple[Arm, Arm]]:
+    """The pairs that a table of these arms compares and that share a seed with scores."""
     scored: dict[Arm, set[int]] = {}
     for record in finished:
         if test_score(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
-    by_key = {record.key: record for record in finished}
-    plain = [(arm, other) for arm in arms if (other := plain_of(arm, arms))]
-    paired = {
-        (by_key[key].spec.arm, record.spec.arm) for record in finished if (key := record.spec.control_of) in by_key
-    }
-    controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
-    wanted = dict.fromkeys([*plain, *controls, *_graphless(finished, arms), *_variants(arms)])
-    return [(a, b) for a, b in wanted if a != b and {a, b} <= scored.keys() and scored[a] & scored[b]]
-
-
-def plain_of(arm: Arm, arms: Iterable[Arm]) -> Arm | None:
-    """The plain arm of its model that has no change that this one has not, and most of those; None if there is none.
-
-    >>> wide = Arm("gin", PLAIN, (("hidden", "64"),))
-    >>> plain_of(Arm("gin", "perforated", (("hidden", "64"), ("pool", "4"))), [Arm("gin", PLAIN), wide]) == wide
-    True
-    """
-    mine = set(arm.changes)
-    able = [
-        other for other in arms if (other.model, other.method) == (arm.model, PLAIN) and mine.issuperset(other.changes)
-    ]
-    return max(able, key=lambda other: len(other.changes), default=None)
-
-
-def _graphless(finished: Sequence[RunRecord], arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Every plain network with the head alone on the same features, where that was run."""
-    features = {record.spec.arm: record.spec.featuriser for record in finished}
-    alone = {features.get(arm): arm for arm in arms if arm.model == GRAPHLESS and arm in features}
-    plain = [arm for arm in arms if arm.method == PLAIN and arm.model != GRAPHLESS and arm in features]
-    return [(arm, alone[features[arm]]) for arm in plain if features[arm] in alone]
-
-
-def _variants(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    first: dict[Arm, Arm] = {}
-    for arm in sorted(arms, key=lambda variant: bool(variant.changes)):
-        first.setdefault(arm.plain, arm)
-    return [(arm, first[arm.plain]) for arm in arms if arm.method == PLAIN or not first[arm.plain].changes]
+    wanted = pairs_among([record.spec for record in finished], arms, primary)
+    return [(a, b) for a, b in wanted if {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
 def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:

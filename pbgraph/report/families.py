@@ -72,7 +72,8 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
         finished = _finished(mine, shown)
         if finished:
             margin = margin or margin_of(finished, preset.margin if preset else None)
-            found += [(recipe, one) for one in _compared(finished, arms, shown)]
+            primary = preset.primary if preset else None
+            found += [(recipe, one) for one in _compared(finished, arms, shown, primary)]
     if margin is None:
         return Family(declared.name, {})
     judged = adjusted([one for _, one in found], margin)
@@ -81,14 +82,20 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
 
 
 def family_of_rows(
-    name: str, records: Sequence[RunRecord], *, arms: Sequence[Arm], seeds: Sequence[int], margin: float | None
+    name: str,
+    records: Sequence[RunRecord],
+    *,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    margin: float | None,
+    primary: tuple[Arm, Arm] | None = None,
 ) -> Family:
     """The comparisons of these rows alone; records: of one preset and split, and of these rows some that finished."""
     finished = [record for record in _finished(records, seeds) if record.spec.arm in arms]
     if not finished:
         return Family(name, {})
     judging = margin_of(finished, margin)
-    judged = adjusted(_compared(finished, arms, seeds), judging)
+    judged = adjusted(_compared(finished, arms, seeds, primary), judging)
     return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging)
 
 
@@ -96,7 +103,9 @@ def _finished(records: Sequence[RunRecord], seeds: Sequence[int]) -> list[RunRec
     return [record for record in records if record.status == "finished" and record.spec.seed in seeds]
 
 
-def _compared(finished: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequence[int]) -> list[Comparison]:
+def _compared(
+    finished: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequence[int], primary: tuple[Arm, Arm] | None
+) -> list[Comparison]:
     try:
         check_one_protocol(finished, finished)
     except UsageError:
@@ -104,4 +113,4 @@ def _compared(finished: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequenc
     by_arm: dict[Arm, list[RunRecord]] = {}
     for record in finished:
         by_arm.setdefault(record.spec.arm, []).append(record)
-    return [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms)]
+    return [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms, primary)]

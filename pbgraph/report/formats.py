@@ -96,6 +96,7 @@ def json_content(table: Table) -> dict[str, object]:
         "averages": table.averages,
         "external": table.external,
         "declared": table.declared,
+        "primary": [str(arm) for arm in table.primary or ()],
         "settings_tried": {
             str(arm): [{"trials": budget.trials, "seeds": budget.seeds} for budget in searches]
             for arm, searches in table.tried.items()

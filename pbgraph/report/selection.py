@@ -145,6 +145,7 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         seeds=seeds,
         labels=own.labels if own else None,
         margin=own.margin if own else None,
+        primary=own.primary if own else None,
         background=background_of(runs.results),
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
@@ -160,7 +161,8 @@ def whole_table(records: Sequence[RunRecord], every: Sequence[RunRecord], backgr
     recipe = records[0].spec.preset
     arms, seeds = rows_and_seeds(preset_or_none(recipe), records)
     family = family_of(declared_by(recipe), every)
-    return make_table(records, arms=arms, seeds=seeds, background=background, family=family)
+    primary = declared.primary if (declared := preset_or_none(recipe)) else None
+    return make_table(records, arms=arms, seeds=seeds, primary=primary, background=background, family=family)
 
 
 def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
@@ -176,7 +178,7 @@ def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
 def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
     """What comparisons of these records are judged with; None if all of them cannot stand in one table."""
     if own is not None:
-        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin)
+        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin, primary=own.primary)
     spec = records[0].spec
     return family_in([record for record in runs.records if record.spec.split == spec.split], spec.preset, seeds)
 

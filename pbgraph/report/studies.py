@@ -97,6 +97,7 @@ def study_table(
                 arms=rows,
                 seeds=shown,
                 labels=labels,
+                primary=preset.primary,
                 background=background,
                 family=family,
             )

@@ -84,6 +84,7 @@ class Table:
     external    results that other tools made, and the files they were scored from -> results; of these, the others
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
+    primary   the comparison that their plan is made for, if it names one
     tried     arm -> the searches of its settings with the same features
     family    what the comparisons are judged together with, and by how many tests p is corrected
     blocks    what rows with all their runs are compared by at once, see `pbgraph.report.together`
@@ -103,6 +104,7 @@ class Table:
     averages: Mapping[str, int] = field(default_factory=dict)
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
+    primary: tuple[Arm, Arm] | None = None
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
     family: str = ""
     tests: int = 0
@@ -121,6 +123,7 @@ def make_table(
     seeds: Sequence[int],
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
+    primary: tuple[Arm, Arm] | None = None,
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
     family: Family | None = None,
@@ -132,6 +135,7 @@ def make_table(
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares; of a family, its own
+    primary  the comparison that their plan is made for; of a family, one of its own
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -145,7 +149,7 @@ def make_table(
     ours = [record for record in finished if not record.spec.external]
     origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
     if family is None:
-        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin)
+        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin, primary=primary)
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
@@ -161,6 +165,7 @@ def make_table(
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),
         declared=how_declared(ours, background.registered),
+        primary=primary,
         tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),

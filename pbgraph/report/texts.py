@@ -16,7 +16,7 @@ from pbgraph.report.kept import kept_notes
 from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Row, Statistic, Table
 from pbgraph.report.wording import answers, how_compared, verdict_words
-from pbgraph.results.arms import shortened
+from pbgraph.results.arms import Arm, shortened
 from pbgraph.terminal import visible_cell
 
 MOST_NAMED = 5  # tasks that are listed one by one in a note
@@ -30,7 +30,7 @@ class Texts:
     title, protocol  what is shown, and under which conditions it was measured
     header, rows     names in the first two columns, numbers after them
     note, comparisons  how arms were compared, and one row per pair under `COMPARED`
-    answers          one sentence per arm with dendrites, the model in **bold**
+    answers          what came of the comparison that the plan is made for, and one sentence per arm with dendrites
     notes            what is missing, failed or undefined, and where the runs come from
     """
 
@@ -59,7 +59,7 @@ def texts(table: Table) -> Texts:
         ),
         note=how_compared(table, table.comparisons),
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
-        answers=tuple(answers(table)),
+        answers=(*_primary(table, scale), *answers(table)),
         notes=(
             *_missing(table.rows),
             *_failures(table.rows),
@@ -81,7 +81,13 @@ def _as_called(table: Table) -> Table:
             for row in table.rows
         ),
         comparisons=tuple(replace(one, a=called[one.a], b=called[one.b]) for one in table.comparisons),
+        primary=_both(table.primary, called),
     )
+
+
+def _both(primary: tuple[Arm, Arm] | None, called: Mapping[Arm, Arm]) -> tuple[Arm, Arm] | None:
+    """What the two are called, where the table has both."""
+    return (called[primary[0]], called[primary[1]]) if primary and set(primary) <= called.keys() else None
 
 
 def scales(table: Table) -> dict[str, float]:
@@ -159,6 +165,15 @@ def _comparison(comparison: Comparison, scale: float) -> tuple[str, ...]:
         p_text(comparison.p_holm),
         verdict_words(comparison),
     )
+
+
+def _primary(table: Table, scale: float) -> list[str]:
+    """What came of the comparison that the plan is made for."""
+    return [
+        f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}: {verdict_words(one)}."
+        for one in table.comparisons
+        if (one.a, one.b) == table.primary
+    ]
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:

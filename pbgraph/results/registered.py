@@ -25,6 +25,8 @@ from pbgraph.results.records import RunRecord
 FOLDER = "registered"
 LARGEST = 64 * MEBIBYTE
 FORMAT_VERSION = 1
+ADDED = ("primary", "compared", "left_out")
+NONE_LEFT_OUT = "none: every run counts that finished, and tables name those that failed or are missing"
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,10 @@ class Registration:
     """A plan that was declared.
 
     plan     its text, as a plan file
+    primary  the two arms of the comparison that it is made for, as `arms` has them; () where it names none
+    compared  the pairs that are judged, all by one correction (Holm) and the same margin, the primary one first; () in
+             files of earlier versions, which did not say so
+    left_out  which runs are left out of these: none, whatever they come to
     arms     its rows, as `Arm` writes them, in order
     keys     of all its runs, sorted
     margin   the smallest difference that matters; None: what the metric declares
@@ -53,13 +59,17 @@ class Registration:
     pbgraph: str
     commit: str
     dirty: bool
+    primary: tuple[str, ...] = ()
+    compared: tuple[tuple[str, str], ...] = ()
+    left_out: str = ""
     format_version: int = FORMAT_VERSION
     id: str = ""
 
     @property
     def declared(self) -> str:
         """Hash of what is declared, whatever it is called and whenever that was."""
-        return sha256(canonical_json((self.task, self.split, self.seeds, self.arms, self.keys, self.margin)))[:12]
+        facts = (self.task, self.split, self.seeds, self.arms, self.keys, self.margin)
+        return sha256(canonical_json((*facts, self.primary) if self.primary else facts))[:12]
 
     @property
     def when(self) -> str:
@@ -68,13 +78,15 @@ class Registration:
 
     def sealed(self) -> Registration:
         """With the hash of all that it says."""
-        return replace(self, id=sha256(canonical_json(replace(self, id=""))))
+        said: dict[str, object] = msgspec.to_builtins(replace(self, id=""))
+        lacking = [name for name in ADDED if not said[name]]  # which earlier versions did not have
+        return replace(self, id=sha256(canonical_json({name: said[name] for name in said if name not in lacking})))
 
 
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
     """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
     for path, earlier in _there(results):
-        if (earlier.keys, earlier.margin) == (registration.keys, registration.margin):
+        if all(getattr(earlier, name) == getattr(registration, name) for name in ("keys", "margin", "primary")):
             return path, earlier
     sealed = registration.sealed()
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"

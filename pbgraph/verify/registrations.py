@@ -41,5 +41,6 @@ def _facts(registration: Registration, path: Path) -> dict[str, tuple[object, ob
         "split": (registration.split, first.split),
         "seeds": (sorted(registration.seeds), sorted(first.seeds)),
         "margin": (registration.margin, first.margin),
+        "primary comparison": (registration.primary, tuple(map(str, first.primary or ()))),
         "arms": (sorted(arms), sorted({str(arm) for preset in presets for arm in preset.arms})),
     }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from made_records import arms
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import FoundBy, Preset, Study
 from pbgraph.plans.plan import plan, plan_study
@@ -182,6 +183,14 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         (f'sedes = "68"\n{ARM}', "line 1: unknown key 'sedes'; did you mean 'seeds'"),
         (f'seeds = "68"\nmargin = -1\n{ARM}', "line 2: margin is -1; expected a number above 0"),
         (f'seeds = "68"\nmargin = inf\n{ARM}', "line 2: margin is inf"),
+        (f'seeds = "68"\nprimary = "gin/backprop"\n{ARM}', "line 2: primary is 'gin/backprop'; expected two arms"),
+        (f'seeds = "68"\nprimary = ["gin/backprop"]\n{ARM}', "line 2: primary is .'gin/backprop'.; expected two"),
+        (f'seeds = "68"\nprimary = ["gin", "gcn"]\n{ARM}', "line 2: arm 'gin' is not MODEL/METHOD"),
+        (f'seeds = "68"\nprimary = ["gin/backprop", "gin/backprop"]\n{ARM}', "compares gin/backprop with itself"),
+        (
+            f'seeds = "68"\nprimary = ["gin/backprop", "gin/perforated"]\n{ARM}',
+            "line 2: the plan has no arm gin/perforated; it has gin/backprop",
+        ),
         (f'seeds = "68"\npreset = "defualt"\n{ARM}', "line 2: unknown preset 'defualt'; did you mean 'default'"),
         (f'seeds = "68"\npreset = "smoke"\n{ARM}[recipe]\n', "line 2: a plan has a .recipe. of its own or"),
         (f"{ARM}[recipe.every]\nepochs = 2\n", "seeds are missing"),
@@ -258,6 +267,16 @@ def test_variants_come_back_from_what_is_written_of_their_plan(read, settings):
     wide = planned(read(WIDER))
     again = planned(read(plan_text(wide)))
     assert (again.specs, again.labels, again.margin) == (wide.specs, wide.labels, wide.margin)
+
+
+def test_what_a_plan_is_made_for_comes_back_and_is_a_narrower_plans_where_it_has_both(read):
+    text = f'seeds = "68"\nprimary = ["gin/perforated", "gin/backprop"]\n{ARM}'.replace(
+        'method = "backprop"', 'method = ["backprop", "perforated"]'
+    )
+    made = plan("tox21", read(text))
+    assert made.primary == arms("gin/perforated", "gin/backprop")
+    assert plan("tox21", read(plan_text(made))).primary == made.primary
+    assert plan("tox21", read(text), methods=["backprop"]).primary is None
 
 
 def test_a_preset_may_be_named_by_its_file(read, tmp_path):

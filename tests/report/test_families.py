@@ -12,6 +12,7 @@ from made_records import arms, make_record
 from pbgraph import bench
 from pbgraph.plans.presets import preset, study
 from pbgraph.report.families import family_of_rows
+from pbgraph.report.formats import to_json
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table
 from pbgraph.report.studies import study_table
@@ -52,6 +53,35 @@ def test_a_table_names_the_margin_that_its_family_is_judged_by():
     table = make_table(made, arms=two, seeds=(1, 2, 3), family=family)
     assert {table.margin.relevant} == {one.margin.relevant for one in family.pairs.values()} == {0.003}
     assert "0.003 is the smallest difference that matters" in texts(table).note
+
+
+@pytest.mark.parametrize(
+    ("primary", "pairs", "said"),
+    [
+        (None, ["perforated - backprop", "widened - backprop"], []),
+        (
+            ("trimnet/backprop", "trimnet/perforated"),
+            ["backprop - perforated", "widened - backprop"],
+            ["**Primary comparison**: trimnet/backprop - trimnet/perforated is -0.0120 [-0.0149, -0.0091"],
+        ),
+        (
+            ("trimnet/widened", "trimnet/perforated"),
+            ["widened - perforated", "perforated - backprop", "widened - backprop"],
+            ["**Primary comparison**: trimnet/widened - trimnet/perforated is +0.0120 [+0.0091, +0.0149"],
+        ),
+    ],
+)
+def test_what_a_plan_is_made_for_is_compared_first_and_said_in_a_sentence(primary, pairs, said):
+    rows = arms("trimnet/backprop", "trimnet/perforated", "trimnet/widened")
+    made = [
+        make_record(arm, seed, 0.8 + 0.01 * n + 0.001 * seed * n) for n, arm in enumerate(rows) for seed in (1, 2, 3)
+    ]
+    table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=arms(*primary) if primary else None)
+    assert [f"{one.a.method} - {one.b.method}" for one in table.comparisons] == pairs
+    assert [line.partition("]: ")[0] for line in texts(table).answers if "Primary" in line] == said
+    assert json.loads(to_json(table))["primary"] == list(primary or ())
+    narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=arms(*primary) if primary else None)
+    assert not any("Primary" in line for line in texts(narrow).answers)
 
 
 def test_a_pair_has_one_verdict_in_study_table_narrowed_table_and_by_itself(runs):

@@ -8,16 +8,25 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from made_records import PROVENANCE, make_record
-from pbgraph.errors import DataError
+from made_records import PROVENANCE, arms, make_record
+from pbgraph.errors import DataError, UsageError
 from pbgraph.execution.origins import Origins
 from pbgraph.execution.provenance import provenance
+from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.presets import preset
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import formatted
-from pbgraph.results.registered import Registration, how_declared, read_registration, register, registrations
+from pbgraph.results.registered import (
+    ADDED,
+    Registration,
+    how_declared,
+    read_registration,
+    register,
+    registrations,
+)
 from pbgraph.verify.registrations import check_registrations
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -138,6 +147,39 @@ def test_verify_finds_nothing_wrong_with_a_registered_plan_or_with_a_study(resul
     register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
     said = check_registrations(results)
     assert (said.counts, said.wrong) == ({"registered plans": 2}, ())
+
+
+def test_what_is_compared_and_what_it_is_all_for_is_registered(results):
+    declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop"))
+    made = plan("tox21", declared, methods=["backprop", "perforated", "continued"])
+    path, said = register(results, registration_of(made, plan_text(made), commit="c", dirty=False))
+    assert said.primary == said.compared[0] == ("trimnet/perforated", "trimnet/backprop")
+    assert ("trimnet/perforated", "trimnet/continued") in said.compared
+    assert said.left_out.startswith("none")
+    assert check_registrations(results).wrong == ()
+    assert register(results, replace(said, primary=())) != (path, said)
+    path.write_bytes(formatted(msgspec.to_builtins(replace(said, primary=said.primary[::-1]).sealed())))
+    assert "was edited or renamed" in check_registrations(results).wrong[0]
+    other = said.plan.replace('primary = ["trimnet/perforated"', 'primary = ["trimnet/continued"')
+    path.write_bytes(formatted(msgspec.to_builtins(replace(said, plan=other).sealed())))
+    assert "its primary comparison is ('trimnet/perforated'," in check_registrations(results).wrong[0]
+
+
+def test_a_plan_cannot_be_registered_for_an_arm_that_it_does_not_come_to_have():
+    declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop:hidden=7"))
+    with pytest.raises(UsageError, match=r"primary names trimnet/backprop:hidden=7; its arms are .*trimnet/perforated"):
+        registration_of(plan("tox21", declared), "", commit="c", dirty=False)
+
+
+def test_files_of_before_these_were_said_are_as_whole_as_they_were(results):
+    """Their hashes are of the fields that there were."""
+    made = registration(record(5))
+    said = {name: value for name, value in msgspec.to_builtins(made).items() if name not in ADDED}
+    said["id"] = sha256(canonical_json(said))
+    path = results.root / "registered" / f"wider-{made.declared}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(said))
+    assert read_registration(path) == made.sealed()
 
 
 @pytest.mark.parametrize(
