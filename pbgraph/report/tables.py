@@ -23,7 +23,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord, RunSpec
-from pbgraph.results.registered import how_declared
+from pbgraph.results.registered import Judged, how_declared
 from pbgraph.results.tuning import Budget
 
 GROWN = "dendrites"  # what a run that grows some keeps their number under, among the details of its record
@@ -164,7 +164,9 @@ def make_table(
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),
-        declared=how_declared(ours, background.registered),
+        declared=how_declared(
+            ours, background.registered, _judged(finished, family, seeds=seeds, margin=margin, primary=primary)
+        ),
         primary=primary,
         tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),
@@ -173,6 +175,24 @@ def make_table(
         external=_counted(sorted(_scored_from(one) for one in finished if one.spec.external and not _is_average(one))),
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
         blocks=blocks_of(by_arm, seeds),
+    )
+
+
+def _judged(
+    finished: Sequence[RunRecord],
+    family: Family,
+    *,
+    seeds: Sequence[int],
+    margin: float | None,
+    primary: tuple[Arm, Arm] | None,
+) -> Judged:
+    preset = finished[0].spec.preset
+    return Judged(
+        seeds=seeds,
+        margin=(family.margin or margin_of(finished, margin)).relevant,
+        usual=margin_of(finished).relevant,
+        primary=tuple(map(str, primary or ())),
+        compared=[(str(a), str(b)) for of, a, b in family.pairs if of == preset],
     )
 
 

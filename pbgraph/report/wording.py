@@ -57,10 +57,14 @@ def _family(table: Table, shown: Sequence[Comparison]) -> str:
 def answers(table: Table) -> list[str]:
     """Does it help? One sentence per perforated arm, from its comparisons alone.
 
-    A gain that a control has too is not a gain from dendrites, nor is one that no control was run for.
+    A gain that a control without dendrites has too is not a gain from dendrites, nor is one that no control was run
+    for. Of controls that have dendrites of their own a second sentence speaks: they ask what it is about dendrites.
     """
     labels = {row.arm: row.label for row in table.rows}
-    return [f"**{labels[arm]}**: {_answer(arm, table)[1]}" for arm in _asked(table)]
+    return [
+        f"**{labels[arm]}**: {' '.join(filter(None, (_answer(arm, table)[1], _among_dendrites(arm, table))))}"
+        for arm in _asked(table)
+    ]
 
 
 def gains(table: Table) -> list[bool | None]:
@@ -79,16 +83,14 @@ def _asked(table: Table) -> list[Arm]:
 
 
 def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
-    mine = [comparison for comparison in table.comparisons if comparison.a == arm and comparison.b.plain != arm.plain]
+    mine = [one for one in _of(arm, table) if one.b not in _grown(table)]
     if any(row.missing or row.failed for row in table.rows if row.arm.model == arm.model):
         return None, "runs are missing, so there is no answer yet."
     if any(len(comparison.seeds) == 1 for comparison in mine):
         return None, "one seed gives no answer."
     if any(comparison.interval is None for comparison in mine):
         return None, "a difference that is the same for all seeds gives no answer."
-    better = [comparison.b for comparison in mine if comparison.verdict.outcome is Outcome.BETTER]
-    worse = [comparison.b for comparison in mine if comparison.verdict.outcome is Outcome.WORSE]
-    rest = [comparison.b for comparison in mine if comparison.b not in better]
+    better, worse, rest = _parted(mine)
     if worse:
         return False, f"dendrites made it worse than {_listed(worse)}."
     if not better:
@@ -98,6 +100,32 @@ def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
     if rest:
         return False, f"better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
     return True, f"dendrites made it better than {_listed(better)}."
+
+
+def _among_dendrites(arm: Arm, table: Table) -> str:
+    """How it stands to controls that have dendrites; "" where there are none with a verdict."""
+    better, worse, rest = _parted([one for one in _of(arm, table) if one.b in _grown(table) and one.p is not None])
+    said = [("better than", better), ("not told apart from", rest), ("worse than", worse)]
+    words = [f"{how} {_listed(others)}" for how, others in said if others]
+    return f"Beside dendrites that are grown otherwise, it is {'; '.join(words)}." if words else ""
+
+
+def _of(arm: Arm, table: Table) -> list[Comparison]:
+    """What an arm with dendrites is compared with, but for variants of itself."""
+    return [one for one in table.comparisons if one.a == arm and one.b.plain != arm.plain]
+
+
+def _grown(table: Table) -> set[Arm]:
+    """The arms whose runs grow dendrites."""
+    return {row.arm for row in table.rows if row.dendrites}
+
+
+def _parted(comparisons: Sequence[Comparison]) -> tuple[list[Arm], list[Arm], list[Arm]]:
+    """What is beaten, what beats it, and the others."""
+    outcomes = {one.b: one.verdict.outcome for one in comparisons}
+    better = [arm for arm, outcome in outcomes.items() if outcome is Outcome.BETTER]
+    worse = [arm for arm, outcome in outcomes.items() if outcome is Outcome.WORSE]
+    return better, worse, [arm for arm in outcomes if arm not in (*better, *worse)]
 
 
 def _listed(arms: Sequence[Arm]) -> str:

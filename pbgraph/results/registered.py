@@ -7,7 +7,7 @@ commit. It is written once; its name has the hash of what was declared, and `id`
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
+from pbgraph.humanize import plural, ranges
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import indented
 from pbgraph.results.records import RunRecord
@@ -26,7 +27,7 @@ FOLDER = "registered"
 LARGEST = 64 * MEBIBYTE
 FORMAT_VERSION = 1
 ADDED = ("primary", "compared", "left_out")
-NONE_LEFT_OUT = "none: every run counts that finished, and tables name those that failed or are missing"
+NONE_LEFT_OUT = "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
 log = logging.getLogger(__name__)
 
 
@@ -122,15 +123,50 @@ def read_registration(path: Path) -> Registration:
     return registration
 
 
-def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration]) -> str:
-    """In words, whether one registered plan has all these runs and is older than each of them; "" of no run."""
+@dataclass(frozen=True)
+class Judged:
+    """How runs are judged where they are shown, to be held against what was declared.
+
+    seeds     that should be there
+    margin    the smallest difference that matters;  usual: what the metric declares, where a plan says nothing
+    primary   the comparison that it is made for, if for one
+    compared  the pairs that one correction is over
+    """
+
+    seeds: Sequence[int]
+    margin: float
+    usual: float
+    primary: Sequence[str]
+    compared: Collection[tuple[str, str]]
+
+    def other_than(self, plan: Registration) -> str:
+        """What the plan declares otherwise, in words; "" where nothing is otherwise."""
+        if set(self.seeds) != set(plan.seeds):
+            return f"seeds {ranges(plan.seeds)}"
+        if self.margin != (margin := self.usual if plan.margin is None else plan.margin):
+            return f"a margin of {margin}"
+        if tuple(self.primary) != plan.primary:
+            return f"the primary comparison {' - '.join(plan.primary)}" if plan.primary else "no primary comparison"
+        if lacking := len(set(plan.compared).difference(self.compared)):
+            return f"{plural(len(plan.compared), 'comparison')} at once, of which {lacking} are not judged here"
+        return ""
+
+
+def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registration], judged: Judged) -> str:
+    """In words, whether a registered plan that is older than each of these runs has them, judged like this.
+
+    "" of no run.
+    """
     if not finished:
         return ""
     keys, first = {record.key for record in finished}, min(began(record) for record in finished)
     holding = [plan for plan in registered if keys.issubset(plan.keys)]
-    for plan in holding:
-        if datetime.fromisoformat(plan.created).timestamp() <= first:
+    early = [plan for plan in holding if datetime.fromisoformat(plan.created).timestamp() <= first]
+    for plan in early:
+        if not judged.other_than(plan):
             return f"confirmatory: {_registered(plan)}, before the first run"
+    if early:
+        return f"exploratory: {_registered(early[0])}, before the first run, for {judged.other_than(early[0])}"
     if holding:
         return f"exploratory: {_registered(holding[0])}, after the first of these runs had begun"
     return "exploratory: no registered plan has these runs"

@@ -204,6 +204,32 @@ def test_the_answer_is_said_in_words(perforated, continued, words):
     assert words in answer
 
 
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (CLEAR, "not told apart from trimnet/gd-dendrites"),
+        (PLAIN, "better than trimnet/gd-dendrites"),
+        ((0.97, 0.992, 1.011), "worse than trimnet/gd-dendrites"),
+    ],
+)
+def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(variant, words):
+    gd = Arm("trimnet", "gd-dendrites")
+    runs = [
+        (arm, seed, score)
+        for arm, row in ((ARMS[1], CLEAR), (gd, variant))
+        for seed, score in zip(SEEDS, row, strict=True)
+    ]
+    paired = {seed: make_record(ARMS[1], seed, 0.9).key for seed in SEEDS}
+    grown = [
+        replace(make_record(arm, seed, score, control_of=paired[seed] if arm == gd else None), details={"dendrites": 1})
+        for arm, seed, score in runs
+    ]
+    others = [record for record in grid() if record.spec.method != "perforated"]
+    (answer,) = answers(table([*others, *grown], (*ARMS, gd)))
+    assert "dendrites made it better than trimnet/backprop and trimnet/continued. Beside dendrites that are" in answer
+    assert answer.endswith(f"it is {words}.")
+
+
 def test_without_a_control_there_is_no_answer():
     records = [record for record in grid(CLEAR) if record.spec.method != "continued"]
     (answer,) = answers(table(records, ARMS[:2]))

@@ -21,6 +21,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import formatted
 from pbgraph.results.registered import (
     ADDED,
+    Judged,
     Registration,
     how_declared,
     read_registration,
@@ -29,6 +30,7 @@ from pbgraph.results.registered import (
 )
 from pbgraph.verify.registrations import check_registrations
 
+JUDGED = Judged(seeds=(1,), margin=0.01, usual=0.01, primary=(), compared=())
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -91,16 +93,16 @@ def test_what_was_edited_is_left_out(results, caplog):
 
 def test_runs_that_began_after_their_registration_are_confirmatory():
     runs = [record(5), record(3, seed=2)]
-    said = how_declared(runs, [registration(*runs)])
+    said = how_declared(runs, [registration(*runs)], JUDGED)
     assert said.startswith("confirmatory: plan wider")
-    assert how_declared(runs[:1], [registration(*runs)]).startswith("confirmatory")
+    assert how_declared(runs[:1], [registration(*runs)], JUDGED).startswith("confirmatory")
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 2])
 def test_runs_that_had_begun_before_are_exploratory(minutes):
     """A run of a minute that is over two minutes after noon began at 12:01."""
     runs = [record(2), record(9, seed=2)]
-    said = how_declared(runs, [registration(*runs, minutes=minutes)])
+    said = how_declared(runs, [registration(*runs, minutes=minutes)], JUDGED)
     assert said.startswith("confirmatory" if minutes <= 1 else "exploratory: plan wider")
 
 
@@ -110,7 +112,7 @@ def test_what_happens_within_one_second_is_told_apart(milliseconds, said):
     at = [(NOON + timedelta(milliseconds=number)).isoformat(timespec="milliseconds") for number in (900, milliseconds)]
     run = make_record("gin/backprop", 1, 0.8, provenance=replace(PROVENANCE, created=at[0]))
     run = replace(run, cost=replace(run.cost, seconds=0.5))
-    words = how_declared([run], [registration(run, created=at[1])])
+    words = how_declared([run], [registration(run, created=at[1])], JUDGED)
     assert words.startswith(said)
     assert "was registered 2026-01-01T12:00:00+00:00" in words
 
@@ -122,16 +124,42 @@ def test_registrations_and_records_have_times_to_the_millisecond(registered):
     assert record.created == datetime.fromisoformat(record.created).isoformat(timespec="milliseconds")
 
 
+@pytest.mark.parametrize(
+    ("here", "declared", "said"),
+    [
+        ({}, {}, ""),
+        ({"margin": 0.02, "usual": 0.01}, {"margin": 0.02}, ""),
+        ({"compared": [("a", "b"), ("c", "d")]}, {"compared": (("a", "b"),)}, ""),
+        ({"seeds": (1, 2)}, {}, "seeds 1"),
+        ({"seeds": (1,)}, {"seeds": (1, 2, 3)}, "seeds 1-3"),
+        ({"margin": 0.005}, {}, "a margin of 0.01"),
+        ({}, {"margin": 0.005}, "a margin of 0.005"),
+        ({"primary": ("a", "b")}, {}, "no primary comparison"),
+        ({"primary": ("a", "b")}, {"primary": ("b", "a")}, "the primary comparison b - a"),
+        (
+            {"compared": [("a", "b")]},
+            {"compared": (("a", "b"), ("c", "d"))},
+            "2 comparisons at once, of which 1 are not judged here",
+        ),
+    ],
+)
+def test_what_is_judged_otherwise_than_declared_is_exploratory(here, declared, said):
+    run = record(5)
+    words = how_declared([run], [registration(run, **declared)], replace(JUDGED, **here))
+    assert words.startswith("exploratory: plan wider" if said else "confirmatory: plan wider")
+    assert not said or words.endswith(f", before the first run, for {said}")
+
+
 def test_runs_that_no_plan_has_are_exploratory():
     runs = [record(5), record(6, seed=2)]
-    assert how_declared(runs, []) == "exploratory: no registered plan has these runs"
-    assert how_declared(runs, [registration(runs[0])]) == "exploratory: no registered plan has these runs"
+    assert how_declared(runs, [], JUDGED) == "exploratory: no registered plan has these runs"
+    assert how_declared(runs, [registration(runs[0])], JUDGED) == "exploratory: no registered plan has these runs"
 
 
 def test_of_several_plans_one_beforehand_will_do():
     runs = [record(5)]
     late, early = registration(*runs, minutes=60), registration(*runs, name="early")
-    assert "early" in how_declared(runs, [late, early])
+    assert "early" in how_declared(runs, [late, early], JUDGED)
 
 
 @pytest.fixture
