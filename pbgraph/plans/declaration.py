@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pbgraph.errors import UsageError
 from pbgraph.files.hashing import Scalar
 from pbgraph.results.arms import Arm
+from pbgraph.results.compared import Pair
 
 if TYPE_CHECKING:
     from pbgraph.metrics import Kind
@@ -97,6 +98,7 @@ class Preset:
     seconds  arm -> what a run took on one thread of an Intel Xeon (Tox21), for time estimates alone
     task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
     primary  the two arms of the comparison that it is made for, if it names one
+    secondary  others that are compared because it names them
     """
 
     name: str
@@ -108,7 +110,8 @@ class Preset:
     task: str = ""
     split: str = ""
     margin: float | None = None
-    primary: tuple[Arm, Arm] | None = None
+    primary: Pair | None = None
+    secondary: tuple[Pair, ...] = ()
     again: frozenset[int] = frozenset()
 
     def split_seed(self, seed: int) -> int:
@@ -120,8 +123,13 @@ class Preset:
         """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
         plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
         set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
-        judged_otherwise = self.margin is not None or self.primary is not None
+        judged_otherwise = self.margin is not None or bool(self.named)
         return set_otherwise or judged_otherwise or self.name != self.recipe.name
+
+    @property
+    def named(self) -> tuple[Pair, ...]:
+        """The comparisons that it names, the one that it is made for first."""
+        return (*([self.primary] if self.primary else []), *self.secondary)
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -23,6 +23,7 @@ from pbgraph.plans.rows import controls_of, graphless, rows_of
 from pbgraph.plans.settings import Assignment, check_all_used
 from pbgraph.plans.suited import check_suited
 from pbgraph.results.arms import Arm
+from pbgraph.results.compared import Pair
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
 
@@ -68,10 +69,14 @@ class Plan:
         return self.presets[0].margin
 
     @property
-    def primary(self) -> tuple[Arm, Arm] | None:
+    def primary(self) -> Pair | None:
         """The two arms of the comparison that the plan is made for, if it declares one and has both."""
-        named = self.presets[0].primary
-        return named if named and set(named) <= set(self.arms) else None
+        return next((pair for pair in self.named if pair == self.presets[0].primary), None)
+
+    @property
+    def named(self) -> tuple[Pair, ...]:
+        """The comparisons that the plan declares by name, as far as it has both arms."""
+        return tuple(pair for pair in self.presets[0].named if set(pair) <= set(self.arms))
 
     @property
     def arms(self) -> tuple[Arm, ...]:

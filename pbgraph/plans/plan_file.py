@@ -6,6 +6,7 @@
     reinitialised = "68-69"           # seeds whose splits are trained on once more, as seeds 1068-1069; default: none
     margin = 0.01                     # smallest difference that matters; default: what the metric declares
     primary = ["trimnet/perforated", "trimnet/backprop"]    # the comparison that it is made for; default: none
+    secondary = [["trimnet/backprop", "gin/backprop"]]      # others beside those that tables make anyway; default: none
     preset = "default"                # whose recipe holds (that is the default); or [recipe] with one of its own
 
     [[arms]]
@@ -39,6 +40,7 @@ from pbgraph.humanize import ranges
 from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, SECOND, FoundBy, Preset, Recipe, Row, Study
 from pbgraph.plans.toml_section import Section
 from pbgraph.results.arms import Arm, parse_arm
+from pbgraph.results.compared import Pair
 from pbgraph.results.record_checks import name_problem
 
 KEYS = (
@@ -50,6 +52,7 @@ KEYS = (
     "reinitialised",
     "margin",
     "primary",
+    "secondary",
     "preset",
     "arms",
     "recipe",
@@ -107,7 +110,8 @@ def _preset(top: Section, name: str) -> Preset:
         task=top.text("task", ""),
         split=top.text("split", ""),
         margin=top.number("margin"),
-        primary=_primary(top, rows),
+        primary=_pair(top, "primary", top.table["primary"], rows) if "primary" in top.table else None,
+        secondary=tuple(_secondary(top, rows)),
         again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
     )
 
@@ -245,22 +249,27 @@ def _again(top: Section, seeds: Sequence[int]) -> tuple[int, ...]:
     return again
 
 
-def _primary(top: Section, rows: Sequence[Row]) -> tuple[Arm, Arm] | None:
-    """The two arms of the comparison that a plan is made for. Raises UsageError unless it has rows of both."""
-    if "primary" not in top.table:
-        return None
-    named = top.table["primary"]
+def _secondary(top: Section, rows: Sequence[Row]) -> Iterator[Pair]:
+    named = top.table.get("secondary", [])
+    if not isinstance(named, list):
+        top.fail("secondary", f"secondary is {named!r:.100}; expected a list of pairs, each as `primary` is one")
+    for pair in named:
+        yield _pair(top, "secondary", pair, rows)
+
+
+def _pair(top: Section, key: str, named: object, rows: Sequence[Row]) -> Pair:
+    """The two arms of a comparison. Raises UsageError unless the plan has rows of both."""
     if not isinstance(named, list) or len(named) != 2 or not all(isinstance(text, str) for text in named):
-        top.fail("primary", f'primary is {named!r:.100}; expected two arms, as in ["gin/perforated", "gin/continued"]')
+        top.fail(key, f'{named!r:.100} is no comparison; expected two arms, as in ["gin/perforated", "gin/continued"]')
     try:
-        a, b = (parse_arm(text) for text in named or ())
+        a, b = (parse_arm(text) for text in cast(list[str], named))
     except UsageError as error:
-        return cast(None, top.fail("primary", str(error)))
+        return cast(Pair, top.fail(key, str(error)))
     there = {arm: None for row in rows for arm in row.arms}
     if missing := [arm for arm in (a, b) if arm.plain not in there]:
-        top.fail("primary", f"the plan has no arm {missing[0]}; it has {', '.join(map(str, there))}")
+        top.fail(key, f"the plan has no arm {missing[0]}; it has {', '.join(map(str, there))}")
     if a == b:
-        top.fail("primary", f"it compares {a} with itself; name two arms")
+        top.fail(key, f"it compares {a} with itself; name two arms")
     return a, b
 
 

@@ -33,6 +33,8 @@ def plan_text(plan: Plan) -> str:
     ]
     if plan.primary is not None:
         head.append(toml_line("primary", list(map(str, plan.primary))))
+    if secondary := [list(map(str, pair)) for pair in plan.named if pair != plan.primary]:
+        head.append(toml_line("secondary", secondary))
     rows = list(_rows(plan))
     if len(plan.presets) == 1:
         return "\n".join([*head, *recipe_lines(plan.presets[0]), *rows]) + "\n"
@@ -144,7 +146,7 @@ def _recipe(recipe: Recipe, key: str) -> Iterator[str]:
 
 
 def toml_line(key: str, value: Any) -> str:
-    """An assignment in TOML, of text, numbers, truth values, none, lists of texts, and tables of these."""
+    """An assignment in TOML, of text, numbers, truth values, none, lists, and tables of these."""
     return f"{_key(key)} = {_value(value)}"
 
 

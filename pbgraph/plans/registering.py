@@ -15,11 +15,12 @@ from pbgraph.results.registered import NONE_LEFT_OUT, Registration
 def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Registration:
     """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree.
 
-    Raises UsageError if the plan is made for the comparison of an arm that it does not come to have.
+    Raises UsageError if the plan names a comparison of an arm that it does not come to have.
     """
-    for arm in plan.presets[0].primary or ():
-        if arm not in plan.arms:
-            raise UsageError(f"{plan.name}: primary names {arm}; its arms are {', '.join(map(str, plan.arms))}")
+    for a, b in plan.presets[0].named:
+        if missing := {a, b}.difference(plan.arms):
+            lacking, has = min(map(str, missing)), ", ".join(map(str, plan.arms))
+            raise UsageError(f"{plan.name}: {a} and {b} are to be compared, and it has no {lacking}; it has {has}")
     return Registration(
         name=re.sub(r"[^\w.-]+", "-", plan.name.partition(" ")[2]),
         task=plan.task,
@@ -42,4 +43,4 @@ def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Regis
 def _compared(plan: Plan) -> list[Pair]:
     """In all presets of a plan the same pairs, since these have the same arms."""
     first = [spec for spec in plan.specs if spec.preset == plan.presets[0].recipe.name]
-    return pairs_among(first, plan.arms, plan.primary)
+    return pairs_among(first, plan.arms, plan.named)

@@ -24,7 +24,7 @@ from pbgraph.report.stats import (
     verdict,
 )
 from pbgraph.results.arms import Arm
-from pbgraph.results.compared import pairs_among
+from pbgraph.results.compared import Pair, pairs_among
 from pbgraph.results.protocol import check_same_split
 from pbgraph.results.records import RunRecord
 
@@ -176,15 +176,13 @@ def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> E
     return EquivalenceMargin(relevant, metric.larger_is_better)
 
 
-def comparable(
-    finished: Sequence[RunRecord], arms: Sequence[Arm], primary: tuple[Arm, Arm] | None = None
-) -> list[tuple[Arm, Arm]]:
-    """The pairs that a table of these arms compares and that share a seed with scores."""
+def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm], named: Sequence[Pair] = ()) -> list[tuple[Arm, Arm]]:
+    """The pairs that a table of these arms compares and that share a seed with scores; named: by its plan."""
     scored: dict[Arm, set[int]] = {}
     for record in finished:
         if test_score(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
-    wanted = pairs_among([record.spec for record in finished], arms, primary)
+    wanted = pairs_among([record.spec for record in finished], arms, named)
     return [(a, b) for a, b in wanted if {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 

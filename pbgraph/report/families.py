@@ -15,6 +15,7 @@ from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import preset_or_none, studies
 from pbgraph.report.comparisons import Comparison, Family, adjusted, comparable, compare, margin_of
 from pbgraph.results.arms import Arm, in_row_order
+from pbgraph.results.compared import Pair
 from pbgraph.results.protocol import check_one_protocol
 from pbgraph.results.records import RunRecord
 
@@ -72,8 +73,7 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
         finished = _finished(mine, shown)
         if finished:
             margin = margin or margin_of(finished, preset.margin if preset else None)
-            primary = preset.primary if preset else None
-            found += [(recipe, one) for one in _compared(finished, arms, shown, primary)]
+            found += [(recipe, one) for one in _compared(finished, arms, shown, preset.named if preset else ())]
     if margin is None:
         return Family(declared.name, {})
     judged = adjusted([one for _, one in found], margin)
@@ -88,14 +88,17 @@ def family_of_rows(
     arms: Sequence[Arm],
     seeds: Sequence[int],
     margin: float | None,
-    primary: tuple[Arm, Arm] | None = None,
+    named: Sequence[Pair] = (),
 ) -> Family:
-    """The comparisons of these rows alone; records: of one preset and split, and of these rows some that finished."""
+    """The comparisons of these rows alone, and first those that a plan of them names.
+
+    records: of one preset and split, and of these rows some that finished.
+    """
     finished = [record for record in _finished(records, seeds) if record.spec.arm in arms]
     if not finished:
         return Family(name, {})
     judging = margin_of(finished, margin)
-    judged = adjusted(_compared(finished, arms, seeds, primary), judging)
+    judged = adjusted(_compared(finished, arms, seeds, named), judging)
     return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging)
 
 
@@ -104,7 +107,7 @@ def _finished(records: Sequence[RunRecord], seeds: Sequence[int]) -> list[RunRec
 
 
 def _compared(
-    finished: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequence[int], primary: tuple[Arm, Arm] | None
+    finished: Sequence[RunRecord], arms: Sequence[Arm], seeds: Sequence[int], named: Sequence[Pair]
 ) -> list[Comparison]:
     try:
         check_one_protocol(finished, finished)
@@ -113,4 +116,4 @@ def _compared(
     by_arm: dict[Arm, list[RunRecord]] = {}
     for record in finished:
         by_arm.setdefault(record.spec.arm, []).append(record)
-    return [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms, primary)]
+    return [compare([*by_arm[a], *by_arm[b]], a, b, seeds=seeds) for a, b in comparable(finished, arms, named)]

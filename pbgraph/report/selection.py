@@ -178,7 +178,7 @@ def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
 def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
     """What comparisons of these records are judged with; None if all of them cannot stand in one table."""
     if own is not None:
-        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin, primary=own.primary)
+        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin, named=own.named)
     spec = records[0].spec
     return family_in([record for record in runs.records if record.spec.split == spec.split], spec.preset, seeds)
 

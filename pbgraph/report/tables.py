@@ -21,6 +21,7 @@ from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm
 from pbgraph.results.background import NOTHING, Background
+from pbgraph.results.compared import Pair
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
 from pbgraph.results.records import Provenance, RunRecord, RunSpec
 from pbgraph.results.registered import Judged, how_declared
@@ -84,7 +85,7 @@ class Table:
     external    results that other tools made, and the files they were scored from -> results; of these, the others
                 among these fields say nothing
     declared  whether a plan of these runs was registered before them, in words
-    primary   the comparison that their plan is made for, if it names one
+    primary   the comparison that their plan is made for, if it is for one
     tried     arm -> the searches of its settings with the same features
     family    what the comparisons are judged together with, and by how many tests p is corrected
     blocks    what rows with all their runs are compared by at once, see `pbgraph.report.together`
@@ -104,7 +105,7 @@ class Table:
     averages: Mapping[str, int] = field(default_factory=dict)
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
-    primary: tuple[Arm, Arm] | None = None
+    primary: Pair | None = None
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
     family: str = ""
     tests: int = 0
@@ -123,7 +124,8 @@ def make_table(
     seeds: Sequence[int],
     labels: Mapping[Arm, str] | None = None,
     margin: float | None = None,
-    primary: tuple[Arm, Arm] | None = None,
+    primary: Pair | None = None,
+    named: Sequence[Pair] = (),
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
     family: Family | None = None,
@@ -135,7 +137,8 @@ def make_table(
     seeds    declared before running; each arm should have them all
     labels   of rows that are not to be called after their model and what was set otherwise
     margin   the smallest difference that matters, instead of what the metric declares; of a family, its own
-    primary  the comparison that their plan is made for; of a family, one of its own
+    primary  the comparison that their plan is made for, one of those that are
+    named    by it, where no family is given
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -149,7 +152,7 @@ def make_table(
     ours = [record for record in finished if not record.spec.external]
     origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
     if family is None:
-        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin, primary=primary)
+        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin, named=named)
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
@@ -184,7 +187,7 @@ def _judged(
     *,
     seeds: Sequence[int],
     margin: float | None,
-    primary: tuple[Arm, Arm] | None,
+    primary: Pair | None,
 ) -> Judged:
     preset = finished[0].spec.preset
     return Judged(

@@ -17,6 +17,7 @@ from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Row, Statistic, Table
 from pbgraph.report.wording import answers, how_compared, verdict_words
 from pbgraph.results.arms import Arm, shortened
+from pbgraph.results.compared import Pair
 from pbgraph.terminal import visible_cell
 
 MOST_NAMED = 5  # tasks that are listed one by one in a note
@@ -85,7 +86,7 @@ def _as_called(table: Table) -> Table:
     )
 
 
-def _both(primary: tuple[Arm, Arm] | None, called: Mapping[Arm, Arm]) -> tuple[Arm, Arm] | None:
+def _both(primary: Pair | None, called: Mapping[Arm, Arm]) -> Pair | None:
     """What the two are called, where the table has both."""
     return (called[primary[0]], called[primary[1]]) if primary and set(primary) <= called.keys() else None
 

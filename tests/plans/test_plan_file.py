@@ -183,8 +183,10 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         (f'sedes = "68"\n{ARM}', "line 1: unknown key 'sedes'; did you mean 'seeds'"),
         (f'seeds = "68"\nmargin = -1\n{ARM}', "line 2: margin is -1; expected a number above 0"),
         (f'seeds = "68"\nmargin = inf\n{ARM}', "line 2: margin is inf"),
-        (f'seeds = "68"\nprimary = "gin/backprop"\n{ARM}', "line 2: primary is 'gin/backprop'; expected two arms"),
-        (f'seeds = "68"\nprimary = ["gin/backprop"]\n{ARM}', "line 2: primary is .'gin/backprop'.; expected two"),
+        (f'seeds = "68"\nprimary = "gin/backprop"\n{ARM}', "line 2: 'gin/backprop' is no comparison; expected two"),
+        (f'seeds = "68"\nprimary = ["gin/backprop"]\n{ARM}', "line 2: .'gin/backprop'. is no comparison"),
+        (f'seeds = "68"\nsecondary = "gin"\n{ARM}', "line 2: secondary is 'gin'; expected a list of pairs"),
+        (f'seeds = "68"\nsecondary = [["gin/backprop"]]\n{ARM}', "line 2: .'gin/backprop'. is no comparison"),
         (f'seeds = "68"\nprimary = ["gin", "gcn"]\n{ARM}', "line 2: arm 'gin' is not MODEL/METHOD"),
         (f'seeds = "68"\nprimary = ["gin/backprop", "gin/backprop"]\n{ARM}', "compares gin/backprop with itself"),
         (
@@ -277,6 +279,13 @@ def test_what_a_plan_is_made_for_comes_back_and_is_a_narrower_plans_where_it_has
     assert made.primary == arms("gin/perforated", "gin/backprop")
     assert plan("tox21", read(plan_text(made))).primary == made.primary
     assert plan("tox21", read(text), methods=["backprop"]).primary is None
+
+
+def test_further_comparisons_come_back(read):
+    other = ARM.replace("gin", "gcn")
+    made = plan("tox21", read(f'seeds = "68"\nsecondary = [["gin/backprop", "gcn/backprop"]]\n{ARM}{other}'))
+    assert (made.primary, made.named) == (None, (arms("gin/backprop", "gcn/backprop"),))
+    assert plan("tox21", read(plan_text(made))).named == made.named
 
 
 def test_a_preset_may_be_named_by_its_file(read, tmp_path):

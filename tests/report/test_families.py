@@ -76,11 +76,12 @@ def test_what_a_plan_is_made_for_is_compared_first_and_said_in_a_sentence(primar
     made = [
         make_record(arm, seed, 0.8 + 0.01 * n + 0.001 * seed * n) for n, arm in enumerate(rows) for seed in (1, 2, 3)
     ]
-    table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=arms(*primary) if primary else None)
+    first = arms(*primary) if primary else None
+    table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert [f"{one.a.method} - {one.b.method}" for one in table.comparisons] == pairs
     assert [line.partition("]: ")[0] for line in texts(table).answers if "Primary" in line] == said
     assert json.loads(to_json(table))["primary"] == list(primary or ())
-    narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=arms(*primary) if primary else None)
+    narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert not any("Primary" in line for line in texts(narrow).answers)
 
 

@@ -195,7 +195,7 @@ def test_what_is_compared_and_what_it_is_all_for_is_registered(results):
 
 def test_a_plan_cannot_be_registered_for_an_arm_that_it_does_not_come_to_have():
     declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop:hidden=7"))
-    with pytest.raises(UsageError, match=r"primary names trimnet/backprop:hidden=7; its arms are .*trimnet/perforated"):
+    with pytest.raises(UsageError, match=r"it has no trimnet/backprop:hidden=7; it has .*trimnet/perforated"):
         registration_of(plan("tox21", declared), "", commit="c", dirty=False)
 
 

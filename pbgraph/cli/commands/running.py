@@ -187,6 +187,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             labels=plan.labels,
             margin=plan.margin,
             primary=plan.primary,
+            named=plan.named,
             background=background_of(results),
             family=family_in(every, recipe, plan.seeds) if recipe else None,
         )
