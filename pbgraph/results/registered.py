@@ -26,7 +26,7 @@ from pbgraph.results.records import RunRecord
 FOLDER = "registered"
 LARGEST = 64 * MEBIBYTE
 FORMAT_VERSION = 1
-ADDED = ("primary", "compared", "left_out")
+ADDED = ("primary", "compared", "left_out", "begun")
 NONE_LEFT_OUT = "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Registration:
     compared  the pairs that are judged, all by one correction (Holm) and the same margin, the primary one first; () in
              files of earlier versions, which did not say so
     left_out  which runs are left out of these: none, whatever they come to
+    begun    keys of runs that had been finished, or begun and saved, in the results folder when it was registered
     arms     its rows, as `Arm` writes them, in order
     keys     of all its runs, sorted
     margin   the smallest difference that matters; None: what the metric declares
@@ -63,6 +64,7 @@ class Registration:
     primary: tuple[str, ...] = ()
     compared: tuple[tuple[str, str], ...] = ()
     left_out: str = ""
+    begun: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
     id: str = ""
 
@@ -89,7 +91,9 @@ def register(results: ResultsFolder, registration: Registration) -> tuple[Path, 
     for path, earlier in _there(results):
         if all(getattr(earlier, name) == getattr(registration, name) for name in ("keys", "margin", "primary")):
             return path, earlier
-    sealed = registration.sealed()
+    over = {key for task, key in results.runs() if task == registration.task}
+    begun = [key for key in registration.keys if key in over or results.saved_state(key)]
+    sealed = replace(registration, begun=tuple(begun)).sealed()
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_file(path) as part:
@@ -161,7 +165,11 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
         return ""
     keys, first = {record.key for record in finished}, min(began(record) for record in finished)
     holding = [plan for plan in registered if keys.issubset(plan.keys)]
-    early = [plan for plan in holding if datetime.fromisoformat(plan.created).timestamp() <= first]
+    early = [
+        plan
+        for plan in holding
+        if datetime.fromisoformat(plan.created).timestamp() <= first and keys.isdisjoint(plan.begun)
+    ]
     for plan in early:
         if not judged.other_than(plan):
             return f"confirmatory: {_registered(plan)}, before the first run"

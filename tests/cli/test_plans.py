@@ -124,6 +124,7 @@ def test_registration_says_how_many_runs_and_when(wider, done, capsys):
     (path,) = (done / "registered").glob("wider-*.json")
     assert str(path) in said
     assert "2 runs, declared" in said
+    assert "warning: 2 runs had been begun before that" in said
     told = json.loads(path.read_text())
     assert told["arms"] == ["gin/backprop", "gin/backprop:hidden=8"]
     assert len(told["keys"]) == 2

@@ -193,6 +193,20 @@ def test_what_is_compared_and_what_it_is_all_for_is_registered(results):
     assert "its primary comparison is ('trimnet/perforated'," in check_registrations(results).wrong[0]
 
 
+def test_runs_that_had_been_begun_are_known_however_they_end(results):
+    """A pause is not among the seconds that a run took, so that one that was gone on with looks as if begun then."""
+    saved, finished, new = (record(5, seed=seed) for seed in (1, 2, 3))
+    path = results.checkpoint_path(saved.spec)
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    results.write(finished)
+    _, made = register(results, registration(saved, finished, new))
+    assert made.begun == tuple(sorted([saved.key, finished.key]))
+    assert how_declared([new], [made], JUDGED).startswith("confirmatory")
+    for run in (saved, finished):
+        assert "after the first of these runs had begun" in how_declared([run, new], [made], JUDGED)
+
+
 def test_a_plan_cannot_be_registered_for_an_arm_that_it_does_not_come_to_have():
     declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop:hidden=7"))
     with pytest.raises(UsageError, match=r"it has no trimnet/backprop:hidden=7; it has .*trimnet/perforated"):

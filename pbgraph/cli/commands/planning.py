@@ -54,6 +54,9 @@ def register(args: argparse.Namespace) -> int:
     declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
     say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.when}")
+    if registration.begun:
+        count = plural(len(registration.begun), "run")
+        say(f"warning: {count} had been begun before that: a table with any of them will say exploratory")
     return 0
 
 
