@@ -123,8 +123,7 @@ class Preset:
         """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
         plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
         set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
-        judged_otherwise = self.margin is not None or bool(self.named)
-        return set_otherwise or judged_otherwise or self.name != self.recipe.name
+        return set_otherwise or self.name != self.recipe.name
 
     @property
     def named(self) -> tuple[Pair, ...]:

@@ -94,6 +94,9 @@ def _preset(top: Section, name: str) -> Preset:
     if "recipe" in top.table and "preset" in top.table:
         top.fail("preset", "a plan has a [recipe] of its own or uses that of a preset; leave one of them out")
     base = None if "recipe" in top.table else _base(top)
+    judged = [key for key in ("margin", "primary", "secondary") if key in top.table]
+    if base and judged and name == base.recipe.name:
+        top.fail(judged[0], f"a plan of preset {name}'s runs that judges otherwise needs a name that is not {name!r}")
     rows = tuple(_rows(top))
     seeds = top.seeds("seeds") if "seeds" in top.table else base.seeds if base else None
     if seeds is None:

@@ -63,7 +63,7 @@ def opened(arm: Arm, table: Table, records: Sequence[RunRecord], command: str) -
         targets=tuple(map(visible_cell, shown_targets)),
         scores=tuple(_targets(one, shown_targets, select, by_metric[select]) for one in finished if shown_targets),
         settings=_settings(mine[0]),
-        command=command_to_remake(command, mine[0].spec, [one.spec.seed for one in mine]),
+        command=command_to_remake(command, [one.spec for one in mine]),
         count=len(mine),
     )
 

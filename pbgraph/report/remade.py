@@ -16,13 +16,15 @@ from pbgraph.results.records import RunSpec
 AGAIN = "again"  # folder of results in which they are done
 
 
-def command_to_remake(command: str, spec: RunSpec, seeds: Sequence[int]) -> str:
-    """The command for the runs of an arm with these seeds; it may do others of its model beside them.
+def command_to_remake(command: str, specs: Sequence[RunSpec]) -> str:
+    """The command for these runs of one arm; it may do others of its model beside them.
 
     command  that runs their task, as of `pbgraph.results.described.command_of`
-    "" for results of other tools, and for settings of what is not installed here, which cannot be named.
+    "" for results of other tools, for settings of what is not installed here, which cannot be named, and for second
+    initialisations on splits that their preset does not declare, as a plan file may.
     """
-    if spec.external:
+    spec, seeds = specs[0], [one.seed for one in specs]
+    if spec.external or not all(map(_is_on_its_split, specs)):
         return ""
     words = [
         *("--preset", spec.preset, "--split", spec.split, "--seeds", ranges(seeds).replace(" ", "")),
@@ -34,6 +36,12 @@ def command_to_remake(command: str, spec: RunSpec, seeds: Sequence[int]) -> str:
         except PbgraphError:
             return ""
     return f"{command} {shlex.join([*words, '--results', AGAIN])}"
+
+
+def _is_on_its_split(spec: RunSpec) -> bool:
+    """Whether a run of its preset with its seed is on the split that it was on."""
+    preset = preset_or_none(spec.preset)
+    return spec.split_seed in (None, preset.split_seed(spec.seed) if preset else spec.seed)
 
 
 def _is_declared(spec: RunSpec) -> bool:

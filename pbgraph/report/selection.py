@@ -145,7 +145,7 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         seeds=seeds,
         labels=own.labels if own else None,
         margin=own.margin if own else None,
-        primary=own.primary if own else None,
+        primary=own.primary if own else declared.primary if declared else None,
         background=background_of(runs.results),
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),

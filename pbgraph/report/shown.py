@@ -1,6 +1,7 @@
 """The files beside the records that show them: which ones a results folder may have, and what each has to say.
 
 <task>.md, .tex, .csv, .html, .json    as ``table TASK --format ...`` prints
+<task>-<preset>.md, .tex, ...          as ``table TASK --preset PRESET --format ...`` prints
 <task>-<study>.md, .tex, .csv, .json   as ``table TASK --study STUDY --format ...`` prints
 leaderboard.html                       as ``leaderboard`` writes
 README.md, ../README.md                show some of these tables, from their protocol on, word for word
@@ -13,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, studies
+from pbgraph.plans.presets import USUAL, presets, studies
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
@@ -51,9 +53,11 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
     background = cache(lambda: background_of(results))
     for dataset, mine in records.items():
-        for name in FORMATS:
-            text = _table(dataset, mine, results, name=name, background=background)
-            yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
+        for preset, name in product((None, *presets()), FORMATS):
+            text = _table(dataset, mine, results, preset=preset, name=name, background=background)
+            path = results.root / (f"{dataset}-{preset}.{name}" if preset else f"{dataset}.{name}")
+            chosen = f"--preset {preset} " if preset else ""
+            yield from _there(path, f"table {dataset} {chosen}--format {name}", text)
         for study in studies().values():
             for name in _study_formats():
                 text = _study(study, mine, name=name, background=background)
@@ -72,6 +76,7 @@ def _table(
     records: Sequence[RunRecord],
     results: ResultsFolder,
     *,
+    preset: str | None,
     name: str,
     background: Callable[[], Background],
 ) -> Callable[[], str]:
@@ -81,11 +86,13 @@ def _table(
 
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
-            groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
+            if preset in (None, record.spec.preset):
+                groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
+        mine = usual_or_only(groups, (preset or USUAL, dataset_of(dataset, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
-            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
+            of = f"preset {preset} on {dataset}" if preset else dataset
+            raise UsageError(f"there is no one table of {of}: its runs are of {there}")
         every = [one for one in records if one.spec.split == mine[0].spec.split]
         written: str = resolve_name(FORMATS[name])(whole_table(mine, every, background()))
         return written

@@ -58,8 +58,8 @@ def _strays(results: ResultsFolder, shown: Set[Path], wrong: list[str]) -> list[
             continue
         if path.suffix.lower().removeprefix(".") in FORMATS and not path.is_dir():
             wrong.append(
-                f"{path} is no table or page of the records here: these are named TASK.FORMAT, TASK-STUDY.FORMAT or "
-                f"{PAGE}, of a task that has records; move it away"
+                f"{path} is no table or page of the records here: these are named TASK.FORMAT, TASK-PRESET.FORMAT, "
+                f"TASK-STUDY.FORMAT or {PAGE}, of a task that has records; move it away"
             )
         else:
             others.append(path.name)

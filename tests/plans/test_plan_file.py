@@ -185,6 +185,7 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         (f'seeds = "68"\nmargin = inf\n{ARM}', "line 2: margin is inf"),
         (f'seeds = "68"\nprimary = "gin/backprop"\n{ARM}', "line 2: 'gin/backprop' is no comparison; expected two"),
         (f'seeds = "68"\nprimary = ["gin/backprop"]\n{ARM}', "line 2: .'gin/backprop'. is no comparison"),
+        (f'name = "smoke"\npreset = "smoke"\nmargin = 1\n{ARM}', "line 3: a plan of preset smoke's runs that judges"),
         (f'seeds = "68"\nsecondary = "gin"\n{ARM}', "line 2: secondary is 'gin'; expected a list of pairs"),
         (f'seeds = "68"\nsecondary = [["gin/backprop"]]\n{ARM}', "line 2: .'gin/backprop'. is no comparison"),
         (f'seeds = "68"\nprimary = ["gin", "gcn"]\n{ARM}', "line 2: arm 'gin' is not MODEL/METHOD"),

@@ -174,9 +174,9 @@ def test_commands_make_the_runs_of_their_rows_again() -> None:
     for record in (one for one in every if not one.spec.external):
         rows.setdefault((record.spec.preset, record.spec.arm), []).append(record)
     assert len(rows) == 28
-    assert {command_to_remake("", one.spec, [68]) for one in every if one.spec.external} == {""}
+    assert {command_to_remake("", [one.spec]) for one in every if one.spec.external} == {""}
     for same in rows.values():
-        command = command_to_remake(command_of("tox21", results), same[0].spec, [one.spec.seed for one in same])
+        command = command_to_remake(command_of("tox21", results), [one.spec for one in same])
         given = shlex.split(command)
         assert given[:4] == ["python", "-m", "pbgraph.bench", "tox21"]
         option = {words[0]: words[1:] for words in split_at(given[4:])}
@@ -190,6 +190,12 @@ def test_commands_make_the_runs_of_their_rows_again() -> None:
             settings=parse_assignments(option.get("--set", ())),
         )
         assert {one.key for one in same} <= {spec.key for spec in planned.specs}, command
+
+
+def test_no_command_is_said_that_would_make_runs_on_other_splits() -> None:
+    runs = [make_record("gin/backprop", 68, 0.8), make_record("gin/backprop", 1068, 0.8, split_seed=68)]
+    assert "--seeds 68 " in command_to_remake("", [runs[0].spec])
+    assert command_to_remake("", [one.spec for one in runs]) == ""
 
 
 def split_at(words: list[str]) -> list[list[str]]:

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from committed_runs import COMMITTED, of
+from pbgraph import bench
 from pbgraph.files.hashing import sha256
 from pbgraph.models.gin import GIN
 from pbgraph.registry import Registry
@@ -110,6 +111,18 @@ def test_an_edited_cell_is_found(copy, name, old, new, words):
     found = check_tables(copy, held).wrong
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_a_table_of_a_preset_by_name_is_made_anew_too(copy, capsys):
+    assert bench.main(["table", "tox21", "--preset", "default", "--results", str(copy.root)]) == 0
+    named = copy.root / "tox21-default.md"
+    named.write_text(capsys.readouterr().out)
+    assert named.read_text() == (copy.root / "tox21.md").read_text()
+    assert check_tables(copy, held_by(copy)).wrong == ()
+    replaced(named, "0.8369", "0.8370")
+    (line,) = check_tables(copy, held_by(copy)).wrong
+    assert "tox21-default.md, line 9" in line
+    assert "table tox21 --preset default --format md' makes it anew" in line
 
 
 def test_a_table_that_lost_a_row_is_found(copy):
