@@ -16,7 +16,7 @@ from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.options import RunOptions as RunOptions
 from pbgraph.execution.origins import code_of
-from pbgraph.execution.provenance import source_tree
+from pbgraph.execution.provenance import package_versions, source_code
 from pbgraph.features.base import FEATURISERS, Store
 from pbgraph.features.preparation import WholeFeatures, fitted_to
 from pbgraph.features.stored import featurised
@@ -120,25 +120,30 @@ def fit_job(
         paired=_paired(spec, options),
         checkpoint=ResultsFolder(options.results).checkpoint_path(spec),
         platform=(platform := str(numeric_platform(device))),
-        first_phases=_first_phases(spec, data, options, platform),
+        code=(code := _code(spec)),
+        first_phases=_first_phases(spec, data, options, by=(platform, code)),
         report=report,
     )
     return job, whole
 
 
-def _first_phases(spec: RunSpec, data: Prepared, options: RunOptions, platform: str) -> Path | None:
-    """The folder of first neuron phases of all runs on these data, by this code and on this numeric platform.
+def _code(spec: RunSpec) -> str:
+    """The hash of all code that a run is made by: this package's, that of its components, and versions of libraries."""
+    kinds = ("task", "split", "featuriser", "model", "method", "metric")
+    of_others = [code_of(kind, getattr(spec, kind)) for kind in kinds]
+    return sha256(canonical_json([source_code(), package_versions(), of_others]))
 
-    None where the code is not known by a commit, since it may have been edited, and for methods of other packages, of
-    which is not known what they do before that phase.
+
+def _first_phases(spec: RunSpec, data: Prepared, options: RunOptions, *, by: tuple[str, str]) -> Path | None:
+    """The folder of first neuron phases of all runs on these data; by: a numeric platform, and code.
+
+    None for methods of other packages, of which is not known what they do before that phase.
     """
-    commit, dirty = source_tree()
-    if dirty or not commit or code_of("method", spec.method):
+    if code_of("method", spec.method):
         return None
     versions = {name: version for name, version in spec.versions.items() if name not in ("method", "model")}
-    code = [code_of(kind, getattr(spec, kind)) for kind in ("task", "split", "featuriser", "model", "metric")]
     data_of = [spec.task, spec.split, spec.split_seed, spec.featuriser, spec.metric, data.molecules.sha256]
-    said = sha256(canonical_json([*data_of, versions, code, platform, commit]))
+    said = sha256(canonical_json([*data_of, versions, *by]))
     return ResultsFolder(options.results).first_phases_path / said[:16]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import pbgraph
-from pbgraph.execution.checkouts import git
+from pbgraph.execution.checkouts import files_sha256, git
 from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.origins import PACKAGES, Origins, library_versions, version_of
 from pbgraph.files.hashing import canonical_json, sha256
@@ -40,6 +40,12 @@ def source_tree() -> tuple[str, bool]:
         log.warning("git does not say what was changed in %s, so records count it as changed", folder)
         return commit or "", True
     return commit, bool(changes)
+
+
+@lru_cache(maxsize=1)
+def source_code() -> str:
+    """The hash of this package's code, in a checkout or not; read once per process, as `source_tree`."""
+    return files_sha256(Path(pbgraph.__file__).parent)
 
 
 def provenance(

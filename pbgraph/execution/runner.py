@@ -25,7 +25,7 @@ from pbgraph.execution.fitting import (
 from pbgraph.execution.memory import peak_bytes, reset_peak
 from pbgraph.execution.numerics import deterministic
 from pbgraph.execution.origins import Origins, imported, origins_of
-from pbgraph.execution.provenance import package_versions, provenance, source_tree
+from pbgraph.execution.provenance import package_versions, provenance, source_code, source_tree
 from pbgraph.execution.scoring import scored_parts
 from pbgraph.features.base import FEATURISERS
 from pbgraph.features.composed import reads_columns
@@ -236,7 +236,7 @@ def _save_model(spec: RunSpec, options: RunOptions, *, fitted: Fitted, tasks: tu
 
 
 def _origins(spec: RunSpec, options: RunOptions) -> Origins:
-    source_tree()
+    source_tree(), source_code()
     dataset = dataset_of(spec.task, ResultsFolder(options.results))
     return origins_of(spec, {"task": dataset}, [metric.name for metric in metrics_of(dataset.kind)])
 

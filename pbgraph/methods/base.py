@@ -45,7 +45,7 @@ class FitJob:
     kind             of the tasks
     paired           the finished run that a control is matched to, if it reads any of it
     checkpoint       file to save to and to resume from, or None to keep nothing
-    platform         by what it is computed, in words; only what was saved by the same is resumed
+    platform, code   on what it is computed, in words, and by what, a hash; only what was saved by the same is resumed
     first_phases     folder of first neuron phases on the same data that runs leave each other, see
                      `pbgraph.methods.first_phase`; None: the run trains its own
     report           called with a Report; raising from it stops the run after its state was saved
@@ -63,6 +63,7 @@ class FitJob:
     paired: PairedRun | None = None
     checkpoint: Path | None = None
     platform: str = ""
+    code: str = ""
     first_phases: Path | None = None
     report: Callable[[Report], None] = lambda _: None
 

@@ -182,6 +182,7 @@ class Session:
             "layout": FORMAT_VERSION,
             "file": self.job.checkpoint.name if self.job.checkpoint else "",
             "platform": self.job.platform,
+            "code": self.job.code,
             "epoch": self.epoch,
             "step": self.step,
             "loss": self._loss,
@@ -211,6 +212,8 @@ class Session:
             raise ValueError(f"{file} was saved as {state['file']!r}, for another run")
         if state["platform"] != self.job.platform:  # half of each would be the numbers of neither
             raise ValueError(f"{file} was saved on platform {state['platform']!r}, and this is {self.job.platform!r}")
+        if state["code"] != self.job.code:
+            raise ValueError(f"{file} was saved by other code than this, or with other versions of libraries")
         history = [Epoch(*line) for line in state["history"]]
         if not 0 <= state["step"] <= steps_per_epoch(self.job) or state["epoch"] != len(history):
             raise ValueError(f"{file} is at no step that a run comes to")

@@ -31,8 +31,8 @@ def specs(tmp_path):
     fitting._loaded.cache_clear()
 
 
-def of_a_commit(monkeypatch, commit: str = "c" * 40, *, dirty: bool = False) -> None:
-    monkeypatch.setattr(fitting, "source_tree", lambda: (commit, dirty))
+def by_code(monkeypatch, digest: str) -> None:
+    monkeypatch.setattr(fitting, "source_code", lambda: digest)
 
 
 def files(results) -> list:
@@ -40,10 +40,10 @@ def files(results) -> list:
 
 
 def test_records_are_the_same_and_it_is_trained_once(specs, tmp_path, monkeypatch):
-    of_a_commit(monkeypatch, dirty=True)
-    alone = [runner.run(specs[method, 1], RunOptions(tmp_path / "alone")) for method in METHODS]
+    with monkeypatch.context() as without:
+        without.setattr(fitting, "_first_phases", lambda *_, **__: None)
+        alone = [runner.run(specs[method, 1], RunOptions(tmp_path / "alone")) for method in METHODS]
     assert files(tmp_path / "alone") == []
-    of_a_commit(monkeypatch)
     shared, counts, known = [], [], first_phase.known
     monkeypatch.setattr(first_phase, "known", lambda *a, **k: counts.append(known(*a, **k)) or counts[-1])
     for method in METHODS:
@@ -62,17 +62,19 @@ def test_runs_on_other_data_or_by_other_code_share_none(specs, tmp_path, monkeyp
     data = fitting.prepare(spec, options)
 
     def folder(one=spec, platform: str = "here"):
-        return fitting._first_phases(one, data, options, platform)
+        return fitting._first_phases(one, data, options, by=(platform, fitting._code(one)))
 
-    of_a_commit(monkeypatch)
+    by_code(monkeypatch, "c" * 64)
     mine = folder()
     assert mine == folder(specs["continued", 1]) is not None
     assert len({mine, folder(specs["backprop", 2]), folder(platform="there"), folder(replace(spec, split="x"))}) == 4
-    of_a_commit(monkeypatch, "d" * 40)
+    by_code(monkeypatch, "d" * 64)
     assert folder() not in (None, mine)
-    of_a_commit(monkeypatch, "")
-    assert folder() is None
-    of_a_commit(monkeypatch)
+    by_code(monkeypatch, "c" * 64)
+    assert folder() == mine
+    with monkeypatch.context() as other:
+        other.setattr(fitting, "package_versions", lambda: {"rdkit": "1"})
+        assert folder() not in (None, mine)
     monkeypatch.setattr(fitting, "code_of", lambda kind, name: "a" * 64 if kind == "method" else "")
     assert folder() is None
     monkeypatch.setattr(fitting, "code_of", lambda kind, name: "a" * 64 if kind == "model" else "")

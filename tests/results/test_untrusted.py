@@ -342,6 +342,12 @@ def test_a_checkpoint_of_another_numeric_platform_is_not_taken_up(tmp_path: Path
     assert "was saved on platform '', and this is 'arm64'" in caplog.text
 
 
+def test_a_checkpoint_of_other_code_is_not_taken_up(tmp_path: Path, caplog) -> None:
+    task, _ = saved(tmp_path, BACKPROP, TrainSettings(**SHORT))
+    assert BACKPROP.fit(replace(task, code="c" * 64)).sittings == 1
+    assert "was saved by other code than this" in caplog.text
+
+
 def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path, caplog) -> None:
     task = tiny_task(TrainSettings(**SHORT), checkpoint=tmp_path / "key.safetensors")
     task.checkpoint.mkdir()
