@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pbgraph.metrics import METRICS, Metric
-from pbgraph.report.stats import mean_of_defined, resampled, test_sets
+from pbgraph.report.stats import Draws, mean_of_defined, resampled, test_sets
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted, aligned_predictions
@@ -64,19 +64,15 @@ def drawn_scores(
 
     predicted  seed by seed the test rows of every arm, whose scores are `b`; a seed's arms have their rows in one order
     """
-    sets = test_sets([arms[0] for arms in predicted])
-    one = max(sets) + 1 < len(predicted)
-    random = np.random.default_rng(seed)
+    draws = Draws(test_sets([arms[0] for arms in predicted]), resamples, seed)
     of_seeds = []
-    for arms, test_set in zip(predicted, sets, strict=True):
-        of_molecules = np.random.default_rng([seed, test_set]) if one else random
-        values = resampled(arms[0].y, [arm.b for arm in arms], metric, resamples=resamples, random=of_molecules)
+    for place, arms in enumerate(predicted):
+        random = draws.of_molecules(place)
+        values = resampled(arms[0].y, [arm.b for arm in arms], metric, resamples=resamples, random=random)
         of_seeds.append([mean_of_defined(of_arm) for of_arm in values])
         done(1)
     by_molecule = np.array(of_seeds)  # seeds x arms x resamples
-    chosen = random.integers(len(predicted), size=(len(predicted), resamples))
-    columns = np.arange(resamples) if one else random.integers(resamples, size=chosen.shape)
-    return np.array([mean_of_defined(of_arm[chosen, columns]) for of_arm in by_molecule.swapaxes(0, 1)])
+    return np.array([draws.means(of_arm) for of_arm in by_molecule.swapaxes(0, 1)])
 
 
 def stability_of(scores: np.ndarray) -> list[Stability]:

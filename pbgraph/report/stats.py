@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,8 +199,7 @@ def hierarchical_bootstrap(
 ) -> Interval | None:
     """Percentile interval of the mean difference a - b in a metric's mean over tasks.
 
-    Seeds are resampled, and molecules: for each seed anew, or where several share a test set, for these together, since
-    what is particular to those molecules is so in every seed. A task where the metric is undefined for the resampled
+    Seeds are resampled, and molecules, as `Draws` has it. A task where the metric is undefined for the resampled
     rows is left out of that resample's mean, and so is a seed where it is undefined for every task. None if no resample
     has any left.
     seed  of the resampling, so that the same predictions give the same interval
@@ -209,21 +208,62 @@ def hierarchical_bootstrap(
     """
     if not seeds:
         raise ValueError("no seed to resample")
-    random, sets = np.random.default_rng(seed), test_sets(seeds)
-    together = max(sets) + 1 < len(seeds)
+    draws = Draws(test_sets(seeds), resamples, seed)
     differences = []
-    for predicted, test_set in zip(seeds, sets, strict=True):
-        of_molecules = np.random.default_rng([seed, test_set]) if together else random
-        differences.append(_molecule_bootstrap(predicted, metric, resamples, random=of_molecules))
+    for place, predicted in enumerate(seeds):
+        differences.append(_molecule_bootstrap(predicted, metric, resamples, random=draws.of_molecules(place)))
         done(1)
-    by_molecule = np.stack(differences)  # seeds x resamples
-    drawn = random.integers(len(seeds), size=(len(seeds), resamples))
-    column = np.arange(resamples) if together else random.integers(resamples, size=drawn.shape)
-    means = mean_of_defined(by_molecule[drawn, column])
+    means = draws.means(np.stack(differences))
     if np.isnan(means).all():
         return None
     low, high = np.nanquantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
+
+
+class Draws:
+    """Which seeds are drawn in each of many resamples, and which resamples of their molecules stand for them.
+
+    Molecules are drawn for each seed anew, or where several share a test set, for these together, since what is
+    particular to those molecules is so in every seed. What is drawn with replacement are test sets, and of each, where
+    it has several seeds, as many of these: a split counts once, however many initialisations there are on it. Where all
+    seeds share one test set, seeds are drawn.
+    sets  the number of each seed's test set, from 0
+    """
+
+    def __init__(self, sets: Sequence[int], resamples: int, seed: int) -> None:
+        self._sets, self._resamples, self._seed = sets, resamples, seed
+        self._random, self._shared = np.random.default_rng(seed), max(sets) + 1 < len(sets)
+
+    def of_molecules(self, place: int) -> np.random.Generator:
+        """What draws the molecules of a seed; to be asked of one after the other, before `means`."""
+        return np.random.default_rng([self._seed, self._sets[place]]) if self._shared else self._random
+
+    @cached_property
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Units and resamples of their molecules, each (units, resamples), and of each unit its seeds."""
+        one = max(self._sets) == 0
+        units = [[place] for place in range(len(self._sets))] if one else _places(self._sets)
+        drawn = self._random.integers(len(units), size=(len(units), self._resamples))
+        same = one and self._shared
+        column = np.arange(self._resamples) if same else self._random.integers(self._resamples, size=drawn.shape)
+        within = [
+            np.array(places)[self._random.integers(len(places), size=(len(places), self._resamples))]
+            if len(places) > 1
+            else np.full((1, self._resamples), places[0])
+            for places in units
+        ]
+        return drawn, column, within
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """(resamples,): the mean over what is drawn of (seeds, resamples); NaN left out, and where nothing is left."""
+        drawn, column, within = self._drawn
+        by_unit = np.stack([mean_of_defined(values[places, np.arange(self._resamples)]) for places in within])
+        return mean_of_defined(by_unit[drawn, column])
+
+
+def _places(sets: Sequence[int]) -> list[list[int]]:
+    """The places of each number."""
+    return [[place for place, number in enumerate(sets) if number == one] for one in dict.fromkeys(sets)]
 
 
 def test_sets(seeds: Sequence[Predicted]) -> list[int]:

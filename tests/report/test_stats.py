@@ -21,6 +21,7 @@ from pbgraph.metrics import (
 )
 from pbgraph.report.stats import (
     Difference,
+    Draws,
     EquivalenceMargin,
     Interval,
     Outcome,
@@ -242,6 +243,17 @@ def test_bootstrap_of_one_test_set_draws_its_molecules_for_all_seeds_together():
     ten = [replace(one, mol_ids=tuple(f"{copy} {row}" for row in range(len(one.y)))) for copy in range(10)]
     apart = hierarchical_bootstrap(ten, ROC_AUC, resamples=300)
     assert apart.high - apart.low < 0.5 * (many.high - many.low)
+
+
+def test_a_split_counts_once_among_what_is_drawn():
+    """With three initialisations on the first of two splits, the mean is that of the splits, which are drawn whole."""
+    values = np.repeat([[1.0], [1.0], [1.0], [0.0]], 4000, axis=1)
+    means = Draws([0, 0, 0, 1], 4000, 0).means(values)
+    assert means.mean() == pytest.approx(0.5, abs=0.02)
+    assert set(means) == {0.0, 0.5, 1.0}
+    of_runs = Draws([0, 0, 1], 4000, 0).means(np.repeat([[2.0], [0.0], [1.0]], 4000, axis=1))
+    assert of_runs.mean() == pytest.approx(1, abs=0.02)
+    assert set(of_runs) == {0.0, 0.5, 1.0, 1.5, 2.0}
 
 
 def test_bootstrap_draws_a_molecule_with_all_its_tasks():
