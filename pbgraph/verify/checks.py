@@ -66,7 +66,11 @@ def checked(
         findings += check_scores(results, whole, data=data, offline=offline, done=done)
     findings += check_averages(results, whole)
     findings = (
-        held.findings + findings + check_trials(results) + check_registrations(results) + check_tables(results, held)
+        held.findings
+        + findings
+        + check_trials(results)
+        + check_registrations(results, whole)
+        + check_tables(results, held)
     )
     draw, again = None, tuple[Rerun, ...]()
     if reruns:

@@ -95,6 +95,31 @@ def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
     assert held_by(copy).findings.wrong == (f"{path} is not as it was committed; restore it",)
 
 
+def test_a_registration_is_older_than_its_runs_where_it_was_committed_before_them(copy):
+    """By its time it is, whenever it was committed; runs of commits that the checkout does not know say nothing."""
+    declared = plan("tox21", "default")
+    git(copy, "init", "-q")
+    git(copy, "commit", "-q", "--allow-empty", "-m", "before")
+    earlier = replace(
+        registration_of(declared, plan_text(declared), commit="c", dirty=False), created="2020-01-01T00:00:00+00:00"
+    )
+    register(copy, earlier)
+    git(copy, "add", ".")
+    git(copy, "commit", "-qm", "registered")
+    git(copy, "commit", "-q", "--allow-empty", "-m", "after")
+    runs = [record for record in copy.records("tox21") if record.key in earlier.keys][:2]
+
+    def made_by(revision: str) -> list[RunRecord]:
+        commit = subprocess.check_output(["git", "-C", copy.root, "rev-parse", revision], text=True).strip()
+        return [replace(run, provenance=replace(run.provenance, commit=commit)) for run in runs]
+
+    assert check_registrations(copy, runs).unchecked == ()
+    assert check_registrations(copy, made_by("HEAD")).unchecked == ()
+    (line,) = check_registrations(copy, made_by("HEAD~2")).unchecked
+    assert "is older than 2 runs of its plan: the commit that added it" in line
+    assert check_registrations(copy, made_by("HEAD~2")).wrong == ()
+
+
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_run_that_was_dropped_is_found(committed, staged):
     spec = of(committed, "gin/backprop", 69).spec
