@@ -17,7 +17,7 @@ from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.plans.asked import Asked
 from pbgraph.plans.declaration import FoundBy, Preset, Study
-from pbgraph.plans.presets import USUAL, preset, study
+from pbgraph.plans.presets import USUAL, judged_alone, preset, study
 from pbgraph.plans.resolve import spec_of, with_columns
 from pbgraph.plans.rows import controls_of, graphless, rows_of
 from pbgraph.plans.settings import Assignment, check_all_used
@@ -178,7 +178,7 @@ def _plan_rows(
     _check_no_row_twice(rows, {row: spec.arm for (row, _), spec in specs.items()})
     return Plan(
         dataset.name,
-        f"{'plan' if chosen.has_rows_of_its_own else 'preset'} {chosen.name}",
+        f"{'plan' if judged_alone(chosen) else 'preset'} {chosen.name}",
         (chosen,),
         split,
         tuple({spec.key: spec for spec in specs.values()}.values()),

@@ -68,6 +68,14 @@ def preset_or_none(name: str) -> Preset | None:
     return known_presets().get(name)
 
 
+def judged_alone(declared: Preset) -> bool:
+    """Whether a plan's rows are judged by themselves and as it says, since they are those of no preset known here.
+
+    It has others than the preset of its recipe, or a recipe that only its file has.
+    """
+    return declared.has_rows_of_its_own or preset_or_none(declared.recipe.name) != declared
+
+
 def known_presets() -> Mapping[str, Preset]:
     """All presets by name, then the parts of all studies in their order."""
     return {**presets(), **{part.name: part for study in studies().values() for part in study.presets}}

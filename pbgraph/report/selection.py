@@ -16,7 +16,7 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.roles import PERFORATED
 from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.plans.declaration import Preset, Study
-from pbgraph.plans.presets import USUAL, preset, preset_or_none
+from pbgraph.plans.presets import USUAL, judged_alone, preset, preset_or_none
 from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison, Family
 from pbgraph.report.families import declared_by, family_of, family_of_rows, rows_and_seeds
@@ -70,7 +70,7 @@ class TaskRuns:
 
     def plan_of(self, choice: Choice, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
         """The plan of a preset that is chosen by name, if its rows are its own; its seeds are not those declared."""
-        if choice.preset is None or declared is None or not declared.has_rows_of_its_own:
+        if choice.preset is None or declared is None or not judged_alone(declared):
             return None
         from pbgraph.plans.plan import plan
 

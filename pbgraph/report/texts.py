@@ -171,7 +171,7 @@ def _comparison(comparison: Comparison, scale: float) -> tuple[str, ...]:
 def _primary(table: Table, scale: float) -> list[str]:
     """What came of the comparison that the plan is made for."""
     return [
-        f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}: {verdict_words(one)}."
+        f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}; {verdict_words(one)}."
         for one in table.comparisons
         if (one.a, one.b) == table.primary
     ]

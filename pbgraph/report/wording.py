@@ -111,8 +111,9 @@ def _among_dendrites(arm: Arm, table: Table) -> str:
 
 
 def _of(arm: Arm, table: Table) -> list[Comparison]:
-    """What an arm with dendrites is compared with, but for variants of itself."""
-    return [one for one in table.comparisons if one.a == arm and one.b.plain != arm.plain]
+    """What an arm with dendrites is compared with of its model, but for variants of itself."""
+    mine = [one for one in table.comparisons if one.a == arm and one.b.model == arm.model]
+    return [one for one in mine if one.b.plain != arm.plain]
 
 
 def _grown(table: Table) -> set[Arm]:

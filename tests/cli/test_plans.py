@@ -118,6 +118,23 @@ def test_a_variant_is_found_by_the_digits_that_are_shown(tmp_path, capsys):
     assert {one["arm"] for one in json.loads(capsys.readouterr().out)} == {exact}
 
 
+def test_a_plan_with_a_recipe_of_its_own_is_judged_as_its_file_says(tmp_path, capsys):
+    """No preset that is known here has its name, by which its margin and comparisons could be found."""
+    path, results = tmp_path / "mine.toml", ResultsFolder(tmp_path / "results")
+    head = 'task = "tox21"\nseeds = "68-70"\nmargin = 0.2\nprimary = ["gin/backprop", "gcn/backprop"]\n'
+    rows = "".join(f'[[arms]]\nmodel = "{model}"\nmethod = "backprop"\n' for model in ("gcn", "gin"))
+    path.write_text(f"{head}{rows}[recipe]\nevery = {{ epochs = 2 }}\n")
+    for number, arm in enumerate(("gin/backprop", "gcn/backprop")):
+        for seed in (68, 69, 70):
+            results.write(make_record(arm, seed, 0.8 + 0.001 * seed * number, preset="mine"))
+    assert call("table", "tox21", "--preset", path, "--results", results.root) == 0
+    said = capsys.readouterr().out
+    assert "0.2 is the smallest difference that matters" in said
+    assert "**Primary comparison**: gin/backprop - gcn/backprop is -0.0690 [" in said
+    assert call("run", path, "--dry-run", "--results", tmp_path / "none") == 0
+    assert "plan mine" in capsys.readouterr().out
+
+
 def test_registration_says_how_many_runs_and_when(wider, done, capsys):
     assert call("register", wider, "--results", done) == 0
     said = capsys.readouterr().err

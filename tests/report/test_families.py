@@ -79,7 +79,7 @@ def test_what_a_plan_is_made_for_is_compared_first_and_said_in_a_sentence(primar
     first = arms(*primary) if primary else None
     table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert [f"{one.a.method} - {one.b.method}" for one in table.comparisons] == pairs
-    assert [line.partition("]: ")[0] for line in texts(table).answers if "Primary" in line] == said
+    assert [line.partition("]; ")[0] for line in texts(table).answers if "Primary" in line] == said
     assert json.loads(to_json(table))["primary"] == list(primary or ())
     narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert not any("Primary" in line for line in texts(narrow).answers)

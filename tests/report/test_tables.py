@@ -230,6 +230,16 @@ def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(va
     assert answer.endswith(f"it is {words}.")
 
 
+def test_another_model_is_no_control():
+    forest = Arm("random-forest", "fit")
+    ours = replace(PROVENANCE, featuriser="ecfp4 v1")
+    better = [make_record(forest, seed, 0.99, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
+    made = make_table([*grid(CLEAR), *better], arms=(*ARMS, forest), seeds=SEEDS, named=[(ARMS[1], forest)])
+    assert made.comparisons[0].b == forest
+    (answer,) = answers(made)
+    assert answer.endswith("dendrites made it better than trimnet/backprop and trimnet/continued.")
+
+
 def test_without_a_control_there_is_no_answer():
     records = [record for record in grid(CLEAR) if record.spec.method != "continued"]
     (answer,) = answers(table(records, ARMS[:2]))

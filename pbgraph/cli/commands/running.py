@@ -151,6 +151,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
     records  of the plan's runs, in its order; those without a record are shown as missing
     others   of the same task, which are judged with them where their preset or study has them too
     """
+    from pbgraph.plans.presets import judged_alone
     from pbgraph.report import studies
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.selection import family_in
@@ -179,7 +180,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
         show(studies.to_markdown(shown), end="")
     elif len(failed) < len(records):
         declared = plan.presets[0]
-        recipe = None if declared.has_rows_of_its_own else declared.recipe.name
+        recipe = None if judged_alone(declared) else declared.recipe.name
         table = make_table(
             records,
             arms=plan.arms,
