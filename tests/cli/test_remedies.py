@@ -122,7 +122,16 @@ def test_every_option_that_a_message_names_exists():
     for path in Path(pbgraph.__file__).parent.rglob("*.py"):
         for option in re.findall(r"(?<![\w`-])--[a-z][a-z-]+", path.read_text()):
             named.setdefault(option, path.name)
-    of_git = {"--diff-filter", "--name-only", "--name-status", "--no-renames", "--porcelain", "--relative"}
+    of_git = {
+        "--diff-filter",
+        "--format",
+        "--is-ancestor",
+        "--name-only",
+        "--name-status",
+        "--no-renames",
+        "--porcelain",
+        "--relative",
+    }
     of_others = {*of_git, "--array", "--backend-store-uri", "--head", "--splits-file"}
     assert {option: where for option, where in named.items() if option not in known | of_others} == {}
 

@@ -67,7 +67,7 @@ def test_every_run_of_the_plan_has_one_state_in_its_order(made, results):
     assert [run.state for run in one.runs] == ["done", "failed", "running", *["to do"] * 6]
     assert [run.key for run in one.runs] == [spec.key for spec in made.specs]
     said = describe_standing(one)
-    assert "tox21, preset default, split random: 9 runs, 1 done, 1 running, 1 failed, 6 to do" in said
+    assert "tox21, plan default, split random: 9 runs, 1 done, 1 running, 1 failed, 6 to do" in said
     assert f"failed   {failed.arm} seed 69 ({failed.key}): ValueError: no\\nluck" in said
     assert f"running  {running.arm} seed 70: it does not say how far it is" in said
     assert "to do    trimnet/perforated seeds 68-70, about 7:30 each" in said

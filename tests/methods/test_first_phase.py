@@ -68,7 +68,7 @@ def taken(monkeypatch) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ["gin", pytest.param("trimnet", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", networks())
 def test_a_run_that_begins_after_it_comes_to_the_same(name, network, tmp_path, taken):
     fit = METHODS.get(name).fit
@@ -95,6 +95,7 @@ def test_whoever_is_first_leaves_the_same(name, network, tmp_path):
     assert all(torch.equal(his["weights"][weight], its["weights"][weight]) for weight in his["weights"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("restart", ["end", 0.1])
 @pytest.mark.parametrize("name", ["perforated", "continued"])
 def test_later_cycles_restart_as_they_would(name, restart, tmp_path):
