@@ -27,7 +27,7 @@ from pbgraph.streams import generator, seed_of
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
-FORMAT_VERSION = 4  # of the saved state; raise it when an older one can no longer be taken over
+FORMAT_VERSION = 5  # of the saved state; raise it when an older one can no longer be taken over
 
 log = logging.getLogger(__name__)
 

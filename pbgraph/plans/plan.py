@@ -137,7 +137,18 @@ def plan(
     rows = rows_of(chosen, models, methods)
     rows = [row.with_set(settings) for row in rows]
     rows = [with_columns(dataset, chosen.recipe, row) for row in (*rows, *(controls_of(rows) if controls else ()))]
-    return _plan_rows(dataset, chosen, [*rows, *graphless(rows, chosen.recipe)], seeds=seeds, split=split)
+    made = _plan_rows(dataset, chosen, [*rows, *graphless(rows, chosen.recipe)], seeds=seeds, split=split)
+    if not (models or methods or settings):
+        _check_named(made)
+    return made
+
+
+def _check_named(made: Plan) -> None:
+    """Raises UsageError if the plan names a comparison of an arm that it does not come to have."""
+    for a, b in made.presets[0].named:
+        if missing := {a, b}.difference(made.arms):
+            lacking, has = min(map(str, missing)), ", ".join(map(str, made.arms))
+            raise UsageError(f"{made.name}: {a} and {b} are to be compared, and it has no {lacking}; it has {has}")
 
 
 def _plan_rows(

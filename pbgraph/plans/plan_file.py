@@ -94,16 +94,13 @@ def _preset(top: Section, name: str) -> Preset:
     if "recipe" in top.table and "preset" in top.table:
         top.fail("preset", "a plan has a [recipe] of its own or uses that of a preset; leave one of them out")
     base = None if "recipe" in top.table else _base(top)
-    judged = [key for key in ("margin", "primary", "secondary") if key in top.table]
-    if base and judged and name == base.recipe.name:
-        top.fail(judged[0], f"a plan of preset {name}'s runs that judges otherwise needs a name that is not {name!r}")
     rows = tuple(_rows(top))
     seeds = top.seeds("seeds") if "seeds" in top.table else base.seeds if base else None
     if seeds is None:
         top.fail("seeds", 'seeds are missing; declare them, as in seeds = "68-72"')
     _check_seeds(top, seeds or (), rows)
     again = _again(top, seeds or ())
-    return Preset(
+    declared = Preset(
         name=name,
         summary=top.text("summary", ""),
         rows=rows,
@@ -117,6 +114,17 @@ def _preset(top: Section, name: str) -> Preset:
         secondary=tuple(_secondary(top, rows)),
         again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
     )
+    if base and name == base.recipe.name:
+        _check_judged_alike(top, declared, base)
+    return declared
+
+
+def _check_judged_alike(top: Section, declared: Preset, base: Preset) -> None:
+    """Raises UsageError for a plan that is called like the preset whose runs it has, and judges them otherwise."""
+    for key in ("margin", "primary", "secondary"):
+        if key in top.table and getattr(declared, key) != getattr(base, key):
+            name = declared.name
+            top.fail(key, f"a plan of preset {name}'s runs that judges otherwise needs a name that is not {name!r}")
 
 
 def _base(top: Section) -> Preset:

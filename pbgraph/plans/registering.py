@@ -6,21 +6,13 @@ import re
 from datetime import UTC, datetime
 
 from pbgraph import __version__
-from pbgraph.errors import UsageError
 from pbgraph.plans.plan import Plan
 from pbgraph.results.compared import Pair, pairs_among
 from pbgraph.results.registered import NONE_LEFT_OUT, Registration
 
 
 def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Registration:
-    """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree.
-
-    Raises UsageError if the plan names a comparison of an arm that it does not come to have.
-    """
-    for a, b in plan.presets[0].named:
-        if missing := {a, b}.difference(plan.arms):
-            lacking, has = min(map(str, missing)), ", ".join(map(str, plan.arms))
-            raise UsageError(f"{plan.name}: {a} and {b} are to be compared, and it has no {lacking}; it has {has}")
+    """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree."""
     return Registration(
         name=re.sub(r"[^\w.-]+", "-", plan.name.partition(" ")[2]),
         task=plan.task,

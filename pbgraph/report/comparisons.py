@@ -68,11 +68,13 @@ class Family:
     name    of what declares them, such as "preset default"
     pairs   (preset of the runs, a, b) -> comparison
     margin  by which all are judged; None where nothing is finished
+    usual   what the metric declares, of the same runs
     """
 
     name: str
     pairs: Mapping[tuple[str, Arm, Arm], Comparison]
     margin: EquivalenceMargin | None = None
+    usual: EquivalenceMargin | None = None
 
     @property
     def tests(self) -> int:

@@ -66,19 +66,20 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
     What `check_one_protocol` would refuse in a table is in no family either.
     """
     found: list[tuple[str, Comparison]] = []
-    margin = None
+    margin = usual = None
     for recipe, preset in declared.presets.items():
         mine = [record for record in records if record.spec.preset == recipe]
         arms, shown = rows_and_seeds(preset, mine, seeds)
         finished = _finished(mine, shown)
         if finished:
             margin = margin or margin_of(finished, preset.margin if preset else None)
+            usual = usual or margin_of(finished)
             found += [(recipe, one) for one in _compared(finished, arms, shown, preset.named if preset else ())]
     if margin is None:
         return Family(declared.name, {})
     judged = adjusted([one for _, one in found], margin)
     pairs = {(recipe, one.a, one.b): one for (recipe, _), one in zip(found, judged, strict=True)}
-    return Family(declared.name, pairs, margin)
+    return Family(declared.name, pairs, margin, usual)
 
 
 def family_of_rows(
@@ -99,7 +100,7 @@ def family_of_rows(
         return Family(name, {})
     judging = margin_of(finished, margin)
     judged = adjusted(_compared(finished, arms, seeds, named), judging)
-    return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging)
+    return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging, margin_of(finished))
 
 
 def _finished(records: Sequence[RunRecord], seeds: Sequence[int]) -> list[RunRecord]:

@@ -15,7 +15,6 @@ from dataclasses import replace
 import msgspec
 
 from pbgraph.humanize import figure, plural
-from pbgraph.methods.roles import PLAIN
 from pbgraph.report.columns import flush_right, narrowed
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.markdown import as_markdown, bullets, markdown
@@ -57,8 +56,7 @@ def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> s
 
 def csv_lines(table: Table) -> list[dict[str, object]]:
     """A line for each arm; what it has no value of may be left out."""
-    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
-    return [_csv_line(table, row, against_plain.get(row.arm)) for row in table.rows]
+    return [_csv_line(table, row, table.against_plain.get(row.arm)) for row in table.rows]
 
 
 def csv_columns(table: Table) -> tuple[str, ...]:

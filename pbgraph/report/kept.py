@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from pbgraph.humanize import figure, plural, ranges
-from pbgraph.methods.roles import PLAIN
 from pbgraph.report.tables import Row, Table
 
 
@@ -20,7 +19,7 @@ def kept_notes(table: Table, scale: float) -> list[str]:
     scale  magnitude of the scores of the metric that selects
     """
     rows = {row.arm: row for row in table.rows}
-    plain = {one.a: rows[one.b] for one in table.comparisons if one.b.method == PLAIN and one.b in rows}
+    plain = {arm: rows[one.b] for arm, one in table.against_plain.items() if one.b in rows}
     return [_note(row, plain.get(row.arm), scale) for row in table.rows if row.dendrites]
 
 

@@ -144,8 +144,9 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         arms=narrowed(own.arms if own else arms, choice),
         seeds=seeds,
         labels=own.labels if own else None,
-        margin=own.margin if own else None,
-        primary=own.primary if own else declared.primary if declared else None,
+        margin=declared.margin if declared else None,
+        primary=declared.primary if declared else None,
+        named=declared.named if declared else (),
         background=background_of(runs.results),
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
@@ -224,8 +225,10 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
             raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, own)}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
-    shown, family = make_table(records, arms=(a, b), seeds=seeds), _family(runs, records, seeds, own=own)
-    alone = comparisons.compare(records, a, b, seeds=seeds)
+    margin = declared.margin if declared else None
+    shown = make_table(records, arms=(a, b), seeds=seeds, margin=margin)
+    family, alone = _family(runs, records, seeds, own=own), comparisons.compare(records, a, b, seeds=seeds)
+    (alone,) = comparisons.adjusted([alone], shown.margin)
     judged = family.judged(records[0].spec.preset, alone) if family else None
     if family is None or judged is None:
         return records, replace(shown, family="", tests=1), alone

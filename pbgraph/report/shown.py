@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
@@ -21,7 +21,7 @@ from typing import Any
 
 from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, presets, studies
+from pbgraph.plans.presets import USUAL, known_presets, studies
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.protocol import choices, usual_or_only
@@ -53,11 +53,13 @@ def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecor
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
     background = cache(lambda: background_of(results))
     for dataset, mine in records.items():
-        for preset, name in product((None, *presets()), FORMATS):
-            text = _table(dataset, mine, results, preset=preset, name=name, background=background)
-            path = results.root / (f"{dataset}-{preset}.{name}" if preset else f"{dataset}.{name}")
-            chosen = f"--preset {preset} " if preset else ""
-            yield from _there(path, f"table {dataset} {chosen}--format {name}", text)
+        for name in FORMATS:
+            text = _table(dataset, mine, results, name=name, background=background)
+            yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
+        for preset, name in product(known_presets(), FORMATS):
+            text = partial(_of_preset, preset, results, mine, name=name)
+            path = results.root / f"{dataset}-{preset}.{name}"
+            yield from _there(path, f"table {dataset} --preset {preset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
                 text = _study(study, mine, name=name, background=background)
@@ -76,7 +78,6 @@ def _table(
     records: Sequence[RunRecord],
     results: ResultsFolder,
     *,
-    preset: str | None,
     name: str,
     background: Callable[[], Background],
 ) -> Callable[[], str]:
@@ -86,18 +87,25 @@ def _table(
 
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in records:
-            if preset in (None, record.spec.preset):
-                groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (preset or USUAL, dataset_of(dataset, results).split))
+            groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
+        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
         if mine is None:
             there = choices((record.spec for record in records), "preset", "split")
-            of = f"preset {preset} on {dataset}" if preset else dataset
-            raise UsageError(f"there is no one table of {of}: its runs are of {there}")
+            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
         every = [one for one in records if one.spec.split == mine[0].spec.split]
         written: str = resolve_name(FORMATS[name])(whole_table(mine, every, background()))
         return written
 
     return text
+
+
+def _of_preset(preset: str, results: ResultsFolder, records: Sequence[RunRecord], *, name: str) -> str:
+    from pbgraph.report.selection import TaskRuns, chosen_table
+    from pbgraph.results.lookup import Choice
+
+    runs = TaskRuns(results, records[0].spec.task, tuple(records))
+    written: str = resolve_name(FORMATS[name])(chosen_table(runs, Choice(preset=preset))[1])
+    return written
 
 
 def _study_formats() -> Mapping[str, Any]:

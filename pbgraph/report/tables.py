@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import EXTERNAL
+from pbgraph.methods.roles import EXTERNAL, PLAIN
 from pbgraph.metrics import stands_unasked
 from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
@@ -116,6 +116,11 @@ class Table:
         """Of every row."""
         return tuple(row.arm for row in self.rows)
 
+    @property
+    def against_plain(self) -> dict[Arm, Comparison]:
+        """Arm -> its comparison with its model's plain one, of those that have one."""
+        return {one.a: one for one in self.comparisons if one.b.method == PLAIN and one.a.model == one.b.model}
+
 
 def make_table(
     records: Sequence[RunRecord],
@@ -193,7 +198,7 @@ def _judged(
     return Judged(
         seeds=seeds,
         margin=(family.margin or margin_of(finished, margin)).relevant,
-        usual=margin_of(finished).relevant,
+        usual=(family.usual or margin_of(finished)).relevant,
         primary=tuple(map(str, primary or ())),
         compared=[(str(a), str(b)) for of, a, b in family.pairs if of == preset],
     )

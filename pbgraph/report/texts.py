@@ -48,7 +48,7 @@ class Texts:
 def texts(table: Table) -> Texts:
     """A table as text, its rows called by names that are no longer than it takes to tell them apart."""
     table = _as_called(table)
-    against_plain = {comparison.a: comparison for comparison in table.comparisons if comparison.b.method == PLAIN}
+    against_plain = table.against_plain
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
     return Texts(
@@ -173,7 +173,7 @@ def _primary(table: Table, scale: float) -> list[str]:
     return [
         f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}; {verdict_words(one)}."
         for one in table.comparisons
-        if (one.a, one.b) == table.primary
+        if {one.a, one.b} == set(table.primary or ())
     ]
 
 

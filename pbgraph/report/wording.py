@@ -77,13 +77,13 @@ def _asked(table: Table) -> list[Arm]:
         dict.fromkeys(
             comparison.a
             for comparison in table.comparisons
-            if comparison.a.method == PERFORATED and comparison.b.plain != comparison.a.plain
+            if comparison.a.method == PERFORATED and comparison in _controls(comparison.a, table)
         )
     )
 
 
 def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
-    mine = [one for one in _of(arm, table) if one.b not in _grown(table)]
+    mine = _controls(arm, table)
     if any(row.missing or row.failed for row in table.rows if row.arm.model == arm.model):
         return None, "runs are missing, so there is no answer yet."
     if any(len(comparison.seeds) == 1 for comparison in mine):
@@ -114,6 +114,11 @@ def _of(arm: Arm, table: Table) -> list[Comparison]:
     """What an arm with dendrites is compared with of its model, but for variants of itself."""
     mine = [one for one in table.comparisons if one.a == arm and one.b.model == arm.model]
     return [one for one in mine if one.b.plain != arm.plain]
+
+
+def _controls(arm: Arm, table: Table) -> list[Comparison]:
+    """Of these, what has no dendrites."""
+    return [one for one in _of(arm, table) if one.b not in _grown(table)]
 
 
 def _grown(table: Table) -> set[Arm]:

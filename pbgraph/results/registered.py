@@ -27,6 +27,7 @@ FOLDER = "registered"
 LARGEST = 64 * MEBIBYTE
 FORMAT_VERSION = 1
 ADDED = ("primary", "compared", "left_out", "begun")
+SAME = ("keys", "margin", "primary", "compared")  # of two registrations of one plan
 NONE_LEFT_OUT = "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Registration:
     compared  the pairs that are judged, all by one correction (Holm) and the same margin, the primary one first; () in
              files of earlier versions, which did not say so
     left_out  which runs are left out of these: none, whatever they come to
-    begun    keys of runs that had been finished, or begun and saved, in the results folder when it was registered
+    begun    keys of runs that had finished, failed, or been begun and saved when it was registered
     arms     its rows, as `Arm` writes them, in order
     keys     of all its runs, sorted
     margin   the smallest difference that matters; None: what the metric declares
@@ -72,7 +73,7 @@ class Registration:
     def declared(self) -> str:
         """Hash of what is declared, whatever it is called and whenever that was."""
         facts = (self.task, self.split, self.seeds, self.arms, self.keys, self.margin)
-        return sha256(canonical_json((*facts, self.primary) if self.primary else facts))[:12]
+        return sha256(canonical_json((*facts, self.primary, self.compared) if self.compared else facts))[:12]
 
     @property
     def when(self) -> str:
@@ -89,7 +90,7 @@ class Registration:
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
     """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
     for path, earlier in _there(results):
-        if all(getattr(earlier, name) == getattr(registration, name) for name in ("keys", "margin", "primary")):
+        if all(getattr(earlier, name) == getattr(registration, name) for name in SAME):
             return path, earlier
     over = {key for task, key in results.runs() if task == registration.task}
     begun = [key for key in registration.keys if key in over or results.saved_state(key)]
@@ -172,7 +173,9 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
     ]
     for plan in early:
         if not judged.other_than(plan):
-            return f"confirmatory: {_registered(plan)}, before the first run"
+            more = len(set(judged.compared).difference(plan.compared)) if plan.compared else 0
+            others = f"; exploratory: {plural(more, 'comparison')} beside those of that plan" if more else ""
+            return f"confirmatory: {_registered(plan)}, before the first run{others}"
     if early:
         return f"exploratory: {_registered(early[0])}, before the first run, for {judged.other_than(early[0])}"
     if holding:

@@ -64,6 +64,7 @@ def _facts(registration: Registration, path: Path) -> dict[str, tuple[object, ob
     presets = plan.presets if isinstance(plan, Study) else (plan,)
     first = presets[0]
     named = {(str(a), str(b)) for a, b in first.named}
+    compared = {*registration.compared, *((b, a) for a, b in registration.compared)}
     arms = {str(parse_arm(text).plain) for text in registration.arms}
     return {
         "task": (registration.task, first.task),
@@ -71,6 +72,6 @@ def _facts(registration: Registration, path: Path) -> dict[str, tuple[object, ob
         "seeds": (sorted(registration.seeds), sorted(first.seeds)),
         "margin": (registration.margin, first.margin),
         "primary comparison": (registration.primary, tuple(map(str, first.primary or ()))),
-        "comparisons by name": (sorted(named.intersection(registration.compared)), sorted(named)),
+        "comparisons by name": (sorted(named.intersection(compared)), sorted(named)),
         "arms": (sorted(arms), sorted({str(arm) for preset in presets for arm in preset.arms})),
     }

@@ -61,8 +61,8 @@ def test_a_table_names_the_margin_that_its_family_is_judged_by():
         (None, ["perforated - backprop", "widened - backprop"], []),
         (
             ("trimnet/backprop", "trimnet/perforated"),
-            ["backprop - perforated", "widened - backprop"],
-            ["**Primary comparison**: trimnet/backprop - trimnet/perforated is -0.0120 [-0.0149, -0.0091"],
+            ["perforated - backprop", "widened - backprop"],
+            ["**Primary comparison**: trimnet/perforated - trimnet/backprop is +0.0120 [+0.0091, +0.0149"],
         ),
         (
             ("trimnet/widened", "trimnet/perforated"),
@@ -80,6 +80,7 @@ def test_what_a_plan_is_made_for_is_compared_first_and_said_in_a_sentence(primar
     table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert [f"{one.a.method} - {one.b.method}" for one in table.comparisons] == pairs
     assert [line.partition("]; ")[0] for line in texts(table).answers if "Primary" in line] == said
+    assert table.against_plain[rows[1]].a == rows[1], "whichever way round the plan names it"
     assert json.loads(to_json(table))["primary"] == list(primary or ())
     narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=first, named=[first] if first else [])
     assert not any("Primary" in line for line in texts(narrow).answers)

@@ -230,6 +230,15 @@ def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(va
     assert answer.endswith(f"it is {words}.")
 
 
+def test_where_only_other_dendrites_are_beside_it_there_is_no_answer():
+    others = [record for record in grid() if record.spec.method == "perforated"]
+    gd = Arm("trimnet", "gd-dendrites")
+    grown = [
+        replace(make_record(gd, one.spec.seed, 0.9, control_of=one.key), details={"dendrites": 1}) for one in others
+    ]
+    assert answers(table([*others, *grown], (ARMS[1], gd))) == []
+
+
 def test_another_model_is_no_control():
     forest = Arm("random-forest", "fit")
     ours = replace(PROVENANCE, featuriser="ecfp4 v1")

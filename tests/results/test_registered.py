@@ -210,7 +210,7 @@ def test_runs_that_had_been_begun_are_known_however_they_end(results):
 def test_a_plan_cannot_be_registered_for_an_arm_that_it_does_not_come_to_have():
     declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop:hidden=7"))
     with pytest.raises(UsageError, match=r"it has no trimnet/backprop:hidden=7; it has .*trimnet/perforated"):
-        registration_of(plan("tox21", declared), "", commit="c", dirty=False)
+        plan("tox21", declared)
 
 
 def test_files_of_before_these_were_said_are_as_whole_as_they_were(results):

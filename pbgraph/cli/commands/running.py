@@ -187,7 +187,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             seeds=plan.seeds,
             labels=plan.labels,
             margin=plan.margin,
-            primary=plan.primary,
+            primary=declared.primary,
             named=plan.named,
             background=background_of(results),
             family=family_in(every, recipe, plan.seeds) if recipe else None,
