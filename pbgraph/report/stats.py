@@ -4,7 +4,7 @@ Two answers stand side by side. The corrected resampled t interval asks about se
 
     s² (1/n + n_test / n_train),        s² the variance of the n paired differences,
 
-allows for training sets that overlap from seed to seed. The hierarchical bootstrap asks about seeds and test molecules.
+allows for training sets that overlap from seed to seed. The hierarchical bootstrap draws splits, runs and molecules.
 
 Where several initialisations share a split, a mixed model parts the variance between splits from that within one. Like
 the plain t, it takes the splits for independent, which they are not; the corrected t decides.
@@ -255,7 +255,7 @@ class Draws:
         return drawn, column, within
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """(resamples,): the mean over what is drawn of (seeds, resamples); NaN left out, and where nothing is left."""
+        """(resamples,): means over what is drawn of (seeds, resamples); NaN is left out, and comes where all is NaN."""
         drawn, column, within = self._drawn
         by_unit = np.stack([mean_of_defined(values[places, np.arange(self._resamples)]) for places in within])
         return mean_of_defined(by_unit[drawn, column])

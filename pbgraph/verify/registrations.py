@@ -1,7 +1,8 @@
 """Plans that were registered: each file whole, called after what it declares, and of one mind with the plan in it.
 
 Whether one is older than its runs is its own word, unless it was committed before them: then the commit that added it
-is among the ancestors of those that the runs were made by.
+is among the ancestors of those that the runs were made by. Nothing is said of registrations that are not committed, nor
+of runs by commits that the checkout does not know.
 """
 
 from __future__ import annotations
