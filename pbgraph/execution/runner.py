@@ -236,7 +236,8 @@ def _save_model(spec: RunSpec, options: RunOptions, *, fitted: Fitted, tasks: tu
 
 
 def _origins(spec: RunSpec, options: RunOptions) -> Origins:
-    source_tree(), source_code()
+    source_tree()
+    source_code()
     dataset = dataset_of(spec.task, ResultsFolder(options.results))
     return origins_of(spec, {"task": dataset}, [metric.name for metric in metrics_of(dataset.kind)])
 

@@ -73,13 +73,8 @@ def gains(table: Table) -> list[bool | None]:
 
 
 def _asked(table: Table) -> list[Arm]:
-    return list(
-        dict.fromkeys(
-            comparison.a
-            for comparison in table.comparisons
-            if comparison.a.method == PERFORATED and comparison in _controls(comparison.a, table)
-        )
-    )
+    perforated = dict.fromkeys(one.a for one in table.comparisons if one.a.method == PERFORATED)
+    return [arm for arm in perforated if _controls(arm, table)]
 
 
 def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
@@ -104,7 +99,8 @@ def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
 
 def _among_dendrites(arm: Arm, table: Table) -> str:
     """How it stands to controls that have dendrites; "" where there are none with a verdict."""
-    better, worse, rest = _parted([one for one in _of(arm, table) if one.b in _grown(table) and one.p is not None])
+    grown = _grown(table)
+    better, worse, rest = _parted([one for one in _of(arm, table) if one.b in grown and one.p is not None])
     said = [("better than", better), ("not told apart from", rest), ("worse than", worse)]
     words = [f"{how} {_listed(others)}" for how, others in said if others]
     return f"Beside dendrites that are grown otherwise, it is {'; '.join(words)}." if words else ""
@@ -118,7 +114,8 @@ def _of(arm: Arm, table: Table) -> list[Comparison]:
 
 def _controls(arm: Arm, table: Table) -> list[Comparison]:
     """Of these, what has no dendrites."""
-    return [one for one in _of(arm, table) if one.b not in _grown(table)]
+    grown = _grown(table)
+    return [one for one in _of(arm, table) if one.b not in grown]
 
 
 def _grown(table: Table) -> set[Arm]:

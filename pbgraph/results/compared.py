@@ -14,11 +14,10 @@ Pair = tuple[Arm, Arm]
 def pairs_among(specs: Sequence[RunSpec], arms: Sequence[Arm], named: Sequence[Pair] = ()) -> list[Pair]:
     """What a table of these arms compares; specs: of its runs, by one recipe.
 
-    First the pairs that its plan names, the one that it is made for before all, each the way round that is usual. Every
-    arm with its model's plain one, a
-    variant with the one that shares most of what was set otherwise; what is paired with a control, with that; a plain
-    network with features of whole molecules, with these alone; and every variant with the preset's recipe, or where
-    that was not run, plain variants with the first of them.
+    First the pairs that its plan names, the one that it is made for before all, each once and the way round that is
+    usual. Then every arm with its model's plain one, a variant with the one that shares most of what was set otherwise;
+    what is paired with a control, with that; a plain network with features of whole molecules, with these alone; and
+    every variant with the preset's recipe, or where that was not run, plain variants with the first of them.
     """
     by_key = {spec.key: spec.arm for spec in specs}
     plain = [(arm, other) for arm in arms if (other := plain_of(arm, arms))]
@@ -26,7 +25,7 @@ def pairs_among(specs: Sequence[RunSpec], arms: Sequence[Arm], named: Sequence[P
     controls = sorted(paired, key=lambda pair: [arms.index(arm) for arm in pair])
     usual = [*plain, *controls, *_graphless(specs, arms), *_variants(arms)]
     turned = {frozenset(pair): pair for pair in reversed(usual)}  # whichever way round a plan names it
-    first = [turned.get(frozenset(pair), pair) for pair in named if set(pair) <= set(arms)]
+    first = [turned.setdefault(frozenset(pair), pair) for pair in named if set(pair) <= set(arms)]
     return [(a, b) for a, b in dict.fromkeys([*first, *usual]) if a != b]
 
 

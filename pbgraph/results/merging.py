@@ -25,7 +25,7 @@ from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.predictions import LARGEST as LARGEST_PREDICTIONS
 from pbgraph.results.record_file import LARGEST_RECORD, read_record
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import register, registrations
+from pbgraph.results.registered import registrations, take_over
 from pbgraph.results.sources import Folder, Results, by_run, copied, opened
 from pbgraph.results.trash import files_of
 
@@ -264,7 +264,7 @@ def _merge_others(source: Results, results: ResultsFolder, staged: ResultsFolder
             except DataError as error:
                 merged.refused[name] = str(error)
     for registration in registrations(staged):
-        register(results, registration)
+        take_over(results, registration)
     _merge_tables(source, results, staged, merged)
     for path in sorted((staged.root / "tuning").glob("*/*.jsonl")):
         target = results.root / path.relative_to(staged.root)

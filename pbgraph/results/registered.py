@@ -88,13 +88,21 @@ class Registration:
 
 
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
-    """Write it down, unless the same was declared before: the file, and what is in it. Nothing is ever overwritten."""
+    """Write down a plan that is declared now, with what of it had been begun; as `take_over`."""
+    over = {key for task, key in results.runs() if task == registration.task}
+    begun = [key for key in registration.keys if key in over or results.saved_state(key)]
+    return take_over(results, replace(registration, begun=tuple(begun)))
+
+
+def take_over(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
+    """Write it down as it is, unless the same was declared before: the file, and what is in it.
+
+    Nothing is ever overwritten.
+    """
     for path, earlier in _there(results):
         if all(getattr(earlier, name) == getattr(registration, name) for name in SAME):
             return path, earlier
-    over = {key for task, key in results.runs() if task == registration.task}
-    begun = [key for key in registration.keys if key in over or results.saved_state(key)]
-    sealed = replace(registration, begun=tuple(begun)).sealed()
+    sealed = registration.sealed()
     path = results.root / FOLDER / f"{registration.name}-{registration.declared}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_file(path) as part:

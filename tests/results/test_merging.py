@@ -253,6 +253,20 @@ def test_registered_plans_come_along(a, into):
     assert registrations(into) == registrations(ResultsFolder(a))
 
 
+def test_a_plan_that_was_registered_before_its_runs_still_is_where_both_come_along(tmp_path, into):
+    """The runs are there when the registration comes, and had not been begun when it was written."""
+    source, run = ResultsFolder(tmp_path / "source"), made_records.make_record("gin/backprop", 68, 0.8)
+    declared = Registration(
+        "p", "tox21", "random", (68,), (), (run.key,), None, "", "2020-01-01T00:00:00+00:00", "0", "", False
+    )
+    register(source, declared)
+    write(source.root, 68, 0.8)
+    merge([source.root], into)
+    assert into.finished("tox21", run.key) is not None
+    assert registrations(into) == registrations(source)
+    assert registrations(into)[0].begun == ()
+
+
 def test_the_command_says_what_came_and_what_did_not(a, tmp_path, capsys):
     write(tmp_path / "into", 68, 0.9, provenance=OTHER)
     code = bench.main(["merge", str(a), "--results", str(tmp_path / "into")])
