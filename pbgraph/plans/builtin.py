@@ -10,5 +10,6 @@ FILES = Path(__file__).parent / "files"
 
 SMOKE = read_plan(FILES / "smoke.toml")
 DEFAULT = read_plan(FILES / "default.toml")
+ANSWER = read_plan(FILES / "answer.toml")
 PAPER = read_plan(FILES / "paper.toml")
 COMPRESSION = read_plan(FILES / "compression.toml")

@@ -8,7 +8,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
 from pbgraph.models.base import MODELS
 from pbgraph.plans import resolve as resolving
-from pbgraph.plans.declaration import Preset, Recipe, Row
+from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, Preset, Recipe, Row
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import preset, presets, studies, study
 from pbgraph.plans.settings import parse_assignment
@@ -40,6 +40,20 @@ def test_presets_are_the_declared_ones():
     assert preset("default").seeds == (68, 69, 70)
     assert preset("paper").seeds == tuple(range(68, 118))
     assert {arm.method for arm in preset("smoke").arms} == {"backprop", "perforated"}
+
+
+def test_the_answer_has_every_control_and_names_what_it_compares():
+    answer = preset("answer")
+    assert {arm.method for arm in answer.arms if arm.model == "trimnet"} == set(METHODS) - {"fit"}
+    assert len(answer.seeds) == 50 + 20
+    assert not set(answer.seeds) & set(DEVELOPMENT_SEEDS)
+    assert {answer.split_seed(seed) for seed in answer.again} == set(range(68, 88))
+    assert answer.margin == 0.01
+    assert list(map(str, answer.primary)) == ["trimnet/perforated", "trimnet/continued"]
+    assert {arm for pair in answer.secondary for arm in pair} <= set(answer.arms)
+    assert {spec.preset for spec in plan("tox21", "answer").specs} == {"answer"}
+    with pytest.raises(UsageError, match="esol"):
+        plan("esol", "answer")
 
 
 def test_a_plan_is_the_same_each_time():
