@@ -50,8 +50,9 @@ def test_the_answer_has_every_control_and_names_what_it_compares():
     assert {answer.split_seed(seed) for seed in answer.again} == set(range(68, 88))
     assert answer.margin == 0.01
     assert list(map(str, answer.primary)) == ["trimnet/perforated", "trimnet/continued"]
-    assert {arm for pair in answer.secondary for arm in pair} <= set(answer.arms)
-    assert {spec.preset for spec in plan("tox21", "answer").specs} == {"answer"}
+    planned = plan("tox21", "answer")
+    assert {arm for pair in answer.secondary for arm in pair} <= set(planned.arms)
+    assert {spec.preset for spec in planned.specs} == {"answer"}
     with pytest.raises(UsageError, match="esol"):
         plan("esol", "answer")
 
