@@ -38,9 +38,26 @@ def seeded(seed: int, name: str) -> Iterator[None]:
     """Within the block torch's global generators (weights, dropout) draw from the stream; then they go back."""
     import torch
 
-    # a process that computes on the CPU alone must not open the GPU, which costs seconds and memory there
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    gpus = range(torch.cuda.device_count()) if used else ()
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed_of(seed, name))
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if _gpu_in_use() else ()):
+        draw_from(seed, name)
         yield
+
+
+def draw_from(seed: int, name: str) -> None:
+    """From here on torch's global generators draw from the stream, those of GPUs where the process uses them.
+
+    `torch.manual_seed` does the same, but takes down where it was called from for every kind of device not in use.
+    """
+    import torch
+
+    number = seed_of(seed, name)
+    torch.default_generator.manual_seed(number)
+    if _gpu_in_use():
+        torch.cuda.manual_seed_all(number)
+
+
+def _gpu_in_use() -> bool:
+    """A process that computes on the CPU alone must not open the GPU, which costs seconds and memory there."""
+    import torch
+
+    return torch.cuda.is_initialized()  # type: ignore[no-untyped-call, no-any-return]

@@ -1,6 +1,6 @@
 import torch
 
-from pbgraph.streams import generator, seed_of, seeded
+from pbgraph.streams import draw_from, generator, seed_of, seeded
 
 
 def test_streams_depend_on_seed_and_name_alone():
@@ -25,3 +25,12 @@ def test_seeded_block_leaves_the_global_stream_as_it_was():
         inside = torch.randn(3)
     assert torch.equal(torch.randn(3), expected)
     assert torch.equal(inside, torch.randn(3, generator=generator(68, "init")))
+
+
+def test_global_draws_are_those_of_the_stream():
+    with torch.random.fork_rng():
+        draw_from(68, "dropout/3/1")
+        drawn = torch.randn(3)
+        torch.manual_seed(seed_of(68, "dropout/3/1"))
+        assert torch.equal(drawn, torch.randn(3))
+    assert torch.equal(drawn, torch.randn(3, generator=generator(68, "dropout/3/1")))

@@ -23,7 +23,7 @@ from pbgraph.graph import GraphBatch
 from pbgraph.history import Epoch, Phase
 from pbgraph.methods.base import FitJob, Report
 from pbgraph.methods.training import graphs_of, steps_per_epoch
-from pbgraph.streams import generator, seed_of
+from pbgraph.streams import draw_from, generator
 
 SAVE_EVERY = 45.0  # seconds; the promise is 60
 REPORT_EVERY = 0.25  # seconds
@@ -135,7 +135,7 @@ class Session:
         size, train = int(self.job.settings.batch_size), graphs_of(self.job.train)
         order = torch.randperm(len(train), generator=generator(self.job.seed, f"shuffle/{self.epoch}")).numpy()
         while self.step < steps_per_epoch(self.job):
-            torch.manual_seed(seed_of(self.job.seed, f"dropout/{self.epoch}/{self.step}"))
+            draw_from(self.job.seed, f"dropout/{self.epoch}/{self.step}")
             rows = order[self.step * size : (self.step + 1) * size] if parts is None else parts[self.step]
             yield train.batch(np.ascontiguousarray(rows))
             self.step += 1
