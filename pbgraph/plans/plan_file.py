@@ -42,6 +42,7 @@ from pbgraph.plans.toml_section import Section
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.compared import Pair
 from pbgraph.results.record_checks import name_problem
+from pbgraph.splits import SPLITS
 
 KEYS = (
     "name",
@@ -230,7 +231,13 @@ def _search(section: Section) -> FoundBy:
 
 
 def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> None:
-    """Raises UsageError for seeds by whose validation rows settings were chosen."""
+    """Raises UsageError for seeds by whose validation rows settings were chosen.
+
+    Of a split that has a few seeds of its own, as cross-validation has its folds, all may be run: they are no others'.
+    """
+    split = top.text("split", "")
+    if split in SPLITS and SPLITS.get(split).seeds is not None:
+        return
     if taken := sorted(set(seeds).intersection(DEVELOPMENT_SEEDS)):
         top.fail(
             "seeds",

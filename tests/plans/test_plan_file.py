@@ -163,6 +163,17 @@ def test_a_study_is_a_file_with_parts(read):
     assert specs[0].settings["epochs"] == 2
 
 
+def test_folds_of_cross_validation_are_run_all(tmp_path):
+    path = tmp_path / "folds.toml"
+    path.write_text(f'task = "tox21"\nsplit = "cv5x5"\nseeds = "0-24"\n{ARM}')
+    assert {(spec.split, spec.split_seed) for spec in plan("tox21", str(path)).specs} == {
+        ("cv5x5", fold) for fold in range(25)
+    }
+    path.write_text(f'task = "tox21"\nsplit = "scaffold-balanced"\nseeds = "0-24"\n{ARM}')
+    with pytest.raises(UsageError, match="line 3: seeds 0-9 are development seeds"):
+        read_plan(path)
+
+
 ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
 
 
