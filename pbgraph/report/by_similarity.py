@@ -17,8 +17,9 @@ from pbgraph.errors import DataError
 from pbgraph.features.nearness import Nearness, nearness
 from pbgraph.metrics import METRICS, Metric, mean_over_tasks
 from pbgraph.molecules import Molecules
+from pbgraph.report.bootstrap import hierarchical_bootstrap
 from pbgraph.report.comparisons import Comparison
-from pbgraph.report.stats import Interval, hierarchical_bootstrap
+from pbgraph.report.stats import Interval
 from pbgraph.report.tables import Statistic, Table
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder

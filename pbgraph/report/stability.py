@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pbgraph.metrics import METRICS, Metric
-from pbgraph.report.stats import Draws, mean_of_defined, resampled, test_sets
+from pbgraph.report.bootstrap import Draws, mean_of_defined, resampled, test_sets
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted, aligned_predictions

@@ -32,8 +32,8 @@ from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.scoring import Rows
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.metrics import METRICS, Metric, label_of
+from pbgraph.report.bootstrap import standard_error
 from pbgraph.report.comparisons import margin_of
-from pbgraph.report.stats import standard_error
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import is_earlier
 from pbgraph.results.protocol import differences

@@ -14,8 +14,8 @@ from pbgraph.execution.runner import run
 from pbgraph.history import rounded
 from pbgraph.metrics import METRICS, rmse
 from pbgraph.plans.plan import plan
+from pbgraph.report.bootstrap import hierarchical_bootstrap
 from pbgraph.report.formats import to_markdown
-from pbgraph.report.stats import hierarchical_bootstrap
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder

@@ -98,8 +98,8 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
     """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
     from pbgraph.execution.engines.progress import counted
     from pbgraph.metrics import METRICS
+    from pbgraph.report.bootstrap import hierarchical_bootstrap
     from pbgraph.report.comparisons import pairs_of
-    from pbgraph.report.stats import hierarchical_bootstrap
     from pbgraph.results.predictions import paired_predictions
 
     pairs = pairs_of(comparison, records)
