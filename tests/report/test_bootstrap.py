@@ -18,9 +18,7 @@ from pbgraph.metrics import (
     weighted_roc_auc,
 )
 from pbgraph.report.bootstrap import Draws, hierarchical_bootstrap
-from pbgraph.report.stats import (
-    Interval,
-)
+from pbgraph.report.stats import Interval
 from pbgraph.results.predictions import Predicted
 
 
