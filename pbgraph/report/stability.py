@@ -1,6 +1,6 @@
 """How sure it is which arm is best: ranks where seeds and test molecules are drawn again.
 
-Splits are drawn with replacement, runs within them and molecules, as `pbgraph.report.stats.Draws` has it; all
+Splits are drawn with replacement, runs within them and molecules, as `pbgraph.report.bootstrap.Draws` has it; all
 arms see the same ones. An arm's probability of a rank is the share of draws in which it has it.
 """
 

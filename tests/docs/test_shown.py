@@ -25,6 +25,8 @@ def reads_data(source: str) -> bool:
 def marks(source: str) -> list[pytest.MarkDecorator]:
     if reads_data(source):
         return [pytest.mark.slow]
+    if source.startswith(shown.COMMAND) and " compare " in source:  # thousands of resamples
+        return [pytest.mark.thorough]
     return [pytest.mark.lengthy] if source.startswith(shown.COMMAND) else []
 
 
@@ -101,7 +103,7 @@ def test_a_stale_page_is_named_and_then_written(tmp_path, monkeypatch, capsys):
     assert shown.main() == 0
 
 
-@pytest.mark.lengthy
+@pytest.mark.thorough
 @pytest.mark.parametrize("threads", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_loop_prints_what_the_page_says(threads):
     code, said = re.search(r"```python\n(.*?)```\n\nprints\n\n((?:    [^\n]*\n)+)", LOOP, re.DOTALL).groups()
