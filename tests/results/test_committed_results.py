@@ -24,7 +24,9 @@ pytestmark = pytest.mark.lengthy
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ResultsFolder(ROOT / "results")
-RUNS, EXTERNAL = 84, 6
+SAMPLE = (
+    80  # runs whose scores are computed again in the default tier, spread over all of them; all in the thorough one
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +36,20 @@ def held() -> Held:
 
 def test_every_file_is_as_it_was_written(held):
     assert held.findings.wrong == ()
-    assert len(held.finished) == len(held.sound) == RUNS + EXTERNAL
-    assert held.findings.counts["insights"] == sum("dendrites" in record.details for record in held.finished) == 18
-    assert all(DIGEST in record.details for record in held.finished if "dendrites" in record.details)
+    assert len(held.finished) == len(held.sound) == len(list((RESULTS.root / "records").rglob("*.json")))
+    grown = [record for record in held.finished if "dendrites" in record.details]
+    assert held.findings.counts["insights"] == len(grown) == len(list((RESULTS.root / "dendrites").rglob("*.json")))
+    assert grown
+    assert all(DIGEST in record.details for record in grown)
 
 
-def test_every_score_is_that_of_its_predictions(held):
+@pytest.mark.parametrize("sample", [SAMPLE, pytest.param(None, marks=pytest.mark.thorough)])
+def test_every_score_is_that_of_its_predictions(held, sample):
     """Beside the labels and the splits of the data, where these are here."""
-    found = check_scores(RESULTS, held.checkable, offline=True)
+    records = held.checkable[:: max(len(held.checkable) // sample, 1) if sample else 1]
+    found = check_scores(RESULTS, records, offline=True)
     assert found.wrong == ()
-    assert (
-        found.counts["scores"] == RUNS * 2 * 2 * 13 + EXTERNAL * 8 * 13
-    )  # two parts, of earlier schemas; eight metrics
+    assert found.counts["scores"] >= 2 * 13 * len(records)  # at least two metrics of twelve targets, and their mean
 
 
 def test_every_key_is_one_of_todays_plan(held):
@@ -56,7 +60,8 @@ def test_every_key_is_one_of_todays_plan(held):
 
 def test_an_average_is_the_mean_of_its_runs(held):
     found = check_averages(RESULTS, held.checkable)
-    assert (found.wrong, found.unchecked, found.counts) == ((), (), {"averages": 3})
+    assert (found.wrong, found.unchecked) == ((), ())
+    assert found.counts["averages"] == sum(bool(record.provenance.mean_of) for record in held.finished) >= 3
 
 
 def test_every_cell_on_show_is_made_from_the_records(held):
