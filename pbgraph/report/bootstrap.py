@@ -136,8 +136,9 @@ def resampled(
     values = np.empty((len(scores), tasks, resamples))
     for target in range(tasks):
         measured = ~np.isnan(y[:, target])
+        drawn = weights[:, measured]
         for place, score in enumerate(scores):
-            values[place, target] = weighted(y[measured, target], score[measured, target], weights[:, measured])
+            values[place, target] = weighted(y[measured, target], score[measured, target], drawn)
     return values
 
 
