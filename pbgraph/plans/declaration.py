@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Overrides = Mapping[str, Scalar]
 ANY = "*"
-DEVELOPMENT_SEEDS = range(10)  # by their validation rows settings are chosen; no plan file runs them
+DEVELOPMENT_SEEDS = range(10)  # by their validation rows settings are chosen; plan files run them as folds alone
 SECOND = 1000  # added to a seed: the seed of a second initialisation on its split
 
 
@@ -99,6 +99,7 @@ class Preset:
     task, split, margin  of a plan that is made for one task; "" and None: any, the task's usual one, the metric's
     primary  the two arms of the comparison that it is made for, if it names one
     secondary  others that are compared because it names them
+    searched_as  the preset by whose searches its recipe was found; "": itself
     """
 
     name: str
@@ -112,6 +113,7 @@ class Preset:
     margin: float | None = None
     primary: Pair | None = None
     secondary: tuple[Pair, ...] = ()
+    searched_as: str = ""
     again: frozenset[int] = frozenset()
 
     def split_seed(self, seed: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
 from pbgraph.errors import UsageError
+from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import Kind
 from pbgraph.models.base import MODELS, Estimator
@@ -170,10 +171,12 @@ def _plan_rows(
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():
         splitter.needed(chosen.split_seed(seed))
-    if chosen.again and not splitter.seeded:
+    if (again := chosen.again.intersection(unique)) and not splitter.seeded:
+        once = ranges([seed for seed in unique if seed not in again])
         raise UsageError(
-            f"plan {chosen.name} trains again on the splits of seeds, and split {split} takes no seed: every seed is "
-            "another initialisation on it; leave `reinitialised` out"
+            f"plan {chosen.name} trains again on the splits of seeds, as seeds {ranges(sorted(again))}, and split "
+            f"{split} takes no seed: every seed is another initialisation on it; leave `reinitialised` out "
+            f"of a plan file, or name seeds: --seeds {once or 68}"
         )
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:

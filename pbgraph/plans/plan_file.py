@@ -7,6 +7,7 @@
     margin = 0.01                     # smallest difference that matters; default: what the metric declares
     primary = ["trimnet/perforated", "trimnet/backprop"]    # the comparison that it is made for; default: none
     secondary = [["trimnet/backprop", "gin/backprop"]]      # others beside those that tables make anyway; default: none
+    searched_as = "default"           # preset by whose searches its recipe was found; default: the one it is based on
     preset = "default"                # whose recipe holds (that is the default); or [recipe] with one of its own
 
     [[arms]]
@@ -54,6 +55,7 @@ KEYS = (
     "margin",
     "primary",
     "secondary",
+    "searched_as",
     "preset",
     "arms",
     "recipe",
@@ -113,6 +115,7 @@ def _preset(top: Section, name: str) -> Preset:
         margin=top.number("margin"),
         primary=_pair(top, "primary", top.table["primary"], rows) if "primary" in top.table else None,
         secondary=tuple(_secondary(top, rows)),
+        searched_as=top.text("searched_as", base.searched_as if base else ""),
         again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
     )
     if base and name == base.recipe.name:
@@ -231,14 +234,12 @@ def _search(section: Section) -> FoundBy:
 
 
 def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> None:
-    """Raises UsageError for seeds by whose validation rows settings were chosen.
+    """Raises UsageError for seeds by whose validation rows settings were chosen, or that the split does not take.
 
-    Of a split that has a few seeds of its own, as cross-validation has its folds, all may be run: they are no others'.
+    A split that has a few seeds of its own, as cross-validation has its folds, has none for development apart.
     """
-    split = top.text("split", "")
-    if split in SPLITS and SPLITS.get(split).seeds is not None:
-        return
-    if taken := sorted(set(seeds).intersection(DEVELOPMENT_SEEDS)):
+    folds = _seeds_of_split(top, seeds)
+    if not folds and (taken := sorted(set(seeds).intersection(DEVELOPMENT_SEEDS))):
         top.fail(
             "seeds",
             f"seeds {ranges(taken)} are development seeds ({ranges(list(DEVELOPMENT_SEEDS))}), by which settings are "
@@ -250,6 +251,22 @@ def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> Non
                 f"{row.where('model')}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
                 f"and the plan runs {ranges(taken)} of them; take seeds that the search has not seen"
             )
+
+
+def _seeds_of_split(top: Section, seeds: Sequence[int]) -> range | None:
+    """The only seeds that the plan's split takes, if not every one will do. Raises UsageError for others."""
+    if not (name := top.text("split", "")):
+        return None
+    try:
+        splitter = SPLITS.get(name)
+    except UsageError as error:
+        top.fail("split", str(error))
+    if (folds := splitter.seeds) is not None and (strange := sorted(set(seeds).difference(folds))):
+        most = f"{folds[0]}-{folds[-1]}"
+        top.fail(
+            "seeds", f'split {name} takes seeds {most}, and not {ranges(strange)}; write seeds = "{most}", or some'
+        )
+    return folds
 
 
 def _again(top: Section, seeds: Sequence[int]) -> tuple[int, ...]:

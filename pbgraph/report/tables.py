@@ -15,6 +15,7 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PLAIN
 from pbgraph.metrics import stands_unasked
+from pbgraph.plans.presets import preset_or_none
 from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
 from pbgraph.report.families import family_of_rows
@@ -224,7 +225,7 @@ def _of_rows(
 def _tried(
     specs: Mapping[Arm, RunSpec], arms: Iterable[Arm], searched: Iterable[Budget]
 ) -> dict[Arm, tuple[Budget, ...]]:
-    """The searches of these arms by the recipe, with the features and on the split of a table's runs.
+    """The searches of these arms on the split and with the features of a table's runs, under the name of their recipe.
 
     specs  arm -> one of its finished runs, if it has one
     """
@@ -232,9 +233,13 @@ def _tried(
     for arm in arms:
         if arm.method == EXTERNAL or (spec := specs.get(arm)) is None:
             continue
-        mine = (spec.task, spec.model, spec.method, spec.preset, spec.split, str(spec.versions["featuriser"]))
+        mine = (spec.task, spec.model, spec.method, spec.split, str(spec.versions["featuriser"]))
+        declared = preset_or_none(spec.preset)
+        presets = {spec.preset, declared.searched_as if declared else ""}
         found[arm] = tuple(
-            one for one in every if (one.task, one.model, one.method, one.preset, one.split, one.featuriser) == mine
+            one
+            for one in every
+            if (one.task, one.model, one.method, one.split, one.featuriser) == mine and one.preset in presets
         )
     return found
 

@@ -233,7 +233,7 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
             "line 9: arm gin/backprop is there already, with the same values; leave it out, or set others",
         ),
         (ARM + ARM + "config = { hidden = 64 }", "line 7: arm gin/backprop is there already, with the same values"),
-        ('split = "rnd"\n' + ARM, "plan plan: unknown split 'rnd'; did you mean 'random'?"),
+        ('split = "rnd"\n' + ARM, "plan.toml, line 3: unknown split 'rnd'; did you mean 'random'?"),
     ],
     ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "the usual value", "split"],
 )

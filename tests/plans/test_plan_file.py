@@ -163,14 +163,26 @@ def test_a_study_is_a_file_with_parts(read):
     assert specs[0].settings["epochs"] == 2
 
 
+SEARCHED = 'search = { file = "a.jsonl", trial = 1, trials = 2, seeds = "0-2" }\n'
+
+
 def test_folds_of_cross_validation_are_run_all(tmp_path):
     path = tmp_path / "folds.toml"
     path.write_text(f'task = "tox21"\nsplit = "cv5x5"\nseeds = "0-24"\n{ARM}')
     assert {(spec.split, spec.split_seed) for spec in plan("tox21", str(path)).specs} == {
         ("cv5x5", fold) for fold in range(25)
     }
-    path.write_text(f'task = "tox21"\nsplit = "scaffold-balanced"\nseeds = "0-24"\n{ARM}')
-    with pytest.raises(UsageError, match="line 3: seeds 0-9 are development seeds"):
+    for split, seeds, more, said in (
+        ("scaffold-balanced", "0-24", "", "line 3: seeds 0-9 are development seeds"),
+        ("cv5x5", "0-24", SEARCHED, "line 5: the settings of gin were searched on seeds 0-2, and the plan runs 0-2"),
+        ("cv5x5", "20-30", "", "line 3: split cv5x5 takes seeds 0-24, and not 25-30; write seeds = .0-24., or some"),
+        ("cv5X5", "0-24", "", "line 2: unknown split 'cv5X5'; did you mean 'cv5x5'"),
+    ):
+        path.write_text(f'task = "tox21"\nsplit = "{split}"\nseeds = "{seeds}"\n{ARM}{more}')
+        with pytest.raises(UsageError, match=said):
+            read_plan(path)
+    path.write_text(f'preset = "answer"\nsplit = "cv5x5"\n{ARM}')
+    with pytest.raises(UsageError, match="split cv5x5 takes seeds 0-24, and not 68-117"):
         read_plan(path)
 
 
