@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pbgraph.errors import UsageError
@@ -28,7 +28,7 @@ def plan_text(plan: Plan) -> str:
     head = [
         toml_line("task", plan.task),
         toml_line("split", plan.split),
-        *_seed_lines(plan),
+        *seed_lines(plan.seeds, plan.presets[0].again),
         *([toml_line("margin", plan.margin)] if plan.margin is not None else []),
     ]
     if plan.primary is not None:
@@ -41,9 +41,10 @@ def plan_text(plan: Plan) -> str:
     return "\n".join([toml_line("name", _study_name(plan)), *head, *rows, *_parts(plan)]) + "\n"
 
 
-def _seed_lines(plan: Plan) -> Iterator[str]:
-    again = [seed for seed in plan.seeds if seed in plan.presets[0].again]
-    first = [seed for seed in plan.seeds if seed not in again]
+def seed_lines(seeds: Sequence[int], second: Collection[int]) -> Iterator[str]:
+    """A plan's seeds, of which some are second initialisations. Raises UsageError without the seed of their split."""
+    again = [seed for seed in seeds if seed in second]
+    first = [seed for seed in seeds if seed not in again]
     if missing := [seed for seed in again if seed - SECOND not in first]:
         raise UsageError(
             f"seeds {ranges(missing)} are second initialisations on the splits of seeds that the plan leaves out; name "

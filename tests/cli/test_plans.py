@@ -249,3 +249,10 @@ def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_
 def test_a_setting_that_the_command_line_spoils_is_not_said_to_be_the_plan_files(wider, tmp_path, capsys):
     assert call("tox21", "--preset", wider, "--results", tmp_path / "r", "--set", "gin.hidden=0") == 2
     assert capsys.readouterr().err == "pbgraph: gin: hidden is 0, expected at least 1\n"
+
+
+def test_no_plan_is_written_that_could_not_be_run(tmp_path, capsys):
+    words = ["tox21", "--preset", "smoke", "--seeds", "0-5", "--results", str(tmp_path / "results"), "--dry-run"]
+    assert call(*words, "--write-plan", str(tmp_path / "a.toml")) == 2
+    assert "seeds 0-5 are development seeds" in capsys.readouterr().err
+    assert not (tmp_path / "a.toml").exists()

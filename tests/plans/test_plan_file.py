@@ -7,7 +7,7 @@ from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import FoundBy, Preset, Study
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_file import read_plan
-from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.plan_text import plan_text, seed_lines
 from pbgraph.plans.presets import preset, presets, studies
 from pbgraph.plans.settings import parse_assignment
 
@@ -327,3 +327,8 @@ def test_a_loss_is_read_in_both_spellings_and_written_in_one(read, loss):
     assert 'settings = { loss = "bce" }' in plan_text(made)
     recipe = f'seeds = "68"\n[recipe]\nloss = {{ classification = {{ gin = "{loss}" }} }}\n{ARM}'
     assert {spec.settings["loss"] for spec in plan("tox21", read(recipe)).specs} == {"plain"}
+
+
+def test_second_initialisations_are_written_as_what_they_are():
+    answer = preset("answer")
+    assert list(seed_lines(answer.seeds, answer.again)) == ['seeds = "68-117"', 'reinitialised = "68-87"']

@@ -106,9 +106,11 @@ def _warn_of_unsaved(finished: Iterable[RunRecord], results: ResultsFolder) -> N
 
 def _write_plan(plan: Plan, path: Path) -> None:
     from pbgraph.files.writing import replaced_file
+    from pbgraph.plans.plan_file import parsed_plan
     from pbgraph.plans.plan_text import plan_text
 
     text = plan_text(plan)
+    parsed_plan(text, path)  # nothing is written that cannot be run
     with replaced_file(path) as part:
         part.write_text(text, encoding="utf-8")
     say(f"written to {path}: 'python -m pbgraph.bench run {shlex.quote(str(path))}' runs it")

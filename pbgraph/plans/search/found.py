@@ -9,7 +9,7 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.files.writing import replaced_file
 from pbgraph.humanize import ranges
 from pbgraph.plans.declaration import FoundBy
-from pbgraph.plans.plan_text import recipe_lines, search_line, set_lines, toml_line
+from pbgraph.plans.plan_text import recipe_lines, search_line, seed_lines, set_lines, toml_line
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.search import Search, Values
 from pbgraph.results.tuning import best_of
@@ -39,7 +39,7 @@ def plan_text(ledgers: Sequence[Ledger]) -> str:
         "# the best settings by validation score that 'python -m pbgraph.bench tune' found",
         toml_line("task", search.dataset.name),
         toml_line("split", search.split),
-        toml_line("seeds", _ranges(search.preset.seeds)),
+        *seed_lines(search.preset.seeds, search.preset.again),
         *recipe_lines(search.preset),
     ]
     for ledger in ledgers:
@@ -58,7 +58,3 @@ def _arm(ledger: Ledger) -> Iterator[str]:
         yield toml_line("label", "tuned")
     yield from set_lines(search.runs(Values(best.config, best.settings), 0)[-1])
     yield search_line(FoundBy(str(ledger.path), best.number, len(trials), best.seeds))
-
-
-def _ranges(seeds: Sequence[int]) -> str:
-    return ranges(seeds).replace(" ", "")
