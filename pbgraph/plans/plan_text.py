@@ -117,6 +117,8 @@ def recipe_lines(declared: Preset) -> Iterator[str]:
         yield toml_line("preset", declared.recipe.name)
         return
     yield toml_line("name", declared.recipe.name)
+    if declared.searched_as:
+        yield toml_line("searched_as", declared.searched_as)
     yield from _recipe(declared.recipe, "recipe")
 
 

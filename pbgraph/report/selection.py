@@ -147,6 +147,7 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         margin=declared.margin if declared else None,
         primary=declared.primary if declared else None,
         named=declared.named if declared else (),
+        searched_as=declared.searched_as if declared else "",
         background=background_of(runs.results),
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
@@ -162,8 +163,16 @@ def whole_table(records: Sequence[RunRecord], every: Sequence[RunRecord], backgr
     recipe = records[0].spec.preset
     arms, seeds = rows_and_seeds(preset_or_none(recipe), records)
     family = family_of(declared_by(recipe), every)
-    primary = declared.primary if (declared := preset_or_none(recipe)) else None
-    return make_table(records, arms=arms, seeds=seeds, primary=primary, background=background, family=family)
+    declared = preset_or_none(recipe)
+    return make_table(
+        records,
+        arms=arms,
+        seeds=seeds,
+        primary=declared.primary if declared else None,
+        searched_as=declared.searched_as if declared else "",
+        background=background,
+        family=family,
+    )
 
 
 def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:

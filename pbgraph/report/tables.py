@@ -15,7 +15,6 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PLAIN
 from pbgraph.metrics import stands_unasked
-from pbgraph.plans.presets import preset_or_none
 from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
 from pbgraph.report.families import family_of_rows
@@ -132,6 +131,7 @@ def make_table(
     margin: float | None = None,
     primary: Pair | None = None,
     named: Sequence[Pair] = (),
+    searched_as: str = "",
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
     family: Family | None = None,
@@ -145,6 +145,7 @@ def make_table(
     margin   the smallest difference that matters, instead of what the metric declares; of a family, its own
     primary  the comparison that their plan is made for, one of those that are
     named    by it, where no family is given
+    searched_as  the preset by whose searches their recipe was found, if it is not their own
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -177,7 +178,7 @@ def make_table(
             ours, background.registered, _judged(finished, family, seeds=seeds, margin=margin, primary=primary)
         ),
         primary=primary,
-        tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched),
+        tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched, searched_as),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         averages=_averages(finished, records),
@@ -223,7 +224,7 @@ def _of_rows(
 
 
 def _tried(
-    specs: Mapping[Arm, RunSpec], arms: Iterable[Arm], searched: Iterable[Budget]
+    specs: Mapping[Arm, RunSpec], arms: Iterable[Arm], searched: Iterable[Budget], searched_as: str
 ) -> dict[Arm, tuple[Budget, ...]]:
     """The searches of these arms on the split and with the features of a table's runs, under the name of their recipe.
 
@@ -234,12 +235,11 @@ def _tried(
         if arm.method == EXTERNAL or (spec := specs.get(arm)) is None:
             continue
         mine = (spec.task, spec.model, spec.method, spec.split, str(spec.versions["featuriser"]))
-        declared = preset_or_none(spec.preset)
-        presets = {spec.preset, declared.searched_as if declared else ""}
         found[arm] = tuple(
             one
             for one in every
-            if (one.task, one.model, one.method, one.split, one.featuriser) == mine and one.preset in presets
+            if (one.task, one.model, one.method, one.split, one.featuriser) == mine
+            and one.preset in (spec.preset, searched_as)
         )
     return found
 

@@ -332,3 +332,11 @@ def test_a_loss_is_read_in_both_spellings_and_written_in_one(read, loss):
 def test_second_initialisations_are_written_as_what_they_are():
     answer = preset("answer")
     assert list(seed_lines(answer.seeds, answer.again)) == ['seeds = "68-117"', 'reinitialised = "68-87"']
+
+
+def test_whose_searches_a_recipe_is_of_is_written_with_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'task = "tox21"\nseeds = "68"\nsearched_as = "default"\n{ARM}[recipe.every]\nepochs = 2\n')
+    again = tmp_path / "again.toml"
+    again.write_text(plan_text(plan("tox21", str(path))))
+    assert read_plan(path).searched_as == read_plan(again).searched_as == "default"

@@ -191,6 +191,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             margin=plan.margin,
             primary=declared.primary,
             named=plan.named,
+            searched_as=declared.searched_as,
             background=background_of(results),
             family=family_in(every, recipe, plan.seeds) if recipe else None,
         )
