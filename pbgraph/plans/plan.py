@@ -27,6 +27,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.compared import Pair
 from pbgraph.results.records import RunSpec
 from pbgraph.splits import SPLITS
+from pbgraph.splits.base import Splitter
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _plan_rows(
     for seed in unique if splitter.seeded else ():
         splitter.needed(chosen.split_seed(seed))
     if (again := chosen.again.intersection(unique)) and not splitter.seeded:
-        once = ranges([seed for seed in unique if seed not in again])
+        once = ranges([seed for seed in seeds_taken(chosen, splitter) if seed in unique])
         raise UsageError(
             f"plan {chosen.name} trains again on the splits of seeds, as seeds {ranges(sorted(again))}, and split "
             f"{split} takes no seed: every seed is another initialisation on it; leave `reinitialised` out "
@@ -201,6 +202,20 @@ def _plan_rows(
         labels=_labels(specs),
         searches={spec.arm: row.search for (row, _), spec in specs.items() if row.search},
     )
+
+
+def seeds_taken(chosen: Preset, splitter: Splitter) -> tuple[int, ...]:
+    """The seeds that a preset can be run with on a split: of its own those that it takes, or else all that it has.
+
+    >>> from pbgraph.plans.presets import preset
+    >>> seeds_taken(preset("default"), SPLITS.get("random")), len(seeds_taken(preset("default"), SPLITS.get("cv5x5")))
+    ((68, 69, 70), 25)
+    """
+    if not splitter.seeded:
+        return tuple(seed for seed in chosen.seeds if seed not in chosen.again)
+    if splitter.seeds is None:
+        return chosen.seeds
+    return tuple(seed for seed in chosen.seeds if chosen.split_seed(seed) in splitter.seeds) or tuple(splitter.seeds)
 
 
 def _check_no_row_twice(rows: Iterable[Asked], arms: Mapping[Asked, Arm]) -> None:

@@ -13,7 +13,6 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.humanize import ranges
@@ -24,10 +23,10 @@ from pbgraph.report.headlines import headlines
 from pbgraph.report.html import page, rendered
 from pbgraph.report.published import PUBLISHED, Beside, Published, Reported, beside, read_published
 from pbgraph.report.published_formats import APART, BESTS, MEANS, Said, said
-from pbgraph.report.selection import whole_table
-from pbgraph.results.background import Background, background_of
+from pbgraph.report.selection import TaskRuns, seeds_beside, table_of
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.lookup import Choice
 from pbgraph.results.records import RunRecord
 
 USUAL_TASK = "tox21"  # that the page begins with
@@ -67,12 +66,11 @@ def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord
     except DataError as error:
         log.warning("left out: %s", error)
         published = []
-    background = background_of(results)
     groups: list[tuple[str, list[Section], dict[str, Literature]]] = []
     for dataset in _by_interest(results.tasks()):
         mine = results.records(dataset) if records is None else records.get(dataset, ())
         if mine:
-            sections = list(_sections(dataset, mine, results, background=background))
+            sections = list(_sections(TaskRuns(results, dataset, tuple(mine))))
             groups.append((dataset, sections, _reported(dataset, sections, published, mine)))
     if not groups:
         raise UsageError(
@@ -121,22 +119,18 @@ def _anchor(*words: str) -> str:
     return re.sub("[^a-z0-9]+", "-", "-".join(words).lower())
 
 
-def _sections(
-    dataset: str, records: Sequence[RunRecord], results: ResultsFolder, *, background: Background
-) -> Iterable[Section]:
+def _sections(runs: TaskRuns) -> Iterable[Section]:
     """Every split and preset of a task, the usual ones first."""
-    usual, command = (_split_of(dataset, results), USUAL), _command_of(dataset, results)
+    usual, command = (_split_of(runs.task, runs.results), USUAL), _command_of(runs.task, runs.results)
     known = {name: place for place, name in enumerate(known_presets())}
 
-    def group(record: RunRecord) -> tuple[bool, bool, str, bool, int, str]:
-        split, preset = record.spec.split, record.spec.preset
+    def place(group: tuple[str, str]) -> tuple[bool, bool, str, bool, int, str]:
+        split, preset = group
         own = (preset != USUAL, known.get(preset, len(known)), preset)
         return (split, preset) != usual, split != usual[0], split, *own
 
-    for _, same in groupby(sorted(records, key=group), key=group):
-        mine = list(same)
-        every = [record for record in records if record.spec.split == mine[0].spec.split]
-        yield _section(mine, every, command, background)
+    for split, preset in sorted({(record.spec.split, record.spec.preset) for record in runs.records}, key=place):
+        yield _section(runs, split, preset, command=command)
 
 
 def _split_of(dataset: str, results: ResultsFolder) -> str:
@@ -155,22 +149,20 @@ def _command_of(dataset: str, results: ResultsFolder) -> str:
         return shlex.join(("python", "-m", "pbgraph.bench", dataset))
 
 
-def _section(records: Sequence[RunRecord], every: Sequence[RunRecord], command: str, background: Background) -> Section:
-    """One table; every: the records of its task and split."""
-    spec = records[0].spec
-    dataset, split, preset = spec.task, spec.split, spec.preset
-    anchor = _anchor(dataset, split, preset)
-    title = f"{dataset}, split {split}, preset {preset}"
+def _section(runs: TaskRuns, split: str, preset: str, *, command: str) -> Section:
+    """One table."""
+    anchor = _anchor(runs.task, split, preset)
+    title = f"{runs.task}, split {split}, preset {preset}"
     try:
-        table = whole_table(records, every, background)
+        records, table = table_of(runs, Choice(preset=preset, split=split))
         notes = []
         if len({tuple((one.trials, one.seeds) for one in searches) for searches in table.tried.values()}) > 1:
             notes.append(
                 "Budgets of search differ between rows: part of a difference can be what was spent on settings."
             )
-        if others := sorted({record.spec.seed for record in records} - set(table.protocol.seeds)):
+        if others := seeds_beside(table, records):
             notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
         made = board(table, records, anchor=anchor, title=title, command=command, notes=notes)
     except PbgraphError as error:
-        return Section(anchor, title, dataset, split, preset, None, str(error))
-    return Section(anchor, title, dataset, split, preset, made, "")
+        return Section(anchor, title, runs.task, split, preset, None, str(error))
+    return Section(anchor, title, runs.task, split, preset, made, "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError
@@ -28,6 +29,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.splits import SPLITS
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
@@ -50,11 +52,22 @@ class TaskRuns:
         dataset_of(dataset, results)
         return cls(results, dataset, tuple(results.records(dataset)))
 
+    @cached_property
+    def background(self) -> Background:
+        """What the folder holds beside records that a table says."""
+        return background_of(self.results)
+
     def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
         """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
         declared, wanted = self._declared(name), self.recipe_of(name)
-        presets = None if wanted is None else [wanted]
-        mine = self._of(presets, split, usual=f"preset {wanted or USUAL}", name=lambda spec: f"preset {spec.preset}")
+        mine = self._of(
+            None if wanted is None else [wanted],
+            split,
+            usual=f"preset {wanted or USUAL}",
+            name=lambda spec: f"preset {spec.preset}",
+            asked=f"--preset {name or USUAL}",
+            plan=declared or preset_or_none(wanted or USUAL),
+        )
         return mine, declared or preset_or_none(mine[0].spec.preset)
 
     def recipe_of(self, name: str | None) -> str | None:
@@ -68,33 +81,50 @@ class TaskRuns:
             return None if name is None else preset_or_none(name)
         return preset(name)
 
-    def plan_of(self, choice: Choice, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
-        """The plan of a preset that is chosen by name, if its rows are its own; its seeds are not those declared."""
-        if choice.preset is None or declared is None or not judged_alone(declared):
+    def plan_of(self, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
+        """The plan of a preset whose rows are judged by themselves; its seeds are not those declared.
+
+        None as well for one that is not for this task and split, or that cannot be planned here: then the records'
+        own rows are shown.
+        """
+        if declared is None or not judged_alone(declared):
             return None
         from pbgraph.plans.plan import plan
 
         spec = records[0].spec
-        return plan(dataset_of(self.task, self.results), declared, seeds=[spec.seed], split=spec.split)
+        try:
+            return plan(dataset_of(self.task, self.results), declared, seeds=[spec.seed], split=spec.split)
+        except UsageError as error:
+            log.info("rows of preset %s are those of its records: %s", declared.name, error)
+            return None
 
     def what_makes(self, arm: Arm, choice: Choice, own: Plan | None) -> str:
         """The command that does the runs of an arm that is declared."""
         if own is not None:
-            return f"'python -m pbgraph.bench run {choice.preset}' makes it"
+            return f"'python -m pbgraph.bench run {choice.preset or own.presets[0].name}' makes it"
         command = command_of(self.task, self.results) + (f" --preset {choice.preset}" if choice.preset else "")
         return f"'{command} --models {arm.model} --methods {arm.method}' makes it"
 
     def of_study(self, study: Study, split: str | None) -> list[RunRecord]:
         """The records of all presets of a study, on one split. Raises UsageError without any."""
-        what = f"study {study.name}"
-        return self._of([part.recipe.name for part in study.presets], split, usual=what, name=lambda _: what)
+        what, presets = f"study {study.name}", [part.recipe.name for part in study.presets]
+        asked, plan = f"--study {study.name}", study.presets[0]
+        return self._of(presets, split, usual=what, name=lambda _: what, asked=asked, plan=plan)
 
     def _of(
-        self, presets: Collection[str] | None, split: str | None, *, usual: str, name: Callable[[RunSpec], str]
+        self,
+        presets: Collection[str] | None,
+        split: str | None,
+        *,
+        usual: str,
+        name: Callable[[RunSpec], str],
+        asked: str,
+        plan: Preset | None,
     ) -> list[RunRecord]:
         """The records that have one of these presets, the named split, and one name with it.
 
         usual, name  what is wanted, and what a run has: "preset NAME" or "study NAME"
+        asked, plan  the option by which a benchmark makes what is wanted, and what declares its seeds
         """
         groups: dict[tuple[str, str], list[RunRecord]] = {}
         for record in self.records:
@@ -104,12 +134,23 @@ class TaskRuns:
         chosen = usual_or_only(groups, (usual, split))
         if chosen is None:
             there = choices((record.spec for record in self.records), "preset", "split")
+            command = f"{command_of(self.task, self.results)} {asked} --split {split}{_seeds_named(plan, split)}"
             raise UsageError(
                 f"{self.results.root} holds no run of {self.task} with {usual} and split {split}"
                 + (f", but those of {there}; choose with --preset and --split" if self.records else "")
-                + f"; '{command_of(self.task, self.results)} --{usual} --split {split}' makes them"
+                + f"; '{command}' makes them"
             )
         return chosen
+
+
+def _seeds_named(declared: Preset | None, split: str) -> str:
+    """The option that has to be given with a preset for it to be run on a split; "" if none has."""
+    if declared is None or split not in SPLITS:
+        return ""
+    from pbgraph.plans.plan import seeds_taken
+
+    taken = seeds_taken(declared, SPLITS.get(split))
+    return "" if taken == declared.seeds else f" --seeds {ranges(taken)}"
 
 
 def narrowed(arms: Iterable[Arm], choice: Choice) -> list[Arm]:
@@ -124,21 +165,31 @@ def narrowed(arms: Iterable[Arm], choice: Choice) -> list[Arm]:
 
 
 def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = None) -> tuple[list[RunRecord], Table]:
+    """The records of the preset and split that are chosen, and the table of the arms and seeds, as `table_of`.
+
+    A warning names seeds that have runs and are not shown.
+    """
+    records, table = table_of(runs, choice, metrics)
+    choice = choice.among({*table.arms, *(record.spec.arm for record in records)})
+    if others := seeds_beside(table, [record for record in records if narrowed([record.spec.arm], choice)]):
+        log.warning("runs of seeds %s are not shown; --seeds shows them", ranges(others))
+    return records, table
+
+
+def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = None) -> tuple[list[RunRecord], Table]:
     """The records of the preset and split that are chosen, and the table of the arms and seeds.
 
     metrics  to be shown beside the one that selects
     Raises UsageError, with the nearest, for an arm that is neither there nor declared, and for a metric that is unknown
     or of another kind of tasks; and as `make_table`.
     """
-    _check_metrics(metrics or (), dataset_of(runs.task, runs.results))
+    if metrics:
+        _check_metrics(metrics, dataset_of(runs.task, runs.results))
     records, declared = runs.of_preset(choice.preset, choice.split)
-    own = runs.plan_of(choice, declared, records)
+    own = runs.plan_of(declared, records)
     choice = choice.among(_arms(records, declared, own))
     of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
     arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
-    others = sorted({record.spec.seed for record in of_arms} - set(seeds))
-    if others:
-        log.warning("runs of seeds %s are not shown; --seeds shows them", ranges(others))
     table = make_table(
         records,
         arms=narrowed(own.arms if own else arms, choice),
@@ -148,31 +199,16 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
         primary=declared.primary if declared else None,
         named=declared.named if declared else (),
         searched_as=declared.searched_as if declared else "",
-        background=background_of(runs.results),
+        background=runs.background,
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
     )
     return records, table
 
 
-def whole_table(records: Sequence[RunRecord], every: Sequence[RunRecord], background: Background) -> Table:
-    """The table of all records of one preset and split, with the seeds that it declares; errors as of `make_table`.
-
-    every  the records of its task and split, of which its comparisons are judged with those of a study
-    """
-    recipe = records[0].spec.preset
-    arms, seeds = rows_and_seeds(preset_or_none(recipe), records)
-    family = family_of(declared_by(recipe), every)
-    declared = preset_or_none(recipe)
-    return make_table(
-        records,
-        arms=arms,
-        seeds=seeds,
-        primary=declared.primary if declared else None,
-        searched_as=declared.searched_as if declared else "",
-        background=background,
-        family=family,
-    )
+def seeds_beside(table: Table, records: Iterable[RunRecord]) -> list[int]:
+    """Those that records have and their table does not show."""
+    return sorted({record.spec.seed for record in records} - set(table.protocol.seeds))
 
 
 def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
@@ -227,7 +263,7 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
-    own = runs.plan_of(choice, declared, records)
+    own = runs.plan_of(declared, records)
     a, b = (named_arm(arm, _arms(records, declared, own)) for arm in (a, b))
     for arm in (a, b):
         if all(record.spec.arm != arm for record in records):

@@ -17,15 +17,15 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pbgraph.errors import UsageError
 from pbgraph.plans.declaration import Study
-from pbgraph.plans.presets import USUAL, known_presets, studies
-from pbgraph.results.background import Background, background_of
+from pbgraph.plans.presets import known_presets, studies
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from pbgraph.report.selection import TaskRuns
 
 FORMATS: Mapping[str, str] = {
     "md": "pbgraph.report.formats:to_markdown",
@@ -51,18 +51,20 @@ class Shown:
 
 def shown_beside(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> Iterator[Shown]:
     """The files of a results folder that show its records; records: of every task, as `ResultsFolder.records`."""
-    background = cache(lambda: background_of(results))
+    from pbgraph.report.selection import TaskRuns
+
     for dataset, mine in records.items():
+        runs = TaskRuns(results, dataset, tuple(mine))
         for name in FORMATS:
-            text = _table(dataset, mine, results, name=name, background=background)
+            text = partial(_of_preset, None, runs, name=name)
             yield from _there(results.root / f"{dataset}.{name}", f"table {dataset} --format {name}", text)
         for preset, name in product(known_presets(), FORMATS):
-            text = partial(_of_preset, preset, results, mine, name=name)
+            text = partial(_of_preset, preset, runs, name=name)
             path = results.root / f"{dataset}-{preset}.{name}"
             yield from _there(path, f"table {dataset} --preset {preset} --format {name}", text)
         for study in studies().values():
             for name in _study_formats():
-                text = _study(study, mine, name=name, background=background)
+                text = partial(_of_study, study, runs, name=name)
                 path = results.root / f"{dataset}-{study.name}.{name}"
                 yield from _there(path, f"table {dataset} --study {study.name} --format {name}", text)
     yield from _there(results.root / PAGE, "leaderboard", lambda: _page(results, records))
@@ -73,38 +75,11 @@ def _there(path: Path, command: str, text: Callable[[], str]) -> Iterator[Shown]
         yield Shown(path, command, cache(text))
 
 
-def _table(
-    dataset: str,
-    records: Sequence[RunRecord],
-    results: ResultsFolder,
-    *,
-    name: str,
-    background: Callable[[], Background],
-) -> Callable[[], str]:
-    def text() -> str:
-        from pbgraph.report.selection import whole_table
-        from pbgraph.results.described import dataset_of
-
-        groups: dict[tuple[str, str], list[RunRecord]] = {}
-        for record in records:
-            groups.setdefault((record.spec.preset, record.spec.split), []).append(record)
-        mine = usual_or_only(groups, (USUAL, dataset_of(dataset, results).split))
-        if mine is None:
-            there = choices((record.spec for record in records), "preset", "split")
-            raise UsageError(f"there is no one table of {dataset}: its runs are of {there}")
-        every = [one for one in records if one.spec.split == mine[0].spec.split]
-        written: str = resolve_name(FORMATS[name])(whole_table(mine, every, background()))
-        return written
-
-    return text
-
-
-def _of_preset(preset: str, results: ResultsFolder, records: Sequence[RunRecord], *, name: str) -> str:
-    from pbgraph.report.selection import TaskRuns, chosen_table
+def _of_preset(preset: str | None, runs: TaskRuns, *, name: str) -> str:
+    from pbgraph.report.selection import table_of
     from pbgraph.results.lookup import Choice
 
-    runs = TaskRuns(results, records[0].spec.task, tuple(records))
-    written: str = resolve_name(FORMATS[name])(chosen_table(runs, Choice(preset=preset))[1])
+    written: str = resolve_name(FORMATS[name])(table_of(runs, Choice(preset=preset))[1])
     return written
 
 
@@ -114,24 +89,11 @@ def _study_formats() -> Mapping[str, Any]:
     return STUDY_FORMATS
 
 
-def _study(
-    study: Study, records: Sequence[RunRecord], *, name: str, background: Callable[[], Background]
-) -> Callable[[], str]:
-    def text() -> str:
-        from pbgraph.datasets.base import DATASETS
-        from pbgraph.report.studies import study_table
+def _of_study(study: Study, runs: TaskRuns, *, name: str) -> str:
+    from pbgraph.report.studies import study_table
 
-        presets = [part.name for part in study.presets]
-        groups: dict[str, list[RunRecord]] = {}
-        for record in records:
-            if record.spec.preset in presets:
-                groups.setdefault(record.spec.split, []).append(record)
-        dataset = records[0].spec.task
-        mine = usual_or_only(groups, DATASETS.get(dataset).split if dataset in DATASETS else "")
-        written: str = _study_formats()[name](study_table(study, mine or (), background=background()))
-        return written
-
-    return text
+    written: str = _study_formats()[name](study_table(study, runs.of_study(study, None), background=runs.background))
+    return written
 
 
 def _page(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord]]) -> str:

@@ -209,6 +209,25 @@ def test_ls_says_what_can_be_set(capsys):
     assert "compression" not in capsys.readouterr().out
     assert call("ls", "plans", "compression") == 0
     assert "parts: compression-1k" in capsys.readouterr().out
+    assert call("ls", "presets", "answer") == 0
+    said = capsys.readouterr().out
+    assert "seeds 68-117; second initialisations on their splits: 1068-1087\n" in said
+    assert "\ntrimnet with perforated, continued, gd-dendrites, grow_at=0.25, init_scale=0.5: grown early\n" in said
+    assert "\nprimary comparison: trimnet/perforated against trimnet/continued\n" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["default", "--split", "cv5x5"], "tox21 --preset default --split cv5x5 --seeds 0-24"),
+        (["answer", "--split", "scaffold"], "tox21 --preset answer --split scaffold --seeds 68-117"),
+        (["answer", "--split", "scaffold-balanced"], "tox21 --preset answer --split scaffold-balanced"),
+    ],
+)
+def test_the_command_that_would_make_what_is_missing_can_be_run(tmp_path, capsys, words, command):
+    assert call("table", "tox21", "--results", tmp_path, "--preset", *words) == 2
+    assert f"; 'python -m pbgraph.bench {command}' makes them" in capsys.readouterr().err
+    assert call(*command.split(), "--results", tmp_path, "--dry-run") == 0
 
 
 ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'

@@ -19,7 +19,7 @@ from pbgraph.models.head import searched
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import preset
-from pbgraph.plans.search.found import check_plan_has_other_seeds, plan_text
+from pbgraph.plans.search.found import check_plan_can_be_run, plan_text
 from pbgraph.plans.search.ledger import Candidate, Ledger
 from pbgraph.plans.search.sampling import STARTUP, as_parameters
 from pbgraph.plans.search.search import Search, Values, search_of
@@ -412,7 +412,15 @@ def test_a_plan_on_seeds_of_the_search_is_refused():
     one = search()
     same = replace(one, preset=replace(one.preset, seeds=(2, 68)))
     with pytest.raises(UsageError, match="seeds 2 of preset 'default', which the search"):
-        check_plan_has_other_seeds([same])
+        check_plan_can_be_run([same])
+
+
+def test_a_plan_that_its_split_has_no_seeds_for_is_refused_before_the_search():
+    on_folds = replace(search(), split="cv5x5")
+    takes = "seeds 68-70 of preset 'default', and split 'cv5x5' takes 0-24; .* a plan file of seeds 3-24 as --preset"
+    with pytest.raises(UsageError, match=takes):
+        check_plan_can_be_run([on_folds])
+    check_plan_can_be_run([replace(on_folds, preset=replace(on_folds.preset, seeds=(3, 24)))])
 
 
 def test_all_searches_of_a_task_are_shown_and_become_one_plan(tmp_path, capsys):

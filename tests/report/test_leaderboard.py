@@ -265,6 +265,27 @@ def test_a_task_and_a_preset_that_are_not_known_here_are_shown(tmp_path) -> None
     assert "<task>" not in text
 
 
+def test_rows_of_a_plan_with_a_recipe_of_its_own_bear_its_labels_and_are_all_there(results: ResultsFolder) -> None:
+    declared = plan("tox21", "answer")
+    grown = [arm for arm in declared.arms if declared.labels.get(arm)]
+    for seed in (68, 69):
+        results.write(make_record(grown[0], seed, 0.86, preset="answer"))
+    shown = Page(leaderboard(results)).measured()[-1][1:]
+    assert sorted((row[1], row[2]) for row in shown) == sorted(
+        (declared.labels.get(arm, arm.row), arm.method) for arm in declared.arms
+    )
+
+
+@pytest.mark.parametrize(("task", "split"), [("bace", "random"), ("tox21", "scaffold")])
+def test_runs_that_a_plan_of_its_own_cannot_have_are_shown_all_the_same(tmp_path, task, split) -> None:
+    """It is for Tox21 alone, and trains again on splits of seeds."""
+    results, arm = ResultsFolder(tmp_path), "gin/backprop:hidden=8"
+    split_seed = None if split == "scaffold" else 1068
+    results.write(make_record(arm, 1068, 0.86, preset="answer", task=task, split=split, split_seed=split_seed))
+    (shown,) = Page(leaderboard(results)).measured()
+    assert ("gin · hidden 8", "1") in [(row[1], row[3][0]) for row in shown[1:]]
+
+
 def test_the_weight_of_a_run_is_bounded(results: ResultsFolder) -> None:
     """A hundred runs more, each with twelve targets and a long history, weigh less than 150 kB."""
     before = len(leaderboard(results))

@@ -58,7 +58,7 @@ def _write_plan(args: argparse.Namespace, searches: Sequence[Sequence[Trial]]) -
     """Write the best of each search that starts from today's recipe, with what ``--set`` fixes; of others it is said
     that they are left out. Raises UsageError if none is left, or if an arm was searched on several sets of seeds.
     """
-    from pbgraph.plans.search.found import check_plan_has_other_seeds, write_plan
+    from pbgraph.plans.search.found import check_plan_can_be_run, write_plan
     from pbgraph.plans.search.ledger import Ledger
     from pbgraph.plans.search.search import search_of
     from pbgraph.plans.settings import parse_assignments
@@ -78,7 +78,7 @@ def _write_plan(args: argparse.Namespace, searches: Sequence[Sequence[Trial]]) -
             ledgers[arm] = Ledger(search, args.results)
     if not ledgers:
         raise UsageError("no search is left to write a plan of; give the same --set as for the search")
-    check_plan_has_other_seeds([ledger.search for ledger in ledgers.values()])
+    check_plan_can_be_run([ledger.search for ledger in ledgers.values()])
     write_plan(args.write_plan, list(ledgers.values()))
     say(f"wrote {args.write_plan}")
 

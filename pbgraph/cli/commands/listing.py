@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,8 @@ def _ls_one(args: argparse.Namespace) -> int:
     version = "" if told["version"] is None else f" v{told['version']}"
     show(f"{args.name}{version}: {told['source']}")
     if isinstance(value, Preset):
-        show(f"seeds {ranges(value.seeds)}; rows: {', '.join(map(str, value.arms))}")
+        for line in _declared(value):
+            show(line)
     if isinstance(value, Study):
         show(f"parts: {', '.join(preset.name for preset in value.presets)}")
     for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
@@ -103,6 +104,21 @@ def _ls_one(args: argparse.Namespace) -> int:
             show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
     _show_settings(args.name, settings, space, of_head)
     return 0
+
+
+def _declared(declared: Preset) -> Iterator[str]:
+    """What a preset runs: its seeds, and its rows with what is set otherwise in them."""
+    once = [seed for seed in declared.seeds if seed not in declared.again]
+    again = f"; second initialisations on their splits: {ranges(sorted(declared.again))}" if declared.again else ""
+    yield f"seeds {ranges(once)}{again}"
+    for row in declared.rows:
+        changes = {**row.config, **row.settings}
+        otherwise = ", ".join(f"{name}={_shown(value)}" for name, value in changes.items())
+        said = f"{row.model} with {', '.join(row.methods)}" + (f", {otherwise}" if otherwise else "")
+        yield textwrap.fill(said + (f": {row.label}" if row.label else ""), WIDTH, subsequent_indent="  ")
+    for which, pairs in {"primary": [declared.primary], "secondary": declared.secondary}.items():
+        for a, b in filter(None, pairs):
+            yield f"{which} comparison: {a} against {b}"
 
 
 def _show_settings(name: str, settings: Sequence[Setting], space: Space, of_head: Space) -> None:

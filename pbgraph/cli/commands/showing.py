@@ -26,7 +26,6 @@ from pbgraph.errors import UsageError
 from pbgraph.plans.presets import study
 from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import parse_arm
-from pbgraph.results.background import background_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import say, show
@@ -189,7 +188,8 @@ def _study_table(args: argparse.Namespace) -> int:
         raise UsageError(f"--kind {args.kind} is of one preset's table; a study has {', '.join(OF_STUDY)}")
     if args.format not in studies.STUDY_FORMATS:
         raise UsageError(f"--format {args.format}: the table of a study has {', '.join(studies.STUDY_FORMATS)}")
-    records, seeds = runs_of(args).of_study(chosen, args.split), flat(args.seeds)
+    runs, seeds = runs_of(args), flat(args.seeds)
+    records = runs.of_study(chosen, args.split)
     arms = {}
     for part in chosen.presets:
         mine = [record for record in records if record.spec.preset == part.recipe.name]
@@ -199,7 +199,7 @@ def _study_table(args: argparse.Namespace) -> int:
         records,
         seeds=seeds,
         arms=arms,
-        background=background_of(ResultsFolder(args.results)),
+        background=runs.background,
     )
     show(_formatted(studies.STUDY_FORMATS[args.format], shown, args), end="")
     if args.figure is not None and args.kind == "forest":

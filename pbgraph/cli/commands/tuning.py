@@ -63,9 +63,9 @@ def tune(args: argparse.Namespace) -> int:
 
     searches = _searches(args)
     if args.write_plan is not None:
-        from pbgraph.plans.search.found import check_plan_has_other_seeds
+        from pbgraph.plans.search.found import check_plan_can_be_run
 
-        check_plan_has_other_seeds(searches)
+        check_plan_can_be_run(searches)
     device = device_of(args.device)
     jobs = args.jobs or usual_jobs(device)
     ledgers = [Ledger(search, args.results) for search in searches]

@@ -9,19 +9,32 @@ from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.files.writing import replaced_file
 from pbgraph.humanize import ranges
 from pbgraph.plans.declaration import FoundBy
+from pbgraph.plans.plan import seeds_taken
 from pbgraph.plans.plan_text import recipe_lines, search_line, seed_lines, set_lines, toml_line
 from pbgraph.plans.search.ledger import Ledger
 from pbgraph.plans.search.search import Search, Values
 from pbgraph.results.tuning import best_of
+from pbgraph.splits import SPLITS
 
 
-def check_plan_has_other_seeds(searches: Sequence[Search]) -> None:
-    """Raises UsageError, now rather than after the search, for seeds that both it and the plan would use."""
+def check_plan_can_be_run(searches: Sequence[Search]) -> None:
+    """Raises UsageError, now rather than after the search, for seeds that the plan would have and cannot be run with.
+
+    Those that the search uses as well, or that its split does not take.
+    """
+    chosen, split = searches[0].preset, searches[0].split
     used = {seed for search in searches for seed in search.seeds}
-    if both := sorted(used & set(searches[0].preset.seeds)):
+    if both := sorted(used & set(chosen.seeds)):
         raise UsageError(
-            f"the plan would be run on seeds {ranges(both)} of preset {searches[0].preset.name!r}, which the search "
+            f"the plan would be run on seeds {ranges(both)} of preset {chosen.name!r}, which the search "
             "chooses by; search on other seeds"
+        )
+    if (taken := seeds_taken(chosen, SPLITS.get(split))) != chosen.seeds:
+        others = sorted(set(taken) - used)
+        raise UsageError(
+            f"the plan would be run on seeds {ranges(chosen.seeds)} of preset {chosen.name!r}, and split {split!r} "
+            f"takes {ranges(taken)}; search without --write-plan, or with a plan file of seeds {ranges(others)} "
+            "as --preset"
         )
 
 
