@@ -122,10 +122,9 @@ class Preset:
 
     @property
     def has_rows_of_its_own(self) -> bool:
-        """Whether its rows are other than those of the recipe's preset: variants alone, others, or other names."""
+        """Whether it is made of these rows alone: it names comparisons, has variants alone, or another's recipe."""
         plain = {arm for row in self.rows if not (row.config or row.settings) for arm in row.arms}
-        set_otherwise = any(row.label for row in self.rows) or not plain.issuperset(self.arms)
-        return set_otherwise or self.name != self.recipe.name
+        return bool(self.named) or not plain.issuperset(self.arms) or self.name != self.recipe.name
 
     @property
     def named(self) -> tuple[Pair, ...]:

@@ -71,7 +71,7 @@ def preset_or_none(name: str) -> Preset | None:
 def judged_alone(declared: Preset) -> bool:
     """Whether a plan's rows are judged by themselves and as it says, since they are those of no preset known here.
 
-    It has others than the preset of its recipe, or a recipe that only its file has.
+    It has others than the preset of its recipe, comparisons that it is made for, or a recipe that only its file has.
     """
     return declared.has_rows_of_its_own or preset_or_none(declared.recipe.name) != declared
 

@@ -42,18 +42,22 @@ def declared_by_study(study: Study) -> Declared:
 
 
 def rows_and_seeds(
-    preset: Preset | None, records: Sequence[RunRecord], seeds: Sequence[int] | None = None
+    preset: Preset | None,
+    records: Sequence[RunRecord],
+    seeds: Sequence[int] | None = None,
+    planned: Sequence[Arm] | None = None,
 ) -> tuple[list[Arm], list[int]]:
     """The arms and seeds that a table of one preset's records should have.
 
     preset  what was declared, or None if that is not known
     seeds   that are asked for; else the preset's, or where none of these was run, those that were
+    planned  the preset's arms with what is set otherwise in them, if its plan is known
     The preset's arms have rows where any of its seeds is shown, and so has every other arm with a run of these seeds.
     """
     run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
-    arms = preset.arms if preset and set(declared).intersection(seeds) else ()
+    arms = (planned or preset.arms) if preset and set(declared).intersection(seeds) else ()
     run_arms = {record.spec.arm for record in records if record.spec.seed in seeds}
     return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 

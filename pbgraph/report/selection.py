@@ -82,12 +82,11 @@ class TaskRuns:
         return preset(name)
 
     def plan_of(self, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
-        """The plan of a preset whose rows are judged by themselves; its seeds are not those declared.
+        """The plan of a preset on the split of these records; its seeds are not those declared.
 
-        None as well for one that is not for this task and split, or that cannot be planned here: then the records'
-        own rows are shown.
+        None if that is unknown, or not for this task and split: then the records' own rows are shown.
         """
-        if declared is None or not judged_alone(declared):
+        if declared is None:
             return None
         from pbgraph.plans.plan import plan
 
@@ -98,10 +97,10 @@ class TaskRuns:
             log.info("rows of preset %s are those of its records: %s", declared.name, error)
             return None
 
-    def what_makes(self, arm: Arm, choice: Choice, own: Plan | None) -> str:
+    def what_makes(self, arm: Arm, choice: Choice, declared: Preset | None) -> str:
         """The command that does the runs of an arm that is declared."""
-        if own is not None:
-            return f"'python -m pbgraph.bench run {choice.preset or own.presets[0].name}' makes it"
+        if declared is not None and judged_alone(declared):
+            return f"'python -m pbgraph.bench run {choice.preset or declared.name}' makes it"
         command = command_of(self.task, self.results) + (f" --preset {choice.preset}" if choice.preset else "")
         return f"'{command} --models {arm.model} --methods {arm.method}' makes it"
 
@@ -186,15 +185,18 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
     if metrics:
         _check_metrics(metrics, dataset_of(runs.task, runs.results))
     records, declared = runs.of_preset(choice.preset, choice.split)
-    own = runs.plan_of(declared, records)
-    choice = choice.among(_arms(records, declared, own))
+    planned = runs.plan_of(declared, records)
+    own = _alone(planned)
+    choice = choice.among(_arms(records, declared, planned))
     of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
-    arms, seeds = rows_and_seeds(declared, of_arms or records, _in_order(choice.seeds))
+    arms, seeds = rows_and_seeds(
+        declared, of_arms or records, _in_order(choice.seeds), planned.arms if planned else None
+    )
     table = make_table(
         records,
         arms=narrowed(own.arms if own else arms, choice),
         seeds=seeds,
-        labels=own.labels if own else None,
+        labels=planned.labels if planned else None,
         margin=declared.margin if declared else None,
         primary=declared.primary if declared else None,
         named=declared.named if declared else (),
@@ -219,6 +221,11 @@ def _check_metrics(names: Iterable[str], dataset: Dataset) -> None:
                 f"metric {metric.name} is of {metric.kind} tasks, and {dataset.name} is a {dataset.kind} task; it has "
                 f"{', '.join(one.name for one in metrics_of(dataset.kind))}"
             )
+
+
+def _alone(planned: Plan | None) -> Plan | None:
+    """The plan, if its rows are judged by themselves."""
+    return planned if planned and judged_alone(planned.presets[0]) else None
 
 
 def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
@@ -263,11 +270,12 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
-    own = runs.plan_of(declared, records)
-    a, b = (named_arm(arm, _arms(records, declared, own)) for arm in (a, b))
+    planned = runs.plan_of(declared, records)
+    own = _alone(planned)
+    a, b = (named_arm(arm, _arms(records, declared, planned)) for arm in (a, b))
     for arm in (a, b):
         if all(record.spec.arm != arm for record in records):
-            raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, own)}")
+            raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, declared)}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
     margin = declared.margin if declared else None

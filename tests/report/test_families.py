@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from made_records import arms, make_record
 from pbgraph import bench
-from pbgraph.plans.presets import preset, study
+from pbgraph.plans.plan import plan
+from pbgraph.plans.presets import PLANS, judged_alone, preset, study
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.formats import to_json
 from pbgraph.report.leaderboard import leaderboard
@@ -18,6 +20,7 @@ from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table
 from pbgraph.report.studies import study_table
 from pbgraph.report.tables import make_table
 from pbgraph.report.texts import texts
+from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 
@@ -144,3 +147,20 @@ def test_committed_tables_say_the_same_as_the_study():
     _, table, one = chosen_comparison(runs, a, b, choice=Choice(preset="compression-1k"))
     assert (table.tests, round(one.p, 3), round(one.p_holm, 3)) == (25, 0.003, 0.075)
     assert one.verdict.outcome.value == "not distinguishable"
+
+
+def test_rows_of_a_preset_bear_the_labels_that_it_gives_them_and_stay_in_its_family(tmp_path, monkeypatch):
+    usual = preset("default")
+    labelled = replace(usual, rows=(*usual.rows[:-1], replace(usual.rows[-1], label="graphs alone")))
+    monkeypatch.setitem(PLANS._loaded, "default", labelled)
+    assert not judged_alone(labelled)
+    assert preset("default") == labelled
+    results, declared = ResultsFolder(tmp_path), plan("tox21")
+    for arm in (*declared.arms[:-1], parse_arm("gcn/backprop")):
+        for seed in declared.seeds:
+            results.write(make_record(arm, seed, 0.8 + seed / 1e3))
+    _, table = chosen_table(TaskRuns.read(results, "tox21"), Choice())
+    assert [row.label for row in table.rows if row.arm.changes] == ["trimnet · graphs alone", declared.arms[-1].row]
+    assert [row.arm for row in table.rows if row.missing] == [declared.arms[-1]]
+    assert table.arms[-1].model == "gcn"
+    assert table.family == "preset default"

@@ -12,6 +12,7 @@ import pytest
 
 from browser import Browser, browser, missing
 from made_records import make_record, make_regression_record
+from pbgraph.plans.plan import plan
 from pbgraph.plans.presets import preset
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.results.folder import ResultsFolder
@@ -25,7 +26,7 @@ pytestmark = [
     ),
 ]
 PUBLISHED = Path(__file__).parents[2] / "results" / "published.csv"
-ARMS = preset("default").arms
+ARMS = plan("tox21").arms
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
 FIRST = 'document.querySelector("section.board table.rows")'
 CELLS = f"return [...{FIRST}.tBodies].filter(b => !b.hidden).map(b => b.rows[0].cells[arguments[0]].textContent)"
