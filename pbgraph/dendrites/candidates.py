@@ -38,7 +38,7 @@ class SiteCandidates:
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
     epochs      of the phase that are over
-    best        (C,): normalised scores of the snapshot; -1 without one
+    best        (C,): normalised scores over the epoch at whose end the snapshot was taken; -1 without one
     signs       (C,): of the covariance that it had
     snapshot    weights of the best candidate at the end of its best epoch, or None
     curve       for each epoch with a candidate left: mean and maximum over neurons of the best candidate's score
@@ -248,10 +248,12 @@ _STATE = ("epochs", "best", "signs", "mark", "snapshot")
 def separable(module: nn.Module) -> bool:
     """Whether every neuron has weights of its own, the rows of all parameters: linear layers and convolutions.
 
-    Recurrent, attention and message-passing modules and layer normalisation mix their neurons.
+    Recurrent, attention and message-passing modules and layer normalisation mix their neurons; so may layers that are
+    parametrised, as by their spectral norm, or hooked, and classes of a user's own.
     """
     first, *others = in_turn(module)
-    return isinstance(first, _ROWS) and all(isinstance(other, _BY_CHANNEL) for other in others)
+    rows = type(first) in _ROWS and not (first._forward_pre_hooks or first._forward_hooks)
+    return rows and all(isinstance(other, _BY_CHANNEL) for other in others)
 
 
 def _module(site: Site) -> nn.Module:

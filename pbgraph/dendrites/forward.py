@@ -36,7 +36,7 @@ from pbgraph.dendrites.copies import MakeModule, detached, tensors_in
 from pbgraph.dendrites.dendrite import Arguments, Role, activated, with_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
-from pbgraph.dendrites.recurrence import Known, Recurrence, SiteState, recurrence_of, remember
+from pbgraph.dendrites.recurrence import Handing, Known, Recurrence, SiteState, recurrence_of, remember
 from pbgraph.dendrites.step import Step, refuse_transform
 
 
@@ -69,6 +69,7 @@ class SiteForward:
     calls       None, or the list to which every call is appended in a dendrite phase
     keeper      who is told of these calls, if anybody
     step        the training step that is on, if a `Growth` trains the network
+    handing     how a recurrent site's state came back to it in training
     """
 
     def __init__(self, module: nn.Module, name: str, make: MakeModule | None) -> None:
@@ -81,6 +82,7 @@ class SiteForward:
         self.keeper: Keeper | None = None
         self.step: Step | None = None
         self.recurrence = recurrence_of(self.parent, name)
+        self.handing = Handing()
 
     @property
     def parent(self) -> nn.Module:
@@ -112,6 +114,15 @@ class SiteForward:
 
     def run(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
         """The forward pass of its module."""
+        if self.recurrence is None:
+            return self._run(inputs, named)
+        handed = self.recurrence.handed(inputs, named)
+        self.handing.take(self.name, handed, training=self.module.training)
+        output = self._run(inputs, named)
+        self.handing.give(self.recurrence.following(output))
+        return output
+
+    def _run(self, inputs: Sequence[Any], named: dict[str, Any]) -> Any:
         recording = self.calls is not None and torch.is_grad_enabled()
         in_step = self.step is not None and self.step.on
         if in_step:

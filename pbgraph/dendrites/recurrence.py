@@ -10,6 +10,9 @@ site returned, and
 - any other tensor, be it computed from what the site returned (``torch.where``, ``h * mask``, ``c.clamp()``) or the
   initial state of a new sequence, is a state to start from: module and dendrites all do.
 
+So a state has to come back in evaluation as it does in training. Dropout between calls changes it in training alone,
+and evaluation would compute another function: `Handing` refuses that.
+
 A row is all channels of one item (of one layer, where states have an axis of layers); where a state has several
 tensors, as of an LSTM, a row is known if it is in each of them. Detached states are cut for dendrites too.
 So the function is one of the values handed over, nothing that a caller does to a state is ever ignored, and rows do not
@@ -30,6 +33,8 @@ from pbgraph.dendrites.copies import detached, mapped, tensors_in
 from pbgraph.dendrites.errors import SiteError
 
 STATE = "dendrite_states"  # the attribute of a storage
+HANDED_OUT = "handed_out"  # the attribute of a storage, and of a step of autograd's graph
+FURTHEST = 256  # steps of that graph that are looked through
 Rows = tuple[int, int]
 
 
@@ -55,6 +60,64 @@ class SiteState:
     own: Mapping[nn.Module, Any]
     step: int | None
     mark: object = field(default_factory=object)
+
+
+class Handing:
+    """How the state of a site comes back to it in training, against which evaluation is held.
+
+    changed, same  whether it came back as something that was computed from it, and as it was
+    """
+
+    def __init__(self) -> None:
+        self.changed = self.same = False
+
+    def take(self, site: str, handed: Any, *, training: bool) -> None:
+        """Look at a state that is handed over.
+
+        Raises SiteError for one that comes back as it was in evaluation, and never did in training.
+        """
+        leaves = tensors_in(handed)
+        if not leaves or _traced():
+            return
+        same = all(getattr(_memory(leaf), HANDED_OUT, None) is self for leaf in leaves)
+        if training:
+            self.same |= same
+            self.changed = self.changed or (not same and any(map(self._leads_here, leaves)))
+        elif same and self.changed and not self.same:
+            raise SiteError(
+                f"site {site!r}: in training its state is changed before it is handed back, as by dropout, and in "
+                "evaluation it comes back as it was, from where dendrites would go on with states of their own that "
+                "they never had in training: hand back a new tensor in both, as in h = dropout(h) * 1"
+            )
+
+    def give(self, state: Any) -> None:
+        """Mark a state that is returned."""
+        if _traced():
+            return
+        for leaf in tensors_in(state):
+            setattr(_memory(leaf), HANDED_OUT, self)
+            node: Any = leaf.grad_fn  # whose metadata torch declares as a method, and has as a dictionary
+            if node is not None:
+                node.metadata[HANDED_OUT] = self
+
+    def _leads_here(self, leaf: Tensor) -> bool:
+        """Whether a tensor was computed from a state that was returned, as far as autograd knows."""
+        ahead: list[Any] = [leaf.grad_fn]
+        seen = {None}
+        while ahead and len(seen) < FURTHEST:
+            node = ahead.pop(0)  # the nearest first
+            if node in seen:
+                continue
+            if node.metadata.get(HANDED_OUT) is self:
+                return True
+            seen.add(node)
+            ahead += [after for after, _ in node.next_functions]
+        return False
+
+
+def _traced() -> bool:
+    """Whether this is compiled or traced: there are no values yet."""
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 class Recurrence:
@@ -158,7 +221,7 @@ class Known:
         if any(mask.shape != masks[0].shape for mask in masks):
             masks = [mask.all() for mask in masks]
         known = torch.stack(masks).all(0)
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:  # no values yet
+        if _traced():
             return known
         if bool(known.all()):
             return True

@@ -147,17 +147,18 @@ def spread_of(scores: Sequence[float]) -> float:
 def look_at_scores(best: BestScore, last: float, epochs: int) -> None:
     """When the first neuron phase runs out of patience: can anything be chosen by its scores?
 
-    Raises TrainingError if all are the same; warns if the first was the best and the last the worst.
+    Warns if all are the same, which an easy task may have as well, or if the first was the best and the last the worst.
     """
     if best.tries:
         return
     if not best.varied:
-        raise TrainingError(
+        warnings.warn(
             f"the validation score was {best.best_score} in each of the {epochs} epochs of the first neuron phase, "
             "so nothing can be chosen by it: check that it is computed from growth.model, that the learning rate is "
-            "not 0, and that the score is fine enough to change"
+            "not 0, and that the score is fine enough to change",
+            stacklevel=4,
         )
-    if best.best_epoch == 0 and last == best.worst_score:
+    elif best.best_epoch == 0 and last == best.worst_score:
         other = "min" if best.mode == "max" else "max"
         warnings.warn(
             f"the score was best after the first epoch and worst after the last, {epochs} epochs later "

@@ -6,7 +6,8 @@
                     that takes statistics of normalisation layers and scores. Does it matter that dendrites learn?
 `unperforated`      dendrites learn as in a perforated run, but errors flow through them. Does perforation matter?
 
-All have the settings of the perforated run that they are paired with, and its number of dendrites and tries at most.
+All have the settings of the perforated run that they are paired with, and its number of dendrites and tries at most;
+the first two have fewer epochs, by those of its dendrite phases. With a pool, random candidates are chosen by their scores.
 Dendrites that never learn are not judged by held-out rows (`score_rows`), since they would all be refused.
 """
 

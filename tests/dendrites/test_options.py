@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dendrite_networks import batch, epoch, growth, network, run_until, same, sgd, square_loss, weights
-from pbgraph.dendrites import Growth, GrowthSettings, TrainingError, perforate
+from pbgraph.dendrites import Growth, GrowthSettings, perforate
 from pbgraph.errors import UsageError
 
 BATCHES = [batch(0), batch(1)]
@@ -190,6 +190,42 @@ def test_a_snapshot_for_each_neuron_keeps_the_best_of_each():
     assert grown.events[-1]["by_layer"] == ["3"]
 
 
+class LowRank(nn.Linear):
+    """With a parameter whose rows are no neurons'."""
+
+    def __init__(self):
+        super().__init__(3, 4, dtype=torch.float64)
+        self.low = nn.Parameter(torch.ones(2, 3, dtype=torch.float64))
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        if hasattr(self, "low"):
+            nn.init.normal_(self.low)
+
+    def forward(self, x):
+        return super().forward(x) + (x @ self.low.T).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4).double()),
+        lambda: nn.utils.parametrizations.orthogonal(nn.Linear(3, 4).double()),
+        LowRank,
+    ],
+)
+def test_a_layer_whose_neurons_may_share_weights_keeps_the_layers_snapshot(layer):
+    torch.manual_seed(0)
+    net = perforate(nn.Sequential(layer(), nn.Tanh(), nn.Linear(4, 2).double()), ["0"])
+    grown = growth(net, snapshot="neuron", pool=2, dendrite_max_epochs=3, dendrite_patience=3)
+    run_until(grown, phase="dendrite", batches=BATCHES, loss_fn=plain_loss)
+    while grown.phase == "dendrite":
+        for one in BATCHES:
+            grown.step(plain_loss, one)
+        grown.epoch_end(None)
+    assert grown.events[-1]["by_layer"] == ["0"]
+
+
 def test_fixed_switching_ends_phases_at_their_length_whatever_the_scores():
     grown = growth(
         network(),
@@ -216,14 +252,15 @@ def test_fixed_switching_needs_every_length(name):
         GrowthSettings(switching="fixed", **lengths)
 
 
-def test_scores_that_never_change_are_an_error_that_says_what_to_look_at():
+def test_scores_that_never_change_are_said_and_growth_goes_on():
+    """As of a validation set on which every network is perfect."""
     grown = growth(network(), patience=3, max_epochs=None)
     for _ in range(3):
         epoch(grown, 0.5)
-    with pytest.raises(
-        TrainingError, match=r"was 0.5 in each of the 4 epochs of the first neuron phase.*learning rate"
-    ):
-        epoch(grown, 0.5)
+    said = r"was 0.5 in each of the 4 epochs of the first neuron phase.*learning rate"
+    with pytest.warns(UserWarning, match=said):
+        status, _ = epoch(grown, 0.5)
+    assert status.switched == "grow"
     grown = growth(network(), patience=3, max_epochs=None)
     for score in (0.5, 0.5, 0.4, 0.5):
         status, _ = epoch(grown, score)

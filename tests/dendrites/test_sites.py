@@ -123,6 +123,67 @@ def test_a_state_from_another_site_starts_the_dendrites_from_its_parents_state()
     assert not torch.equal(site(x, site(x, x)[1])[0], expected)
 
 
+class WithDropout(nn.Module):
+    """A recurrent cell, and between its calls whatever `between` makes of its state."""
+
+    def __init__(self, cell, between):
+        super().__init__()
+        self.cell, self.drop, self.between = cell(4, 4), nn.Dropout(0.5), between
+
+    def forward(self, x):
+        h = memory = torch.zeros_like(x)
+        for _ in range(3):
+            if isinstance(self.cell, nn.LSTMCell):
+                y, memory = self.cell(x, (h, memory))
+            else:
+                y = self.cell(x, h)
+            h = self.between(self.drop, y)
+        return y
+
+
+def grown_by_one(cell, between):
+    model = perforate(WithDropout(cell, between)).double()
+    model(torch.randn(5, 4, dtype=torch.float64))
+    site = sites_of(model)["cell"]
+    site.resize(["tanh"], [])
+    with torch.no_grad():
+        site.w[0].fill_(1.0)
+    return model
+
+
+def trained_and_evaluated(model):
+    x = torch.randn(5, 4, dtype=torch.float64)
+    model.train()
+    model(x).sum().backward()
+    model.eval()
+    with torch.no_grad():
+        model(x)
+
+
+@pytest.mark.parametrize("cell", [nn.GRUCell, nn.LSTMCell])
+@pytest.mark.parametrize("make", [grown_by_one, lambda *made: perforate(WithDropout(*made)).double()])
+def test_a_state_that_is_changed_in_training_alone_is_refused(cell, make):
+    """In evaluation its dendrites would go on with states that they never had in training."""
+    dropped = make(cell, lambda drop, h: drop(h))
+    for _ in range(2):
+        with pytest.raises(SiteError, match="site 'cell': in training its state is changed before it is handed back"):
+            trained_and_evaluated(dropped)
+    for between in (
+        lambda drop, h: drop(h) * 1,
+        lambda drop, h: h,
+        lambda drop, h: torch.relu(h),
+        lambda drop, h: h.detach(),
+    ):
+        trained_and_evaluated(make(cell, between))
+
+
+def test_a_state_that_is_new_after_dropout_makes_one_function_of_training_and_evaluation():
+    model = grown_by_one(nn.GRUCell, lambda drop, h: drop(h) * 1)
+    model.drop.p = 1e-12
+    x = torch.randn(5, 4, dtype=torch.float64)
+    torch.testing.assert_close(model.train()(x), model.eval()(x), rtol=1e-9, atol=1e-9)
+
+
 def test_a_state_is_kept_over_a_change_of_dendrites():
     """The dendrites that stay go on, new ones start from the parent's state."""
     site = sites_of(with_dendrites(network(), 1))["cell"]
