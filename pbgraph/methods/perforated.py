@@ -12,8 +12,8 @@ The candidate is then accepted: each neuron receives its dendrite's activation t
 
 and the next neuron phase learns how to use it. Errors never flow through dendrites ("perforated"). If the
 network does not become better by validation score, the dendrites are dropped and others are tried.
-`pbgraph.dendrites` holds all of this, for any network; this file is the loop that uses it. Candidates are trained by the
-optimiser of the network, weight decay and all, at a constant rate.
+Candidates are trained by the optimiser of the network, weight decay and all, at a constant rate.
+`pbgraph.dendrites` holds all of this, for any network; this file is the loop that uses it.
 
 Source: Brenner & Itti, arXiv:2501.18018; Fahlman & Lebiere, The Cascade-Correlation Learning Architecture, NIPS 1990.
 """
@@ -81,7 +81,7 @@ class PerforatedSettings(CycleSettings):
     dendrites_trainable  whether accepted dendrites are trained in neuron phases too
     switching          "history": a phase ends by patience or at its length; "fixed": at its length alone
     accept_margin      dendrites are kept if the network becomes better by more than so many times the spread of its
-                       validation scores from epoch to epoch; a network that is better by less is not the one that is kept
+                       validation scores from epoch to epoch; one that is better by less is not kept
     delta              errors that candidates follow: of the network in "training" mode, with dropout, or "clean", in
                        evaluation mode, where they are kept and later epochs cost the candidates' own passes alone
     score_rows         by which rows candidates are judged: "all" that they are trained on, or "held-out": about a

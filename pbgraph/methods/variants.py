@@ -7,7 +7,7 @@
 `unperforated`      dendrites learn as in a perforated run, but errors flow through them. Does perforation matter?
 
 All have the settings of the perforated run that they are paired with, and its number of dendrites and tries at most;
-the first two have fewer epochs, by those of its dendrite phases. With a pool, random candidates are chosen by their scores.
+the first two have fewer epochs, by those of its dendrite phases. Of a pool of random candidates the best is chosen.
 Dendrites that never learn are not judged by held-out rows (`score_rows`), since they would all be refused.
 """
 

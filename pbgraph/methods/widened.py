@@ -2,9 +2,9 @@
 
 The plain model is made wider until it has the parameters of the paired perforated run, to within 1 %. The field of
 its config that is scaled is the architecture's `width`; where its steps are too coarse, as in small models, the
-widest model that is not too large is filled up by the architecture's `fine_width`, if it has one. So the size is that of
-the dendrites, and its place is not: they are spread over all sites, a packed head's among them. If no dendrite was kept,
-this is the plain model.
+widest model that is not too large is filled up by the architecture's `fine_width`, if it has one. So the size is that
+of the dendrites, and its place is not: they are spread over all sites, a packed head's among them. If no dendrite was
+kept, this is the plain model.
 """
 
 from __future__ import annotations
