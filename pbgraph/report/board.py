@@ -162,8 +162,8 @@ def _with_plot(cells: Sequence[str], plot: Markup, at: int) -> tuple[str | Marku
 
 
 def _interval(row: Row) -> tuple[float, tuple[float, float] | None]:
-    """The mean over seeds with its plain 95 % t interval."""
-    mean = mean_of_seeds(list(row.test.values()))
+    """The mean over splits with its plain 95 % t interval."""
+    mean = mean_of_seeds(row.splits)
     return mean.mean, (mean.interval.low, mean.interval.high) if mean.interval else None
 
 

@@ -161,6 +161,12 @@ def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
     return [_score(a) - _score(b) for a, b in pairs]
 
 
+def differences_of_splits(comparison: Comparison, records: Iterable[RunRecord]) -> list[float]:
+    """What is judged: a - b of each split; records: of both arms, and maybe others."""
+    pairs = pairs_of(comparison, records)
+    return units_of([a for a, _ in pairs], differences_of(pairs))
+
+
 def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:
     """By which differences between these runs are judged: what was declared, or what their selection metric declares.
 
@@ -235,6 +241,12 @@ def units_of(records: Sequence[RunRecord], scores: Sequence[float]) -> list[floa
     for record, score in zip(records, scores, strict=True):
         by_split.setdefault(record.provenance.split_sha256, []).append(score)
     return [fmean(same) for same in by_split.values()]
+
+
+def of_splits(records: Sequence[RunRecord], scores: Sequence[float | None]) -> list[float]:
+    """The scores of these runs that are defined, as `units_of` has them: what means and their spread are of."""
+    defined = [(record, score) for record, score in zip(records, scores, strict=True) if score is not None]
+    return units_of([record for record, _ in defined], [score for _, score in defined])
 
 
 def test_share_of(records: Sequence[RunRecord]) -> float:

@@ -52,13 +52,14 @@ def rows_and_seeds(
     preset  what was declared, or None if that is not known
     seeds   that are asked for; else the preset's, or where none of these was run, those that were
     planned  the preset's arms with what is set otherwise in them, if its plan is known
-    The preset's arms have rows where any of its seeds is shown, and so has every other arm with a run of these seeds.
+    Every arm with a run of these seeds has a row. So have the preset's arms, with or without, if any of them has one.
     """
     run, declared = {record.spec.seed for record in records}, preset.seeds if preset else ()
     if seeds is None:
         seeds = declared if run.intersection(declared) else sorted(run)
-    arms = (planned or preset.arms) if preset and set(declared).intersection(seeds) else ()
     run_arms = {record.spec.arm for record in records if record.spec.seed in seeds}
+    arms = (planned or preset.arms) if preset and set(declared).intersection(seeds) else ()
+    arms = arms if run_arms.intersection(arms) else ()
     return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 
 

@@ -137,15 +137,19 @@ def comparison_lines(
     *,
     further: Mapping[str, Difference],
     judged: tuple[str, int],
+    of_splits: Sequence[float] = (),
+    declared: str = "",
     scale: float = 1.0,
 ) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude.
 
     further  judgements of the same difference that do not decide, see `further_differences`
     judged   the family that it is judged in, "" if it is in none, and by how many tests p is corrected there
+    of_splits  what is judged: the difference of each split
+    declared  whether the plan was registered before its runs, in words
     """
     called, (family, tests) = shortened([comparison.a, comparison.b]), judged
-    effect = hedges_g([a - b for a, b in scores.values()])
+    effect = hedges_g(of_splits)
     comparison = replace(comparison, a=called[comparison.a], b=called[comparison.b])
     seeds = [
         (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
@@ -163,7 +167,8 @@ def comparison_lines(
         f"verdict                    {verdict_words(comparison)}",
     ]
     table = markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
-    return table + "\n\n" + "\n".join([*lines, *_how_judged(comparison, further, judged)]) + "\n"
+    lines += [*_how_judged(comparison, further, judged), *([declared] if declared else [])]
+    return f"{table}\n\n" + "\n".join(lines) + "\n"
 
 
 def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judged: tuple[str, int]) -> Iterator[str]:

@@ -86,7 +86,7 @@ def _target(name: str, runs: Mapping[Arm, Sequence[RunRecord]], metrics: Sequenc
         positives=fmean(positives) if positives else None,
         scores={
             arm: {
-                metric: statistic(scores_by(metric, same, lambda record: _of_target(record, name)))
+                metric: statistic(same, scores_by(metric, same, lambda record: _of_target(record, name)))
                 for metric in metrics
             }
             for arm, same in runs.items()

@@ -20,8 +20,14 @@ from pbgraph.results.arms import Arm, shortened
 from pbgraph.terminal import visible_cell
 
 GREY = "#9e9e9e"
-TOLD = {Outcome.BETTER: ("D", "better"), Outcome.WORSE: ("X", "worse"), Outcome.EQUIVALENT: ("s", "equivalent")}
-UNTOLD = ("o", "no verdict")
+TOLD = {
+    Outcome.BETTER: ("D", "better"),
+    Outcome.WORSE: ("X", "worse"),
+    Outcome.EQUIVALENT: ("s", "equivalent"),
+    Outcome.NOT_DISTINGUISHABLE: ("o", "not distinguishable"),
+    Outcome.TOO_FEW: ("o", "not distinguishable"),
+}
+UNTOLD = (".", "no verdict")
 COSTS = {"parameters": "parameters", "seconds": "seconds of a run"}
 
 
@@ -56,7 +62,7 @@ def _draw_difference(axis: Any, place: int, one: Comparison) -> None:
     colour = {"better": "#0072b2", "worse": "#d55e00"}.get(label, "#222222")
     if one.interval is not None:
         axis.hlines(place, one.interval.low, one.interval.high, color=colour, linewidth=1.4)
-    filled = colour if mark != UNTOLD[0] else "white"
+    filled = "white" if mark == "o" else colour
     axis.plot([one.mean], [place], mark, color=colour, markerfacecolor=filled, markersize=7, label=label)
 
 
@@ -84,7 +90,7 @@ def _draw_costs(
     axis: Any, rows: Sequence[Row], cost: str, table: Table, how: tuple[Mapping[Arm, Arm], Mapping[str, Style]]
 ) -> None:
     called, styles = how
-    points = {row.arm: Point.of("", row.arm.method, getattr(row, cost), tuple(row.test.values())) for row in rows}
+    points = {row.arm: Point.of("", row.arm.method, getattr(row, cost), row.splits) for row in rows}
     best = frontier(list(points.values()), larger_is_better=table.margin.larger_is_better)
     costs = [point.parameters for point in best] + [max(point.parameters for point in points.values())]
     means = [point.mean for point in best] + [best[-1].mean]

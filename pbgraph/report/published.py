@@ -22,7 +22,7 @@ from pbgraph.humanize import whole
 from pbgraph.metrics import METRICS
 from pbgraph.plans.presets import USUAL, preset_or_none
 from pbgraph.report.families import rows_and_seeds
-from pbgraph.report.tables import Statistic, scores_by, statistic
+from pbgraph.report.tables import Statistic, mean_and_sd, scores_by
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.protocol import check_one_protocol
 from pbgraph.results.records import RunRecord
@@ -97,7 +97,7 @@ class Beside:
     @property
     def mean(self) -> Statistic | None:
         """Over our runs."""
-        return statistic(self.scores)
+        return mean_and_sd(self.scores)
 
     @property
     def ours(self) -> float | None:
@@ -235,14 +235,15 @@ def beside(
     """A value with our runs beside it.
 
     records  of the task; those of other splits are left out
-    preset   by whose recipe runs are; None: the preset that the value names, else the usual one, else the one with most
+    preset   by whose recipe runs are; None: the preset that the value names, or if it names none the usual one, or else
+             the one with most
     seeds    that are asked for, as of `rows_and_seeds`
     Runs that no table would mix do not stand here: `problem` says why.
     """
     try:
         by_preset = _runs(value, records, seeds) if value.arm else {}
-        chosen = _chosen(by_preset, (preset,) if preset else (value.preset, USUAL))
-        if preset not in (None, chosen) or chosen is None:
+        chosen = _chosen(by_preset, preset or value.preset)
+        if chosen is None:
             return Beside(value)
         runs, declared = by_preset[chosen]
         check_one_protocol(runs, runs)
@@ -269,17 +270,22 @@ def _runs(
             by_preset.setdefault(record.spec.preset, []).append(record)
     found = {}
     for name, same in sorted(by_preset.items()):
-        shown = rows_and_seeds(preset_or_none(name), same, seeds)[1]
-        mine = [one for one in same if one.status == "finished" and one.spec.arm == arm and one.spec.seed in shown]
+        once = [one for one in same if one.spec.split_seed in (None, one.spec.seed)]  # as papers run each split
+        declared = preset_or_none(name)
+        shown = rows_and_seeds(declared, once, seeds)[1]
+        shown = [seed for seed in shown if declared is None or seed not in declared.again]
+        mine = [one for one in once if one.status == "finished" and one.spec.arm == arm and one.spec.seed in shown]
         if mine:
             found[name] = (sorted(mine, key=lambda one: shown.index(one.spec.seed)), len(shown))
     return found
 
 
-def _chosen(by_preset: Mapping[str, tuple[Sequence[RunRecord], int]], wanted: Sequence[str]) -> str | None:
-    """The first of these presets that has runs, or else the one with most; None if none has any."""
+def _chosen(by_preset: Mapping[str, tuple[Sequence[RunRecord], int]], wanted: str) -> str | None:
+    """The preset that is wanted, or if none is, the usual one or that with most runs; None if it has no run."""
+    if wanted:
+        return wanted if wanted in by_preset else None
     most = max(by_preset, key=lambda name: len(by_preset[name][0]), default=None)
-    return next((name for name in wanted if name in by_preset), most)
+    return USUAL if USUAL in by_preset else most
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import PERFORATED
+from pbgraph.methods.roles import EXTERNAL, PERFORATED
 from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.presets import USUAL, judged_alone, preset, preset_or_none
@@ -192,15 +192,18 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
     arms, seeds = rows_and_seeds(
         declared, of_arms or records, _in_order(choice.seeds), planned.arms if planned else None
     )
+    if own:  # and what other tools predicted, or averages, which no plan can have
+        arms = [*own.arms, *(arm for arm in arms if arm.method == EXTERNAL)]
     table = make_table(
         records,
-        arms=narrowed(own.arms if own else arms, choice),
+        arms=narrowed(arms, choice),
         seeds=seeds,
         labels=planned.labels if planned else None,
         margin=declared.margin if declared else None,
         primary=declared.primary if declared else None,
         named=declared.named if declared else (),
         searched_as=declared.searched_as if declared else "",
+        again=declared.again if declared else (),
         background=runs.background,
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
@@ -278,13 +281,21 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
             raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, declared)}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
-    margin = declared.margin if declared else None
-    shown = make_table(records, arms=(a, b), seeds=seeds, margin=margin)
     family, alone = _family(runs, records, seeds, own=own), comparisons.compare(records, a, b, seeds=seeds)
+    shown = make_table(
+        records,
+        arms=(a, b),
+        seeds=seeds,
+        margin=declared.margin if declared else None,
+        primary=declared.primary if declared else None,
+        again=declared.again if declared else (),
+        background=runs.background,
+        family=family,
+    )
     (alone,) = comparisons.adjusted([alone], shown.margin)
     judged = family.judged(records[0].spec.preset, alone) if family else None
     if family is None or judged is None:
-        return records, replace(shown, family="", tests=1), alone
+        return records, replace(shown, family="", tests=1, declared=""), alone
     return records, replace(shown, family=family.name, tests=family.tests), judged
 
 

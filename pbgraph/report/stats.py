@@ -16,10 +16,10 @@ doi:10.2307/2529876 (mixed models).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Outcome(Enum):
 
     BETTER = "better"
     WORSE = "worse"
-    EQUIVALENT = "equivalent"  # the whole interval is within the margin
+    EQUIVALENT = "equivalent"  # no sign is shown, and the whole interval is within the margin
     TOO_FEW = "too few seeds"  # so it is, of fewer seeds than equivalence takes
     NOT_DISTINGUISHABLE = "not distinguishable"
     NO_VARIATION = "no variation"  # all seeds differ by the same
@@ -64,10 +64,13 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """relevant: of better and worse, whether the whole interval is beyond the margin."""
+    """size: of better and worse, "more" where the interval is wholly beyond the margin, "less" within it, or "".
+
+    It is never "less" of fewer seeds than equivalence takes.
+    """
 
     outcome: Outcome
-    relevant: bool = False
+    size: Literal["", "more", "less"] = ""
 
 
 @dataclass(frozen=True)
@@ -129,24 +132,35 @@ def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -
     >>> round(mixed_difference([0.01, 0.02, 0.03, 0.05], [68, 68, 69, 69]).mean, 6)
     0.0275
     """
-    from scipy.stats import t
-    from statsmodels.regression.mixed_linear_model import MixedLM
+    from scipy.optimize import minimize_scalar
+    from scipy.special import stdtr, stdtrit
 
-    values, groups = np.asarray(differences, dtype=np.float64), len(set(splits))
-    if groups < 2 or groups == len(values) or float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max()):
+    values = np.asarray(differences, dtype=np.float64)
+    groups = np.unique([str(split) for split in splits], return_inverse=True)[1]
+    sizes = np.bincount(groups)
+    k, n = len(sizes), len(values)
+    if k < 2 or k == n or float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max()):
         return None
-    scale = float(values.std())  # the optimiser's tolerances are for numbers near 1
-    labels = np.unique([str(split) for split in splits], return_inverse=True)[1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a variance between splits that is 0, which is an answer
-        fitted = MixedLM(values / scale, np.ones((len(values), 1)), labels).fit(reml=True)
-    mean, error = float(fitted.fe_params[0]) * scale, float(fitted.bse_fe[0]) * scale
-    if not error > 0:
-        return None
-    margin = error * float(t.ppf((1 + CONFIDENCE) / 2, groups - 1))
-    return Difference(
-        len(values), mean, Interval(mean - margin, mean + margin), 2 * float(t.sf(abs(mean) / error, groups - 1))
-    )
+    means = np.bincount(groups, values) / sizes
+    within = float(np.square(values - means[groups]).sum())
+
+    def fitted(share: float) -> tuple[float, float, float]:
+        """-2 log of the restricted likelihood, mean and its squared error; share: of the variance, between splits."""
+        ratio = share / (1 - share)
+        weights = sizes / (1 + ratio * sizes)
+        mean = float(np.average(means, weights=weights))
+        squares = within + float((weights * np.square(means - mean)).sum())
+        fit = (n - 1) * np.log(squares) + float(np.log1p(ratio * sizes).sum() + np.log(weights.sum()))
+        return fit, mean, squares / (n - 1) / float(weights.sum())
+
+    grid = np.linspace(0.0, 1.0, 101)[:-1]
+    best = int(np.argmin([fitted(share)[0] for share in grid]))
+    around = (grid[max(best - 1, 0)], grid[best] + grid[1])
+    found = minimize_scalar(lambda share: fitted(share)[0], bounds=around, method="bounded", options={"xatol": 1e-9})
+    _, mean, square = min(fitted(float(found.x)), fitted(grid[best]))
+    error = square**0.5
+    margin = error * float(stdtrit(k - 1, (1 + CONFIDENCE) / 2))
+    return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(stdtr(k - 1, -abs(mean) / error)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -173,10 +187,11 @@ def verdict(difference: Difference, p: float | None, *, by: EquivalenceMargin) -
     if interval is None or p is None:
         return Verdict(Outcome.ONE_SEED if difference.n == 1 else Outcome.NO_VARIATION)
     least, most = sorted((by.sign * interval.low, by.sign * interval.high))
-    if least > -by.relevant and most < by.relevant:
-        return Verdict(Outcome.EQUIVALENT if difference.n >= LEAST_FOR_EQUIVALENCE else Outcome.TOO_FEW)
-    if p >= 1 - CONFIDENCE or least <= 0 <= most:
-        return Verdict(Outcome.NOT_DISTINGUISHABLE)
-    if least > 0:
-        return Verdict(Outcome.BETTER, least > by.relevant)
-    return Verdict(Outcome.WORSE, -most > by.relevant)
+    within, enough = -by.relevant < least and most < by.relevant, difference.n >= LEAST_FOR_EQUIVALENCE
+    if p < 1 - CONFIDENCE and not least <= 0 <= most:
+        beyond = max(least, -most) > by.relevant
+        size: Literal["", "more", "less"] = "more" if beyond else "less" if within and enough else ""
+        return Verdict(Outcome.BETTER if least > 0 else Outcome.WORSE, size)
+    if within:
+        return Verdict(Outcome.EQUIVALENT if enough else Outcome.TOO_FEW)
+    return Verdict(Outcome.NOT_DISTINGUISHABLE)

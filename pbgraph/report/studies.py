@@ -188,7 +188,7 @@ STUDY_FORMATS: Mapping[str, Callable[..., str]] = {
 def points(outcome: StudyTable) -> list[Point]:
     """Every arm that has parameters and scores, with the 95 % t interval of its mean over seeds."""
     return [
-        Point.of(name, row.arm.method, row.parameters, tuple(row.test.values()))
+        Point.of(name, row.arm.method, row.parameters, row.splits)
         for name, table in outcome.tables.items()
         for row in table.rows
         if row.parameters and row.test

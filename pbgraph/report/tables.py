@@ -7,7 +7,7 @@ is a line that says why.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
@@ -16,7 +16,7 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PLAIN
 from pbgraph.metrics import stands_unasked
 from pbgraph.report.blocks import Blocks, blocks_of
-from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, test_score
+from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, test_score
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.results.arms import Arm
@@ -32,7 +32,10 @@ GROWN = "dendrites"  # what a run that grows some keeps their number under, amon
 
 @dataclass(frozen=True)
 class Statistic:
-    """Mean over runs, and their standard deviation (None for a single run)."""
+    """Mean over splits, of each the mean of its runs, or over runs that share one split; and the standard deviation.
+
+    sd  None of a single one
+    """
 
     mean: float
     sd: float | None
@@ -45,6 +48,7 @@ class Row:
     label    the model, and of a variant what was set otherwise, or what its plan calls it
     seeds    finished; missing: never run; failed: seed -> error
     test     seed -> selection metric on test rows, where it is defined
+    splits   the same, once for each split by the mean of its runs; of runs that share one split, for each run
     metrics  of the test rows, in the order of the table; valid: the selection metric of the validation rows
     undefined  task -> runs in which the selection metric was undefined for it
     chosen   as `test`, on validation rows;  sizes  seed -> parameters
@@ -66,12 +70,14 @@ class Row:
     chosen: Mapping[int, float] = field(default_factory=dict)
     sizes: Mapping[int, int] = field(default_factory=dict)
     dendrites: Mapping[int, int] = field(default_factory=dict)
+    splits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows in the order of the plan, and comparisons.
 
+    again     seeds that are second initialisations on the splits of others
     metrics   what is shown: the selection metric, then those asked for, or the others that take scores and that all
               runs were scored by
     margin    by which differences of the selection metric are judged
@@ -105,6 +111,7 @@ class Table:
     averages: Mapping[str, int] = field(default_factory=dict)
     external: Mapping[str, int] = field(default_factory=dict)
     declared: str = ""
+    again: frozenset[int] = frozenset()
     primary: Pair | None = None
     tried: Mapping[Arm, tuple[Budget, ...]] = field(default_factory=dict)
     family: str = ""
@@ -132,6 +139,7 @@ def make_table(
     primary: Pair | None = None,
     named: Sequence[Pair] = (),
     searched_as: str = "",
+    again: Iterable[int] = (),
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
     family: Family | None = None,
@@ -146,6 +154,7 @@ def make_table(
     primary  the comparison that their plan is made for, one of those that are
     named    by it, where no family is given
     searched_as  the preset by whose searches their recipe was found, if it is not their own
+    again    those of the seeds that are known to be second initialisations, beside those of the records
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -177,6 +186,7 @@ def make_table(
         declared=how_declared(
             ours, background.registered, _judged(finished, family, seeds=seeds, margin=margin, primary=primary)
         ),
+        again=frozenset(seeds).intersection([*again, *_again(mine)]),
         primary=primary,
         tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched, searched_as),
         others=_counted(origin for record in ours for origin in _others(record)),
@@ -186,6 +196,11 @@ def make_table(
         numerics=_counted(origin.numerics.described if origin.numerics else "not recorded" for origin in origins),
         blocks=blocks_of(by_arm, seeds),
     )
+
+
+def _again(records: Iterable[RunRecord]) -> Iterator[int]:
+    """Seeds of runs on the split of another."""
+    return (record.spec.seed for record in records if record.spec.split_seed not in (None, record.spec.seed))
 
 
 def _judged(
@@ -312,8 +327,11 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
         test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
-        metrics={name: statistic(scores_by(name, done, lambda one: one.scores["test"].metrics)) for name in metrics},
-        valid=statistic(list(chosen.values())),
+        splits=tuple(of_splits(done, [test_score(record) for record in done])),
+        metrics={
+            name: statistic(done, scores_by(name, done, lambda one: one.scores["test"].metrics)) for name in metrics
+        },
+        valid=statistic(done, list(chosen.values())),
         parameters=_mean([record.cost.parameters for record in done if record.cost]),
         epochs=_mean([record.cost.epochs for record in done if record.cost]),
         seconds=_mean([record.cost.seconds for record in done if record.cost]),
@@ -340,9 +358,11 @@ def scores_by(
     return [(of(record) or {}).get(metric) for record in records]
 
 
-def statistic(values: Sequence[float | None]) -> Statistic | None:
-    """Of the values that there are; None of none."""
-    defined = [value for value in values if value is not None]
-    if not defined:
-        return None
-    return Statistic(fmean(defined), stdev(defined) if len(defined) > 1 else None)
+def statistic(records: Sequence[RunRecord], scores: Sequence[float | None]) -> Statistic | None:
+    """Of the scores of these runs that there are; None of none."""
+    return mean_and_sd(of_splits(records, scores) if scores else [])
+
+
+def mean_and_sd(values: Sequence[float]) -> Statistic | None:
+    """Of values each of which counts once; None of none."""
+    return Statistic(fmean(values), stdev(values) if len(values) > 1 else None) if values else None

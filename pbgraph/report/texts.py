@@ -102,7 +102,16 @@ def scales(table: Table) -> dict[str, float]:
 
 def _columns(table: Table) -> tuple[str, ...]:
     metrics = [label_of(name) for name in table.metrics]
-    return ("model", "method", "seeds", *metrics, "parameters", "epochs", "time", f"difference to {PLAIN}")
+    return (
+        "model",
+        "method",
+        "runs" if table.again else "seeds",
+        *metrics,
+        "parameters",
+        "epochs",
+        "time",
+        f"difference to {PLAIN}",
+    )
 
 
 def title_of(table: Table, metric: str) -> str:
@@ -117,6 +126,9 @@ def _over(table: Table) -> str:
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
     several = any(len(row.seeds) > 1 for row in table.rows)
+    if several and table.again:
+        once, again = (ranges([s for s in seeds if (s in table.again) is of]) for of in (False, True))
+        return f"mean ± SD over the splits of seeds {once}, of which those with a second run, {again}, count once"
     return f"mean ± SD over seeds {ranges(seeds)}" if several else f"one of seeds {ranges(seeds)} in each row"
 
 
@@ -170,11 +182,12 @@ def _comparison(comparison: Comparison, scale: float) -> tuple[str, ...]:
 
 def _primary(table: Table, scale: float) -> list[str]:
     """What came of the comparison that the plan is made for."""
-    return [
-        f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}; {verdict_words(one)}."
-        for one in table.comparisons
-        if {one.a, one.b} == set(table.primary or ())
-    ]
+    if table.primary is None:
+        return []
+    for one in table.comparisons:
+        if {one.a, one.b} == set(table.primary):
+            return [f"**Primary comparison**: {one.a} - {one.b} is {_difference(one, scale)}; {verdict_words(one)}."]
+    return ["**Primary comparison**: {} against {} has no run of both yet.".format(*table.primary)]
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:

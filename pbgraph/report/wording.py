@@ -11,27 +11,43 @@ from pbgraph.report.stats import LEAST_FOR_EQUIVALENCE, Outcome
 from pbgraph.report.tables import Table
 from pbgraph.results.arms import Arm
 
+AMONG = {
+    Outcome.BETTER: "better",
+    Outcome.EQUIVALENT: "equivalent to",
+    Outcome.NOT_DISTINGUISHABLE: "not told apart from",
+    Outcome.WORSE: "worse",
+}
+
 
 def verdict_words(comparison: Comparison) -> str:
     """What a comparison allows to say."""
-    relevant, by_more = comparison.margin.relevant, f", by more than {comparison.margin.relevant}"
     match comparison.verdict.outcome:
         case Outcome.INCOMPLETE:
-            return f"incomplete: {len(comparison.seeds)} of {comparison.declared} seeds"
+            return f"incomplete: {len(comparison.seeds)} of {comparison.declared} runs"
         case Outcome.ONE_SEED:
             return "one seed: no interval, no verdict"
         case Outcome.NO_VARIATION:
             return "no variation between seeds: no interval, no verdict"
         case Outcome.EQUIVALENT:
-            return f"equivalent: the difference is below {relevant}"
+            return f"equivalent: the interval is within ±{comparison.margin.relevant}"
         case Outcome.TOO_FEW:
             return f"not distinguishable; equivalence takes {LEAST_FOR_EQUIVALENCE} seeds"
         case Outcome.NOT_DISTINGUISHABLE:
             return "not distinguishable"
         case Outcome.BETTER:
-            return f"{comparison.a} is better{by_more if comparison.verdict.relevant else ''}"
+            return f"{comparison.a} is better{_by(comparison)}"
         case Outcome.WORSE:
-            return f"{comparison.b} is better{by_more if comparison.verdict.relevant else ''}"
+            return f"{comparison.b} is better{_by(comparison)}"
+
+
+def _by(comparison: Comparison) -> str:
+    """By how much, as far as that can be said."""
+    match comparison.verdict.size:
+        case "more":
+            return f", by more than {comparison.margin.relevant}"
+        case "less":
+            return f", by less than {comparison.margin.relevant}: no difference that matters"
+    return ""
 
 
 def how_compared(table: Table, comparisons: Sequence[Comparison]) -> str:
@@ -41,8 +57,9 @@ def how_compared(table: Table, comparisons: Sequence[Comparison]) -> str:
         return f"Paired over seeds, none with an interval; {relevant} is the smallest difference that matters."
     if any(comparison.one_split for comparison in comparisons):
         how = "t over initialisations on one split, which says nothing about other molecules"
+    units = "splits, each by the mean of its runs" if table.again else "seeds"
     return (
-        f"Paired over seeds: {how}, p after Holm for {_family(table, comparisons)}; {relevant} is the smallest "
+        f"Paired over {units}: {how}, p after Holm for {_family(table, comparisons)}; {relevant} is the smallest "
         'difference that matters. Intervals are not adjusted for the number of comparisons: "better" takes p after '
         f'Holm as well, "equivalent" the interval alone, of at least {LEAST_FOR_EQUIVALENCE} seeds.'
     )
@@ -78,32 +95,56 @@ def _asked(table: Table) -> list[Arm]:
 
 
 def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
-    mine = _controls(arm, table)
-    if any(row.missing or row.failed for row in table.rows if row.arm.model == arm.model):
+    if any(row.missing for row in table.rows if row.arm.model == arm.model):
         return None, "runs are missing, so there is no answer yet."
+    every = _controls(arm, table)
+    mine, failed = [one for one in every if one.complete], [one.b for one in every if not one.complete]
+    failed += [row.arm for row in table.rows if row.arm.model == arm.model and row.failed and not row.seeds]
+    if not mine:
+        return None, "runs failed, so there is no answer."
     if any(len(comparison.seeds) == 1 for comparison in mine):
         return None, "one seed gives no answer."
     if any(comparison.interval is None for comparison in mine):
         return None, "a difference that is the same for all seeds gives no answer."
-    better, worse, rest = _parted(mine)
+    better = [one for one in mine if one.verdict.outcome is Outcome.BETTER]
+    worse = [one for one in mine if one.verdict.outcome is Outcome.WORSE]
+    rest = [one.b for one in mine if one not in (*better, *worse)]
+    but = f" Runs of {_listed(failed)} failed, so nothing is said of it." if failed else ""
     if worse:
-        return False, f"dendrites made it worse than {_listed(worse)}."
+        return False, f"dendrites made it worse {_than(worse)}.{but}"
     if not better:
-        return False, f"no gain from dendrites was shown against {_listed(rest)}."
-    if all(comparison.b.method == PLAIN for comparison in mine):
-        return None, f"better than {_listed(better)}, but no control was run, so there is no answer yet."
+        return False, f"no gain from dendrites was shown against {_listed(rest)}.{but}"
     if rest:
-        return False, f"better than {_listed(better)} but not than {_listed(rest)}: no gain from dendrites as such."
-    return True, f"dendrites made it better than {_listed(better)}."
+        return False, f"better {_than(better)}, but not than {_listed(rest)}: no gain from dendrites as such.{but}"
+    if failed:
+        return None, f"better {_than(better)}, but runs of {_listed(failed)} failed, so there is no answer."
+    if all(comparison.b.method == PLAIN for comparison in mine):
+        return None, f"better {_than(better)}, but no control was run, so there is no answer yet."
+    return True, f"dendrites made it better {_than(better)}."
+
+
+def _than(comparisons: Sequence[Comparison]) -> str:
+    """Than what, and by how much, as far as that can be said."""
+    relevant, said = comparisons[0].margin.relevant, []
+    for size, by in {"more": f" by more than {relevant}", "": "", "less": f" by less than {relevant}"}.items():
+        if arms := [one.b for one in comparisons if one.verdict.size == size]:
+            said.append(f"than {_listed(arms)}{by}")
+    return ", and ".join(said)
 
 
 def _among_dendrites(arm: Arm, table: Table) -> str:
     """How it stands to controls that have dendrites; "" where there are none with a verdict."""
-    grown = _grown(table)
-    better, worse, rest = _parted([one for one in _of(arm, table) if one.b in grown and one.p is not None])
-    said = [("better than", better), ("not told apart from", rest), ("worse than", worse)]
-    words = [f"{how} {_listed(others)}" for how, others in said if others]
-    return f"Beside dendrites that are grown otherwise, it is {'; '.join(words)}." if words else ""
+    grown, said = _grown(table), []
+    by_outcome: dict[Outcome, list[Comparison]] = {outcome: [] for outcome in AMONG}
+    for one in _of(arm, table):
+        if one.b in grown and one.p is not None and one.complete:
+            outcome = one.verdict.outcome
+            by_outcome[outcome if outcome in AMONG else Outcome.NOT_DISTINGUISHABLE].append(one)
+    for outcome, those in by_outcome.items():
+        if those:
+            others = _than(those) if outcome in (Outcome.BETTER, Outcome.WORSE) else _listed([one.b for one in those])
+            said.append(f"{AMONG[outcome]} {others}")
+    return f"Beside dendrites that are grown otherwise, it is {'; '.join(said)}." if said else ""
 
 
 def _of(arm: Arm, table: Table) -> list[Comparison]:
@@ -121,14 +162,6 @@ def _controls(arm: Arm, table: Table) -> list[Comparison]:
 def _grown(table: Table) -> set[Arm]:
     """The arms whose runs grow dendrites."""
     return {row.arm for row in table.rows if row.dendrites}
-
-
-def _parted(comparisons: Sequence[Comparison]) -> tuple[list[Arm], list[Arm], list[Arm]]:
-    """What is beaten, what beats it, and the others."""
-    outcomes = {one.b: one.verdict.outcome for one in comparisons}
-    better = [arm for arm, outcome in outcomes.items() if outcome is Outcome.BETTER]
-    worse = [arm for arm, outcome in outcomes.items() if outcome is Outcome.WORSE]
-    return better, worse, [arm for arm in outcomes if arm not in (*better, *worse)]
 
 
 def _listed(arms: Sequence[Arm]) -> str:

@@ -12,7 +12,7 @@ from scipy.stats import nct, t
 
 from made_records import PROVENANCE, arms, make_record
 from pbgraph.report.comparisons import compare
-from pbgraph.report.power import MOST, WANTED, power_of, probability, seeds_needed
+from pbgraph.report.power import MOST, WANTED, power_of, probability, probability_of_equivalence, seeds_needed
 from pbgraph.report.stats import Outcome, paired_difference
 
 A, B = arms("trimnet/perforated", "trimnet/backprop")
@@ -31,6 +31,33 @@ def test_it_is_how_often_the_test_finds_a_difference():
         paired_difference(random.normal(0.01, 0.015, 8), np.zeros(8), test_share=0.0).p < 0.05 for _ in range(2000)
     ]
     assert np.mean(found) == pytest.approx(probability(0.01, 0.015, 8, test_share=0.0), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("n", "sd", "share"), [(5, 0.005, 0.0), (50, 0.0077, 0.125), (35, 0.0077, 0.125), (4, 0.001, 0.0)]
+)
+def test_equal_arms_are_called_equivalent_as_often_as_in_a_simulation(n, sd, share):
+    """With what overlapping training sets have in common, which the correction is for, as one shift of all seeds."""
+    random, common = np.random.default_rng(1), sd * share**0.5
+    draws = [
+        paired_difference(random.normal(random.normal(0.0, common), sd, n), np.zeros(n), test_share=share)
+        for _ in range(2000)
+    ]
+    within = [one for one in draws if max(-one.interval.low, one.interval.high) < 0.01 and n >= 5]
+    expected = probability_of_equivalence(0.01, sd, n, test_share=share)
+    assert len(within) / len(draws) == pytest.approx(expected, abs=0.03)
+
+
+def test_among_many_comparisons_a_difference_is_found_less_often():
+    made = records(0.005, -0.003, 0.008, 0.02, -0.01, 0.003)
+    one = compare(made, A, B, seeds=range(1, 7))
+    alone, among = power_of(one, made), power_of(one, made, tests=28)
+    assert alone.power == among.power == alone.adjusted > among.adjusted
+    assert among.adjusted == pytest.approx(
+        probability(0.01, np.std([0.005, -0.003, 0.008, 0.02, -0.01, 0.003], ddof=1), 6, test_share=100 / 808, tests=28)
+    )
+    assert "first step of Holm's correction over 28" in among.words
+    assert "Holm" not in alone.words
 
 
 @given(st.floats(0.001, 0.1), st.sampled_from([0.0, 0.01, 0.125]))

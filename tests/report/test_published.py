@@ -199,7 +199,7 @@ def test_which_preset_s_runs_stand_there():
     both, other = [*RUNS, *PAPER], [*PAPER, make_record("gcn/backprop", 1, 0.5, preset="mine")]
     assert beside(VALUE, both).preset == "default"
     assert beside(replace(VALUE, preset="paper"), both).preset == "paper"
-    assert beside(replace(VALUE, preset="paper"), RUNS).preset == "default"
+    assert beside(replace(VALUE, preset="paper"), RUNS).preset == ""
     assert beside(VALUE, other).preset == "paper"
     assert beside(VALUE, other, preset="mine").scores == (0.5,)
     assert beside(VALUE, other, preset="default").scores == ()
@@ -293,7 +293,7 @@ def test_the_committed_values_name_rows_that_can_be_run():
         assert arm.method == EXTERNAL or (arm.model in MODELS and arm.method in METHODS)
     assert all(preset(value.preset) for value in values if value.preset)
     vendor = [value.statistic for value in read_published(COMMITTED) if "with perforated" in value.model]
-    assert sorted(vendor) == ["best of 50", "mean"]
+    assert sorted(vendor) == ["best of 50"] * 2 + ["mean"] * 2
 
 
 @pytest.fixture

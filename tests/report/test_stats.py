@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import ttest_rel
+from scipy.stats import t, ttest_rel
 
 from pbgraph.report.stats import (
     Difference,
@@ -82,6 +82,29 @@ def test_a_mixed_model_of_a_balanced_design_is_the_analysis_of_variance(values):
     assert found.interval.high - found.mean == pytest.approx(0.01 * 2.776445 * error, rel=2e-3)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 1.0, 5.0]))
+def test_a_mixed_model_of_an_unbalanced_design_is_the_best_by_its_likelihood(seed, ratio):
+    """Second initialisations on some of the splits; beside the matrices of generalised least squares."""
+    random = np.random.default_rng(seed)
+    splits = np.concatenate([np.arange(12), np.arange(5)])
+    values = 0.4 + ratio * random.normal(size=12)[splits] + random.normal(size=17)
+    same, fits = splits[:, None] == splits[None, :], []
+    for between in (0.0, *np.logspace(-4, 4, 400)):
+        covariance = np.eye(17) + between * same
+        inverse = np.linalg.inv(covariance)
+        weight = float(inverse.sum())
+        mean = float(inverse.sum(0) @ values) / weight
+        squares = float((values - mean) @ inverse @ (values - mean))
+        fit = 16 * np.log(squares) + np.linalg.slogdet(covariance)[1] + np.log(weight)
+        fits.append((fit, mean, (squares / 16 / weight) ** 0.5))
+    _, mean, error = min(fits)
+    found = mixed_difference(values.tolist(), splits.tolist())
+    assert found.mean == pytest.approx(mean, abs=0.01 * error)
+    assert found.interval.high - found.mean == pytest.approx(t.ppf(0.975, 11) * error, rel=0.01)
+    assert found.p == pytest.approx(2 * t.sf(abs(mean) / error, 11), abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("differences", "splits"), [((0.1, 0.2), (1, 2)), ((0.1, 0.2), (1, 1)), ((0.1,) * 4, (1, 1, 2, 2))]
 )
@@ -110,13 +133,16 @@ def judged(interval, p, *, n=5, larger_is_better=True) -> Verdict:
 @pytest.mark.parametrize(
     ("interval", "p", "expected"),
     [
-        (Interval(0.011, 0.02), 0.001, Verdict(Outcome.BETTER, relevant=True)),
+        (Interval(0.011, 0.02), 0.001, Verdict(Outcome.BETTER, size="more")),
         (Interval(0.002, 0.02), 0.001, Verdict(Outcome.BETTER)),
         (Interval(-0.02, -0.002), 0.001, Verdict(Outcome.WORSE)),
-        (Interval(-0.03, -0.02), 0.001, Verdict(Outcome.WORSE, relevant=True)),
+        (Interval(-0.03, -0.02), 0.001, Verdict(Outcome.WORSE, size="more")),
         (Interval(0.002, 0.02), 0.08, Verdict(Outcome.NOT_DISTINGUISHABLE)),
         (Interval(-0.002, 0.02), 0.3, Verdict(Outcome.NOT_DISTINGUISHABLE)),
         (Interval(-0.002, 0.003), 0.3, Verdict(Outcome.EQUIVALENT)),
+        (Interval(0.002, 0.008), 0.001, Verdict(Outcome.BETTER, size="less")),
+        (Interval(0.002, 0.008), 0.08, Verdict(Outcome.EQUIVALENT)),
+        (Interval(-0.008, -0.002), 0.001, Verdict(Outcome.WORSE, size="less")),
         (Interval(0.0, 0.0), 1.0, Verdict(Outcome.EQUIVALENT)),
     ],
 )
@@ -127,7 +153,8 @@ def test_verdicts(interval, p, expected):
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_few_seeds_are_never_equivalent(n):
     assert judged(Interval(-0.002, 0.003), 0.3, n=n) == Verdict(Outcome.TOO_FEW)
-    assert judged(Interval(0.011, 0.02), 0.001, n=n) == Verdict(Outcome.BETTER, relevant=True)
+    assert judged(Interval(0.011, 0.02), 0.001, n=n) == Verdict(Outcome.BETTER, size="more")
+    assert judged(Interval(0.002, 0.003), 0.001, n=n) == Verdict(Outcome.BETTER)
 
 
 def test_the_verdict_says_why_there_is_no_interval():
@@ -145,7 +172,7 @@ def test_a_gain_of_a_score_is_a_loss_of_an_error(one, other, p):
 @pytest.mark.parametrize(
     ("interval", "expected"),
     [
-        (Interval(0.011, 0.02), Verdict(Outcome.WORSE, relevant=True)),
+        (Interval(0.011, 0.02), Verdict(Outcome.WORSE, size="more")),
         (Interval(-0.02, -0.002), Verdict(Outcome.BETTER)),
         (Interval(-0.002, 0.003), Verdict(Outcome.EQUIVALENT)),
     ],

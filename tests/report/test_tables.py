@@ -5,7 +5,7 @@ import io
 import json
 from dataclasses import replace
 from pkgutil import resolve_name
-from statistics import fmean
+from statistics import fmean, stdev
 
 import pytest
 
@@ -93,8 +93,8 @@ def test_missing_and_failed_runs_have_their_place():
     made = table(records)
     assert made.rows[1].failed == {2: "the training loss became nan"}
     assert made.rows[2].missing == (3,)
-    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 seeds"] * 2 + [
-        "incomplete: 1 of 3 seeds"
+    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 runs"] * 2 + [
+        "incomplete: 1 of 3 runs"
     ]
     text = to_markdown(made)
     assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
@@ -193,10 +193,18 @@ CLEAR = (0.90, 0.921, 0.939)
 @pytest.mark.parametrize(
     ("perforated", "continued", "words"),
     [
-        (CLEAR, PLAIN, "dendrites made it better than trimnet/backprop and trimnet/continued"),
-        (CLEAR, CLEAR, "better than trimnet/backprop but not than trimnet/continued: no gain from dendrites as such"),
+        (CLEAR, PLAIN, "dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01"),
+        (
+            CLEAR,
+            CLEAR,
+            "better than trimnet/backprop by more than 0.01, but not than trimnet/continued: no gain from dendrites",
+        ),
         (PLAIN, PLAIN, "no gain from dendrites was shown against trimnet/backprop and trimnet/continued"),
-        ((0.70, 0.721, 0.739), PLAIN, "dendrites made it worse than trimnet/backprop and trimnet/continued"),
+        (
+            (0.70, 0.721, 0.739),
+            PLAIN,
+            "dendrites made it worse than trimnet/backprop and trimnet/continued by more than 0.01",
+        ),
     ],
 )
 def test_the_answer_is_said_in_words(perforated, continued, words):
@@ -208,8 +216,8 @@ def test_the_answer_is_said_in_words(perforated, continued, words):
     ("variant", "words"),
     [
         (CLEAR, "not told apart from trimnet/gd-dendrites"),
-        (PLAIN, "better than trimnet/gd-dendrites"),
-        ((0.97, 0.992, 1.011), "worse than trimnet/gd-dendrites"),
+        (PLAIN, "better than trimnet/gd-dendrites by more than 0.01"),
+        ((0.97, 0.992, 1.011), "worse than trimnet/gd-dendrites by more than 0.01"),
     ],
 )
 def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(variant, words):
@@ -226,7 +234,8 @@ def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(va
     ]
     others = [record for record in grid() if record.spec.method != "perforated"]
     (answer,) = answers(table([*others, *grown], (*ARMS, gd)))
-    assert "dendrites made it better than trimnet/backprop and trimnet/continued. Beside dendrites that are" in answer
+    first = "dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01. Beside dendrites"
+    assert first in answer
     assert answer.endswith(f"it is {words}.")
 
 
@@ -246,7 +255,7 @@ def test_another_model_is_no_control():
     made = make_table([*grid(CLEAR), *better], arms=(*ARMS, forest), seeds=SEEDS, named=[(ARMS[1], forest)])
     assert made.comparisons[0].b == forest
     (answer,) = answers(made)
-    assert answer.endswith("dendrites made it better than trimnet/backprop and trimnet/continued.")
+    assert answer.endswith("dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01.")
 
 
 def test_without_a_control_there_is_no_answer():
@@ -256,7 +265,64 @@ def test_without_a_control_there_is_no_answer():
     (answer,) = answers(table(records))
     assert "runs are missing, so there is no answer yet" in answer
     failed = [make_failure("trimnet/continued", seed, "x") for seed in SEEDS]
-    assert answers(table([*records, *failed])) == [answer]
+    (answer,) = answers(table([*records, *failed]))
+    assert "by more than 0.01, but runs of trimnet/continued failed, so there is no answer." in answer
+
+
+def test_a_run_that_failed_takes_the_answer_from_its_own_comparison_alone():
+    lacking = [record for record in grid() if (record.spec.method, record.spec.seed) != ("continued", 3)]
+    (answer,) = answers(table([*lacking, make_failure("trimnet/continued", 3, "x")]))
+    shown = "no gain from dendrites was shown against trimnet/backprop"
+    assert f"{shown}. Runs of trimnet/continued failed, so nothing is said of it." in answer
+    lacking = [record for record in grid() if (record.spec.method, record.spec.seed) != ("perforated", 3)]
+    (answer,) = answers(table([*lacking, make_failure("trimnet/perforated", 3, "x")]))
+    assert "runs failed, so there is no answer." in answer
+
+
+@pytest.mark.parametrize(("sign", "said"), [(1, "made it better than"), (-1, "made it worse than")])
+def test_a_difference_that_is_shown_and_does_not_matter_is_both(sign, said):
+    """Its interval is beside zero, and within the smallest difference that matters."""
+    seeds = tuple(range(1, 21))
+    records = []
+    for seed in seeds:
+        records.append(make_record(ARMS[0], seed, 0.8))
+        records.append(make_record(ARMS[1], seed, 0.8 + sign * 0.004 + 0.0001 * (seed % 4)))
+        records.append(make_record(ARMS[2], seed, 0.8 + 0.0002 * (seed % 3), control_of=records[-1].key))
+    made = table(records, seeds=seeds)
+    winner = ARMS[1] if sign > 0 else ARMS[0]
+    assert verdict_words(made.comparisons[0]) == f"{winner} is better, by less than 0.01: no difference that matters"
+    (answer,) = answers(made)
+    assert f"dendrites {said} trimnet/backprop" in answer
+    assert "by less than 0.01" in answer
+    assert "not told apart" not in answer
+    assert "no gain" not in answer
+
+
+def test_a_split_counts_once_in_means_spreads_and_intervals():
+    """Runs on one split by their mean: mean and SD of a row, its difference, and the interval of its plot."""
+    scores = {(1, 1): 0.80, (2, 2): 0.82, (3, 3): 0.87, (1001, 1): 0.90, (1002, 2): 0.80}
+    records = [
+        make_record(
+            arm, seed, score + 0.001 * (arm == ARMS[1]) * seed / 1000, split_seed=split, provenance=of_split(split)
+        )
+        for arm in ARMS[:2]
+        for (seed, split), score in scores.items()
+    ]
+    made = table(records, ARMS[:2], seeds=(1, 2, 3, 1001, 1002))
+    plain = made.rows[0]
+    assert plain.splits == pytest.approx((0.85, 0.81, 0.87))
+    assert plain.metrics["roc_auc"].mean == pytest.approx(fmean(plain.splits))
+    assert plain.metrics["roc_auc"].sd == pytest.approx(stdev(plain.splits))
+    assert made.comparisons[0].mean == pytest.approx(fmean(made.rows[1].splits) - fmean(plain.splits))
+    assert made.again == {1001, 1002}
+    text = to_markdown(made)
+    assert "mean ± SD over the splits of seeds 1-3, of which those with a second run, 1001-1002, count once" in text
+    assert "Paired over splits, each by the mean of its runs" in text
+    assert "| runs |" in text
+
+
+def of_split(split):
+    return replace(PROVENANCE, split_sha256=f"split {split}")
 
 
 def test_a_failure_without_facts_about_its_data_is_no_other_protocol():
@@ -355,7 +421,9 @@ def test_of_errors_the_smaller_is_better():
     assert made.margin == EquivalenceMargin(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
     assert made.comparisons[0].mean == pytest.approx(-0.20166667)
     assert verdict_words(made.comparisons[0]) == "trimnet/perforated is better, by more than 0.1"
-    assert answers(made) == ["**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued."]
+    assert answers(made) == [
+        "**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.1."
+    ]
     worse = table(errors(perforated=(1.1, 1.13, 1.115)))
     assert "dendrites made it worse" in answers(worse)[0]
 

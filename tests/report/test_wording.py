@@ -19,16 +19,17 @@ ONE = Comparison(Arm("gin", "a"), Arm("gin", "b"), (1, 2), 3, 0.0, None, None, N
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        (NOTHING, "incomplete: 2 of 3 seeds"),
+        (NOTHING, "incomplete: 2 of 3 runs"),
         (Verdict(Outcome.ONE_SEED), "one seed: no interval, no verdict"),
         (Verdict(Outcome.NO_VARIATION), "no variation between seeds: no interval, no verdict"),
-        (Verdict(Outcome.EQUIVALENT), "equivalent: the difference is below 0.01"),
+        (Verdict(Outcome.EQUIVALENT), "equivalent: the interval is within ±0.01"),
         (Verdict(Outcome.TOO_FEW), "not distinguishable; equivalence takes 5 seeds"),
         (Verdict(Outcome.NOT_DISTINGUISHABLE), "not distinguishable"),
         (Verdict(Outcome.BETTER), "gin/a is better"),
-        (Verdict(Outcome.BETTER, relevant=True), "gin/a is better, by more than 0.01"),
+        (Verdict(Outcome.BETTER, size="more"), "gin/a is better, by more than 0.01"),
+        (Verdict(Outcome.BETTER, size="less"), "gin/a is better, by less than 0.01: no difference that matters"),
         (Verdict(Outcome.WORSE), "gin/b is better"),
-        (Verdict(Outcome.WORSE, relevant=True), "gin/b is better, by more than 0.01"),
+        (Verdict(Outcome.WORSE, size="more"), "gin/b is better, by more than 0.01"),
     ],
 )
 def test_every_verdict_has_its_words(verdict, words):

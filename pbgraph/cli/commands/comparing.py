@@ -41,7 +41,7 @@ def compare(args: argparse.Namespace) -> int:
         return _compare_all(args)
     if args.b is None:
         raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
-    from pbgraph.report.comparisons import further_differences
+    from pbgraph.report.comparisons import differences_of_splits, further_differences
     from pbgraph.report.formats import comparison_lines
     from pbgraph.report.selection import chosen_comparison
     from pbgraph.report.texts import scales
@@ -57,13 +57,15 @@ def compare(args: argparse.Namespace) -> int:
         _bootstrap(args, records, difference),
         further=further_differences(records, difference),
         judged=(shown.family, shown.tests),
+        of_splits=differences_of_splits(difference, records),
+        declared=shown.declared,
         scale=scale,
     )
     show(lines, end="")
     if args.power:
         from pbgraph.report.power import power_of
 
-        power = power_of(difference, records)
+        power = power_of(difference, records, tests=shown.tests)
         none = "not to be told: it takes two seeds or more that differ by different amounts"
         show(f"power                      {none if power is None else power.words}")
     return 0
