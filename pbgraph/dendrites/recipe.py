@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any, Literal, get_args
@@ -48,8 +48,8 @@ def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any, schedule_by: A
         )
 
 
-def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
-    """What make_optimizer returned; raises UsageError if no phase can be trained with it."""
+def made_optimizer(optimizer: Any, groups: Iterable[Mapping[str, Any]]) -> torch.optim.Optimizer:
+    """What make_optimizer returned for these groups; raises UsageError if the phase cannot be trained with it."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UsageError(f"make_optimizer returned a {type(optimizer).__name__}; it must return a torch optimiser")
     closure = signature(optimizer.step).parameters.get("closure")
@@ -57,6 +57,14 @@ def made_optimizer(optimizer: Any) -> torch.optim.Optimizer:
         raise UsageError(
             f"{type(optimizer).__name__} evaluates the loss several times in a step, which growth does once, and "
             "candidates have no loss: give an optimiser whose step() needs no closure, e.g. Adam or SGD"
+        )
+    given = {id(parameter) for group in groups for parameter in group["params"]}
+    taken = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if left_out := len(given - taken):
+        raise UsageError(
+            f"the optimiser that make_optimizer returned lacks {left_out} of the {len(given)} parameters of the groups "
+            "that it was given, so these would never be trained: make it of the groups themselves, which are others in "
+            "every phase; what is not to be trained takes requires_grad_(False)"
         )
     return optimizer
 

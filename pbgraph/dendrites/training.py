@@ -64,7 +64,8 @@ class Training:
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)
             self.processes = Processes(getattr(self._handed, "process_group", None))
-        self.optimizer = made_optimizer(recipe.make_optimizer(self._trainable_groups()))
+        groups = self._trainable_groups()
+        self.optimizer = made_optimizer(recipe.make_optimizer(groups), groups)
         if dendrite_phase is None and first_rate is not None:
             restart(self.optimizer, settings.restart, first_rate)
         make = recipe.make_scheduler

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
 from pbgraph.metrics import Kind
 from pbgraph.models.base import Architecture, Dims, Estimator, Model
+from pbgraph.models.head import HeadConfig
 from pbgraph.ops.loss import masked_cross_entropy
 from pbgraph.spaces import Choice, Real, Space
 from pbgraph.streams import seeded
@@ -119,8 +120,35 @@ def dims_of(store: GraphStore) -> Dims:
 def build_model(job: FitJob) -> nn.Module:
     """The network at its initial weights, the same for every arm with the same seed."""
     assert isinstance(job.model, Architecture)
+    graphs = graphs_of(job.train)
     with seeded(job.seed, "init"):
-        return job.model.build(dims_of(graphs_of(job.train)), job.config).to(job.device)
+        network = job.model.build(dims_of(graphs), job.config).to(job.device)
+    if graphs.graph_attr is not None and not isinstance(job.config, HeadConfig):
+        with seeded(job.seed, "look"):
+            _refuse_unread_features(job.model.name, network, graphs.batch(np.arange(min(2, len(graphs)))))
+    return network
+
+
+def _refuse_unread_features(model: str, network: nn.Module, batch: GraphBatch) -> None:
+    """Raises PbgraphError for a network that never looks at features of whole molecules."""
+    read = False
+
+    class Watched(GraphBatch):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal read
+            read |= name == "graph_attr"
+            return super().__getattribute__(name)
+
+    training = network.training
+    with torch.no_grad():
+        network.eval()(Watched(**{field.name: getattr(batch, field.name) for field in fields(GraphBatch)}))
+    network.train(training)
+    if not read:
+        raise PbgraphError(
+            f"{model} never reads batch.graph_attr, where features of whole molecules are, so it would be trained "
+            "without what its row is called after: let its config be a HeadConfig and its network an EncoderAndHead, "
+            "read it in forward, or set features of graphs alone"
+        )
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -98,8 +98,8 @@ def featuriser_of(recipe: Recipe, asked: Asked) -> str:
 def with_columns(dataset: Dataset, recipe: Recipe, asked: Asked) -> Asked:
     """The row, reading the numbers that the task's molecules have beside their structures, if they have any.
 
-    A network reads them by the packed head, unless another is set. Raises UsageError for a row that names columns of a
-    task without any.
+    A network reads them by the packed head; one whose own head is asked for reads its graphs alone. Raises UsageError
+    for a row that names columns of a task without any.
     """
     model, features = MODELS.get(asked.model), featuriser_of(recipe, asked)
     named = OWN in features.split(JOINED)
@@ -112,8 +112,10 @@ def with_columns(dataset: Dataset, recipe: Recipe, asked: Asked) -> Asked:
         return asked
     mine = [] if named else [Assignment(model.name, FEATURES, f"{features}{JOINED}{OWN}")]
     set_already = {**recipe.models.get(model.name, {}), **config_overrides(asked.settings, model)}
-    if issubclass(model.config, HeadConfig) and HEAD not in set_already:
-        mine.append(Assignment(model.name, HEAD, PACKED))
+    if issubclass(model.config, HeadConfig):
+        if not named and set_already.get(HEAD, PACKED) != PACKED:
+            return asked
+        mine += [] if HEAD in set_already else [Assignment(model.name, HEAD, PACKED)]
     return replace(asked, settings=(*asked.settings, *mine))
 
 

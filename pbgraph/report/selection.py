@@ -203,6 +203,7 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
         primary=declared.primary if declared else None,
         named=declared.named if declared else (),
         searched_as=declared.searched_as if declared else "",
+        searches=planned.searches if planned else None,
         again=declared.again if declared else (),
         background=runs.background,
         metrics=metrics,

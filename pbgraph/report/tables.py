@@ -15,6 +15,7 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PLAIN
 from pbgraph.metrics import stands_unasked
+from pbgraph.plans.declaration import FoundBy
 from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, test_score
 from pbgraph.report.families import family_of_rows
@@ -139,6 +140,7 @@ def make_table(
     primary: Pair | None = None,
     named: Sequence[Pair] = (),
     searched_as: str = "",
+    searches: Mapping[Arm, FoundBy] | None = None,
     again: Iterable[int] = (),
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
@@ -154,6 +156,7 @@ def make_table(
     primary  the comparison that their plan is made for, one of those that are
     named    by it, where no family is given
     searched_as  the preset by whose searches their recipe was found, if it is not their own
+    searches  where their plan says that settings were found, for a folder without those searches
     again    those of the seeds that are known to be second initialisations, beside those of the records
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
@@ -188,7 +191,13 @@ def make_table(
         ),
         again=frozenset(seeds).intersection([*again, *_again(mine)]),
         primary=primary,
-        tried=_tried({record.spec.arm: record.spec for record in finished}, arms, background.searched, searched_as),
+        tried=_tried(
+            {record.spec.arm: record.spec for record in finished},
+            arms,
+            background.searched,
+            searched_as,
+            searches or {},
+        ),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         averages=_averages(finished, records),
@@ -239,11 +248,16 @@ def _of_rows(
 
 
 def _tried(
-    specs: Mapping[Arm, RunSpec], arms: Iterable[Arm], searched: Iterable[Budget], searched_as: str
+    specs: Mapping[Arm, RunSpec],
+    arms: Iterable[Arm],
+    searched: Iterable[Budget],
+    searched_as: str,
+    said: Mapping[Arm, FoundBy],
 ) -> dict[Arm, tuple[Budget, ...]]:
     """The searches of these arms on the split and with the features of a table's runs, under the name of their recipe.
 
     specs  arm -> one of its finished runs, if it has one
+    said   by the arms' plan: what counts where the folder has no such search
     """
     every, found = list(searched), {}
     for arm in arms:
@@ -256,6 +270,10 @@ def _tried(
             if (one.task, one.model, one.method, one.split, one.featuriser) == mine
             and one.preset in (spec.preset, searched_as)
         )
+        if not found[arm] and arm in said:
+            task, model, method, split, featuriser = mine
+            seeds, trials = said[arm].seeds, said[arm].trials
+            found[arm] = (Budget(task, model, method, spec.preset, split, featuriser, seeds, trials),)
     return found
 
 

@@ -9,7 +9,10 @@
 
                                q' sqrt(MSE (1/n + n_test / n_train)),         q' of the studentised range, k, (k-1)(n-1)
 
-Blocks are those of `pbgraph.report.blocks`. For n_test = 0 the second is the
+    ANOVA, repeated        the same model: F = n Σ (mean_i - mean)² / ((k-1) MSE (1 + n n_test / n_train)) with k-1 and
+    measures               (k-1)(n-1) degrees of freedom asks whether any arm differs
+
+Blocks are those of `pbgraph.report.blocks`. For n_test = 0 the second and third are the
 textbook's; the further term allows for overlapping training sets, as in `pbgraph.report.stats`. Ranks take splits for
 independent, which they are not, and know nothing of how far scores are apart.
 
@@ -41,6 +44,15 @@ class Ranks:
     mean: tuple[float, ...]
     p: float
     critical: float
+
+
+@dataclass(frozen=True)
+class Anova:
+    """Whether any of k arms differs: F, its degrees of freedom, and p."""
+
+    f: float
+    df: tuple[int, int]
+    p: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class Together:
     """Arms with all their runs, the best mean first; what was left out for want of some.
 
     scores  (n, k), of blocks and arms
-    ranks, pairs  None and () of a single block or arm, or where nothing varies, as of equal runs on one split
+    ranks, pairs, anova  None and () of a single block or arm, or where nothing varies, as of equal runs on one split
     """
 
     arms: tuple[Arm, ...]
@@ -85,6 +97,7 @@ class Together:
     ranks: Ranks | None
     pairs: tuple[Pair, ...]
     one_split: bool
+    anova: Anova | None = None
 
     @property
     def block(self) -> str:
@@ -119,7 +132,8 @@ def together(table: Table) -> Together:
         return Together(tuple(order), left_out, scores, None, (), False)
     pairs = _pairs(order, scores, blocks.test_share)
     ranks = friedman(sign * scores) if pairs else None
-    return Together(tuple(order), left_out, scores, ranks, pairs, blocks.one_split)
+    tested = anova(scores, test_share=blocks.test_share) if pairs else None
+    return Together(tuple(order), left_out, scores, ranks, pairs, blocks.one_split, tested)
 
 
 def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:
@@ -193,6 +207,21 @@ def tukey(scores: np.ndarray, *, test_share: float = 0.0) -> tuple[float, int]:
     df = (k - 1) * (n - 1)
     error = (float((rest**2).sum()) / df * (1 / n + test_share)) ** 0.5
     return (error if error > ROUNDING * float(np.abs(scores).max()) else 0.0), df
+
+
+def anova(scores: np.ndarray, *, test_share: float = 0.0) -> Anova:
+    """Of the arms of (n, k) scores, repeated over n blocks; their errors vary.
+
+    >>> anova(np.array([[0.9, 0.8, 0.7], [0.8, 0.75, 0.6], [0.9, 0.7, 0.8]])).df
+    (2, 4)
+    """
+    from scipy.stats import f
+
+    k = scores.shape[1]
+    error, rest = tukey(scores, test_share=test_share)
+    between = float(scores.mean(axis=0).var(ddof=1))
+    value = between / error**2
+    return Anova(value, (k - 1, rest), float(f.sf(value, k - 1, rest)))
 
 
 def cliques(ranks: Ranks) -> list[tuple[int, int]]:

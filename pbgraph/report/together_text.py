@@ -69,6 +69,10 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
     lines = []
     if found.pairs:
         lines.append('places: 1 and the number of arms that are better by the intervals below; "=": shared')
+    if found.anova:
+        tested, (arms, rest) = found.anova, found.anova.df
+        corrected = "" if found.one_split else ", corrected for overlapping training sets"
+        lines.append(f"repeated-measures ANOVA{corrected}: F({arms}, {rest}) {tested.f:.2f}, p {p_text(tested.p)}")
     if found.ranks:
         blocks = plural(found.ranks.blocks, found.block)
         taken = "they speak of initialisations on one split" if found.one_split else "splits are taken for independent"

@@ -25,7 +25,7 @@ from pbgraph.testing.base import Check, CheckFailed, checks_of, require, require
 
 DIMS = Dims(node=6, edge=3, tasks=2)
 LARGE = 500  # atoms of the largest molecule tried
-OVERFIT_STEPS, OVERFIT_LOSS = 250, 0.05
+OVERFIT_STEPS, OVERFIT_LOSS = 600, 0.05
 
 
 def architecture_checks(architecture: str | Architecture) -> list[Check[Architecture]]:
@@ -219,7 +219,10 @@ def check_overfits(architecture: Architecture) -> None:
         optimizer.step()
         if loss < OVERFIT_LOSS:
             return
-    raise CheckFailed(f"after {OVERFIT_STEPS} steps the loss on 64 molecules is still {loss:.3f}; chance is 0.693")
+    raise CheckFailed(
+        f"after {OVERFIT_STEPS} steps of Adam at 3e-3 the loss on 64 molecules is still {loss:.3f}; chance is 0.693, "
+        f"and {OVERFIT_LOSS} is asked for: does every part of it get gradients, and does it tell molecules apart?"
+    )
 
 
 def check_dendrite_sites(architecture: Architecture) -> None:

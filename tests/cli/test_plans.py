@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pbgraph import bench
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import ScoredFile
 
 WIDER = """
 task = "tox21"
@@ -64,6 +66,34 @@ def test_its_table_is_shown_again_and_without_it_variants_say_what_was_set(wider
     assert call("table", "tox21", "--preset", "smoke", "--results", done, "--arms", "gin/backprop:hidden=8") == 0
     out = capsys.readouterr().out
     assert ("| gin · hidden 8 " in out, "| gin  " in out) == (True, False)
+
+
+def test_what_a_plan_says_of_its_search_counts_where_the_folder_has_none(wider, done, capsys):
+    wider.write_text(
+        WIDER.replace(
+            'label = "wide"', 'label = "wide"\nsearch = { file = "a.jsonl", trial = 1, trials = 9, seeds = "0-2" }'
+        )
+    )
+    said = (
+        "- settings tried: 0 (gin/backprop); 9 on seeds 0-2 (gin/backprop:hidden=8); the arms were not searched alike"
+    )
+    assert call("run", wider, "--results", done) == 0
+    assert said in capsys.readouterr().out
+    assert call("table", "tox21", "--preset", wider, "--results", done) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_what_no_plan_can_have_stands_in_its_table_and_is_not_among_its_comparisons(wider, done, capsys):
+    results = ResultsFolder(done)
+    (record,) = (one for one in results.records("tox21") if not one.spec.arm.changes)
+    spec = replace(record.spec, model="both", method="external", changes={}, model_config={}, settings={})
+    origin = replace(record.provenance, scored_from=ScoredFile("theirs.csv", "0" * 64))
+    results.write(replace(record, spec=spec, provenance=origin, cost=None))
+    assert call("table", "tox21", "--preset", wider, "--results", done) == 0
+    out = capsys.readouterr().out
+    assert "| both " in out
+    assert "| both/external " not in out
+    assert "for 1 comparison" in out or "none with an interval" in out
 
 
 def test_variants_are_compared_by_name(done, capsys):

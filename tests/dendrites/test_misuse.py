@@ -28,6 +28,7 @@ def loss_fn(model, x):
         (lambda net: "adam", "make_optimizer is a str"),
         (lambda net: lambda groups: torch.optim.LBFGS(net.parameters()), "LBFGS evaluates the loss several times"),
         (lambda net: lambda groups: None, "make_optimizer returned a NoneType"),
+        (lambda net: lambda groups: adam(groups[0]["params"][:1]), "lacks 3 of the 4 parameters of the groups"),
     ],
 )
 def test_an_optimiser_that_no_phase_can_use(make, message):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.formula.api import ols
+from statsmodels.stats.anova import AnovaRM
 
 from made_records import PROVENANCE, arms, make_record
 from pbgraph import bench
@@ -19,7 +20,7 @@ from pbgraph.metrics import ROC_AUC
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.stability import drawn_scores, stability_of
 from pbgraph.report.tables import make_table
-from pbgraph.report.together import cliques, friedman, hedges_g, studentized_quantile, together, tukey
+from pbgraph.report.together import anova, cliques, friedman, hedges_g, studentized_quantile, together, tukey
 from pbgraph.report.together_text import to_markdown
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted
@@ -61,6 +62,17 @@ def test_the_error_is_that_of_a_model_with_arms_and_blocks():
     assert df == fitted.df_resid
     assert error == pytest.approx((fitted.mse_resid / n) ** 0.5)
     assert tukey(made, test_share=0.125)[0] == pytest.approx((fitted.mse_resid * (1 / n + 0.125)) ** 0.5)
+
+
+def test_anova_is_that_of_repeated_measures():
+    made = scores()
+    n, k = made.shape
+    frame = pd.DataFrame({"score": made.ravel(), "arm": np.tile(range(k), n), "block": np.repeat(range(n), k)})
+    theirs = AnovaRM(frame, "score", "block", within=["arm"]).fit().anova_table.iloc[0]
+    ours = anova(made)
+    assert (ours.f, ours.p) == pytest.approx((theirs["F Value"], theirs["Pr > F"]))
+    assert ours.df == (theirs["Num DF"], theirs["Den DF"])
+    assert anova(made, test_share=0.125).f == pytest.approx(ours.f / (1 + n * 0.125))
 
 
 def test_without_blocks_it_is_scipys_but_for_their_degrees_of_freedom():

@@ -23,17 +23,20 @@ def show_found(args: argparse.Namespace) -> int:
 
     dataset, recipe = dataset_of_task(args), preset(args.preset or USUAL).recipe.name
     split = args.split or dataset.split
+    every = _searches(args.results, dataset.name)
     searches = [
         trials
-        for trials in _searches(args.results, dataset.name)
+        for trials in every
         if (trials[0].preset, trials[0].split) == (recipe, split)
         and (args.models is None or trials[0].model in args.models)
         and (args.methods is None or trials[0].method in args.methods)
         and (args.seeds is None or list(trials[0].seeds) == flat(args.seeds))
     ]
     if not searches:
+        others = dict.fromkeys(f"--preset {trials[0].preset} --split {trials[0].split}" for trials in every)
+        there = f", but some with {' or '.join(others)}" if others else ""
         raise UsageError(
-            f"{args.results} holds no such search of {dataset.name}, preset {recipe}, split {split}; "
+            f"{args.results} holds no such search of {dataset.name}, preset {recipe}, split {split}{there}; "
             f"'python -m pbgraph.bench tune {dataset.name} --models ...' makes one"
         )
     show(searches_table(searches, larger_is_better=METRICS.get(dataset.metric).larger_is_better), end="")

@@ -192,6 +192,8 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             primary=declared.primary,
             named=plan.named,
             searched_as=declared.searched_as,
+            searches=plan.searches,
+            again=declared.again,
             background=background_of(results),
             family=family_in(every, recipe, plan.seeds) if recipe else None,
         )
