@@ -18,7 +18,7 @@ from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, Texts, scales, texts
 from pbgraph.report.together import Together, together
 from pbgraph.report.together_text import PAIRED, notes_of, pair_rows, place_of
-from pbgraph.results.arms import Arm, shortened
+from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
 
@@ -124,7 +124,7 @@ def board(
         notes=(*_unplaced(table, places), *notes),
         best=_best(table, found) if "-" not in places.values() else "",
         heat=_heat(view),
-        statistics=tuple(notes_of(found, None)),
+        statistics=tuple(notes_of(table, found, None)),
         paired=PAIRED,
         pairs=tuple(pair_rows(table, found)),
         block=found.block,
@@ -194,7 +194,7 @@ def _heat(view: PerTarget) -> Heat | None:
     """None where there is one target, whose scores are those of the table, or too many to be beside each other."""
     if not 1 < len(view.targets) <= MOST_TARGETS:
         return None
-    table, called = view.table, shortened(view.table.arms)
+    table, called = view.table, view.table.called
     metric, sign = table.metrics[0], table.margin.sign
     scale = scales(table)[metric]
     means = {
@@ -221,7 +221,7 @@ def _heat(view: PerTarget) -> Heat | None:
 
 
 def _best(table: Table, found: Together) -> str:
-    called, scale = shortened(table.arms), scales(table)[table.metrics[0]]
+    called, scale = table.called, scales(table)[table.metrics[0]]
     label, mean = label_of(table.metrics[0]), figure(float(found.scores.mean(axis=0)[0]), scale)
     words = f"**{called[found.arms[0]]}** has the best mean, {label} {mean}"
     shared, others = sum(place == 1 for place in found.places.values()) - 1, len(found.arms) - 1

@@ -23,7 +23,7 @@ from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, interval_text, p_text, texts
 from pbgraph.report.together import hedges_g
 from pbgraph.report.wording import verdict_words
-from pbgraph.results.arms import shortened
+from pbgraph.results.compared import Pair
 from pbgraph.terminal import no_formula
 
 
@@ -139,6 +139,7 @@ def comparison_lines(
     judged: tuple[str, int],
     of_splits: Sequence[float] = (),
     declared: str = "",
+    called: Pair | None = None,
     scale: float = 1.0,
 ) -> str:
     """One comparison for people, seed by seed; scores: seed -> (a, b), of this magnitude.
@@ -147,10 +148,12 @@ def comparison_lines(
     judged   the family that it is judged in, "" if it is in none, and by how many tests p is corrected there
     of_splits  what is judged: the difference of each split
     declared  whether the plan was registered before its runs, in words
+    called   by which names the two are shown
     """
-    called, (family, tests) = shortened([comparison.a, comparison.b]), judged
+    called = called or (comparison.a, comparison.b)
+    family, tests = judged
     effect = hedges_g(of_splits)
-    comparison = replace(comparison, a=called[comparison.a], b=called[comparison.b])
+    comparison = replace(comparison, a=called[0], b=called[1])
     seeds = [
         (str(seed), figure(a, scale), figure(b, scale), figure(a - b, scale, sign="+"))
         for seed, (a, b) in scores.items()

@@ -24,7 +24,7 @@ from pbgraph.report.markdown import as_markdown, bullets, markdown
 from pbgraph.report.styles import agg, save_figure
 from pbgraph.report.tables import Row, Statistic, Table, scores_by, statistic
 from pbgraph.report.texts import direction, larger_is_better, statistic_text, texts, title_of
-from pbgraph.results.arms import Arm, shortened
+from pbgraph.results.arms import Arm
 from pbgraph.results.records import RunRecord
 from pbgraph.terminal import visible_cell
 
@@ -196,11 +196,7 @@ def _said(view: PerTarget) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _labels(table: Table) -> dict[Arm, str]:
-    called = shortened(table.arms)
-    return {
-        row.arm: f"{called[row.arm].row if row.label == row.arm.row else row.label}, {row.arm.method}"
-        for row in table.rows
-    }
+    return {arm: f"{name.row}, {name.method}" for arm, name in table.called.items()}
 
 
 def _scale(view: PerTarget) -> float:

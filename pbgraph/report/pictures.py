@@ -16,7 +16,7 @@ from pbgraph.report.styles import Style, agg, place_legend, save_figure, styles_
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import direction, p_text
 from pbgraph.report.together import Together, cliques
-from pbgraph.results.arms import Arm, shortened
+from pbgraph.results.arms import Arm
 from pbgraph.terminal import visible_cell
 
 GREY = "#9e9e9e"
@@ -41,7 +41,7 @@ def draw_forest(tables: Mapping[str, Table], path: Path) -> None:
     if not rows:
         raise UsageError("no two of these arms are compared: there is no difference to draw")
     table = next(iter(tables.values()))
-    called = shortened([arm for _, one in rows for arm in (one.a, one.b)])
+    called = {arm: name for table in tables.values() for arm, name in table.called.items()}
     figure, axis = agg().subplots(figsize=(9.5, 0.42 * len(rows) + 1.9), layout="constrained")
     relevant = table.margin.relevant
     axis.axvspan(-relevant, relevant, color="#e8e8e8", linewidth=0, label=f"differences below {relevant}", zorder=0)
@@ -75,7 +75,7 @@ def draw_pareto(table: Table, path: Path) -> None:
     axes_of = [name for name in COSTS if any(getattr(row, name) for row in rows)]
     if not axes_of:
         raise UsageError("none of these runs says what it took: there is nothing to draw scores against")
-    called, styles = shortened(table.arms), styles_of(_curve(row.arm, table) for row in rows)
+    called, styles = table.called, styles_of(_curve(row.arm, table) for row in rows)
     figure, axes = agg().subplots(
         1, len(axes_of), figsize=(5.4 * len(axes_of), 4.8), sharey=True, squeeze=False, layout="constrained"
     )
@@ -122,7 +122,7 @@ def draw_critical_difference(table: Table, found: Together, path: Path) -> None:
         raise UsageError(
             "ranks take two arms or more that have all their seeds, two splits or more, and differences that vary"
         )
-    ranks, k, called = found.ranks, len(found.arms), shortened(found.arms)
+    ranks, k, called = found.ranks, len(found.arms), table.called
     order = sorted(range(k), key=lambda place: ranks.mean[place])
     bars = cliques(ranks)
     figure, axis = agg().subplots(figsize=(9.5, 0.34 * k + 2.1), layout="constrained")

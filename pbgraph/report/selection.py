@@ -287,6 +287,7 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
         records,
         arms=(a, b),
         seeds=seeds,
+        labels=planned.labels if planned else None,
         margin=declared.margin if declared else None,
         primary=declared.primary if declared else None,
         again=declared.again if declared else (),

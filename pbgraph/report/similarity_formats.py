@@ -13,7 +13,6 @@ from pbgraph.report.latex import document, floats, note
 from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.texts import interval_text, statistic_text, texts
-from pbgraph.results.arms import shortened
 from pbgraph.terminal import no_formula
 
 PLACES = (
@@ -123,8 +122,8 @@ def _pair_header(view: BySimilarity) -> tuple[str, ...]:
 
 
 def _arms(view: BySimilarity) -> list[tuple[str, ...]]:
-    called, scale = shortened([row.arm for row in view.rows]), _scale(view)
-    return [_arm(row, called[row.arm].row if row.label == row.arm.row else row.label, scale) for row in view.rows]
+    called, scale = view.table.called, _scale(view)
+    return [_arm(row, called[row.arm].row, scale) for row in view.rows]
 
 
 def _arm(row: Scores, label: str, scale: float) -> tuple[str, ...]:
@@ -143,8 +142,7 @@ def _sizes(view: BySimilarity) -> list[tuple[str, ...]]:
 
 
 def _differences(view: BySimilarity) -> list[tuple[str, ...]]:
-    called = shortened([arm for pair in view.pairs for arm in (pair.a, pair.b)])
-    scale = _scale(view)
+    called, scale = view.table.called, _scale(view)
     return [(str(called[pair.a]), str(called[pair.b]), *_cells(pair, scale)) for pair in view.pairs]
 
 

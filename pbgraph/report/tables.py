@@ -20,7 +20,7 @@ from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, test_score
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
-from pbgraph.results.arms import Arm
+from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.compared import Pair
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
@@ -123,6 +123,11 @@ class Table:
     def arms(self) -> tuple[Arm, ...]:
         """Of every row."""
         return tuple(row.arm for row in self.rows)
+
+    @property
+    def called(self) -> dict[Arm, Arm]:
+        """Every row's arm -> what it is called beside the others: by its label, or what was set as short as can be."""
+        return shortened(self.arms, {row.arm: row.label for row in self.rows if row.label != row.arm.row})
 
     @property
     def against_plain(self) -> dict[Arm, Comparison]:

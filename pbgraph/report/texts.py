@@ -47,7 +47,7 @@ class Texts:
 
 def texts(table: Table) -> Texts:
     """A table as text, its rows called by names that are no longer than it takes to tell them apart."""
-    table = _as_called(table)
+    labelled, table = _labelled(table), _as_called(table)
     against_plain = table.against_plain
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
@@ -62,6 +62,7 @@ def texts(table: Table) -> Texts:
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
         answers=(*_primary(table, scale), *answers(table)),
         notes=(
+            *labelled,
             *_missing(table.rows),
             *_failures(table.rows),
             *_undefined(table),
@@ -74,16 +75,19 @@ def texts(table: Table) -> Texts:
 
 
 def _as_called(table: Table) -> Table:
-    called = shortened(table.arms)
+    called = table.called
     return replace(
         table,
-        rows=tuple(
-            replace(row, arm=called[row.arm], label=called[row.arm].row if row.label == row.arm.row else row.label)
-            for row in table.rows
-        ),
+        rows=tuple(replace(row, arm=called[row.arm], label=called[row.arm].row) for row in table.rows),
         comparisons=tuple(replace(one, a=called[one.a], b=called[one.b]) for one in table.comparisons),
         primary=_both(table.primary, called),
     )
+
+
+def _labelled(table: Table) -> list[str]:
+    """One note for every row that is called by a label: the arm by its settings, as commands take it."""
+    called, short = table.called, shortened(table.arms)
+    return [f"{called[arm]}: {short[arm]}" for arm in table.arms if called[arm] != short[arm]]
 
 
 def _both(primary: Pair | None, called: Mapping[Arm, Arm]) -> Pair | None:

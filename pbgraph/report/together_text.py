@@ -11,7 +11,7 @@ from pbgraph.report.stability import RESAMPLES, Stability
 from pbgraph.report.tables import Table
 from pbgraph.report.texts import direction, interval_text, p_text, scales
 from pbgraph.report.together import Pair, Together
-from pbgraph.results.arms import Arm, shortened
+from pbgraph.results.arms import Arm
 
 MOST_PAIRS = 66  # that are listed; of more arms than these are of, those with the best arm alone
 PAIRED = ("A", "B", "A - B", "simultaneous 95 % interval", "p")
@@ -25,7 +25,7 @@ def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability
         f"## {as_markdown(protocol.task.split()[0])}: {plural(len(found.arms), 'arm')} at once, "
         f"{_seeds(protocol.seeds)}",
         markdown(header, _rows(table, found, stability), right=(0, 2, 3, 4, 5)),
-        bullets(notes_of(found, stability)),
+        bullets(notes_of(table, found, stability)),
     ]
     if found.pairs:
         pairs = pair_rows(table, found)
@@ -48,7 +48,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _rows(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> list[tuple[str, ...]]:
-    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
+    scale, called = scales(table)[table.metrics[0]], table.called
     ranks = found.ranks.mean if found.ranks else ()
     by_rank = dict(zip(found.arms, ranks, strict=False))
     return [
@@ -64,7 +64,7 @@ def _rows(table: Table, found: Together, stability: Mapping[Arm, Stability] | No
     ]
 
 
-def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list[str]:
+def notes_of(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> list[str]:
     """How places and ranks came about, and who has none."""
     lines = []
     if found.pairs:
@@ -83,7 +83,7 @@ def notes_of(found: Together, stability: Mapping[Arm, Stability] | None) -> list
     if stability:
         lines.append(f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best")
     if found.left_out:
-        lines.append(f"left out for want of runs: {', '.join(map(str, shortened(found.left_out).values()))}")
+        lines.append(f"left out for want of runs: {', '.join(str(table.called[arm]) for arm in found.left_out)}")
     if len(found.scores) < 2:
         lines.append("one block of runs tells no arms apart")
     elif len(found.arms) > 1 and not found.pairs:
@@ -102,7 +102,7 @@ def _pairs_note(found: Together, shown: int) -> str:
 
 def pair_rows(table: Table, found: Together) -> list[tuple[str, ...]]:
     """The cells under `PAIRED` of all pairs, or where these are too many, of those with the best arm."""
-    scale, called = scales(table)[table.metrics[0]], shortened(table.arms)
+    scale, called = scales(table)[table.metrics[0]], table.called
     shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
     return [_pair_cells(pair, called, scale) for pair in shown]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -100,8 +101,10 @@ def rounded(text: str, digits: int = DIGITS) -> str:
     return short if len(short) < len(text) else text
 
 
-def shortened(arms: Iterable[Arm]) -> dict[Arm, Arm]:
+def shortened(arms: Iterable[Arm], labels: Mapping[Arm, str] | None = None) -> dict[Arm, Arm]:
     """Each arm as it is called beside the others: its numbers with `DIGITS` digits, or as many as tell these apart.
+
+    labels  of rows that a plan names, such as "gin · wide", by which they are called if no other is called so
 
     >>> one, other = parse_arm("gin/fit:rate=0.123456789"), parse_arm("gin/fit:rate=0.123466789")
     >>> [str(short) for short in shortened([one, other]).values()]
@@ -112,7 +115,10 @@ def shortened(arms: Iterable[Arm]) -> dict[Arm, Arm]:
     for name, text in (change for arm in arms for change in arm.changes):
         values.setdefault(name, set()).add(text)
     digits = {name: _digits_needed(texts) for name, texts in values.items()}
-    return {arm: replace(arm, changes=tuple((n, rounded(text, digits[n])) for n, text in arm.changes)) for arm in arms}
+    short = {arm: replace(arm, changes=tuple((n, rounded(text, digits[n])) for n, text in arm.changes)) for arm in arms}
+    named = {arm: Arm(label, arm.method) for arm, label in (labels or {}).items() if arm in short}
+    taken = Counter([*named.values(), *(one for arm, one in short.items() if arm not in named)])
+    return {arm: named[arm] if arm in named and taken[named[arm]] == 1 else one for arm, one in short.items()}
 
 
 def _digits_needed(texts: Collection[str]) -> int:

@@ -110,7 +110,9 @@ def test_a_variant_that_is_declared_and_not_run_is_shown_as_missing(wider, done,
     ResultsFolder(done).record_path(plan("tox21", read_plan(wider)).specs[1]).unlink()
     both = ("gin/backprop", "gin/backprop:hidden=8")
     assert call("table", "tox21", "--preset", wider, "--results", done, "--arms", *both) == 0
-    assert "- missing: gin/backprop:hidden=8 seeds 68" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "- missing: gin · wide/backprop seeds 68" in out
+    assert "- gin · wide/backprop: gin/backprop:hidden=8" in out
     assert call("table", "tox21", "--preset", wider, "--results", done, "--arms", both[1]) == 2
     assert "no finished run of gin/backprop:hidden=8" in capsys.readouterr().err
     assert call("compare", "tox21", *both, "--preset", wider, "--results", done) == 2

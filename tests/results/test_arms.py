@@ -85,3 +85,11 @@ def test_a_name_with_too_few_digits_says_which_it_may_be():
         named_arm(parse_arm("gin/fit:rate=0.1235"), every)
     with pytest.raises(UsageError, match=r"unknown arm 'gin/fit:rate=0.12'"):
         named_arm(parse_arm("gin/fit:rate=0.12"), every)
+
+
+def test_a_label_stands_for_a_row_unless_another_is_called_so():
+    wide, other = parse_arm("gin/fit:hidden=64"), parse_arm("gin/fit:hidden=32")
+    called = {arm: str(name) for arm, name in shortened([wide, other], {wide: "gin · wide"}).items()}
+    assert called == {wide: "gin · wide/fit", other: "gin/fit:hidden=32"}
+    same = shortened([wide, other], {wide: "gin · wide", other: "gin · wide"})
+    assert same == {wide: wide, other: other}

@@ -59,6 +59,7 @@ def compare(args: argparse.Namespace) -> int:
         judged=(shown.family, shown.tests),
         of_splits=differences_of_splits(difference, records),
         declared=shown.declared,
+        called=(shown.called[difference.a], shown.called[difference.b]),
         scale=scale,
     )
     show(lines, end="")

@@ -91,7 +91,7 @@ class _Board:
         self._jobs, self._seconds = jobs, dict(work.seconds)
         self._unstarted = {spec.key: spec for spec in work.todo}
         self._took: dict[tuple[str, Arm], float] = {}  # what runs of an arm and preset have taken here
-        self._called = shortened(spec.arm for spec in work.plan.specs)
+        self._called = shortened(work.plan.arms, work.plan.labels)
 
     def name(self, spec: RunSpec) -> str:
         """By which a run is shown, without its seed."""

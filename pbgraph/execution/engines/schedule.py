@@ -130,7 +130,7 @@ def describe(work: Work, jobs: int) -> str:
     for spec in plan.specs:
         rows.setdefault((spec.preset, spec.arm), []).append(spec)
     left = Counter((spec.preset, spec.arm) for spec in work.todo)
-    called = shortened(plan.arms)
+    called = shortened(plan.arms, plan.labels)
     for (preset, arm), specs in rows.items():
         name = str(called[arm]) if len(plan.presets) == 1 else f"{preset} {called[arm]}"
         lines.append(_describe_row(work, name, specs, todo=left[preset, arm]))

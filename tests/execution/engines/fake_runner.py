@@ -92,7 +92,11 @@ def make_work(*todo: RunSpec, failed: tuple[RunRecord, ...] = ()) -> SimpleNames
     failures = {record.key: record for record in failed}
     seconds = {spec.key: 10.0 for spec in todo}
     return SimpleNamespace(
-        plan=SimpleNamespace(specs=todo, task="tox21"), todo=todo, finished={}, failed=failures, seconds=seconds
+        plan=SimpleNamespace(specs=todo, task="tox21", arms=[spec.arm for spec in todo], labels={}),
+        todo=todo,
+        finished={},
+        failed=failures,
+        seconds=seconds,
     )
 
 
