@@ -80,7 +80,10 @@ def test_a_control_is_paired_with_the_run_of_its_model_split_and_seed():
         assert (pair.method, pair.model, pair.seed, pair.split) == ("perforated", control.model, control.seed, "random")
 
 
-OWN_HEAD = "trimnet/backprop:epochs=40,features=graph,head=own,head_rate=1.0"
+OWN_HEAD = (
+    "trimnet/backprop:batch_size=128,depth=2,dropout=0.2,epochs=40,features=graph,head=own,head_rate=1.0,heads=4,"
+    "hidden=32,learning_rate=0.002,patience=40,weight_decay=0.01"
+)
 ALONE = "features-only/backprop:features=graph+descriptors+neighbours"
 
 
