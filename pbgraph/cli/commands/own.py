@@ -86,6 +86,8 @@ def train(args: argparse.Namespace) -> int:
     with stages_shown():
         molecules = load(dataset)
     usable = f"{len(molecules)} of {table.rows} rows can be used"
+    if unlabelled := int(np.isnan(molecules.y).all(axis=1).sum()):
+        usable += f", {unlabelled} of them without any label"
     say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 
     def make_ready(plan: Plan) -> None:

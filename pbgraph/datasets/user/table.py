@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 2  # of the rules by which a table is read
 METRICS = {"classification": "roc_auc", "regression": "rmse"}
+UNLIKE = 10.0  # times: standard deviations of targets that have no common scale
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,25 @@ def _check_labels(table: UserTable, y: np.ndarray) -> None:
                 f"{table.file}: all {int((~np.isnan(column)).sum())} labels of column {name!r} are {values[0]:g}; "
                 f"there is nothing to learn without {needs}: add molecules, name another column, or leave it out"
             )
+    if table.kind == "regression":
+        _warn_of_scales(table, y)
+
+
+def _warn_of_scales(table: UserTable, y: np.ndarray) -> None:
+    """The error that selects is a mean over targets in their own units: where these are unlike, it is that of one."""
+    spread = dict(zip(table.targets, np.nanstd(y, axis=0, dtype=np.float64), strict=True))
+    small, large = min(spread, key=spread.__getitem__), max(spread, key=spread.__getitem__)
+    if spread[large] > UNLIKE * spread[small]:
+        log.warning(
+            "%s: values of column %r are spread by %.3g, those of %r by %.3g: the mean error by which epochs and arms "
+            "are judged is nearly that of %r alone; train them one by one, or take logarithms",
+            table.file,
+            large,
+            spread[large],
+            small,
+            spread[small],
+            large,
+        )
 
 
 def _warn_of_repeats(table: UserTable, sheet: Sheet, structures: Sequence[str], *, molecules: Molecules) -> None:

@@ -339,3 +339,13 @@ def test_a_changed_or_vanished_file_is_noticed(tmp_path):
     (tmp_path / "moved").mkdir()
     write(tmp_path / "moved")
     assert len(load(dataset, folder=tmp_path / "moved")) == 120
+
+
+@pytest.mark.parametrize(("factor", "warned"), [(1e9, True), (2.0, False)])
+def test_targets_without_a_common_scale_are_named(tmp_path, caplog, factor, warned):
+    """Their errors are averaged in their own units."""
+    table = lines()
+    rows = [[*table[0], "nM"], *([*row, f"{factor * float(row[4]):.6g}"] for row in table[1:])]
+    load(to_dataset(describe(write(tmp_path, rows), smiles="SMILES", targets=["logP", "nM"], id="name")))
+    said = "column 'nM' are spread by" in caplog.text and "nearly that of 'nM' alone" in caplog.text
+    assert said == warned
