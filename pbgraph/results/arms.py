@@ -129,9 +129,14 @@ def _digits_needed(texts: Collection[str]) -> int:
 
 
 def meant_by(arm: Arm, known: Iterable[Arm]) -> list[Arm]:
-    """The arms that a name may stand for: itself, or else those that are called so where numbers have fewer digits."""
+    """The arms that a name may stand for: itself, or those that are called so where numbers have fewer digits.
+
+    MODEL/METHOD alone may stand for the only variant of it that there is.
+    """
     known = set(known)
-    return [arm] if arm in known else sorted(one for one in known if _is_short_for(arm, one))
+    short = [arm] if arm in known else sorted(one for one in known if _is_short_for(arm, one))
+    variants = [] if short or arm.changes else [one for one in known if one.plain == arm]
+    return short or (variants if len(variants) == 1 else [])
 
 
 def _is_short_for(arm: Arm, other: Arm) -> bool:

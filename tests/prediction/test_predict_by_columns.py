@@ -68,9 +68,11 @@ def test_they_stand_beside_features_that_are_set(task):
     assert {spec.featuriser for spec in named.specs} == {"graph+columns+descriptors"}
 
 
-def test_a_head_that_is_set_stays_and_is_refused_in_the_plan(task):
+def test_a_network_whose_own_head_is_asked_for_reads_its_graphs_alone(task):
+    (arm,) = planned(task, ["gin.head=own"], models=["gin"], methods=["backprop"]).arms
+    assert str(arm) in ("gin/backprop:head=own", "gin/backprop")
     with pytest.raises(UsageError, match=r"^gin\.features=graph\+columns: .* set gin\.head=packed"):
-        planned(task, ["gin.head=own"], models=["gin"], methods=["backprop"])
+        planned(task, ["gin.head=own", "gin.features=graph+columns"], models=["gin"], methods=["backprop"])
 
 
 def test_a_task_without_columns_has_none_to_read():

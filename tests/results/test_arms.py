@@ -87,6 +87,15 @@ def test_a_name_with_too_few_digits_says_which_it_may_be():
         named_arm(parse_arm("gin/fit:rate=0.12"), every)
 
 
+def test_a_model_and_a_method_stand_for_their_only_variant():
+    wide, other = parse_arm("gin/fit:hidden=64"), parse_arm("gin/fit:hidden=32")
+    plain = parse_arm("gin/fit")
+    assert named_arm(plain, [wide, parse_arm("gcn/fit")]) == wide
+    assert named_arm(plain, [wide, plain]) == plain
+    with pytest.raises(UsageError, match=r"unknown arm 'gin/fit'; did you mean 'gin/fit:hidden"):
+        named_arm(plain, [wide, other])
+
+
 def test_a_label_stands_for_a_row_unless_another_is_called_so():
     wide, other = parse_arm("gin/fit:hidden=64"), parse_arm("gin/fit:hidden=32")
     called = {arm: str(name) for arm, name in shortened([wide, other], {wide: "gin · wide"}).items()}

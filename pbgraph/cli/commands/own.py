@@ -18,7 +18,7 @@ from pbgraph.cli.help_texts import OUTPUTS
 from pbgraph.cli.options import add_plan_arguments
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import duration
-from pbgraph.results.arms import parse_arm
+from pbgraph.results.arms import parse_arm, shortened
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say
 
@@ -162,12 +162,13 @@ def predict(args: argparse.Namespace) -> int:
 
 
 def _blind(plan: Plan, columns: Sequence[str]) -> list[str]:
-    """The models of a plan that read none of the columns beside the structures, if there are any."""
+    """The rows of a plan that read none of the columns beside the structures, if there are any."""
     from pbgraph.features.base import FEATURISERS
     from pbgraph.features.composed import reads_columns
 
-    models = {spec.model: FEATURISERS.get(spec.featuriser) for spec in plan.specs} if columns else {}
-    return [name for name, featuriser in models.items() if not reads_columns(featuriser)]
+    rows = {spec.arm: FEATURISERS.get(spec.featuriser) for spec in plan.specs} if columns else {}
+    called = shortened(plan.arms, plan.labels)
+    return [str(called[arm]) for arm, featuriser in rows.items() if not reads_columns(featuriser)]
 
 
 def _begun(chunks: Iterator[Chunk], predictor: Predictor) -> list[Chunk]:
