@@ -81,6 +81,7 @@ def _as_called(table: Table) -> Table:
         rows=tuple(replace(row, arm=called[row.arm], label=called[row.arm].row) for row in table.rows),
         comparisons=tuple(replace(one, a=called[one.a], b=called[one.b]) for one in table.comparisons),
         primary=_both(table.primary, called),
+        tried={called[arm]: searches for arm, searches in table.tried.items()},
     )
 
 
