@@ -214,7 +214,8 @@ def test_a_table_is_made_from_records_alone(capsys, results, tmp_path):
         call("table", "tox21", "--results", results, "--seeds", "68-71", "--models", "trimnet", "--format", "json") == 0
     )
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [row["missing"] for row in rows] == [[], [71], [68, 69, 70, 71]]
+    assert [row["missing"] for row in rows] == [[], [71], [68, 69, 70, 71], [68, 69, 70, 71]]
+    assert [row["label"] for row in rows] == [*["trimnet"] * 3, "trimnet · graphs alone"]
 
 
 def test_an_arm_that_the_preset_lacks_is_shown_once_it_has_runs(capsys, results):

@@ -74,9 +74,7 @@ def test_what_a_plan_says_of_its_search_counts_where_the_folder_has_none(wider, 
             'label = "wide"', 'label = "wide"\nsearch = { file = "a.jsonl", trial = 1, trials = 9, seeds = "0-2" }'
         )
     )
-    said = (
-        "- settings tried: 0 (gin/backprop); 9 on seeds 0-2 (gin/backprop:hidden=8); the arms were not searched alike"
-    )
+    said = "- settings tried: 0 (gin/backprop); 9 on seeds 0-2 (gin · wide/backprop); the arms were not searched alike"
     assert call("run", wider, "--results", done) == 0
     assert said in capsys.readouterr().out
     assert call("table", "tox21", "--preset", wider, "--results", done) == 0

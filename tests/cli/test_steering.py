@@ -140,7 +140,7 @@ def test_runs_lists_and_filters(filled, capsys):
         ("runs tox21 --methods backprob", "did you mean 'backprop'?"),
         ("runs tox21 --split scafold", "did you mean 'scaffold'?"),
         ("runs tox21 --preset smok", "did you mean 'smoke'?"),
-        ("runs tox21 --arms trimnet/backprop", "(known: gin/backprop, trimnet/backprop:hidden=64, "),
+        ("runs tox21 --arms trimnet/widened", "(known: gin/backprop, trimnet/backprop:hidden=64, "),
         ("runs tox21 --json --csv", "not allowed with"),
         ("status tox12", "did you mean 'tox21'?"),
         ("status tox21 --models trimnt", "did you mean 'trimnet'?"),
