@@ -84,7 +84,7 @@ def test_the_guides_own_plan_is_searched_registered_run_and_compared(toy_here, t
     assert "| sum-net · tuned" in tuned
     assert "| sum-net · half" in widths
     assert "confirmatory: plan sum-net-widths" in widths
-    assert "sum-net/backprop:hidden=32" in compared
+    assert "sum-net · half/backprop" in compared
     records = ResultsFolder(tmp_path / "results").records("toy")
     rates = {record.spec.settings["learning_rate"] for record in records if record.spec.arm.model == "trimnet"}
     assert 5e-3 not in rates, "the recipe is of one network alone"
