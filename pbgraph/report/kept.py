@@ -7,6 +7,7 @@ validation rows is better there by selection: the gain on test rows belongs besi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from pbgraph.humanize import figure, plural, ranges
@@ -18,9 +19,9 @@ def kept_notes(table: Table, scale: float) -> list[str]:
 
     scale  magnitude of the scores of the metric that selects
     """
-    rows = {row.arm: row for row in table.rows}
+    rows = {row.arm: replace(row, arm=table.called[row.arm]) for row in table.rows}
     plain = {arm: rows[one.b] for arm, one in table.against_plain.items() if one.b in rows}
-    return [_note(row, plain.get(row.arm), scale) for row in table.rows if row.dendrites]
+    return [_note(rows[row.arm], plain.get(row.arm), scale) for row in table.rows if row.dendrites]
 
 
 def _note(row: Row, plain: Row | None, scale: float) -> str:

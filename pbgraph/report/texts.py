@@ -47,27 +47,30 @@ class Texts:
 
 def texts(table: Table) -> Texts:
     """A table as text, its rows called by names that are no longer than it takes to tell them apart."""
-    labelled, table = _labelled(table), _as_called(table)
-    against_plain = table.against_plain
     by_metric = scales(table)
     scale = by_metric[table.metrics[0]]
+    # of arms as they are: by their models they are told to belong together
+    labelled, said, against_plain = _labelled(table), answers(table), list(map(table.against_plain.get, table.arms))
+    kept = kept_notes(table, scale)
+    table = _as_called(table)
     return Texts(
         title=title_of(table, table.metrics[0]),
         protocol=_protocol(table),
         header=_columns(table),
         rows=tuple(
-            _cells(row, table.protocol.seeds, against_plain.get(row.arm), by_metric=by_metric) for row in table.rows
+            _cells(row, table.protocol.seeds, difference, by_metric=by_metric)
+            for row, difference in zip(table.rows, against_plain, strict=True)
         ),
         note=how_compared(table, table.comparisons),
         comparisons=tuple(_comparison(comparison, scale) for comparison in table.comparisons),
-        answers=(*_primary(table, scale), *answers(table)),
+        answers=(*_primary(table, scale), *said),
         notes=(
             *labelled,
             *_missing(table.rows),
             *_failures(table.rows),
             *_undefined(table),
             *_unscored(table),
-            *kept_notes(table, scale),
+            *kept,
             *_tried(table),
             *_origins(table),
         ),

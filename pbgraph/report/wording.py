@@ -77,9 +77,8 @@ def answers(table: Table) -> list[str]:
     A gain that a control without dendrites has too is not a gain from dendrites, nor is one that no control was run
     for. Of controls that have dendrites of their own a second sentence speaks: they ask what it is about dendrites.
     """
-    labels = {row.arm: row.label for row in table.rows}
     return [
-        f"**{labels[arm]}**: {' '.join(filter(None, (_answer(arm, table)[1], _among_dendrites(arm, table))))}"
+        f"**{table.called[arm].row}**: {' '.join(filter(None, (_answer(arm, table)[1], _among_dendrites(arm, table))))}"
         for arm in _asked(table)
     ]
 
@@ -109,26 +108,32 @@ def _answer(arm: Arm, table: Table) -> tuple[bool | None, str]:
     better = [one for one in mine if one.verdict.outcome is Outcome.BETTER]
     worse = [one for one in mine if one.verdict.outcome is Outcome.WORSE]
     rest = [one.b for one in mine if one not in (*better, *worse)]
-    but = f" Runs of {_listed(failed)} failed, so nothing is said of it." if failed else ""
+    but = f" Runs of {_listed(table, failed)} failed, so nothing is said of it." if failed else ""
     if worse:
-        return False, f"dendrites made it worse {_than(worse)}.{but}"
+        return False, f"dendrites made it worse {_than(table, worse)}.{but}"
     if not better:
-        return False, f"no gain from dendrites was shown against {_listed(rest)}.{but}"
+        return False, f"no gain from dendrites was shown against {_listed(table, rest)}.{but}"
     if rest:
-        return False, f"better {_than(better)}, but not than {_listed(rest)}: no gain from dendrites as such.{but}"
+        return (
+            False,
+            f"better {_than(table, better)}, but not than {_listed(table, rest)}: no gain from dendrites as such.{but}",
+        )
     if failed:
-        return None, f"better {_than(better)}, but runs of {_listed(failed)} failed, so there is no answer."
+        return (
+            None,
+            f"better {_than(table, better)}, but runs of {_listed(table, failed)} failed, so there is no answer.",
+        )
     if all(comparison.b.method == PLAIN for comparison in mine):
-        return None, f"better {_than(better)}, but no control was run, so there is no answer yet."
-    return True, f"dendrites made it better {_than(better)}."
+        return None, f"better {_than(table, better)}, but no control was run, so there is no answer yet."
+    return True, f"dendrites made it better {_than(table, better)}."
 
 
-def _than(comparisons: Sequence[Comparison]) -> str:
+def _than(table: Table, comparisons: Sequence[Comparison]) -> str:
     """Than what, and by how much, as far as that can be said."""
     relevant, said = comparisons[0].margin.relevant, []
     for size, by in {"more": f" by more than {relevant}", "": "", "less": f" by less than {relevant}"}.items():
         if arms := [one.b for one in comparisons if one.verdict.size == size]:
-            said.append(f"than {_listed(arms)}{by}")
+            said.append(f"than {_listed(table, arms)}{by}")
     return ", and ".join(said)
 
 
@@ -142,7 +147,11 @@ def _among_dendrites(arm: Arm, table: Table) -> str:
             by_outcome[outcome if outcome in AMONG else Outcome.NOT_DISTINGUISHABLE].append(one)
     for outcome, those in by_outcome.items():
         if those:
-            others = _than(those) if outcome in (Outcome.BETTER, Outcome.WORSE) else _listed([one.b for one in those])
+            others = (
+                _than(table, those)
+                if outcome in (Outcome.BETTER, Outcome.WORSE)
+                else _listed(table, [one.b for one in those])
+            )
             said.append(f"{AMONG[outcome]} {others}")
     return f"Beside dendrites that are grown otherwise, it is {'; '.join(said)}." if said else ""
 
@@ -164,6 +173,6 @@ def _grown(table: Table) -> set[Arm]:
     return {row.arm for row in table.rows if row.dendrites}
 
 
-def _listed(arms: Sequence[Arm]) -> str:
-    names = list(map(str, arms))
+def _listed(table: Table, arms: Sequence[Arm]) -> str:
+    names = [str(table.called[arm]) for arm in arms]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -517,3 +517,24 @@ def test_what_a_record_says_is_text_in_every_format():
 def test_no_cell_of_a_csv_is_a_formula():
     made = make_table([make_record("=1+1/backprop", 1, 0.8)], arms=arms("=1+1/backprop"), seeds=[1])
     assert ",'=1+1,backprop," in to_csv(made)
+
+
+def test_a_label_changes_no_more_than_names():
+    """What belongs together by its model still does: differences to the plain row, answers, dendrites kept."""
+    wide = [Arm(arm.model, arm.method, (("hidden", "64"),)) for arm in ARMS]
+    records = []
+    for seed, plain, grown in zip(SEEDS, PLAIN, CLEAR, strict=True):
+        records.append(make_record(ARMS[0], seed, plain))
+        record = replace(make_record(wide[1], seed, grown), details={"dendrites": 1})
+        records += [record, make_record(wide[2], seed, plain, control_of=record.key)]
+    shown = [ARMS[0], *wide[1:]]
+    named = dict.fromkeys(wide, "trimnet · wide")
+    bare, labelled = (
+        to_markdown(make_table(records, arms=shown, seeds=SEEDS, labels=labels)) for labels in (None, named)
+    )
+    for method in ("perforated", "continued"):
+        bare = bare.replace(f"trimnet/{method}:hidden=64", f"trimnet · wide/{method}")
+    words = " ".join(bare.replace("trimnet · hidden 64", "trimnet · wide").replace("-", " ").split())
+    lines = [line for line in labelled.splitlines() if ": trimnet/" not in line or "**" in line]
+    assert " ".join("\n".join(lines).replace("-", " ").split()) == words
+    assert "dendrites made it better than trimnet/backprop and trimnet · wide/continued by more than 0.01" in labelled
