@@ -116,6 +116,11 @@ class Preset:
     searched_as: str = ""
     again: frozenset[int] = frozenset()
 
+    @property
+    def once(self) -> tuple[int, ...]:
+        """The seeds that are no second initialisations, one for each split."""
+        return tuple(seed for seed in self.seeds if seed not in self.again)
+
     def split_seed(self, seed: int) -> int:
         """The seed of the split that a run with this seed is on."""
         return seed - SECOND if seed in self.again else seed

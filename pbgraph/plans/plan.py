@@ -212,7 +212,7 @@ def seeds_taken(chosen: Preset, splitter: Splitter) -> tuple[int, ...]:
     ((68, 69, 70), 25)
     """
     if not splitter.seeded:
-        return tuple(seed for seed in chosen.seeds if seed not in chosen.again)
+        return chosen.once
     if splitter.seeds is None:
         return chosen.seeds
     return tuple(seed for seed in chosen.seeds if chosen.split_seed(seed) in splitter.seeds) or tuple(splitter.seeds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
@@ -124,7 +125,7 @@ class Table:
         """Of every row."""
         return tuple(row.arm for row in self.rows)
 
-    @property
+    @cached_property
     def called(self) -> dict[Arm, Arm]:
         """Every row's arm -> what it is called beside the others: by its label, or what was set as short as can be."""
         return shortened(self.arms, {row.arm: row.label for row in self.rows if row.label != row.arm.row})

@@ -108,9 +108,8 @@ def _ls_one(args: argparse.Namespace) -> int:
 
 def _declared(declared: Preset) -> Iterator[str]:
     """What a preset runs: its seeds, and its rows with what is set otherwise in them."""
-    once = [seed for seed in declared.seeds if seed not in declared.again]
     again = f"; second initialisations on their splits: {ranges(sorted(declared.again))}" if declared.again else ""
-    yield f"seeds {ranges(once)}{again}"
+    yield f"seeds {ranges(declared.once)}{again}"
     for row in declared.rows:
         changes = {**row.config, **row.settings}
         otherwise = ", ".join(f"{name}={_shown(value)}" for name, value in changes.items())
