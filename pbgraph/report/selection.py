@@ -22,6 +22,7 @@ from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison, Family
 from pbgraph.report.families import declared_by, family_of, family_of_rows, rows_and_seeds
 from pbgraph.report.tables import Table, make_table
+from pbgraph.report.terms import Terms
 from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.background import Background, background_of
 from pbgraph.results.described import command_of, dataset_of
@@ -198,13 +199,7 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
         records,
         arms=narrowed(arms, choice),
         seeds=seeds,
-        labels=planned.labels if planned else None,
-        margin=declared.margin if declared else None,
-        primary=declared.primary if declared else None,
-        named=declared.named if declared else (),
-        searched_as=declared.searched_as if declared else "",
-        searches=planned.searches if planned else None,
-        again=declared.again if declared else (),
+        terms=Terms.of(declared, planned),
         background=runs.background,
         metrics=metrics,
         family=_family(runs, records, seeds, own=own),
@@ -287,10 +282,7 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
         records,
         arms=(a, b),
         seeds=seeds,
-        labels=planned.labels if planned else None,
-        margin=declared.margin if declared else None,
-        primary=declared.primary if declared else None,
-        again=declared.again if declared else (),
+        terms=Terms.of(declared, planned),
         background=runs.background,
         family=family,
     )

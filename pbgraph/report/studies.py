@@ -25,6 +25,7 @@ from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.stats import mean_of_seeds
 from pbgraph.report.styles import Style, agg, save_figure, styles_of
 from pbgraph.report.tables import Table, make_table
+from pbgraph.report.terms import Terms
 from pbgraph.report.texts import COMPARED, direction, texts
 from pbgraph.report.wording import how_compared
 from pbgraph.results.arms import Arm
@@ -81,7 +82,7 @@ def study_table(
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset. Comparisons are of all rows that
                  there are records of, whichever of them are shown
-    labels, background  as for `make_table`
+    labels   of rows, as of `Terms`; background: as of `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     tables, family = {}, family_of(declared_by_study(study), records, seeds)
@@ -96,8 +97,7 @@ def study_table(
                 mine,
                 arms=rows,
                 seeds=shown,
-                labels=labels,
-                primary=preset.primary,
+                terms=replace(Terms.of(preset), labels=labels or {}),
                 background=background,
                 family=family,
             )

@@ -14,21 +14,22 @@ from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
-from pbgraph.methods.roles import EXTERNAL, PLAIN
+from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import stands_unasked
-from pbgraph.plans.declaration import FoundBy
 from pbgraph.report.blocks import Blocks, blocks_of
 from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, test_score
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
+from pbgraph.report.terms import Terms
 from pbgraph.results.arms import Arm, shortened
 from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.compared import Pair
 from pbgraph.results.protocol import Protocol, check_one_protocol, choices, others_code, protocol_of
-from pbgraph.results.records import Provenance, RunRecord, RunSpec
+from pbgraph.results.records import Provenance, RunRecord
 from pbgraph.results.registered import Judged, how_declared
 from pbgraph.results.tuning import Budget
 
+UNDECLARED = Terms()
 GROWN = "dendrites"  # what a run that grows some keeps their number under, among the details of its record
 
 
@@ -141,13 +142,7 @@ def make_table(
     *,
     arms: Sequence[Arm],
     seeds: Sequence[int],
-    labels: Mapping[Arm, str] | None = None,
-    margin: float | None = None,
-    primary: Pair | None = None,
-    named: Sequence[Pair] = (),
-    searched_as: str = "",
-    searches: Mapping[Arm, FoundBy] | None = None,
-    again: Iterable[int] = (),
+    terms: Terms = UNDECLARED,
     background: Background = NOTHING,
     metrics: Sequence[str] | None = None,
     family: Family | None = None,
@@ -157,13 +152,8 @@ def make_table(
     records  of one task; those of other arms or seeds are left out
     arms     of every row, in order
     seeds    declared before running; each arm should have them all
-    labels   of rows that are not to be called after their model and what was set otherwise
-    margin   the smallest difference that matters, instead of what the metric declares; of a family, its own
-    primary  the comparison that their plan is made for, one of those that are
-    named    by it, where no family is given
-    searched_as  the preset by whose searches their recipe was found, if it is not their own
-    searches  where their plan says that settings were found, for a folder without those searches
-    again    those of the seeds that are known to be second initialisations, beside those of the records
+    terms    what their plan says of them; a family has its own margin and pairs, and records know second
+             initialisations too
     background  of the results folder that these runs are in
     metrics  to be shown beside the one that selects
     family   that the comparisons are of; None: of the table's own, these rows alone
@@ -177,33 +167,25 @@ def make_table(
     ours = [record for record in finished if not record.spec.external]
     origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
     if family is None:
-        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=margin, named=named)
+        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=terms.margin, named=terms.named)
+    specs = {record.spec.arm: record.spec for record in finished}
     return Table(
         protocol=protocol_of(finished, seeds),
         rows=tuple(
-            replace(_row(arm, by_arm[arm], seeds, metrics=shown), label=(labels or {}).get(arm, arm.row))
-            for arm in arms
+            replace(_row(arm, by_arm[arm], seeds, metrics=shown), label=terms.labels.get(arm, arm.row)) for arm in arms
         ),
         comparisons=family.among(finished[0].spec.preset, arms),
         family=family.name,
         tests=family.tests,
         metrics=shown,
-        margin=family.margin or margin_of(finished, margin),
+        margin=family.margin or margin_of(finished, terms.margin),
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),
-        declared=how_declared(
-            ours, background.registered, _judged(finished, family, seeds=seeds, margin=margin, primary=primary)
-        ),
-        again=frozenset(seeds).intersection([*again, *_again(mine)]),
-        primary=primary,
-        tried=_tried(
-            {record.spec.arm: record.spec for record in finished},
-            arms,
-            background.searched,
-            searched_as,
-            searches or {},
-        ),
+        declared=how_declared(ours, background.registered, _judged(finished, family, seeds=seeds, terms=terms)),
+        again=frozenset(seeds).intersection([*terms.again, *_again(mine)]),
+        primary=terms.primary,
+        tried=terms.tried({arm: specs[arm] for arm in arms if arm in specs}, background.searched),
         others=_counted(origin for record in ours for origin in _others(record)),
         pretrained=_counted(filter(None, map(_pretrained, finished))),
         averages=_averages(finished, records),
@@ -218,20 +200,13 @@ def _again(records: Iterable[RunRecord]) -> Iterator[int]:
     return (record.spec.seed for record in records if record.spec.split_seed not in (None, record.spec.seed))
 
 
-def _judged(
-    finished: Sequence[RunRecord],
-    family: Family,
-    *,
-    seeds: Sequence[int],
-    margin: float | None,
-    primary: Pair | None,
-) -> Judged:
+def _judged(finished: Sequence[RunRecord], family: Family, *, seeds: Sequence[int], terms: Terms) -> Judged:
     preset = finished[0].spec.preset
     return Judged(
         seeds=seeds,
-        margin=(family.margin or margin_of(finished, margin)).relevant,
+        margin=(family.margin or margin_of(finished, terms.margin)).relevant,
         usual=(family.usual or margin_of(finished)).relevant,
-        primary=tuple(map(str, primary or ())),
+        primary=tuple(map(str, terms.primary or ())),
         compared=[(str(a), str(b)) for of, a, b in family.pairs if of == preset],
     )
 
@@ -251,36 +226,6 @@ def _of_rows(
         )
     check_one_protocol(mine, finished)
     return mine, finished
-
-
-def _tried(
-    specs: Mapping[Arm, RunSpec],
-    arms: Iterable[Arm],
-    searched: Iterable[Budget],
-    searched_as: str,
-    said: Mapping[Arm, FoundBy],
-) -> dict[Arm, tuple[Budget, ...]]:
-    """The searches of these arms on the split and with the features of a table's runs, under the name of their recipe.
-
-    specs  arm -> one of its finished runs, if it has one
-    said   by the arms' plan: what counts where the folder has no such search
-    """
-    every, found = list(searched), {}
-    for arm in arms:
-        if arm.method == EXTERNAL or (spec := specs.get(arm)) is None:
-            continue
-        mine = (spec.task, spec.model, spec.method, spec.split, str(spec.versions["featuriser"]))
-        found[arm] = tuple(
-            one
-            for one in every
-            if (one.task, one.model, one.method, one.split, one.featuriser) == mine
-            and one.preset in (spec.preset, searched_as)
-        )
-        if not found[arm] and arm in said:
-            task, model, method, split, featuriser = mine
-            seeds, trials = said[arm].seeds, said[arm].trials
-            found[arm] = (Budget(task, model, method, spec.preset, split, featuriser, seeds, trials),)
-    return found
 
 
 def _metrics(finished: Sequence[RunRecord], asked: Sequence[str] | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table
 from pbgraph.report.studies import study_table
 from pbgraph.report.tables import make_table
+from pbgraph.report.terms import Terms
 from pbgraph.report.texts import texts
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
@@ -80,12 +81,13 @@ def test_what_a_plan_is_made_for_is_compared_first_and_said_in_a_sentence(primar
         make_record(arm, seed, 0.8 + 0.01 * n + 0.001 * seed * n) for n, arm in enumerate(rows) for seed in (1, 2, 3)
     ]
     first = arms(*primary) if primary else None
-    table = make_table(made, arms=rows, seeds=(1, 2, 3), primary=first, named=[first] if first else [])
+    terms = Terms(primary=first, named=(first,) if first else ())
+    table = make_table(made, arms=rows, seeds=(1, 2, 3), terms=terms)
     assert [f"{one.a.method} - {one.b.method}" for one in table.comparisons] == pairs
     assert [line.partition("]; ")[0] for line in texts(table).answers if "Primary" in line] == said
     assert table.against_plain[rows[1]].a == rows[1], "whichever way round the plan names it"
     assert json.loads(to_json(table))["primary"] == list(primary or ())
-    narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), primary=first, named=[first] if first else [])
+    narrow = make_table(made, arms=rows[:1], seeds=(1, 2, 3), terms=terms)
     assert not any("Primary" in line for line in texts(narrow).answers)
 
 

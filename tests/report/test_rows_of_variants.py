@@ -14,6 +14,7 @@ from pbgraph.report.families import rows_and_seeds
 from pbgraph.report.figures import draw_learning_curves
 from pbgraph.report.formats import to_csv, to_json, to_markdown
 from pbgraph.report.tables import make_table
+from pbgraph.report.terms import Terms
 
 PLAIN, WIDE, GROWN, WIDE_GROWN = (
     "trimnet/backprop",
@@ -79,7 +80,9 @@ def test_programs_are_told_what_was_set(table):
 
 def test_rows_of_a_plan_are_called_as_it_calls_them(records):
     wide = arms(WIDE)[0]
-    made = make_table(records, arms=arms(PLAIN, WIDE), seeds=SEEDS, labels={wide: "trimnet · wide"}, margin=0.5)
+    made = make_table(
+        records, arms=arms(PLAIN, WIDE), seeds=SEEDS, terms=Terms(labels={wide: "trimnet · wide"}, margin=0.5)
+    )
     assert [row.label for row in made.rows] == ["trimnet", "trimnet · wide"]
     assert made.margin.relevant == 0.5
     assert "0.5 is the smallest difference that matters" in to_markdown(made)

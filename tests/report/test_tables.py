@@ -20,6 +20,7 @@ from pbgraph.report.markdown import markdown
 from pbgraph.report.shown import FORMATS
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.tables import make_table
+from pbgraph.report.terms import Terms
 from pbgraph.report.wording import answers, verdict_words
 from pbgraph.results.arms import Arm
 from pbgraph.results.record_checks import VERSIONS
@@ -252,7 +253,9 @@ def test_another_model_is_no_control():
     forest = Arm("random-forest", "fit")
     ours = replace(PROVENANCE, featuriser="ecfp4 v1")
     better = [make_record(forest, seed, 0.99, provenance=ours, featuriser="ecfp4") for seed in SEEDS]
-    made = make_table([*grid(CLEAR), *better], arms=(*ARMS, forest), seeds=SEEDS, named=[(ARMS[1], forest)])
+    made = make_table(
+        [*grid(CLEAR), *better], arms=(*ARMS, forest), seeds=SEEDS, terms=Terms(named=((ARMS[1], forest),))
+    )
     assert made.comparisons[0].b == forest
     (answer,) = answers(made)
     assert answer.endswith("dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01.")
@@ -530,7 +533,7 @@ def test_a_label_changes_no_more_than_names():
     shown = [ARMS[0], *wide[1:]]
     named = dict.fromkeys(wide, "trimnet · wide")
     bare, labelled = (
-        to_markdown(make_table(records, arms=shown, seeds=SEEDS, labels=labels)) for labels in (None, named)
+        to_markdown(make_table(records, arms=shown, seeds=SEEDS, terms=Terms(labels))) for labels in ({}, named)
     )
     for method in ("perforated", "continued"):
         bare = bare.replace(f"trimnet/{method}:hidden=64", f"trimnet · wide/{method}")

@@ -158,6 +158,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
     from pbgraph.report.formats import to_markdown
     from pbgraph.report.selection import family_in
     from pbgraph.report.tables import make_table
+    from pbgraph.report.terms import Terms
     from pbgraph.results.background import background_of
 
     failed = [record for record in records if record.status == "failed"]
@@ -187,13 +188,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             records,
             arms=plan.arms,
             seeds=plan.seeds,
-            labels=plan.labels,
-            margin=plan.margin,
-            primary=declared.primary,
-            named=plan.named,
-            searched_as=declared.searched_as,
-            searches=plan.searches,
-            again=declared.again,
+            terms=Terms.of(declared, plan),
             background=background_of(results),
             family=family_in(every, recipe, plan.seeds) if recipe else None,
         )
