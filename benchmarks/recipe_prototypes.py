@@ -62,6 +62,15 @@ BASE = (
     "training.epochs=12",
     "training.patience=12",
     "training.head_rate=2",
+    "trimnet.depth=2",
+    "trimnet.hidden=32",
+    "trimnet.heads=4",
+    "trimnet.dropout=0.2",
+    "trimnet.feature_dropout=0",
+    "trimnet.head_dropout=0.3",
+    "training.batch_size=128",
+    "training.learning_rate=2e-3",
+    "training.weight_decay=1e-2",
 )
 DROPPED = 0.1  # probability that an edge or an atom's features are left out of a training step
 AVERAGED_FROM = 8  # epoch; the weights after it and after each later one are averaged
