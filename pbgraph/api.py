@@ -264,15 +264,21 @@ def read(results: str | Path, dataset: str) -> Results:
 
 
 def load_model(
-    folder: str | Path, *, arm: str | None = None, preset: str | None = None, split: str | None = None
+    folder: str | Path,
+    *,
+    arm: str | Sequence[str] | None = None,
+    preset: str | None = None,
+    split: str | None = None,
 ) -> Predictor:
     """A saved model, RESULTS/models/TASK/KEY, or all models of RESULTS/models/TASK that differ in their seed alone.
 
+    arm  of which there are such models, or several arms: the mean of what each predicts
     Raises UsageError if there is none, or several kinds and nothing that chooses; DataError for a damaged one.
     """
     from pbgraph.prediction.predict import load_predictor
 
-    return load_predictor(Path(folder), parse_arm(arm) if arm else None, preset=preset, split=split)
+    arms = [arm] if isinstance(arm, str) else arm or []
+    return load_predictor(Path(folder), [parse_arm(text) for text in arms], preset=preset, split=split)
 
 
 def predict(

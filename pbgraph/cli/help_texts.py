@@ -76,9 +76,9 @@ much of each test was validation rows of the seeds that settings were searched o
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
 PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
 Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
-models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd. With --embeddings, of one
-network, the vector of each molecule that its head reads, as e0, e1, and so on. Any number of rows; runs on the CPU. An
-output file is there whole in the end, or not at all."""
+models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd; of several arms, the mean of
+theirs, each arm counting alike. With --embeddings, of one network, the vector of each molecule that its head reads, as
+e0, e1, and so on. Any number of rows; runs on the CPU. An output file is there whole in the end, or not at all."""
 
 VERIFY = """Checks the records and the files beside them (hashes, orphans, twins), every score against its predictions
 and the labels of the data, every table and page against the records, and every key against today's plan. With --rerun,
@@ -267,6 +267,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "predict": """
   predict results/models/tox21/017f2c25f93d6992 new.csv predictions.csv
   predict results/models/my-1a2b3c4d new.smi --arm gin/backprop
+  predict results/models/my-1a2b3c4d new.smi --arm gin/backprop lightgbm/fit     the average of a network and trees
   predict results/models/tox21/017f2c25f93d6992 new.csv vectors.parquet --embeddings
 """,
     "train": """

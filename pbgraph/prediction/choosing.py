@@ -46,6 +46,25 @@ def chosen_models(
     return chosen, FEATURISERS.get(models[0].spec.featuriser)
 
 
+def check_go_together(folder: Path, of_arms: Sequence[SavedModel]) -> None:
+    """Raises UsageError unless arms, of each of which this is one model, are several and predict the same."""
+    first = of_arms[0]
+    for number, facts in enumerate(of_arms[1:], start=1):
+        if any(facts.spec.arm == other.spec.arm for other in of_arms[:number]):
+            raise UsageError(f"{facts.spec.arm} is named twice, and counts once; leave one of them out")
+        if details := differences(_predicted(first), _predicted(facts)):
+            raise UsageError(
+                f"{folder}: {first.spec.arm} and {facts.spec.arm} are not averaged: they differ in {details}"
+            )
+    if len({facts.graph_columns for facts in of_arms if facts.graph_columns}) > 1:
+        named = "; ".join(f"{facts.spec.arm} {', '.join(facts.graph_columns)}" for facts in of_arms)
+        raise UsageError(f"{folder}: these are not averaged, since they read different columns: {named}")
+
+
+def _predicted(facts: SavedModel) -> dict[str, Any]:
+    return {"task": facts.spec.task, "targets": facts.targets, "kind": facts.kind}
+
+
 def _check_one_kind(
     folder: Path, every: Sequence[SavedModel], chosen: Sequence[SavedModel], *, asked: Mapping[str, object]
 ) -> None:

@@ -16,7 +16,7 @@ from pbgraph.features.base import Featuriser
 from pbgraph.features.composed import featurise_to_predict, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
 from pbgraph.models.base import MODELS, Model
-from pbgraph.prediction.choosing import chosen_models
+from pbgraph.prediction.choosing import check_go_together, chosen_models
 from pbgraph.prediction.molecule_files import Chunk
 from pbgraph.prediction.saved import SavedModel, read_state
 from pbgraph.results.arms import Arm
@@ -29,9 +29,9 @@ Function = Callable[[Any], np.ndarray]
 class Predictions:
     """Of n molecules, in their order.
 
-    mean    (n, T) float64: probability of class 1, or value in the targets' units; mean over models; NaN if none. Of an
-            encoder (n, C), the vector of each graph
-    sd      (n, T) standard deviation over models, or None for a single one
+    mean    (n, T) float64: probability of class 1, or value in the targets' units; mean over models, of several arms
+            the mean of theirs; NaN if none. Of an encoder (n, C), the vector of each graph
+    sd      (n, T) standard deviation over all models, or None for a single one
     errors  n reasons why there is no prediction, "" where there is one
     """
 
@@ -41,63 +41,23 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
-class Predictor:
-    """One trained model, or several that differ in their seed alone, whose predictions are averaged; or an encoder.
-
-    models    what they are
-    channels  C of an encoder's vectors; None of what predicts
-    """
+class OfOneArm:
+    """Trained models that differ in their seed alone: what they are, what they read, and store -> numbers of each."""
 
     models: tuple[SavedModel, ...]
     featuriser: Featuriser
     functions: tuple[Function, ...]
-    channels: int | None = None
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of the T outputs."""
-        return self.models[0].targets
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the numbers that a molecule gets: the targets; of an encoder e0, e1, and so on."""
-        return self.targets if self.channels is None else tuple(f"e{number}" for number in range(self.channels))
-
-    @property
-    def graph_columns(self) -> tuple[str, ...]:
-        """Names of the D numbers that it takes beside the structures."""
-        return self.models[0].graph_columns
-
-    def __call__(
-        self, smiles: Sequence[str], errors: Sequence[str] = (), *, columns: np.ndarray | None = None
-    ) -> Predictions:
-        """Predict for structures.
-
-        errors   reasons already known why some of them cannot be used, else ""
-        columns  (n, D) numbers of a model that takes some beside the structures, NaN = blank
-        Raises UsageError for columns that are not those of the model.
-        """
-        self._check_columns(columns, len(smiles))
-        known = errors or [""] * len(smiles)
-        reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
-        values = np.full((len(self.functions), len(smiles), len(self.columns)), np.nan)
-        good, store = self._featurised(smiles, reasons, columns)
+    def values(
+        self, smiles: Sequence[str], reasons: list[str], *, columns: np.ndarray | None, width: int
+    ) -> np.ndarray:
+        """(M, n, width) numbers of every model, NaN where there is a reason; what cannot be featurised is given one."""
+        made = np.full((len(self.functions), len(smiles), width), np.nan)
+        good, store = self._featurised(smiles, reasons, columns if self.models[0].graph_columns else None)
         if len(good):
-            for value, function in zip(values, self.functions, strict=True):
+            for value, function in zip(made, self.functions, strict=True):
                 value[good] = function(store)
-        sd = values.std(axis=0, ddof=1) if len(values) > 1 else None
-        return Predictions(values.mean(axis=0), sd, tuple(reasons))
-
-    def _check_columns(self, columns: np.ndarray | None, rows: int) -> None:
-        names, shape = self.graph_columns, (0, 0) if columns is None else columns.shape
-        if columns is None and not names:
-            return
-        if columns is None or shape != (rows, len(names)):
-            takes = f"takes the columns {', '.join(names)}" if names else "takes no columns"
-            raise UsageError(
-                f"the model {takes} beside the structures, and is given numbers of shape {shape}; expected "
-                f"{(rows, len(names)) if names else 'none'}"
-            )
+        return made
 
     def _featurised(
         self, smiles: Sequence[str], reasons: list[str], columns: np.ndarray | None
@@ -120,10 +80,70 @@ class Predictor:
     def _features(self, smiles: Sequence[str], rows: Sequence[int], columns: np.ndarray | None) -> Any:
         if not rows:
             return None
-        unknown = np.full((len(rows), len(self.targets)), np.nan, dtype=np.float32)
+        unknown = np.full((len(rows), len(self.models[0].targets)), np.nan, dtype=np.float32)
         mine = None if columns is None else columns[np.asarray(rows)]
         with silence():
             return featurise_to_predict(self.featuriser, [smiles[row] for row in rows], unknown, mine)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Trained models whose predictions are averaged, each arm counting alike; or an encoder.
+
+    arms      one at least
+    channels  C of an encoder's vectors; None of what predicts
+    """
+
+    arms: tuple[OfOneArm, ...]
+    channels: int | None = None
+
+    @property
+    def models(self) -> tuple[SavedModel, ...]:
+        """What they are, arm by arm."""
+        return tuple(facts for arm in self.arms for facts in arm.models)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the T outputs."""
+        return self.models[0].targets
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that a molecule gets: the targets; of an encoder e0, e1, and so on."""
+        return self.targets if self.channels is None else tuple(f"e{number}" for number in range(self.channels))
+
+    @property
+    def graph_columns(self) -> tuple[str, ...]:
+        """Names of the D numbers that it takes beside the structures; an arm may read none of them."""
+        return next((facts.graph_columns for facts in self.models if facts.graph_columns), ())
+
+    def __call__(
+        self, smiles: Sequence[str], errors: Sequence[str] = (), *, columns: np.ndarray | None = None
+    ) -> Predictions:
+        """Predict for structures.
+
+        errors   reasons already known why some of them cannot be used, else ""
+        columns  (n, D) numbers of a model that takes some beside the structures, NaN = blank
+        Raises UsageError for columns that are not those of the model.
+        """
+        self._check_columns(columns, len(smiles))
+        known = errors or [""] * len(smiles)
+        reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
+        by_arm = [arm.values(smiles, reasons, columns=columns, width=len(self.columns)) for arm in self.arms]
+        mean = np.stack([values.mean(axis=0) for values in by_arm]).mean(axis=0)
+        every = np.concatenate(by_arm)
+        return Predictions(mean, every.std(axis=0, ddof=1) if len(every) > 1 else None, tuple(reasons))
+
+    def _check_columns(self, columns: np.ndarray | None, rows: int) -> None:
+        names, shape = self.graph_columns, (0, 0) if columns is None else columns.shape
+        if columns is None and not names:
+            return
+        if columns is None or shape != (rows, len(names)):
+            takes = f"takes the columns {', '.join(names)}" if names else "takes no columns"
+            raise UsageError(
+                f"the model {takes} beside the structures, and is given numbers of shape {shape}; expected "
+                f"{(rows, len(names)) if names else 'none'}"
+            )
 
     def stream(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Predictions]]:
         """Each chunk with its predictions, one at a time; its cells are the model's columns."""
@@ -149,28 +169,41 @@ def blank_cells(chunk: Chunk, names: Sequence[str]) -> Counter[str]:
 
 
 def load_predictor(
-    folder: Path, arm: Arm | None = None, *, preset: str | None = None, split: str | None = None
+    folder: Path, arms: Sequence[Arm] = (), *, preset: str | None = None, split: str | None = None
 ) -> Predictor:
-    """The model in `folder`, or all models of one arm in the folders in it, which must differ in their seed alone.
+    """The model in `folder`, or all models of each arm in the folders in it, which must differ in their seed alone.
 
-    arm, preset, split  of the models, where there are several
-    Raises UsageError if there is no model, or if these leave models that differ in more than their seed; DataError if a
-    model is damaged or was made by another version of its architecture or features.
+    arms           whose models are meant, where there are several; the mean of what each of them predicts
+    preset, split  of the models, where there are several
+    Raises UsageError if there is no model, if these leave models of an arm that differ in more than their seed, and for
+    arms that do not predict the same; DataError if a model is damaged or was made by another version of its
+    architecture or features.
     """
-    chosen, featuriser = chosen_models(folder, arm, preset=preset, split=split)
-    models = tuple(chosen.values())
-    functions = tuple(_predicting(path, facts, featuriser) for path, facts in chosen.items())
-    return Predictor(models, featuriser, functions)
+    named: Sequence[Arm | None] = arms or [None]
+    groups = [chosen_models(folder, arm, preset=preset, split=split) for arm in named]
+    check_go_together(folder, [next(iter(chosen.values())) for chosen, _ in groups])
+    return Predictor(
+        tuple(
+            OfOneArm(
+                tuple(chosen.values()),
+                featuriser,
+                tuple(_predicting(path, facts, featuriser) for path, facts in chosen.items()),
+            )
+            for chosen, featuriser in groups
+        )
+    )
 
 
 def load_encoder(
-    folder: Path, arm: Arm | None = None, *, preset: str | None = None, split: str | None = None
+    folder: Path, arms: Sequence[Arm] = (), *, preset: str | None = None, split: str | None = None
 ) -> Predictor:
     """The encoder of a network, whose numbers are the vectors that its head reads; arguments and errors as above.
 
     Raises UsageError for several models, whose vectors have nothing in common, and for what is not one network.
     """
-    chosen, featuriser = chosen_models(folder, arm, preset=preset, split=split)
+    if len(arms) > 1:
+        raise UsageError(f"{' and '.join(map(str, arms))}: --embeddings are of one network; name one of them")
+    chosen, featuriser = chosen_models(folder, arms[0] if arms else None, preset=preset, split=split)
     if len(chosen) > 1:
         raise UsageError(
             f"{folder} holds {len(chosen)} such models, and --embeddings are of one network: name the folder of one"
@@ -179,7 +212,7 @@ def load_encoder(
     function, vectors = _tried(path, facts, featuriser=featuriser, make=encoder)
     if vectors.ndim != 2 or not vectors.shape[1] or len(vectors) != 1 or not np.isfinite(vectors).all():
         raise DataError(f"{path} gives no vector of finite numbers, but shape {vectors.shape}; train it again")
-    return Predictor((facts,), featuriser, (function,), vectors.shape[1])
+    return Predictor((OfOneArm((facts,), featuriser, (function,)),), vectors.shape[1])
 
 
 def _tried(

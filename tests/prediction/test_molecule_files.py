@@ -16,7 +16,7 @@ from pbgraph.errors import UsageError
 from pbgraph.features.base import Featuriser
 from pbgraph.prediction import molecule_files
 from pbgraph.prediction.molecule_files import read_chunks, writer
-from pbgraph.prediction.predict import Predictor
+from pbgraph.prediction.predict import OfOneArm, Predictor
 from pbgraph.structures.smiles import MAX_CHARACTERS
 
 ROWS = [
@@ -122,7 +122,7 @@ def test_what_a_featuriser_raises_costs_the_rows_that_raise_it():
 
     model = SimpleNamespace(targets=("a",), graph_columns=())
     featuriser = Featuriser("lengths", 1, featurise, lambda *_: None, "here")
-    predictor = Predictor((model,), featuriser, (lambda store: store[:, None],))
+    predictor = Predictor((OfOneArm((model,), featuriser, (lambda store: store[:, None],)),))
     made = predictor(["CC", "CN", "C1CC", "CCC", "N"])
     assert made.errors == (
         *("", "RDKit cannot use it: no nitrogen in CN", "not a valid SMILES", ""),

@@ -116,10 +116,52 @@ def test_models_of_several_seeds_are_averaged(values):
     there = "There are: arm gin/backprop, preset smoke, split random, seeds 1-2; arm ridge/fit, .* Choose with --arm"
     with pytest.raises(UsageError, match=there):
         load_predictor(folder)
-    both = load_predictor(folder, Arm("gin", "backprop"))(SMILES)
+    both = load_predictor(folder, [Arm("gin", "backprop")])(SMILES)
     singly = [load_predictor(values.model_path(r.spec))(SMILES).mean for r in records(values) if r.spec.model == "gin"]
     np.testing.assert_allclose(both.mean, np.mean(singly, axis=0))
     np.testing.assert_allclose(both.sd, np.std(singly, axis=0, ddof=1))
+
+
+def test_arms_are_averaged_each_counting_alike_however_many_models_it_has(values, tmp_path, capsys):
+    folder = model_of(values, "gin/backprop").parent
+    arms = [Arm("gin", "backprop"), Arm("ridge", "fit")]
+    singly = [load_predictor(folder, [arm])(SMILES) for arm in arms]
+    np.testing.assert_allclose(load_predictor(folder, arms)(SMILES).mean, (singly[0].mean + singly[1].mean) / 2)
+    shutil.copytree(folder, tmp_path / "models")
+    shutil.rmtree(tmp_path / "models" / model_of(values, "ridge/fit").name)
+    ridge = load_predictor(tmp_path / "models", arms[1:])
+    three = load_predictor(tmp_path / "models", arms)
+    assert (len(ridge.models), len(three.models)) == (1, 3)
+    made = three(SMILES)
+    np.testing.assert_allclose(made.mean, (singly[0].mean + ridge(SMILES).mean) / 2)
+    every = [load_predictor(path)(SMILES).mean for path in (tmp_path / "models").iterdir()]
+    np.testing.assert_allclose(made.sd, np.std(every, axis=0, ddof=1))
+    source, out = write(tmp_path), tmp_path / "out.csv"
+    capsys.readouterr()
+    assert call("predict", tmp_path / "models", source, out, "--arm", "gin/backprop", "ridge/fit") == 0
+    assert "3 models gin/backprop and ridge/fit: " in capsys.readouterr().err
+    header, *rows = csv.reader(out.open())
+    assert header == ["name", "smiles", "logP", "logP_sd", "error"]
+    by_smiles = {row[1]: row for row in rows}
+    np.testing.assert_allclose([float(by_smiles[text][2]) for text in SMILES], made.mean[:, 0], rtol=1e-6)
+
+
+def test_arms_that_do_not_predict_the_same_are_not_averaged(values, classes, tmp_path, capsys):
+    folder = model_of(values, "gin/backprop").parent
+    gin, ridge = Arm("gin", "backprop"), Arm("ridge", "fit")
+    with pytest.raises(UsageError, match=r"gin/backprop is named twice"):
+        load_predictor(folder, [gin, ridge, gin])
+    with pytest.raises(
+        UsageError, match=r"holds no model with arm ridge/other\. There are: arm gin/backprop, .*ridge/fit"
+    ):
+        load_predictor(folder, [gin, Arm("ridge", "other")])
+    shutil.copytree(model_of(values, "gin/backprop"), tmp_path / "a")
+    shutil.copytree(model_of(classes, "random-forest/fit"), tmp_path / "b")
+    arms = [gin, Arm("random-forest", "fit")]
+    with pytest.raises(UsageError, match=r"gin/backprop and random-forest/fit are not averaged: they differ in .*kind"):
+        load_predictor(tmp_path, arms)
+    assert call("predict", folder, "-", "--embeddings", "--arm", "gin/backprop", "ridge/fit") == 2
+    assert "gin/backprop and ridge/fit: --embeddings are of one network; name one" in capsys.readouterr().err
 
 
 def test_embeddings_are_what_the_head_reads(values, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from pbgraph.execution.fitting import RunOptions
 from pbgraph.plans.plan import plan
 from pbgraph.plans.settings import parse_assignment
 from pbgraph.prediction.predict import load_predictor
-from pbgraph.prediction.saved import read_facts
+from pbgraph.prediction.saved import read_facts, read_model, write_model
+from pbgraph.results.arms import parse_arm
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
 
@@ -86,10 +89,10 @@ def test_a_task_without_columns_has_none_to_read():
 def results(task, tmp_path_factory) -> ResultsFolder:
     folder = ResultsFolder(tmp_path_factory.mktemp("results"))
     keep(task, folder)
-    models = ["gin", "random-forest"]
+    models = ["gin", "random-forest", "knn"]
     made = planned(task, SMALL, models=models, methods=["backprop", "fit"])
     records = [runner.run(spec, RunOptions(folder.root, save_models=True)) for spec in made.specs]
-    assert [record.error for record in records] == [None] * 3
+    assert [record.error for record in records] == [None] * 4
     return folder
 
 
@@ -115,6 +118,26 @@ def test_a_saved_model_predicts_what_its_run_did(model, results):
     np.testing.assert_allclose(made.mean[:, 0], kept["score"], rtol=2e-3, atol=1e-6)
     other = api.predict(folder, smiles, {"pH": [11.9 - value for value in columns[0]], "dose": columns[1]})
     assert not np.allclose(other.mean, made.mean, atol=1e-3)
+
+
+@pytest.mark.lengthy
+def test_arms_of_which_one_reads_no_columns_are_averaged(results, tmp_path):
+    folder, arms, smiles = folder_of(results, "gin").parent, ("gin", "random-forest", "knn"), ["CCO", "c1ccccc1O"]
+    columns = {"pH": [4.5, 7.0], "dose": [2.0, float("nan")]}
+    assert read_facts(folder_of(results, "knn")).graph_columns == ()
+    named = [str(read_facts(folder_of(results, model)).spec.arm) for model in arms]
+    made = api.predict(api.load_model(folder, arm=named), smiles, columns)
+    singly = [
+        api.predict(folder_of(results, model), smiles, None if model == "knn" else columns).mean for model in arms
+    ]
+    np.testing.assert_allclose(made.mean, np.mean(singly, axis=0))
+    facts, state = read_model(folder_of(results, "gin"))
+    write_model(tmp_path / "a", replace(facts, graph_columns=("pH", "weight")), state)
+    shutil.copytree(folder_of(results, "random-forest"), tmp_path / "b")
+    with pytest.raises(
+        UsageError, match=r"they read different columns: gin/.* pH, weight; random-forest/fit.* pH, dose"
+    ):
+        load_predictor(tmp_path, [parse_arm(name) for name in named[:2]])
 
 
 @pytest.mark.lengthy

@@ -266,7 +266,7 @@ def test_of_many_models_only_those_that_were_chosen_are_read(models, tmp_path: P
     for name, (facts, state) in models.items():
         write_model(tmp_path / name, facts, state)
     os.unlink(tmp_path / "random-forest" / "model.safetensors")
-    assert load_predictor(tmp_path, Arm("gin", "backprop")).models[0].spec.model == "gin"
+    assert load_predictor(tmp_path, [Arm("gin", "backprop")]).models[0].spec.model == "gin"
 
 
 @pytest.mark.parametrize("model", [name for name in MODELS if isinstance(MODELS.get(name), Architecture)])

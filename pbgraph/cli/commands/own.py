@@ -111,7 +111,9 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=OUTPUTS)
     add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
     add("--id", metavar="COL", help="column of names to be copied to the output")
-    add("--arm", metavar="MODEL/METHOD", help="which models of the folder, where it holds several arms")
+    add(
+        "--arm", nargs="+", default=[], metavar="MODEL/METHOD", help="whose models; of several arms, the mean of theirs"
+    )
     add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
     add("--split", metavar="NAME", help="which of them, where they were made on several splits")
     add("--embeddings", action="store_true", help="instead, the vector of each molecule that the network's head reads")
@@ -136,7 +138,7 @@ def predict(args: argparse.Namespace) -> int:
     written_form(args.output)
     started = time.monotonic()
     load = load_encoder if args.embeddings else load_predictor
-    predictor = load(args.model, args.arm and parse_arm(args.arm), preset=args.preset, split=args.split)
+    predictor = load(args.model, [parse_arm(arm) for arm in args.arm], preset=args.preset, split=args.split)
     smiles = args.smiles or predictor.models[0].smiles_column
     chunks = read_chunks(args.input, form=form, smiles=smiles, name=args.id, others=predictor.graph_columns)
     begun = _begun(chunks, predictor)  # what is wrong with the file is said before anything is written
@@ -151,11 +153,9 @@ def predict(args: argparse.Namespace) -> int:
             total, failed = total + len(predictions.errors), failed + sum(map(bool, predictions.errors))
             blank += blank_cells(chunk, predictor.graph_columns)
     noun = f"{len(predictor.models)} models" if several else "model"
+    arms = [str(arm.models[0].spec.arm) for arm in predictor.arms]
     what = "vector" if args.embeddings else "prediction"
-    say(
-        f"{noun} {predictor.models[0].spec.arm}: {total} rows, {failed} without a {what}, "
-        f"{duration(time.monotonic() - started)}"
-    )
+    say(f"{noun} {' and '.join(arms)}: {total} rows, {failed} without a {what}, {duration(time.monotonic() - started)}")
     for name, count in blank.items():
         log.warning("column %r is blank in %d rows, for which it counts as undefined", name, count)
     return 0
