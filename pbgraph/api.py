@@ -14,7 +14,7 @@ data that cannot be had. A run that fails is a row whose status is "failed"; it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Literal
@@ -26,7 +26,7 @@ from pbgraph.plans.presets import USUAL
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.figures import draw_learning_curves
 from pbgraph.report.runs import Row, history_rows, run_rows, task_rows
-from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table, drawn_records
+from pbgraph.report.selection import TaskRuns, chosen_comparison, chosen_table, drawn_records, runs_by_seed
 from pbgraph.report.shown import FORMATS, WITH_COLUMNS
 from pbgraph.results.arms import Arm, parse_arm
 from pbgraph.results.folder import ResultsFolder
@@ -139,6 +139,38 @@ class Results:
 
         choice = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
         return together(chosen_table(self._runs, choice)[1])
+
+    def average(
+        self,
+        *arms: str,
+        name: str | None = None,
+        seeds: Sequence[int] | None = None,
+        preset: str | None = None,
+        split: str | None = None,
+        data: str | Path | None = None,
+        offline: bool = False,
+    ) -> Results:
+        """With a row of what arms predict together, seed by seed, as ``average TASK ARM ARM`` makes it in the folder.
+
+        arms  two at least, each counting alike
+        name  of the row; None: its arms
+        data  where the data are looked for first: scores are of their labels
+        Raises UsageError, with the nearest, for an arm without a finished run of these seeds, and DataError where data
+        or predictions cannot be had.
+        """
+        from pbgraph.execution.averaging import average_by_seed
+        from pbgraph.execution.options import RunOptions
+
+        choice = Choice(arms=_parsed(arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        dataset = _dataset(self.task, ResultsFolder(self.folder))
+        options = RunOptions(self.folder, data=Path(data) if data else None, offline=offline)
+        made = [record for record, _ in average_by_seed(runs_by_seed(self._runs, choice), dataset, options, name=name)]
+        there = {record.key for record in self.records}
+        return replace(
+            self,
+            records=(*self.records, *(record for record in made if record.key not in there)),
+            arms=self.arms and tuple(dict.fromkeys([*self.arms, *(str(record.spec.arm) for record in made)])),
+        )
 
     def draw(
         self,

@@ -101,6 +101,20 @@ def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
     assert found.mean.shape == (2, 1)
     assert [bool(error) for error in found.errors] == [False, True]
     assert np.isnan(found.mean[1, 0])
+    both = ["random-forest/fit", "gin/backprop:hidden=8"]
+    together = made.average(*both, name="both")
+    assert together.records[:2] == made.records
+    assert [str(record.spec.arm) for record in together.records[2:]] == ["both/external"]
+    assert "| both " in together.table()
+    assert together.average(*both, name="both") == together, "it is there already"
+    assert "both/external" in map(str, together.compare_all().arms)
+    for arms, said in (
+        (both[:1], "two arms at least"),
+        ((both[0], both[0]), "each of them once"),
+        ((both[0], "gin/backprp"), "gin/backprp"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            made.average(*arms)
     (one,) = [record.key for record in made.records if record.spec.model == "gin"]
     assert api.predict(folder / one, ["CCN"]).mean.shape == (1, 1)
     with pytest.raises(UsageError, match="several kinds of models"):

@@ -7,14 +7,14 @@ made from the runs' predictions; it names the runs, so that whoever has them can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.load import load
-from pbgraph.errors import DataError
+from pbgraph.errors import DataError, UsageError
 from pbgraph.execution.external import Scored, Told, check_name, external_spec, written
 from pbgraph.execution.options import RunOptions
 from pbgraph.files.hashing import canonical_json, sha256
@@ -25,6 +25,24 @@ from pbgraph.results.records import RunRecord, ScoredFile
 from pbgraph.splits import SPLITS
 
 FEATURES = "of its runs"  # what an average's features are called
+
+
+def average_by_seed(
+    by_seed: Mapping[int, Sequence[RunRecord]], dataset: Dataset, options: RunOptions, *, name: str | None = None
+) -> Iterator[tuple[RunRecord, bool]]:
+    """Of every seed, the record of what its finished runs predict together, and whether it is new.
+
+    by_seed  runs of the same arms, one of each
+    name     of the row; None: its arms
+    Raises UsageError unless there are two arms at least, and each of them once; and as `average`.
+    """
+    arms = [str(run.spec.arm) for run in next(iter(by_seed.values()))]
+    if len(set(arms)) < max(2, len(arms)):
+        raise UsageError(f"average {' '.join(arms)}: an average takes two arms at least, and each of them once")
+    ResultsFolder(options.results).check_writable()
+    called = " + ".join(arm.replace("/", " ") for arm in arms) if name is None else name
+    for runs in by_seed.values():
+        yield average(runs, dataset, options, Told(name=called, preset=runs[0].spec.preset, features=FEATURES))
 
 
 def average(runs: Sequence[RunRecord], dataset: Dataset, options: RunOptions, told: Told) -> tuple[RunRecord, bool]:

@@ -83,24 +83,14 @@ def add_average_arguments(parser: argparse.ArgumentParser) -> None:
 
 def average(args: argparse.Namespace) -> int:
     """Average what arms predict, seed by seed, and write a record of each seed that all of them have."""
-    from pbgraph.execution.averaging import FEATURES
-    from pbgraph.execution.averaging import average as averaged
-    from pbgraph.execution.external import Told
+    from pbgraph.execution.averaging import average_by_seed
     from pbgraph.execution.options import RunOptions
     from pbgraph.report.selection import TaskRuns, runs_by_seed
     from pbgraph.results.folder import ResultsFolder
 
-    results = ResultsFolder(args.results)
-    by_seed = runs_by_seed(TaskRuns.read(results, args.task), choice_of(args))
-    first = next(iter(by_seed.values()))
-    arms = [str(run.spec.arm) for run in first]
-    if len(set(arms)) < max(2, len(arms)):
-        raise UsageError(f"average {' '.join(args.arms)}: an average takes two arms at least, and each of them once")
-    results.check_writable()
-    dataset, options = dataset_of_task(args), RunOptions(args.results, data=args.data, offline=args.offline)
-    name = " + ".join(arm.replace("/", " ") for arm in arms) if args.name is None else args.name
-    for runs in by_seed.values():
-        record, new = averaged(runs, dataset, options, Told(name=name, preset=runs[0].spec.preset, features=FEATURES))
+    by_seed = runs_by_seed(TaskRuns.read(ResultsFolder(args.results), args.task), choice_of(args))
+    options = RunOptions(args.results, data=args.data, offline=args.offline)
+    for record, new in average_by_seed(by_seed, dataset_of_task(args), options, name=args.name):
         show(_line(record) + ("" if new else ", which was there already"))
     return 0
 
