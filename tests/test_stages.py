@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+import torch
+from torch import nn
 
 from pbgraph import stages
+from pbgraph.dendrites import headroom
 from pbgraph.errors import Interrupted
+from pbgraph.execution.engines import progress
 from pbgraph.stages import Stage, each, heard, stage
 from pbgraph.structures.parallel import in_parts
 from pbgraph.structures.smiles import parsed
@@ -49,3 +55,28 @@ def test_a_listener_ends_the_work():
 
     with pytest.raises(Interrupted), heard(stop), stage("compiling"):
         pytest.fail("it went on")
+
+
+def test_a_log_is_told_of_slow_stages_alone_and_how_long_they_will_last(monkeypatch, capsys):
+    clock = iter([0.0, 1.0, 10.0, 31.0, 200.0, 210.0, 220.0])  # of what is told
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress.stages_shown():
+        tell = stages._listener.get()
+        assert tell is not None
+        for share in (None, 0.1, 0.25, 0.75):
+            tell(Stage("featurising", share))
+        for share in (None, 0.5):
+            tell(Stage("reading", share))
+        tell(Stage("reading", 0.6))
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["featurising 25%, about 0:30 left", "reading 50%, about 0:10 left"]
+
+
+def test_headroom_is_told_site_by_site():
+    told: list[Stage] = []
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    batches = [(x := torch.randn(16, 3), x[:, :1]) for _ in range(6)]
+    with heard(told.append):
+        headroom(model, batches, lambda model, b: (model(b[0]) - b[1]).square().mean(), folds=3, epochs=1, draws=19)
+    mine = [str(one) for one in told if one.name == "looking for headroom"]
+    assert mine[:3] == ["looking for headroom", "looking for headroom 50%", "looking for headroom 100%"]

@@ -30,6 +30,7 @@ from pbgraph.dendrites.selection import Wanted
 from pbgraph.dendrites.sites import Site
 from pbgraph.errors import UsageError
 from pbgraph.headroom import Headroom, SiteHeadroom
+from pbgraph.stages import each, stage
 from pbgraph.streams import generator, seeded
 
 LEARNERS = 2  # of a site at the most
@@ -90,7 +91,8 @@ def headroom(
         known = sites_of(model)
         draws = enough_draws(LEARNERS * len(known), draws)
         fitting = Fitting((dealt, folds), epochs, hidden, draws, seed)
-        found = {name: _of_site(site, kept, fitting) for name, site in known.items()}
+        with stage("looking for headroom"):
+            found = {name: _of_site(site, kept, fitting) for name, site in each(list(known.items()))}
     if missing := [name for name, one in found.items() if one is None]:
         raise unreached_sites(missing)
     return Headroom({name: one for name, one in found.items() if one is not None}, folds, len(kept))

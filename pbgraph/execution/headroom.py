@@ -18,6 +18,7 @@ from pbgraph.dendrites import headroom, perforate
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.execution.again import do_again
+from pbgraph.execution.engines.progress import stages_shown
 from pbgraph.execution.fitting import RunOptions, fit_job, prepare
 from pbgraph.execution.numerics import deterministic
 from pbgraph.graph import GraphBatch, GraphStore
@@ -73,7 +74,8 @@ def _of_saved(spec: RunSpec, model: Architecture, options: RunOptions, device: s
         perforate(network, sites=sites_in(model, network))
     job, _ = fit_job(spec, prepare(spec, options), options, device=device, report=lambda _: None)
     batches = _batches(graphs_of(job.train), int(job.settings.batch_size), spec.seed)
-    return headroom(network, batches, make_loss(job), folds=FOLDS, seed=spec.seed)
+    with stages_shown():
+        return headroom(network, batches, make_loss(job), folds=FOLDS, seed=spec.seed)
 
 
 def _batches(store: GraphStore, size: int, seed: int) -> Iterator[GraphBatch]:

@@ -267,24 +267,45 @@ def stages_shown() -> Iterator[None]:
         with heard(_SlowStages(console)):
             yield
         return
-    with Display(console) as display, heard(lambda news: display.show([Line(str(news))])):
+    clock = _StageClock()
+    with (
+        Display(console) as display,
+        heard(
+            lambda news: display.show([Line(news.name, left=clock.left(news, time.monotonic()), fraction=news.share)])
+        ),
+    ):
         yield
+
+
+class _StageClock:
+    """How long the stage that lasts has lasted, and by its pace, how long it will still last."""
+
+    def __init__(self) -> None:
+        self._name, self.since = "", float("-inf")
+
+    def left(self, news: Stage, now: float) -> str:
+        """In words; "" while it is not known."""
+        if news.name != self._name:
+            self._name, self.since = news.name, now
+        return f"{duration((now - self.since) * (1 / news.share - 1))} left" if news.share else ""
 
 
 class _SlowStages:
     """Prints a line for a stage that takes longer than `PATIENCE`, and now and then another."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._name, self._next = "", 0.0
+        self._console, self._clock = console, _StageClock()
+        self._since = self._next = float("-inf")
 
     def __call__(self, news: Stage) -> None:
         now = time.monotonic()
-        if news.name != self._name:
-            self._name, self._next = news.name, now + PATIENCE
+        left = self._clock.left(news, now)
+        if self._clock.since != self._since:
+            self._since, self._next = self._clock.since, now + PATIENCE
         elif now > self._next:
             self._next = now + LINE_EVERY
-            self._console.print(visible(str(news)), markup=False, highlight=False, soft_wrap=True)
+            said = f"{news}, about {left}" if left else str(news)
+            self._console.print(visible(said), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
