@@ -248,7 +248,7 @@ def _filled(what: str, type_: type, overrides: Overrides) -> dict[str, Scalar]:
     typed = {name: checked(type_, name, value, called=f"{what}.{name}") for name, value in overrides.items()}
     try:
         value: Any = type_(**typed)
-    except UsageError as error:
+    except (UsageError, ValueError) as error:  # a config of another package may raise what Python has for it
         raise UsageError(f"{what}: {error}") from error
     resolved = {field.name: getattr(value, field.name) for field in fields(type_)}
     for name, setting in resolved.items():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from pbgraph.errors import UsageError
 from pbgraph.fields import from_text, told, untold
 from pbgraph.methods.base import METHODS as METHODS_BY_NAME
 from pbgraph.methods.training import TrainSettings
+from pbgraph.models.base import MODELS
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import parsed_plan
 from pbgraph.plans.resolve import assignments_of
@@ -201,3 +202,15 @@ def test_values_that_have_a_type_are_checked_too():
         assignment("trimnet", "hidden", "64")
     with pytest.raises(UsageError, match=r"trimnet\.hidden=True: expected a whole number"):
         assignment("trimnet", "hidden", True)
+
+
+def test_what_a_config_of_another_package_refuses_is_said_with_its_name(monkeypatch):
+    @dataclass(frozen=True)
+    class Config(MODELS.get("gin").config):
+        def __post_init__(self):
+            if self.hidden > 7:
+                raise ValueError("hidden above 7")
+
+    monkeypatch.setitem(MODELS._loaded, "gin", replace(MODELS.get("gin"), config=Config))
+    with pytest.raises(UsageError, match=r"^gin: hidden above 7$"):
+        names("gin.hidden=8", models=["gin"], methods=["backprop"])
