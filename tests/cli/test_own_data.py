@@ -143,11 +143,12 @@ def test_nothing_is_written_before_a_run(tmp_path, capsys):
 def test_a_column_can_give_the_split(option, split, tmp_path, capsys):
     table = lines()
     for row, cells in enumerate(table[1:]):
-        cells[4] = f"{1990 + row % 30}" if split == "time" else ["train", "valid", "test"][max(row - 90, 0) // 15]
+        cells[4] = f"{1990 + row % 30}" if split == "time" else ["train", "valid", "test"][max(row - 75, 0) // 15]
     assert train(tmp_path, option, "logP", "--dry-run", table=write(tmp_path, table)) == 0
     assert f"split {split}: 1 run," in capsys.readouterr().out
     table[3][4] = "tset"
-    assert train(tmp_path, option, "logP", table=write(tmp_path, table)) == 3
+    for dry in ([], ["--dry-run"]):
+        assert train(tmp_path, option, "logP", *dry, table=write(tmp_path, table)) == 3
     assert "row 2 (M2): 'tset'" in capsys.readouterr().err
 
 

@@ -90,8 +90,11 @@ def train(args: argparse.Namespace) -> int:
         usable += f", {unlabelled} of them without any label"
     say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 
-    def make_ready(plan: Plan) -> None:
+    def check(plan: Plan) -> None:
         check_splits(dataset, molecules, plan)
+
+    def make_ready(plan: Plan) -> None:
+        check(plan)
         results.check_writable()
         keep(table, results)
         if blind := _blind(plan, table.graph_columns):
@@ -99,7 +102,7 @@ def train(args: argparse.Namespace) -> int:
 
     if args.write_plan is not None:  # which others read as a plan of this task
         keep(table, results)
-    return do_missing(args, dataset, make_ready)
+    return do_missing(args, dataset, make_ready, check)
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:

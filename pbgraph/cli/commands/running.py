@@ -41,8 +41,16 @@ def benchmark(args: argparse.Namespace) -> int:
     return do_missing(args, dataset, lambda _: make_ready(dataset, folder=args.data, offline=args.offline))
 
 
-def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[[Plan], object]) -> int:
-    """Do what is missing of a plan, then show its table; 1 if a run has failed. make_ready is called before any run."""
+def do_missing(
+    args: argparse.Namespace,
+    dataset: Dataset,
+    make_ready: Callable[[Plan], object],
+    check: Callable[[Plan], object] = lambda _: None,
+) -> int:
+    """Do what is missing of a plan, then show its table; 1 if a run has failed.
+
+    make_ready  is called before any run;  check  instead, of a dry run
+    """
     from pbgraph.execution import benchmark
     from pbgraph.execution.engines.chosen import RAY, made_ready
     from pbgraph.execution.engines.progress import shown
@@ -55,6 +63,7 @@ def do_missing(args: argparse.Namespace, dataset: Dataset, make_ready: Callable[
     if args.write_plan is not None:
         _write_plan(plan, args.write_plan)
     if args.dry_run:
+        check(plan)
         jobs = args.jobs or benchmark.usual_jobs("cpu" if args.engine == RAY else benchmark.device_of(args.device))
         show(describe(survey(plan, results, retry_failed=args.retry_failed), jobs))
         return 0
