@@ -35,8 +35,9 @@ from torch import Tensor, nn
 from pbgraph.dendrites.copies import MakeModule, detached, tensors_in
 from pbgraph.dendrites.dendrite import Arguments, Role, activated, with_scaled
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.handing import Handing
 from pbgraph.dendrites.outputs import neuron_axis, opened, replaced
-from pbgraph.dendrites.recurrence import Handing, Known, Recurrence, SiteState, recurrence_of, remember
+from pbgraph.dendrites.recurrence import Known, Recurrence, SiteState, recurrence_of, remember
 from pbgraph.dendrites.step import Step, refuse_transform
 
 

@@ -31,10 +31,9 @@ from torch import Tensor, nn
 
 from pbgraph.dendrites.copies import detached, mapped, tensors_in
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.handing import memory_of, traced
 
 STATE = "dendrite_states"  # the attribute of a storage
-HANDED_OUT = "handed_out"  # the attribute of a storage, and of a step of autograd's graph
-FURTHEST = 256  # steps of that graph that are looked through
 Rows = tuple[int, int]
 
 
@@ -60,64 +59,6 @@ class SiteState:
     own: Mapping[nn.Module, Any]
     step: int | None
     mark: object = field(default_factory=object)
-
-
-class Handing:
-    """How the state of a site comes back to it in training, against which evaluation is held.
-
-    changed, same  whether it came back as something that was computed from it, and as it was
-    """
-
-    def __init__(self) -> None:
-        self.changed = self.same = False
-
-    def take(self, site: str, handed: Any, *, training: bool) -> None:
-        """Look at a state that is handed over.
-
-        Raises SiteError for one that comes back as it was in evaluation, and never did in training.
-        """
-        leaves = tensors_in(handed)
-        if not leaves or _traced():
-            return
-        same = all(getattr(_memory(leaf), HANDED_OUT, None) is self for leaf in leaves)
-        if training:
-            self.same |= same
-            self.changed = self.changed or (not same and any(map(self._leads_here, leaves)))
-        elif same and self.changed and not self.same:
-            raise SiteError(
-                f"site {site!r}: in training its state is changed before it is handed back, as by dropout, and in "
-                "evaluation it comes back as it was, from where dendrites would go on with states of their own that "
-                "they never had in training: hand back a new tensor in both, as in h = dropout(h) * 1"
-            )
-
-    def give(self, state: Any) -> None:
-        """Mark a state that is returned."""
-        if _traced():
-            return
-        for leaf in tensors_in(state):
-            setattr(_memory(leaf), HANDED_OUT, self)
-            node: Any = leaf.grad_fn  # whose metadata torch declares as a method, and has as a dictionary
-            if node is not None:
-                node.metadata[HANDED_OUT] = self
-
-    def _leads_here(self, leaf: Tensor) -> bool:
-        """Whether a tensor was computed from a state that was returned, as far as autograd knows."""
-        ahead: list[Any] = [leaf.grad_fn]
-        seen = {None}
-        while ahead and len(seen) < FURTHEST:
-            node = ahead.pop(0)  # the nearest first
-            if node in seen:
-                continue
-            if node.metadata.get(HANDED_OUT) is self:
-                return True
-            seen.add(node)
-            ahead += [after for after, _ in node.next_functions]
-        return False
-
-
-def _traced() -> bool:
-    """Whether this is compiled or traced: there are no values yet."""
-    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 class Recurrence:
@@ -201,7 +142,7 @@ class Known:
         self._mask: Tensor | bool = self.record is not None and self._matching(self.record)
 
     def _recalled(self, owner: nn.Module) -> SiteState | None:
-        first, *others = [getattr(_memory(leaf), STATE, None) for leaf in self._leaves] or [None]
+        first, *others = [getattr(memory_of(leaf), STATE, None) for leaf in self._leaves] or [None]
         if not isinstance(first, SiteState) or first.owner is not owner or len(first.returned) != len(self._leaves):
             return None
         if any(other is not first.mark for other in others):
@@ -221,7 +162,7 @@ class Known:
         if any(mask.shape != masks[0].shape for mask in masks):
             masks = [mask.all() for mask in masks]
         known = torch.stack(masks).all(0)
-        if _traced():
+        if traced():
             return known
         if bool(known.all()):
             return True
@@ -303,16 +244,8 @@ def remember(
         step,
     )
     for place, leaf in enumerate(leaves):
-        setattr(_memory(leaf), STATE, record.mark if place else record)
+        setattr(memory_of(leaf), STATE, record.mark if place else record)
     return record
-
-
-def _memory(tensor: Tensor) -> Any:
-    """What carries the record: the storage, which a detached tensor and a view share."""
-    try:
-        return tensor.untyped_storage()
-    except (NotImplementedError, RuntimeError):  # e.g. within vmap there is none
-        return tensor
 
 
 def _rows(leaf: Tensor, returned: Tensor, offset: int) -> Rows | None:
