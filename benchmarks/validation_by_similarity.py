@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
@@ -181,18 +182,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     done = {(line.split, *line.of, line.seed) for line in read()}
-    for seed in parse_seeds(arguments.seeds):
-        for split in arguments.splits:
-            for case in CASES:
-                if (split, case.name, case.features, seed) in done:
-                    continue
-                line = measured(case, split, seed)
-                with LINES.open("a") as file:
-                    file.write(json.dumps(asdict(line)) + "\n")
-                print(
-                    f"{split} {seed}: {case.name}, {case.features}: {line.valid[0]:.4f}, {line.seconds:.0f} s",
-                    flush=True,
-                )
+    for case, seed, split in product(CASES, parse_seeds(arguments.seeds), arguments.splits):
+        if (split, case.name, case.features, seed) in done:
+            continue
+        line = measured(case, split, seed)
+        with LINES.open("a") as file:
+            file.write(json.dumps(asdict(line)) + "\n")
+        print(f"{split} {seed}: {case.name}, {case.features}: {line.valid[0]:.4f}, {line.seconds:.0f} s", flush=True)
     for split in arguments.splits:
         print("\n".join(table(read(), split)), end="\n\n")
 
