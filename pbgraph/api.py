@@ -154,6 +154,7 @@ class Results:
 
         arms  two at least, each counting alike
         name  of the row; None: its arms
+        seeds  that all of them must have a finished run of; None: every one that they have
         data  where the data are looked for first: scores are of their labels
         Raises UsageError, with the nearest, for an arm without a finished run of these seeds, and DataError where data
         or predictions cannot be had.
@@ -161,7 +162,7 @@ class Results:
         from pbgraph.execution.averaging import average_by_seed
         from pbgraph.execution.options import RunOptions
 
-        choice = Choice(arms=_parsed(arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        choice = Choice(arms=_parsed(arms), seeds=seeds, preset=preset, split=split)
         dataset = _dataset(self.task, ResultsFolder(self.folder))
         options = RunOptions(self.folder, data=Path(data) if data else None, offline=offline)
         made = [record for record, _ in average_by_seed(runs_by_seed(self._runs, choice), dataset, options, name=name)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 from pbgraph import stages
@@ -69,7 +71,7 @@ def test_a_log_is_told_of_slow_stages_alone_and_how_long_they_will_last(monkeypa
             tell(Stage("reading", share))
         tell(Stage("reading", 0.6))
     said = capsys.readouterr().err.splitlines()
-    assert said == ["featurising 25%, about 0:30 left", "reading 50%, about 0:10 left"]
+    assert said == ["featurising 25%, about 0:45 left", "reading 50%"]
 
 
 def test_headroom_is_told_site_by_site():
@@ -80,3 +82,17 @@ def test_headroom_is_told_site_by_site():
         headroom(model, batches, lambda model, b: (model(b[0]) - b[1]).square().mean(), folds=3, epochs=1, draws=19)
     mine = [str(one) for one in told if one.name == "looking for headroom"]
     assert mine[:3] == ["looking for headroom", "looking for headroom 50%", "looking for headroom 100%"]
+
+
+def test_a_terminal_has_a_bar_and_the_time_that_is_left(monkeypatch):
+    out, clock = io.StringIO(), iter([0.0, 5.0, 15.0])
+    monkeypatch.setattr(progress, "Console", lambda stderr: Console(file=out, force_terminal=True, width=70))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress.stages_shown():
+        tell = stages._listener.get()
+        assert tell is not None
+        for share in (None, 0.25, 0.5):
+            tell(Stage("looking for headroom", share))
+    lines = [line.strip() for line in out.getvalue().replace("\r", "\n").splitlines()]
+    assert any(line.endswith("looking for headroom  ━━━·········") for line in lines), lines
+    assert any(line.endswith("looking for headroom  0:20 left  ━━━━━━······") for line in lines), lines

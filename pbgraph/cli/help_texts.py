@@ -74,11 +74,12 @@ in TASK.csv as chemprop takes them by --splits-file. A tool that is trained on t
 and never reads the labels of test.csv before it predicts, is scored as our runs are, by 'score'. --chosen-by says how
 much of each test was validation rows of the seeds that settings were searched on: random splits share molecules."""
 OUTPUTS = ".csv, .tsv (both also .gz), .parquet, or stdout, as CSV"
-PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if so.
-Classification gives the probability of class 1, regression values in the units of the data. For a folder of several
-models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd; of several arms, the mean of
-theirs, each arm counting alike. With --embeddings, of one network, the vector of each molecule that its head reads, as
-e0, e1, and so on. Any number of rows; runs on the CPU. An output file is there whole in the end, or not at all."""
+PREDICT = """One row out per row in, in order: name, SMILES, a column per target, and why there is no prediction, if
+so. Classification gives the probability of class 1, regression values in the units of the data. For a folder of
+several models that differ in their seed alone, the mean, with the standard deviation as TARGET_sd; with --arm given
+twice or more, the mean of these arms, each counting alike, and the standard deviation over all their models. With
+--embeddings, of one network, the vector of each molecule that its head reads, as e0, e1, and so on. Any number of
+rows; runs on the CPU. An output file is there whole in the end, or not at all."""
 
 VERIFY = """Checks the records and the files beside them (hashes, orphans, twins), every score against its predictions
 and the labels of the data, every table and page against the records, and every key against today's plan. With --rerun,
@@ -267,7 +268,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "predict": """
   predict results/models/tox21/017f2c25f93d6992 new.csv predictions.csv
   predict results/models/my-1a2b3c4d new.smi --arm gin/backprop
-  predict results/models/my-1a2b3c4d new.smi --arm gin/backprop lightgbm/fit     the average of a network and trees
+  predict results/models/my-1a2b3c4d new.smi --arm gin/backprop --arm lightgbm/fit
   predict results/models/tox21/017f2c25f93d6992 new.csv vectors.parquet --embeddings
 """,
     "train": """

@@ -77,7 +77,7 @@ def traced() -> bool:
 
 
 def memory_of(tensor: Tensor) -> Any:
-    """What carries the record: the storage, which a detached tensor and a view share."""
+    """What carries a mark or a record: the storage, which a detached tensor and a view share."""
     try:
         return tensor.untyped_storage()
     except (NotImplementedError, RuntimeError):  # e.g. within vmap there is none

@@ -80,7 +80,8 @@ def headroom(
             raise UsageError(f"headroom was given {name}={value!r}; it must be a whole number of at least {least}")
     with seeded(seed, "headroom"):
         model = _perforated(model, sites)
-        kept = _recorded(model, batches, loss_fn)
+        with stage("collecting errors"):
+            kept = _recorded(model, batches, loss_fn)
         if len(kept) < folds:
             raise UsageError(
                 f"headroom was given {len(kept)} batches for {folds} folds, and a batch is in one fold: make the "

@@ -11,7 +11,7 @@ site returned, and
   initial state of a new sequence, is a state to start from: module and dendrites all do.
 
 So a state has to come back in evaluation as it does in training. Dropout between calls changes it in training alone,
-and evaluation would compute another function: `Handing` refuses that.
+and evaluation would compute another function: `pbgraph.dendrites.handing` refuses that.
 
 A row is all channels of one item (of one layer, where states have an axis of layers); where a state has several
 tensors, as of an LSTM, a row is known if it is in each of them. Detached states are cut for dendrites too.

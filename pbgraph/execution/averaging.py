@@ -38,7 +38,7 @@ def average_by_seed(
     """
     arms = [str(run.spec.arm) for run in next(iter(by_seed.values()))]
     if len(set(arms)) < max(2, len(arms)):
-        raise UsageError(f"average {' '.join(arms)}: an average takes two arms at least, and each of them once")
+        raise UsageError(f"{' and '.join(arms) or 'no arm'}: an average takes two arms at least, and each of them once")
     ResultsFolder(options.results).check_writable()
     called = " + ".join(arm.replace("/", " ") for arm in arms) if name is None else name
     for runs in by_seed.values():

@@ -72,9 +72,9 @@ def _of_saved(spec: RunSpec, model: Architecture, options: RunOptions, device: s
     network = network_of(state, model).to(device)
     if not sites_of(network):
         perforate(network, sites=sites_in(model, network))
-    job, _ = fit_job(spec, prepare(spec, options), options, device=device, report=lambda _: None)
-    batches = _batches(graphs_of(job.train), int(job.settings.batch_size), spec.seed)
     with stages_shown():
+        job, _ = fit_job(spec, prepare(spec, options), options, device=device, report=lambda _: None)
+        batches = _batches(graphs_of(job.train), int(job.settings.batch_size), spec.seed)
         return headroom(network, batches, make_loss(job), folds=FOLDS, seed=spec.seed)
 
 

@@ -67,6 +67,8 @@ def widened(job: FitJob) -> FitJob:
         if nearest.match is not None:
             return _at(job, field, nearest.match)
         brackets.append(nearest)
+        if not nearest.below[1]:  # the model refuses that, so there is nothing to be made up by another width
+            break
         job = _at(job, field, nearest.below[0])
     raise PbgraphError(
         f"no width of {job.model.name} gives {target} parameters within {TOLERANCE:.0%}; the nearest are "
@@ -89,7 +91,7 @@ def _parameters(job: FitJob, field: str, value: int) -> int:
     """Parameters with this value of the field; 0 where the model refuses one below its own, as too small."""
     try:
         return parameter_count(build_model(_at(job, field, value)))
-    except UsageError:
+    except (UsageError, ValueError):
         if value < getattr(job.config, field):
             return 0
         raise

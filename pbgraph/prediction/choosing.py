@@ -47,11 +47,11 @@ def chosen_models(
 
 
 def check_go_together(folder: Path, of_arms: Sequence[SavedModel]) -> None:
-    """Raises UsageError unless arms, of each of which this is one model, are several and predict the same."""
+    """Raises UsageError unless arms, of each of which this is one model, predict the same and were made alike."""
     first = of_arms[0]
     for number, facts in enumerate(of_arms[1:], start=1):
         if any(facts.spec.arm == other.spec.arm for other in of_arms[:number]):
-            raise UsageError(f"{facts.spec.arm} is named twice, and counts once; leave one of them out")
+            raise UsageError(f"{facts.spec.arm} is named twice, and each arm counts once; leave one of them out")
         if details := differences(_predicted(first), _predicted(facts)):
             raise UsageError(
                 f"{folder}: {first.spec.arm} and {facts.spec.arm} are not averaged: they differ in {details}"
@@ -62,7 +62,8 @@ def check_go_together(folder: Path, of_arms: Sequence[SavedModel]) -> None:
 
 
 def _predicted(facts: SavedModel) -> dict[str, Any]:
-    return {"task": facts.spec.task, "targets": facts.targets, "kind": facts.kind}
+    spec = facts.spec
+    return {"task": spec.task, "targets": facts.targets, "kind": facts.kind, "preset": spec.preset, "split": spec.split}
 
 
 def _check_one_kind(

@@ -48,21 +48,26 @@ class OfOneArm:
     featuriser: Featuriser
     functions: tuple[Function, ...]
 
-    def values(
-        self, smiles: Sequence[str], reasons: list[str], *, columns: np.ndarray | None, width: int
-    ) -> np.ndarray:
-        """(M, n, width) numbers of every model, NaN where there is a reason; what cannot be featurised is given one."""
-        made = np.full((len(self.functions), len(smiles), width), np.nan)
-        good, store = self._featurised(smiles, reasons, columns if self.models[0].graph_columns else None)
-        if len(good):
-            for value, function in zip(made, self.functions, strict=True):
-                value[good] = function(store)
+    @property
+    def reads(self) -> tuple[str, bool]:
+        """Its features, and whether columns beside the structures are among them: arms may have them in common."""
+        return self.featuriser.name, bool(self.models[0].graph_columns)
+
+    def values(self, store: Any, good: np.ndarray, rows: int, width: int) -> np.ndarray:
+        """(M, rows, width) numbers of every model; store: of the good rows, others have NaN."""
+        made = np.full((len(self.functions), rows, width), np.nan)
+        for value, function in zip(made, self.functions if len(good) else (), strict=False):
+            value[good] = function(store)
         return made
 
-    def _featurised(
+    def featurised(
         self, smiles: Sequence[str], reasons: list[str], columns: np.ndarray | None
     ) -> tuple[np.ndarray, Any]:
-        """Rows without a reason against them and their features; one that cannot be featurised is given a reason."""
+        """Rows without a reason against them and their features; one that cannot be featurised is given a reason.
+
+        columns  (n, D) beside the structures, which an arm that reads none does without
+        """
+        columns = columns if self.models[0].graph_columns else None
         good = [row for row, reason in enumerate(reasons) if not reason]
         try:
             return np.array(good, dtype=np.int64), self._features(smiles, good, columns)
@@ -129,7 +134,12 @@ class Predictor:
         self._check_columns(columns, len(smiles))
         known = errors or [""] * len(smiles)
         reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
-        by_arm = [arm.values(smiles, reasons, columns=columns, width=len(self.columns)) for arm in self.arms]
+        stores: dict[tuple[str, bool], tuple[np.ndarray, Any]] = {}
+        for arm in self.arms:
+            if arm.reads not in stores:
+                stores[arm.reads] = arm.featurised(smiles, reasons, columns)
+        shared = [(arm, *stores[arm.reads]) for arm in self.arms]
+        by_arm = [arm.values(store, good, len(smiles), len(self.columns)) for arm, good, store in shared]
         mean = np.stack([values.mean(axis=0) for values in by_arm]).mean(axis=0)
         every = np.concatenate(by_arm)
         return Predictions(mean, every.std(axis=0, ddof=1) if len(every) > 1 else None, tuple(reasons))

@@ -82,20 +82,22 @@ class TaskRuns:
             return None if name is None else preset_or_none(name)
         return preset(name)
 
-    def plan_of(self, declared: Preset | None, records: Sequence[RunRecord]) -> Plan | None:
-        """The plan of a preset on the split of these records; its seeds are not those declared.
+    def plan_of(self, declared: Preset | Study | None, records: Sequence[RunRecord]) -> Plan | None:
+        """The plan of a preset or study on the split of these records; its seeds are not those declared.
 
         None if that is unknown, or not for this task and split: then the records' own rows are shown.
         """
         if declared is None:
             return None
-        from pbgraph.plans.plan import plan
+        from pbgraph.plans.plan import plan, plan_study
 
-        spec = records[0].spec
+        spec, dataset = records[0].spec, dataset_of(self.task, self.results)
         try:
-            return plan(dataset_of(self.task, self.results), declared, seeds=[spec.seed], split=spec.split)
+            if isinstance(declared, Study):
+                return plan_study(dataset, declared, seeds=[spec.seed], split=spec.split)
+            return plan(dataset, declared, seeds=[spec.seed], split=spec.split)
         except UsageError as error:
-            log.info("rows of preset %s are those of its records: %s", declared.name, error)
+            log.info("rows of %s are those of its records: %s", declared.name, error)
             return None
 
     def what_makes(self, arm: Arm, choice: Choice, declared: Preset | None) -> str:

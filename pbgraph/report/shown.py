@@ -92,7 +92,9 @@ def _study_formats() -> Mapping[str, Any]:
 def _of_study(study: Study, runs: TaskRuns, *, name: str) -> str:
     from pbgraph.report.studies import study_table
 
-    written: str = _study_formats()[name](study_table(study, runs.of_study(study, None), background=runs.background))
+    records = runs.of_study(study, None)
+    table = study_table(study, records, plan=runs.plan_of(study, records), background=runs.background)
+    written: str = _study_formats()[name](table)
     return written
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -32,6 +32,9 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.background import NOTHING, Background
 from pbgraph.results.protocol import choices
 from pbgraph.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from pbgraph.plans.plan import Plan
 
 ASIDE = 1.03  # factor on the parameters from one method to the next, in the picture alone
 
@@ -75,14 +78,14 @@ def study_table(
     *,
     seeds: Sequence[int] | None = None,
     arms: Mapping[str, Sequence[Arm]] | None = None,
-    labels: Mapping[Arm, str] | None = None,
+    plan: Plan | None = None,
     background: Background = NOTHING,
 ) -> StudyTable:
     """The study's table, from records of one task and split.
 
     seeds, arms  of the rows, instead of what `rows_and_seeds` gives; arms: by preset. Comparisons are of all rows that
                  there are records of, whichever of them are shown
-    labels   of rows, as of `Terms`; background: as of `make_table`
+    plan     of the study, where its task is known;  background  as of `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
     tables, family = {}, family_of(declared_by_study(study), records, seeds)
@@ -97,7 +100,7 @@ def study_table(
                 mine,
                 arms=rows,
                 seeds=shown,
-                terms=replace(Terms.of(preset), labels=labels or {}),
+                terms=Terms.of(preset, plan),
                 background=background,
                 family=family,
             )

@@ -149,7 +149,20 @@ def test_a_column_can_give_the_split(option, split, tmp_path, capsys):
     table[3][4] = "tset"
     for dry in ([], ["--dry-run"]):
         assert train(tmp_path, option, "logP", *dry, table=write(tmp_path, table)) == 3
-    assert "row 2 (M2): 'tset'" in capsys.readouterr().err
+        assert "row 2 (M2): 'tset'" in capsys.readouterr().err
+
+
+def test_a_plan_that_cannot_be_run_is_not_written(tmp_path, capsys):
+    table, written = lines(), tmp_path / "p.toml"
+    for row, cells in enumerate(table[1:]):
+        cells[4] = "train" if row < 90 else "valid"
+    options = ("--split-column", "logP", "--dry-run", "--write-plan", written)
+    assert train(tmp_path, *options, table=write(tmp_path, table)) == 2
+    said = capsys.readouterr()
+    assert "leaves no molecule for test" in said.err
+    assert "written" not in said.out + said.err
+    assert not written.exists()
+    assert not (tmp_path / "results").exists()
 
 
 def test_numbers_are_learnt_as_numbers(tmp_path, capsys):

@@ -84,7 +84,7 @@ def test_a_task_that_cannot_be_read_says_what_to_run(change, tmp_path, monkeypat
 @pytest.mark.parametrize("option", ["--missing -1", "--kind classification"])
 def test_the_options_that_a_warning_names_settle_it(option, tmp_path, capsys):
     cells = ["-1" if row % 3 else "1" for row in range(120)]
-    other = {"--missing -1": [*cells[:60], *["0"] * 60], "--kind classification": cells}[option]
+    other = {"--missing -1": [*cells[:60], *["0", "1"] * 30], "--kind classification": cells}[option]
     path = write(tmp_path, with_column("toxic", other))
     words = ("train", path, "--smiles", "SMILES", "--targets", "toxic", *QUICK, "--dry-run")
     assert call(*words) == 0

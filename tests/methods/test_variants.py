@@ -1,12 +1,12 @@
 """Variants and controls of the perforated method on a small task."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.methods import session as session_module
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.base import METHODS, PairedRun
@@ -89,6 +89,19 @@ def test_where_no_width_matches_the_two_nearest_are_named(pair):
         PbgraphError, match=r"no width of tiny gives 40 parameters within 1%; the nearest are hidden \d+ with \d+ and"
     ):
         WIDENED.fit(task(TrainSettings(**SHORT), small))
+
+
+@pytest.mark.parametrize("kind", [UsageError, ValueError])
+def test_widths_that_the_model_refuses_as_too_small_count_as_such(kind, pair):
+    @dataclass(frozen=True)
+    class Choosy(TinyConfig):
+        def __post_init__(self) -> None:
+            if self.hidden < 8:
+                raise kind("hidden below 8")
+
+    job = tiny_task(TrainSettings(**SHORT), config=Choosy(hidden=40), paired=replace(pair, parameters=40))
+    with pytest.raises(PbgraphError, match=r"no width of tiny gives 40 parameters within 1%"):
+        WIDENED.fit(job)
 
 
 def test_what_the_width_cannot_match_the_fine_width_makes_up():

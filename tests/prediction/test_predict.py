@@ -138,7 +138,7 @@ def test_arms_are_averaged_each_counting_alike_however_many_models_it_has(values
     np.testing.assert_allclose(made.sd, np.std(every, axis=0, ddof=1))
     source, out = write(tmp_path), tmp_path / "out.csv"
     capsys.readouterr()
-    assert call("predict", tmp_path / "models", source, out, "--arm", "gin/backprop", "ridge/fit") == 0
+    assert call("predict", tmp_path / "models", source, out, "--arm", "gin/backprop", "--arm", "ridge/fit") == 0
     assert "3 models gin/backprop and ridge/fit: " in capsys.readouterr().err
     header, *rows = csv.reader(out.open())
     assert header == ["name", "smiles", "logP", "logP_sd", "error"]
@@ -160,7 +160,13 @@ def test_arms_that_do_not_predict_the_same_are_not_averaged(values, classes, tmp
     arms = [gin, Arm("random-forest", "fit")]
     with pytest.raises(UsageError, match=r"gin/backprop and random-forest/fit are not averaged: they differ in .*kind"):
         load_predictor(tmp_path, arms)
-    assert call("predict", folder, "-", "--embeddings", "--arm", "gin/backprop", "ridge/fit") == 2
+    shutil.rmtree(tmp_path / "b")
+    copied(model_of(values, "ridge/fit"), tmp_path, preset="default")
+    with pytest.raises(
+        UsageError, match=r"gin/backprop and ridge/fit are not averaged: they differ in preset: smoke / "
+    ):
+        load_predictor(tmp_path, [gin, ridge])
+    assert call("predict", folder, "-", "--embeddings", "--arm", "gin/backprop", "--arm", "ridge/fit") == 2
     assert "gin/backprop and ridge/fit: --embeddings are of one network; name one" in capsys.readouterr().err
 
 

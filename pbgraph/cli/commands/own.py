@@ -68,6 +68,7 @@ def train(args: argparse.Namespace) -> int:
     from pbgraph.execution.benchmark import check_splits
     from pbgraph.execution.engines.progress import stages_shown
     from pbgraph.results.described import earlier_versions, keep
+    from pbgraph.stages import stage
 
     table = describe(
         args.file,
@@ -91,7 +92,10 @@ def train(args: argparse.Namespace) -> int:
     say(f"{table.file}: task {table.name}, {table.kind} of {', '.join(table.targets)}; {usable}")
 
     def check(plan: Plan) -> None:
-        check_splits(dataset, molecules, plan)
+        with stages_shown(), stage("splitting"):
+            check_splits(dataset, molecules, plan)
+        if args.write_plan is not None:  # which others read as a plan of this task
+            keep(table, results)
 
     def make_ready(plan: Plan) -> None:
         check(plan)
@@ -100,8 +104,6 @@ def train(args: argparse.Namespace) -> int:
         if blind := _blind(plan, table.graph_columns):
             log.warning("%s: not read by %s", ", ".join(table.graph_columns), ", ".join(blind))
 
-    if args.write_plan is not None:  # which others read as a plan of this task
-        keep(table, results)
     return do_missing(args, dataset, make_ready, check)
 
 
@@ -114,9 +116,8 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     add("output", type=Path, metavar="OUTPUT", nargs="?", default=Path("-"), help=OUTPUTS)
     add("--smiles", metavar="COL", help="column of the structures (default: the name it had in training)")
     add("--id", metavar="COL", help="column of names to be copied to the output")
-    add(
-        "--arm", nargs="+", default=[], metavar="MODEL/METHOD", help="whose models; of several arms, the mean of theirs"
-    )
+    arms = "which models of the folder, where it holds several arms; given twice or more, the mean of these arms"
+    add("--arm", action="append", default=[], metavar="MODEL/METHOD", help=arms)
     add("--preset", metavar="NAME", help="which of them, where they were made with several presets")
     add("--split", metavar="NAME", help="which of them, where they were made on several splits")
     add("--embeddings", action="store_true", help="instead, the vector of each molecule that the network's head reads")
@@ -129,7 +130,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Apply a saved model, or several that differ in their seed alone, to the molecules of a file."""
+    """Apply a saved model, or several that are averaged, to the molecules of a file."""
     from pbgraph.prediction.molecule_files import FORMS, STANDARD, form_of, read_chunks, writer, written_form
     from pbgraph.prediction.predict import blank_cells, load_encoder, load_predictor
 

@@ -49,7 +49,7 @@ def do_missing(
 ) -> int:
     """Do what is missing of a plan, then show its table; 1 if a run has failed.
 
-    make_ready  is called before any run;  check  instead, of a dry run
+    make_ready  is called before any run;  check  before a plan is shown or written
     """
     from pbgraph.execution import benchmark
     from pbgraph.execution.engines.chosen import RAY, made_ready
@@ -60,10 +60,11 @@ def do_missing(
 
     plan, results = plan_of(args, dataset), ResultsFolder(args.results)
     wanted = _engine_of(args)
+    if args.dry_run or args.write_plan is not None:
+        check(plan)
     if args.write_plan is not None:
         _write_plan(plan, args.write_plan)
     if args.dry_run:
-        check(plan)
         jobs = args.jobs or benchmark.usual_jobs("cpu" if args.engine == RAY else benchmark.device_of(args.device))
         show(describe(survey(plan, results, retry_failed=args.retry_failed), jobs))
         return 0
@@ -186,7 +187,7 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
             every,
             seeds=plan.seeds,
             arms=arms,
-            labels=plan.labels,
+            plan=plan,
             background=background_of(results),
         )
         show(studies.to_markdown(shown), end="")

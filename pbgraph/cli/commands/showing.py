@@ -199,6 +199,7 @@ def _study_table(args: argparse.Namespace) -> int:
         records,
         seeds=seeds,
         arms=arms,
+        plan=runs.plan_of(chosen, records),
         background=runs.background,
     )
     show(_formatted(studies.STUDY_FORMATS[args.format], shown, args), end="")

@@ -278,16 +278,18 @@ def stages_shown() -> Iterator[None]:
 
 
 class _StageClock:
-    """How long the stage that lasts has lasted, and by its pace, how long it will still last."""
+    """How long the stage that lasts will still last, by the pace since some of it was first known to be done."""
 
     def __init__(self) -> None:
-        self._name, self.since = "", float("-inf")
+        self._name, self._first = "", (0.0, 0.0)
 
     def left(self, news: Stage, now: float) -> str:
         """In words; "" while it is not known."""
-        if news.name != self._name:
-            self._name, self.since = news.name, now
-        return f"{duration((now - self.since) * (1 / news.share - 1))} left" if news.share else ""
+        share, (done, since) = news.share or 0.0, self._first
+        if news.name != self._name or not done or share < done:  # what was done before the counting is not its pace
+            self._name, self._first = news.name, (share, now)
+            return ""
+        return f"{duration((now - since) * (1 - share) / (share - done))} left" if share > done else ""
 
 
 class _SlowStages:
@@ -295,13 +297,13 @@ class _SlowStages:
 
     def __init__(self, console: Console) -> None:
         self._console, self._clock = console, _StageClock()
-        self._since = self._next = float("-inf")
+        self._name, self._next = "", 0.0
 
     def __call__(self, news: Stage) -> None:
         now = time.monotonic()
         left = self._clock.left(news, now)
-        if self._clock.since != self._since:
-            self._since, self._next = self._clock.since, now + PATIENCE
+        if news.name != self._name:
+            self._name, self._next = news.name, now + PATIENCE
         elif now > self._next:
             self._next = now + LINE_EVERY
             said = f"{news}, about {left}" if left else str(news)
