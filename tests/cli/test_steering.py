@@ -67,8 +67,8 @@ def test_status_shows_what_is_to_do_and_what_else_is_there(filled, capsys):
     assert call("status", "tox21", "--results", filled.root, "--models", "gin", "--jobs", 1) == 0
     said = capsys.readouterr().out
     assert "tox21, preset default, split random: 3 runs, 0 done, 3 to do" in said
-    assert "to do    gin/backprop seeds 68-70, about 1:05 each" in said
-    assert "about 3:15 with 1 worker" in said
+    assert "to do    gin/backprop seeds 68-70, about 1:48 each" in said
+    assert "about 5:24 with 1 worker" in said
     assert "tox21, preset smoke, split scaffold: 1 run, 1 done" in said
     assert "ValueError: =1+1\\nno" in said
 
