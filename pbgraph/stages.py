@@ -1,4 +1,4 @@
-"""What has to be done before training, and takes a while: reading, featurising, compiling. Told to whoever listens.
+"""What has to be done beside training, and takes a while: reading, featurising, compiling. Told to whoever listens.
 
     with heard(print):
         with stage("reading"):

@@ -19,7 +19,14 @@ ADAPTERS = {
 }
 PLOTS = {"plotting.py": {"matplotlib"}, "journal.py": {"matplotlib"}}
 THIRD = {"torch", "numpy", "safetensors"}
-GROUND = {"pbgraph.streams", "pbgraph.files.state_file", "pbgraph.errors", "pbgraph.headroom", "pbgraph.insight"}
+GROUND = {
+    "pbgraph.streams",
+    "pbgraph.files.state_file",
+    "pbgraph.errors",
+    "pbgraph.headroom",
+    "pbgraph.insight",
+    "pbgraph.stages",
+}
 
 
 def imported(path):
