@@ -56,8 +56,9 @@ class OfOneArm:
     def values(self, store: Any, good: np.ndarray, rows: int, width: int) -> np.ndarray:
         """(M, rows, width) numbers of every model; store: of the good rows, others have NaN."""
         made = np.full((len(self.functions), rows, width), np.nan)
-        for value, function in zip(made, self.functions if len(good) else (), strict=False):
-            value[good] = function(store)
+        if len(good):
+            for value, function in zip(made, self.functions, strict=True):
+                value[good] = function(store)
         return made
 
     def featurised(

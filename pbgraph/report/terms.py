@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -53,16 +53,15 @@ class Terms:
             searched_as=declared.searched_as,
         )
 
-    def tried(self, specs: Mapping[Arm, RunSpec], searched: Iterable[Budget]) -> dict[Arm, tuple[Budget, ...]]:
+    def tried(self, specs: Mapping[Arm, RunSpec], searched: Sequence[Budget]) -> dict[Arm, tuple[Budget, ...]]:
         """Each arm -> the searches of its settings on the split and with the features of its runs.
 
         specs     arm -> one of its runs, whose preset the searches have to be of, or the one it was searched as
         searched  all that the results folder has
         """
-        every = list(searched)
-        return {arm: self._tried(arm, spec, every) for arm, spec in specs.items() if arm.method != EXTERNAL}
+        return {arm: self._tried(arm, spec, searched) for arm, spec in specs.items() if arm.method != EXTERNAL}
 
-    def _tried(self, arm: Arm, spec: RunSpec, searched: Iterable[Budget]) -> tuple[Budget, ...]:
+    def _tried(self, arm: Arm, spec: RunSpec, searched: Sequence[Budget]) -> tuple[Budget, ...]:
         task, model, method, split, featuriser = mine = (
             spec.task,
             spec.model,
