@@ -59,11 +59,14 @@ class TaskRuns:
         return background_of(self.results)
 
     def of_preset(self, name: str | None, split: str | None) -> tuple[list[RunRecord], Preset | None]:
-        """The records of one preset and split, and the preset if it is known here. Raises UsageError without any."""
+        """The records of one preset and split, and the preset if it is known here. Raises UsageError without any.
+
+        split  None: that of the preset, if it names one
+        """
         declared, wanted = self._declared(name), self.recipe_of(name)
         mine = self._of(
             None if wanted is None else [wanted],
-            split,
+            split or (declared.split if declared else "") or None,
             usual=f"preset {wanted or USUAL}",
             name=lambda spec: f"preset {spec.preset}",
             asked=f"--preset {name or USUAL}",

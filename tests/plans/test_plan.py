@@ -32,7 +32,8 @@ def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     for spec in made.specs:
         assert set(spec.versions) == {"task", "split", "featuriser", "model", "method", "metric"}
         assert METHODS.get(spec.method).settings(**spec.settings)
-    assert set(preset(name).seconds) <= {one for arm in made.arms for one in (arm, arm.plain)}
+    arms = (*made.arms, *plan("tox21", preset(name).recipe.name).arms)  # that of the preset it is based on, if on one
+    assert set(preset(name).seconds) <= {one for arm in arms for one in (arm, arm.plain)}
 
 
 def test_presets_are_the_declared_ones():
@@ -55,6 +56,15 @@ def test_the_answer_has_every_control_and_names_what_it_compares():
     assert {spec.preset for spec in planned.specs} == {"answer"}
     with pytest.raises(UsageError, match="esol"):
         plan("esol", "answer")
+
+
+def test_the_answer_by_cross_validation_has_its_recipe_and_its_primary_comparison():
+    answer, folds = preset("answer"), preset("answer-cv5x5")
+    assert (folds.recipe, folds.primary, folds.margin) == (answer.recipe, answer.primary, answer.margin)
+    assert (folds.split, folds.seeds, folds.again) == ("cv5x5", tuple(range(25)), frozenset())
+    there = {spec.arm: (spec.settings, spec.model_config) for spec in plan("tox21", "answer").specs}
+    for spec in plan("tox21", "answer-cv5x5").specs:
+        assert (spec.settings, spec.model_config) == there[spec.arm]
 
 
 def test_a_plan_is_the_same_each_time():

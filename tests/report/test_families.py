@@ -166,3 +166,20 @@ def test_rows_of_a_preset_bear_the_labels_that_it_gives_them_and_stay_in_its_fam
     assert [row.arm for row in table.rows if row.missing] == [declared.arms[-1]]
     assert table.arms[-1].model == "gcn"
     assert table.family == "preset default"
+
+
+def test_a_preset_of_a_split_of_its_own_is_shown_on_that_split(tmp_path):
+    results, (a, b) = ResultsFolder(tmp_path), arms("trimnet/perforated", "trimnet/continued")
+    for n, arm in enumerate((a, b)):
+        for seed in (10, 11, 12):
+            on_folds = {"preset": "answer", "split": "cv5x5", "split_seed": seed}
+            results.write(make_record(arm, seed, 0.8 + 0.01 * n + 0.001 * seed * n, **on_folds))
+        results.write(make_record(arm, 68, 0.5, preset="answer"))
+    runs = TaskRuns.read(results, "tox21")
+    _, table = chosen_table(runs, Choice(preset="answer-cv5x5", arms=(a, b)))
+    assert (table.protocol.split, [len(row.seeds) for row in table.rows]) == ("cv5x5 v1", [3, 3])
+    assert (table.primary, table.tests, len(table.protocol.seeds)) == ((a, b), 1, 25)
+    _, usual = chosen_table(runs, Choice(preset="answer", arms=(a, b)))
+    assert usual.protocol.split == "random v1"
+    _, _, one = chosen_comparison(runs, a, b, choice=Choice(preset="answer-cv5x5"))
+    assert (one.seeds, one.declared) == ((10, 11, 12), 25)
