@@ -18,19 +18,15 @@ whose rows are contiguous is handed on as it is, one whose columns are is said t
 from __future__ import annotations
 
 import ctypes
-import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import deterministic
 
 _Gemm = Callable[[Tensor, Tensor, Tensor, float, float], None]  # (a, b, out, alpha, beta): fills `out`
 _GEMM: dict[torch.dtype, _Gemm] = {}
 _KEPT: list[torch.library.Library] = []  # an implementation lives as long as its library
-_SETTING = threading.Lock()
 _ARGUMENTS = [ctypes.c_char_p] * 2 + [ctypes.c_void_p] * 11
 INTEGERS = 6  # of int32 among the arguments of a routine: m, n, k and three distances
 _ROUTINES: dict[torch.dtype, tuple[str, type[ctypes.c_float] | type[ctypes.c_double]]] = {
@@ -85,7 +81,7 @@ def _mm(a: Tensor, b: Tensor) -> Tensor:
     gemm = _gemm_for(a, b)
     if gemm is None:
         return torch.mm(a, b, out=a.new_empty(0))
-    out = _unfilled(a, (a.shape[0], b.shape[1]))
+    out = a.new_empty((a.shape[0], b.shape[1]))
     gemm(a, b, out, 1.0, 0.0)
     return out
 
@@ -103,7 +99,7 @@ def _bmm(a: Tensor, b: Tensor) -> Tensor:
     gemm = _gemm_for_each(a, b)
     if gemm is None:
         return torch.bmm(a, b, out=a.new_empty(0))
-    out = _unfilled(a, (a.shape[0], a.shape[1], b.shape[2]))
+    out = a.new_empty((a.shape[0], a.shape[1], b.shape[2]))
     gemm(a, b, out, 1.0, 0.0)
     return out
 
@@ -143,21 +139,8 @@ def _can_be_added(c: Tensor, a: Tensor, shape: Sequence[int], beta: float, alpha
 
 def _sum_begun(c: Tensor, shape: Sequence[int], beta: float) -> Tensor:
     """Where the product is to be added: c, unless it counts for nothing."""
-    out = _unfilled(c, shape)
+    out = c.new_empty(shape)
     return out.copy_(c) if beta != 0 else out
-
-
-def _unfilled(like: Tensor, shape: Sequence[int]) -> Tensor:
-    """Memory that a product will fill whole, without the NaNs that torch's deterministic mode puts there first."""
-    if not torch.are_deterministic_algorithms_enabled():
-        return like.new_empty(shape)
-    settings: Any = deterministic
-    with _SETTING:
-        wanted, settings.fill_uninitialized_memory = settings.fill_uninitialized_memory, False
-        try:
-            return like.new_empty(shape)
-        finally:
-            settings.fill_uninitialized_memory = wanted
 
 
 def _gemm(name: str, scalar: type[ctypes.c_float] | type[ctypes.c_double]) -> _Gemm:
