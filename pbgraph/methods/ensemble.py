@@ -83,7 +83,7 @@ def _own_checkpoint(checkpoint: Path | None, number: int) -> Path | None:
 
 
 ENSEMBLE = Method(
-    name="ensemble",
+    name=roles.ENSEMBLE,
     version=1,
     settings=TrainSettings,
     fit=fit,

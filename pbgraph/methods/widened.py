@@ -124,7 +124,7 @@ def _noted(job: FitJob, fitted: Fitted) -> Fitted:
 
 
 WIDENED = Method(
-    name="widened",
+    name=roles.WIDENED,
     version=2,
     settings=TrainSettings,
     fit=fit_widened,
@@ -135,7 +135,7 @@ WIDENED = Method(
 )
 
 WIDENED_CONTINUED = Method(
-    name="widened-continued",
+    name=roles.WIDENED_CONTINUED,
     version=2,
     settings=CycleSettings,
     fit=fit_widened_continued,

@@ -36,7 +36,7 @@ class Comparison:
     declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
               initialisations, by their mean
-    p_holm    adjusted for all comparisons of its family; the interval is not
+    p_holm    adjusted for all comparisons of its family, None until it is complete; the interval is not adjusted
     margin    by which the verdict judges
     one_split whether all runs share one split: interval and p then speak of initialisation alone
     units     how many paired values are judged: splits, or seeds where all share one split
@@ -69,17 +69,19 @@ class Family:
     pairs   (preset of the runs, a, b) -> comparison
     margin  by which all are judged; None where nothing is finished
     usual   what the metric declares, of the same runs
+    absent  (preset of the runs, a, b) that were registered and have no runs to be compared by yet
     """
 
     name: str
     pairs: Mapping[tuple[str, Arm, Arm], Comparison]
     margin: EquivalenceMargin | None = None
     usual: EquivalenceMargin | None = None
+    absent: Sequence[tuple[str, str, str]] = ()
 
     @property
     def tests(self) -> int:
-        """How many p-values are corrected together."""
-        return sum(one.p is not None for one in self.pairs.values())
+        """How many comparisons one correction is over."""
+        return len(self.pairs) + len(self.absent)
 
     def among(self, preset: str, arms: Iterable[Arm]) -> tuple[Comparison, ...]:
         """The comparisons of a preset of which both arms are among these."""
@@ -194,17 +196,21 @@ def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm], named: Sequen
     return [(a, b) for a, b in wanted if {a, b} <= scored.keys() and scored[a] & scored[b]]
 
 
-def adjusted(comparisons: Sequence[Comparison], margin: EquivalenceMargin) -> tuple[Comparison, ...]:
-    """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values."""
-    tested = [comparison for comparison in comparisons if comparison.p is not None]
-    p_holm = dict(
-        zip(
-            [id(comparison) for comparison in tested],
-            holm([comparison.p for comparison in tested if comparison.p is not None]),
-            strict=True,
-        )
+def adjusted(
+    comparisons: Sequence[Comparison], margin: EquivalenceMargin, *, absent: int = 0
+) -> tuple[Comparison, ...]:
+    """The comparisons with Holm's correction over all of them, and verdicts by this margin and those p-values.
+
+    absent  how many more the correction is over
+    What is absent, incomplete or without a p-value counts as if its p were 1. So the verdict of a complete one is what
+    it would be at the worst, and none that was "better" is withdrawn when the others are complete.
+    """
+    found = [one.p if one.complete else None for one in comparisons]
+    p_holm = holm([*(1.0 if p is None else p for p in found), *[1.0] * absent])
+    return tuple(
+        _judged(one, None if p is None else corrected, margin)
+        for one, p, corrected in zip(comparisons, found, p_holm[: len(found)], strict=True)
     )
-    return tuple(_judged(comparison, p_holm.get(id(comparison)), margin) for comparison in comparisons)
 
 
 def _judged(comparison: Comparison, p_holm: float | None, margin: EquivalenceMargin) -> Comparison:

@@ -18,6 +18,7 @@ from pbgraph.results.arms import Arm, in_row_order
 from pbgraph.results.compared import Pair
 from pbgraph.results.protocol import check_one_protocol
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,21 @@ def rows_and_seeds(
     return in_row_order(arms, run_arms), list(dict.fromkeys(seeds))
 
 
-def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[int] | None = None) -> Family:
+def family_of(
+    declared: Declared,
+    records: Sequence[RunRecord],
+    seeds: Sequence[int] | None = None,
+    registered: Sequence[Registration] = (),
+) -> Family:
     """The comparisons of all its presets, each with its verdict.
 
     records  of one task and split, those of other presets are left out
     seeds    that are asked for, as of `rows_and_seeds`
+    registered  plans; the comparisons of those that have any of these runs are in the family, with runs or without
     What `check_one_protocol` would refuse in a table is in no family either.
     """
     found: list[tuple[str, Comparison]] = []
+    absent: list[tuple[str, str, str]] = []
     margin = usual = None
     for recipe, preset in declared.presets.items():
         mine = [record for record in records if record.spec.preset == recipe]
@@ -79,12 +87,14 @@ def family_of(declared: Declared, records: Sequence[RunRecord], seeds: Sequence[
         if finished:
             margin = margin or margin_of(finished, preset.margin if preset else None)
             usual = usual or margin_of(finished)
-            found += [(recipe, one) for one in _compared(finished, arms, shown, preset.named if preset else ())]
+            mine_found = _compared(finished, arms, shown, preset.named if preset else ())
+            found += [(recipe, one) for one in mine_found]
+            absent += _absent(recipe, finished, mine_found, registered)
     if margin is None:
         return Family(declared.name, {})
-    judged = adjusted([one for _, one in found], margin)
+    judged = adjusted([one for _, one in found], margin, absent=len(absent))
     pairs = {(recipe, one.a, one.b): one for (recipe, _), one in zip(found, judged, strict=True)}
-    return Family(declared.name, pairs, margin, usual)
+    return Family(declared.name, pairs, margin, usual, absent)
 
 
 def family_of_rows(
@@ -95,17 +105,29 @@ def family_of_rows(
     seeds: Sequence[int],
     margin: float | None,
     named: Sequence[Pair] = (),
+    registered: Sequence[Registration] = (),
 ) -> Family:
     """The comparisons of these rows alone, and first those that a plan of them names.
 
-    records: of one preset and split, and of these rows some that finished.
+    records: of one preset and split, and of these rows some that finished; registered: as of `family_of`.
     """
     finished = [record for record in _finished(records, seeds) if record.spec.arm in arms]
     if not finished:
         return Family(name, {})
-    judging = margin_of(finished, margin)
-    judged = adjusted(_compared(finished, arms, seeds, named), judging)
-    return Family(name, {(finished[0].spec.preset, one.a, one.b): one for one in judged}, judging, margin_of(finished))
+    judging, recipe = margin_of(finished, margin), finished[0].spec.preset
+    found = _compared(finished, arms, seeds, named)
+    absent = _absent(recipe, finished, found, registered)
+    judged = adjusted(found, judging, absent=len(absent))
+    return Family(name, {(recipe, one.a, one.b): one for one in judged}, judging, margin_of(finished), absent)
+
+
+def _absent(
+    recipe: str, finished: Sequence[RunRecord], found: Sequence[Comparison], registered: Sequence[Registration]
+) -> list[tuple[str, str, str]]:
+    """What was registered of these runs of a preset, and is not among what can be compared."""
+    keys, there = {record.key for record in finished}, {frozenset((str(one.a), str(one.b))) for one in found}
+    pairs = (pair for plan in registered if not keys.isdisjoint(plan.keys) for pair in plan.compared)
+    return [(recipe, a, b) for a, b in dict.fromkeys(pairs) if frozenset((a, b)) not in there]
 
 
 def _finished(records: Sequence[RunRecord], seeds: Sequence[int]) -> list[RunRecord]:

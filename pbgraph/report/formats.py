@@ -162,9 +162,9 @@ def comparison_lines(
         f"mean difference            {figure(comparison.mean, scale, sign='+')}",
         f"95 % interval, {'plain' if comparison.one_split else 'corrected'} t".ljust(27)
         + interval_text(comparison.interval, scale),
-        *(f"95 % interval, {name}".ljust(27) + interval_text(one.interval, scale) for name, one in further.items()),
+        *(f"95 % interval, {name}".ljust(27) + _around(one, comparison.mean, scale) for name, one in further.items()),
         f"95 % interval, bootstrap   {interval_text(bootstrap, scale)}",
-        f"effect size, Hedges' g     {'-' if effect is None else f'{effect:+.2f}'}",
+        f"Hedges' g of differences   {'-' if effect is None else f'{effect:+.2f}'}",
         f"p                          {p_text(comparison.p)}",
         *([f"p, {f'Holm over {tests}'.ljust(23)} {p_text(comparison.p_holm)}"] if family else []),
         f"verdict                    {verdict_words(comparison)}",
@@ -172,6 +172,12 @@ def comparison_lines(
     table = markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
     lines += [*_how_judged(comparison, further, judged), *([declared] if declared else [])]
     return f"{table}\n\n" + "\n".join(lines) + "\n"
+
+
+def _around(difference: Difference, mean: float, scale: float) -> str:
+    """Its interval, and its mean where that is another than the one that is shown."""
+    shown, other = (figure(value, scale, sign="+") for value in (mean, difference.mean))
+    return interval_text(difference.interval, scale) + ("" if shown == other else f" around {other}")
 
 
 def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judged: tuple[str, int]) -> Iterator[str]:
@@ -182,8 +188,8 @@ def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judge
     else:
         yield "no plan has this comparison: it is judged by itself, and is a question rather than an answer"
     if further:
-        others = f"{' and '.join(further)} {'takes' if len(further) == 1 else 'take'}"
-        yield f"the corrected t decides: {others} splits of the same molecules for independent"
+        others = f"{', '.join(further)} and bootstrap"
+        yield f"the corrected t decides: {others} take splits of the same molecules for independent"
     if comparison.one_split:
         yield "all seeds share one split: the t interval and p speak of initialisations, not of other molecules"
 

@@ -1,6 +1,7 @@
 """How many dendrites every run kept, and what the score that chose them says beside the test score.
 
-A run that kept none is the plain run, weight for weight; in a mean over seeds that hides. And what is accepted by
+A run that kept none is the plain run, weight for weight, and so is a control that was matched to it or found nothing
+better either; in a mean over seeds that hides, and it narrows the interval of a difference. And what is accepted by
 validation rows is better there by selection: the gain on test rows belongs beside it.
 """
 
@@ -11,17 +12,35 @@ from dataclasses import replace
 from statistics import fmean
 
 from pbgraph.humanize import figure, plural, ranges
+from pbgraph.methods.roles import PLAIN
 from pbgraph.report.tables import Row, Table
 
 
 def kept_notes(table: Table, scale: float) -> list[str]:
     """One note for each row whose runs grow dendrites: how many are at each site, by seed, and what was gained.
 
+    And one for each comparison of such a row with another than the plain one, where both came to the same network.
     scale  magnitude of the scores of the metric that selects
     """
     rows = {row.arm: replace(row, arm=table.called[row.arm]) for row in table.rows}
     plain = {arm: rows[one.b] for arm, one in table.against_plain.items() if one.b in rows}
-    return [_note(rows[row.arm], plain.get(row.arm), scale) for row in table.rows if row.dendrites]
+    compared = [(rows[one.a], rows[one.b]) for one in table.comparisons if one.b.method != PLAIN]
+    return [
+        *(_note(rows[row.arm], plain.get(row.arm), scale) for row in table.rows if row.dendrites),
+        *filter(None, (_same(a, b, scale) for a, b in compared if a.dendrites)),
+    ]
+
+
+def _same(a: Row, b: Row, scale: float) -> str:
+    """On how many seeds two rows are one network, by validation and test score, and what the others differ by."""
+    both = [seed for seed in a.test if seed in b.test and seed in a.chosen and seed in b.chosen]
+    same = [seed for seed in both if (a.test[seed], a.chosen[seed]) == (b.test[seed], b.chosen[seed])]
+    if not same:
+        return ""
+    others = [seed for seed in both if seed not in same]
+    rest = f"; the others differ by {_gain(others, a.test, b.test, scale)} on average" if others else ""
+    pairs = f"{len(same)} of {plural(len(both), 'pair')}"
+    return f"the same network: {a.arm} and {b.arm} in {pairs}, whose difference is 0 ({_seeds(same)}){rest}"
 
 
 def _note(row: Row, plain: Row | None, scale: float) -> str:

@@ -71,8 +71,8 @@ def in_bold(tables: Sequence[Table]) -> str:
     one_split = any(each.one_split for each in found)
     splits = "speak of initialisations on one split alone" if one_split else "allow for overlapping training sets"
     return (
-        f"Bold: the best mean{which} and those not distinguishable from it, by Tukey's simultaneous intervals of the "
-        f"{of} rows that have all their runs, which {splits}."
+        f"Bold: the best mean{which} and those not distinguishable from it, by simultaneous intervals of the {of} "
+        f"rows that have all their runs, which {splits}."
     )
 
 

@@ -9,7 +9,8 @@ difference Δ its statistic follows a noncentral t with n - 1 degrees of freedom
 where s is taken from the seeds that there are: with few of them it is a rough guess itself. Because of ρ more seeds
 help only up to Δ / (s sqrt(ρ)), so that some differences are found by no number of seeds.
 
-Two arms that are truly equal are called equivalent if the whole 95 % interval is within ±Δ.
+Two arms that are truly equal are not told to differ by as much as matters if the whole 95 % interval is within ±Δ: they
+are called equivalent then, or in 5 % of cases or fewer better or worse by less.
 
 Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, ch. 2; Nadeau & Bengio 2003.
 """
@@ -39,7 +40,7 @@ class Power:
     relevant  the true difference that is to be found
     seeds     that both arms have, those of one split counted once; power, the probability that these find it
     tests     comparisons that are judged together; adjusted, the probability at the first step of Holm's correction
-    equivalent  the probability with which two equal arms are called equivalent
+    equivalent  the probability with which the interval of two equal arms is within the margin
     needed    seeds with which the power is `WANTED`; None if `MOST` do not do
     seconds   of both arms for one more seed, a run after another; None if that is not known
     """
@@ -59,7 +60,7 @@ class Power:
         now = f"a true difference of {self.relevant} is found with probability {self.power:.2f} by {_seeds(self.seeds)}"
         if self.tests > 1:
             now += f" (by p alone; {self.adjusted:.2f} at the first step of Holm's correction over {self.tests})"
-        now += f", equal arms are called equivalent with {self.equivalent:.2f}"
+        now += f", the interval of equal arms is within ±{self.relevant} with {self.equivalent:.2f}"
         if self.needed is None:
             return f"{now}; no number of seeds up to {MOST:,} finds it with {WANTED}"
         if self.needed <= self.seeds:

@@ -30,6 +30,7 @@ from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.protocol import choices, usual_or_only
 from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.registered import Registration
 from pbgraph.splits import SPLITS
 
 if TYPE_CHECKING:
@@ -234,19 +235,26 @@ def _alone(planned: Plan | None) -> Plan | None:
 
 def _family(runs: TaskRuns, records: Sequence[RunRecord], seeds: Sequence[int], *, own: Plan | None) -> Family | None:
     """What comparisons of these records are judged with; None if all of them cannot stand in one table."""
+    registered = runs.background.registered
     if own is not None:
-        return family_of_rows(own.name, records, arms=own.arms, seeds=seeds, margin=own.margin, named=own.named)
+        return family_of_rows(
+            own.name, records, arms=own.arms, seeds=seeds, margin=own.margin, named=own.named, registered=registered
+        )
     spec = records[0].spec
-    return family_in([record for record in runs.records if record.spec.split == spec.split], spec.preset, seeds)
+    return family_in(
+        [record for record in runs.records if record.spec.split == spec.split], spec.preset, seeds, registered
+    )
 
 
-def family_in(records: Sequence[RunRecord], recipe: str, seeds: Sequence[int]) -> Family | None:
+def family_in(
+    records: Sequence[RunRecord], recipe: str, seeds: Sequence[int], registered: Sequence[Registration] = ()
+) -> Family | None:
     """The family of a preset; None if its rows cannot stand in one table.
 
-    records  of one task and split;  seeds  that are shown
+    records  of one task and split;  seeds  that are shown;  registered  as of `family_of`
     """
     usual = rows_and_seeds(preset_or_none(recipe), [one for one in records if one.spec.preset == recipe])[1]
-    family = family_of(declared_by(recipe), records, None if list(seeds) == usual else seeds)
+    family = family_of(declared_by(recipe), records, None if list(seeds) == usual else seeds, registered)
     return family if any(preset == recipe for preset, _, _ in family.pairs) else None
 
 

@@ -87,12 +87,15 @@ class Difference:
     p: float | None
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: float) -> Difference:
+def paired_difference(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, test_share: float, at_once: int = 1
+) -> Difference:
     """Mean of a - b over pairs, with the corrected resampled t interval.
 
     a, b        scores of the same n > 0 seeds, in the same order
     test_share  n_test / n_train where every seed has its own split; 0 where all seeds share one training set, which
                 makes it a plain paired t interval that speaks of initialisation alone
+    at_once     how many such intervals are to hold together, in 95 % of cases at the least (Bonferroni); p is of one
     Where a and b are equal, rounding aside, the interval has no width and p is 1.
     Raises ValueError if the lengths differ or are 0.
 
@@ -105,13 +108,13 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, test_share: flo
         raise ValueError(f"{len(a)} and {len(b)} scores cannot be paired")
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     n, mean = len(differences), float(differences.mean())
-    rounding = ROUNDING * float(np.abs([a, b]).max())
+    rounding = ROUNDING * float(max(np.abs(a).max(), np.abs(b).max()))
     if n > 1 and float(np.abs(differences).max()) <= rounding:
         return Difference(n, mean, Interval(mean, mean), 1.0)
     if n == 1 or float(np.ptp(differences)) <= rounding:
         return Difference(n, mean, None, None)
     error = float(np.sqrt(differences.var(ddof=1) * (1 / n + test_share)))
-    margin = error * float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    margin = error * float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / 2 / at_once))
     return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(stdtr(n - 1, -abs(mean) / error)))
 
 
@@ -127,7 +130,7 @@ def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -
 
     differences, splits  of the same runs, in the same order
     The interval and p are of t with one degree of freedom less than there are splits. None where no split is there
-    twice, so that nothing parts the two variances, or fewer than two splits are, or where nothing varies.
+    twice, so that nothing parts the two variances, or fewer than two splits are, or where nothing varies within any.
 
     >>> round(mixed_difference([0.01, 0.02, 0.03, 0.05], [68, 68, 69, 69]).mean, 6)
     0.0275
@@ -139,10 +142,13 @@ def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -
     groups = np.unique([str(split) for split in splits], return_inverse=True)[1]
     sizes = np.bincount(groups)
     k, n = len(sizes), len(values)
-    if k < 2 or k == n or float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max()):
+    rounding = ROUNDING * float(np.abs(values).max())
+    if k < 2 or k == n:
         return None
     means = np.bincount(groups, values) / sizes
     within = float(np.square(values - means[groups]).sum())
+    if within <= n * rounding**2:
+        return None
 
     def fitted(share: float) -> tuple[float, float, float]:
         """-2 log of the restricted likelihood, mean and its squared error; share: of the variance, between splits."""

@@ -88,7 +88,7 @@ def study_table(
     plan     of the study, where its task is known;  background  as of `make_table`
     Raises UsageError if no preset has a finished run among these.
     """
-    tables, family = {}, family_of(declared_by_study(study), records, seeds)
+    tables, family = {}, family_of(declared_by_study(study), records, seeds, background.registered)
     for preset in study.presets:
         mine = [record for record in records if record.spec.preset == preset.recipe.name]
         rows, shown = rows_and_seeds(preset, mine, seeds)

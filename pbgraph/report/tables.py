@@ -96,7 +96,7 @@ class Table:
     declared  whether a plan of these runs was registered before them, in words
     primary   the comparison that their plan is made for, if it is for one
     tried     arm -> the searches of its settings with the same features
-    family    what the comparisons are judged together with, and by how many tests p is corrected
+    family    what the comparisons are judged together with; tests: how many there are, which p is corrected for
     blocks    what rows with all their runs are compared by at once, see `pbgraph.report.together`
     """
 
@@ -167,7 +167,15 @@ def make_table(
     ours = [record for record in finished if not record.spec.external]
     origins, shown = [record.provenance for record in ours], _metrics(finished, metrics)
     if family is None:
-        family = family_of_rows("these rows", finished, arms=arms, seeds=seeds, margin=terms.margin, named=terms.named)
+        family = family_of_rows(
+            "these rows",
+            finished,
+            arms=arms,
+            seeds=seeds,
+            margin=terms.margin,
+            named=terms.named,
+            registered=background.registered,
+        )
     specs = {record.spec.arm: record.spec for record in finished}
     return Table(
         protocol=protocol_of(finished, seeds),
@@ -207,7 +215,8 @@ def _judged(finished: Sequence[RunRecord], family: Family, *, seeds: Sequence[in
         margin=(family.margin or margin_of(finished, terms.margin)).relevant,
         usual=(family.usual or margin_of(finished)).relevant,
         primary=tuple(map(str, terms.primary or ())),
-        compared=[(str(a), str(b)) for of, a, b in family.pairs if of == preset],
+        compared=[(str(a), str(b)) for of, a, b in (*family.pairs, *family.absent) if of == preset],
+        complete=[(str(a), str(b)) for (of, a, b), one in family.pairs.items() if of == preset and one.complete],
     )
 
 

@@ -4,21 +4,28 @@
 
                                CD = q / sqrt(2) * sqrt(k (k + 1) / (6 n)),     q of the studentised range, k, infinity
 
-    Tukey's HSD, blocked   s_ij = mean + arm_i + block_j + e_ij; with MSE = Σ e² / ((k-1)(n-1)) all differences of means
-                           lie at once, in 95 % of cases, within
+    pairs, Bonferroni      the paired t of `pbgraph.report.stats`, each of the k (k-1) / 2 at 5 % / (k (k-1) / 2): all
+                           differences lie within their intervals at once, in 95 % of cases or more
+
+    ANOVA, repeated        s_ij = mean + arm_i + block_j + e_ij with MSE = Σ e² / ((k-1)(n-1)): whether any arm differs,
+    measures               by F = n Σ (mean_i - mean)² / ((k-1) MSE (1 + n n_test / n_train)) with ε (k-1) and
+                           ε (k-1)(n-1) degrees of freedom
+
+    Tukey's HSD, blocked   in the same model means differ that are further apart than
 
                                q' sqrt(MSE (1/n + n_test / n_train)),         q' of the studentised range, k, (k-1)(n-1)
 
-    ANOVA, repeated        the same model: F = n Σ (mean_i - mean)² / ((k-1) MSE (1 + n n_test / n_train)) with k-1 and
-    measures               (k-1)(n-1) degrees of freedom asks whether any arm differs
+Tukey's takes the differences of all pairs to vary alike. Those of two networks on one split vary less than those of a
+network and a forest, so that it would tell too much apart; it is shown, and decides no place. ε, from 1 / (k-1) to 1,
+is 1 where they do vary alike, and takes back what F owes to it (Greenhouse & Geisser).
 
-Blocks are those of `pbgraph.report.blocks`. For n_test = 0 the second and third are the
-textbook's; the further term allows for overlapping training sets, as in `pbgraph.report.stats`. Ranks take splits for
-independent, which they are not, and know nothing of how far scores are apart.
+Blocks are those of `pbgraph.report.blocks`. For n_test = 0 all are the textbook's; the further term allows for
+overlapping training sets, as in `pbgraph.report.stats`. Ranks take splits for independent, which they are not, and know
+nothing of how far scores are apart.
 
 Source: Demšar 2006, jmlr.org/papers/v7/demsar06a.html (ranks, critical difference); Tukey 1949, doi:10.2307/3001913;
-Ash et al. 2025, doi:10.1021/acs.jcim.5c01609 (both in comparisons of molecular models); Hedges 1981,
-doi:10.3102/10769986006002107 (effect size).
+Ash et al. 2025, doi:10.1021/acs.jcim.5c01609 (both in comparisons of molecular models); Greenhouse & Geisser 1959,
+doi:10.1007/BF02289823; Hedges 1981, doi:10.3102/10769986006002107 (effect size).
 """
 
 from __future__ import annotations
@@ -31,7 +38,7 @@ from math import exp, factorial, lgamma, prod, sqrt
 
 import numpy as np
 
-from pbgraph.report.stats import CONFIDENCE, ROUNDING, Interval
+from pbgraph.report.stats import CONFIDENCE, ROUNDING, Interval, paired_difference
 from pbgraph.report.tables import Table
 from pbgraph.results.arms import Arm
 
@@ -48,39 +55,35 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Anova:
-    """Whether any of k arms differs: F, its degrees of freedom, and p."""
+    """Whether any of k arms differs: F, its degrees of freedom, what they are multiplied by, and p.
+
+    apart  by which means differ after Tukey, if all differences vary alike
+    """
 
     f: float
     df: tuple[int, int]
+    epsilon: float
     p: float
+    apart: float
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The difference a - b of two arms; interval and p hold for all pairs of k arms at once.
+    """The difference a - b of two arms; interval and two-sided p hold for all pairs of k arms at once.
 
-    error, df  standard error of a mean, and its degrees of freedom
+    Both are None where the two differ by the same in every block.
     """
 
     a: Arm
     b: Arm
     mean: float
-    interval: Interval
-    error: float
-    k: int
-    df: int
+    interval: Interval | None
+    p: float | None
 
     @property
     def apart(self) -> bool:
         """Whether the interval tells a from b."""
-        return self.interval.low > 0 or self.interval.high < 0
-
-    @property
-    def p(self) -> float:
-        """Two-sided."""
-        from scipy.stats import studentized_range
-
-        return float(np.clip(studentized_range.sf(abs(self.mean) / self.error, self.k, self.df), 0.0, 1.0))
+        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
 
 
 @dataclass(frozen=True)
@@ -137,16 +140,15 @@ def together(table: Table) -> Together:
 
 
 def _pairs(arms: Sequence[Arm], scores: np.ndarray, test_share: float) -> tuple[Pair, ...]:
-    """Each arm with all after it."""
-    error, df = tukey(scores, test_share=test_share)
-    if not error:
+    """Each arm with all after it; () where nothing but arms and blocks varies."""
+    if not tukey(scores, test_share=test_share)[0]:
         return ()
-    k, mean = len(arms), scores.mean(axis=0)
-    half = studentized_quantile(k, df) * error
+    k = len(arms)
+    count = k * (k - 1) // 2
     return tuple(
-        Pair(arms[i], arms[j], d, Interval(d - half, d + half), error, k, df)
+        Pair(arms[i], arms[j], found.mean, found.interval, None if found.p is None else min(found.p * count, 1.0))
         for i, j in combinations(range(k), 2)
-        for d in [float(mean[i] - mean[j])]
+        for found in [paired_difference(scores[:, i], scores[:, j], test_share=test_share, at_once=count)]
     )
 
 
@@ -220,8 +222,22 @@ def anova(scores: np.ndarray, *, test_share: float = 0.0) -> Anova:
     k = scores.shape[1]
     error, rest = tukey(scores, test_share=test_share)
     between = float(scores.mean(axis=0).var(ddof=1))
-    value = between / error**2
-    return Anova(value, (k - 1, rest), float(f.sf(value, k - 1, rest)))
+    value, share = between / error**2, epsilon(scores)
+    p = float(f.sf(value, share * (k - 1), share * rest))
+    return Anova(value, (k - 1, rest), share, p, studentized_quantile(k, rest) * error)
+
+
+def epsilon(scores: np.ndarray) -> float:
+    """How alike the differences of all pairs of (n, k) scores vary: 1 if they do, and 1 / (k - 1) at the least.
+
+    With V the covariance of arms over blocks, rows and columns less their means: (Σ V_ii)² / ((k - 1) Σ V_ij²).
+
+    >>> round(epsilon(np.array([[0.9, 0.8], [0.8, 0.75], [0.9, 0.7]])), 6)
+    1.0
+    """
+    rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    v = rest.T @ rest
+    return float(np.trace(v) ** 2 / ((scores.shape[1] - 1) * np.square(v).sum()))
 
 
 def cliques(ranks: Ranks) -> list[tuple[int, int]]:

@@ -72,7 +72,11 @@ def notes_of(table: Table, found: Together, stability: Mapping[Arm, Stability] |
     if found.anova:
         tested, (arms, rest) = found.anova, found.anova.df
         corrected = "" if found.one_split else ", corrected for overlapping training sets"
-        lines.append(f"repeated-measures ANOVA{corrected}: F({arms}, {rest}) {tested.f:.2f}, p {p_text(tested.p)}")
+        lines.append(
+            f"repeated-measures ANOVA{corrected}: F({arms}, {rest}) {tested.f:.2f}, p {p_text(tested.p)} with degrees "
+            f"of freedom × {tested.epsilon:.2f} (Greenhouse-Geisser); if all differences varied alike, which is × 1, "
+            f"means {figure(tested.apart, scales(table)[table.metrics[0]])} or more apart would differ (Tukey's HSD)"
+        )
     if found.ranks:
         blocks = plural(found.ranks.blocks, found.block)
         taken = "they speak of initialisations on one split" if found.one_split else "splits are taken for independent"
@@ -81,7 +85,10 @@ def notes_of(table: Table, found: Together, stability: Mapping[Arm, Stability] |
             f"{found.ranks.critical:.2f} or more apart differ (Nemenyi, 95 %); {taken}"
         )
     if stability:
-        lines.append(f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best")
+        lines.append(
+            f"first in: share of {RESAMPLES:,} draws of seeds and test molecules in which an arm is the best; draws "
+            "take splits for independent"
+        )
     if found.left_out:
         lines.append(f"left out for want of runs: {', '.join(str(table.called[arm]) for arm in found.left_out)}")
     if len(found.scores) < 2:
@@ -95,8 +102,9 @@ def _pairs_note(found: Together, shown: int) -> str:
     of = "" if shown == len(found.pairs) else f" (those with the first arm, of {len(found.pairs)})"
     splits = "between initialisations on one split" if found.one_split else "corrected for overlapping training sets"
     return (
-        f"All pairs at once{of}: Tukey's HSD with {found.block}s as blocks, {splits}. These intervals hold together "
-        "for pairs that nobody chose beforehand; what the plan asks is judged in its table, pair by pair."
+        f"All pairs at once{of}: paired t over {found.block}s, {splits}, with Bonferroni's correction over all pairs. "
+        "These intervals hold together for pairs that nobody chose beforehand; what the plan asks is judged in its "
+        "table, pair by pair."
     )
 
 

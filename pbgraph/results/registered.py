@@ -144,6 +144,7 @@ class Judged:
     margin    the smallest difference that matters;  usual: what the metric declares, where a plan says nothing
     primary   the comparison that it is made for, if for one
     compared  the pairs that one correction is over
+    complete  those of them that have all their runs
     """
 
     seeds: Sequence[int]
@@ -151,6 +152,7 @@ class Judged:
     usual: float
     primary: Sequence[str]
     compared: Collection[tuple[str, str]]
+    complete: Collection[tuple[str, str]]
 
     def other_than(self, plan: Registration) -> str:
         """What the plan declares otherwise, in words; "" where nothing is otherwise."""
@@ -183,12 +185,23 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
         if not judged.other_than(plan):
             more = len(set(judged.compared).difference(plan.compared)) if plan.compared else 0
             others = f"; exploratory: {plural(more, 'comparison')} beside those of that plan" if more else ""
-            return f"confirmatory: {_registered(plan)}, before the first run{others}"
+            return f"{_confirmatory(plan, judged)}: {_registered(plan)}, before the first run{others}"
     if early:
         return f"exploratory: {_registered(early[0])}, before the first run, for {judged.other_than(early[0])}"
     if holding:
         return f"exploratory: {_registered(holding[0])}, after the first of these runs had begun"
     return "exploratory: no registered plan has these runs"
+
+
+def _confirmatory(plan: Registration, judged: Judged) -> str:
+    """Of how many of the plan's comparisons that can be said by now."""
+    pairs = set(plan.compared or judged.compared)
+    done = len(pairs.intersection(judged.complete))
+    if done == len(pairs):
+        return "confirmatory"
+    if not done:
+        return f"not confirmatory yet, since none of the {plural(len(pairs), 'comparison')} has all its runs"
+    return f"confirmatory for {done} of {plural(len(pairs), 'comparison')}, as many as have all their runs"
 
 
 def _registered(plan: Registration) -> str:

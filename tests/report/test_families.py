@@ -12,7 +12,10 @@ import pytest
 from made_records import arms, make_record
 from pbgraph import bench
 from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import PLANS, judged_alone, preset, study
+from pbgraph.plans.registering import registration_of
+from pbgraph.report.comparisons import adjusted, compare
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.formats import to_json
 from pbgraph.report.leaderboard import leaderboard
@@ -183,3 +186,35 @@ def test_a_preset_of_a_split_of_its_own_is_shown_on_that_split(tmp_path):
     assert usual.protocol.split == "random v1"
     _, _, one = chosen_comparison(runs, a, b, choice=Choice(preset="answer-cv5x5"))
     assert (one.seeds, one.declared) == ((10, 11, 12), 25)
+
+
+def test_what_is_registered_and_not_complete_counts_among_those_that_p_is_corrected_for():
+    """So a verdict that is there early is one that nothing takes back."""
+    declared = plan("tox21", "smoke", methods=["backprop", "perforated", "continued"])
+    grown, plain = arms("trimnet/perforated", "trimnet/backprop")
+    made = registration_of(declared, plan_text(declared), commit="c", dirty=False)
+    runs = {spec.arm: spec for spec in declared.specs}
+    scored = [replace(make_record(arm, 68, score), spec=runs[arm]) for arm, score in ((grown, 0.8), (plain, 0.8))]
+    alone = family_of_rows("these", scored, arms=(grown, plain), seeds=(68,), margin=None)
+    registered = family_of_rows("these", scored, arms=(grown, plain), seeds=(68,), margin=None, registered=[made])
+    assert (alone.tests, registered.tests) == (1, len(made.compared)) == (1, 3)
+    others = family_of_rows(
+        "these", [make_record(grown, 1, 0.8)], arms=(grown,), seeds=(1,), margin=None, registered=[made]
+    )
+    assert others.tests == 0
+
+
+def test_what_is_incomplete_or_absent_is_corrected_for_as_if_it_showed_nothing():
+    seeds, (a, b, c) = tuple(range(1, 9)), arms("gin/perforated", "gin/backprop", "gin/widened")
+    scores = {a: 0.803, b: 0.8, c: 0.7}
+    made = [
+        make_record(arm, seed, scores[arm] + 0.001 * (seed * (n + 2) % 5))
+        for n, arm in enumerate(scores)
+        for seed in seeds
+    ]
+    first, other = compare(made, a, b, seeds=seeds), compare(made, a, c, seeds=(*seeds, 9))
+    assert (first.complete, other.complete) == (True, False)
+    assert other.p < first.p / 1000
+    (alone,) = adjusted([first], first.margin)
+    one, interim = adjusted([first, other], first.margin, absent=3)
+    assert (one.p_holm, interim.p_holm) == (pytest.approx(5 * alone.p), None)

@@ -63,3 +63,18 @@ def test_without_the_plain_row_only_the_numbers_are_said():
 
 def test_rows_that_grow_none_have_no_note():
     assert notes([plain(68, 0.8, 0.82)], ARMS[:1]) == []
+
+
+def test_where_both_arms_of_a_comparison_are_one_network_it_is_said():
+    """As of a control that found nothing better than the plain network, where no dendrite was kept."""
+    rows = (*ARMS, *arms("gin/continued"))
+    scores = {68: (0.80, 0.82), 69: (0.80, 0.82), 70: (0.81, 0.83)}
+    records = []
+    for seed, (test, valid) in scores.items():
+        pair = grown(seed, 0.80, 0.82, 0)
+        records += [plain(seed, 0.80, 0.82), pair, scored(make_record(rows[2], seed, test, control_of=pair.key), valid)]
+    assert notes(records, rows)[1:] == [
+        "the same network: gin/perforated and gin/continued in 2 of 3 pairs, whose difference is 0 (seeds 68-69); the "
+        "others differ by -0.0100 on average"
+    ]
+    assert len(notes([one for one in records if one.spec.seed == 70], rows)) == 1

@@ -106,9 +106,10 @@ def test_a_mixed_model_of_an_unbalanced_design_is_the_best_by_its_likelihood(see
 
 
 @pytest.mark.parametrize(
-    ("differences", "splits"), [((0.1, 0.2), (1, 2)), ((0.1, 0.2), (1, 1)), ((0.1,) * 4, (1, 1, 2, 2))]
+    ("differences", "splits"),
+    [((0.1, 0.2), (1, 2)), ((0.1, 0.2), (1, 1)), ((0.1,) * 4, (1, 1, 2, 2)), ((0.1, 0.1, 0.2, 0.2), (1, 1, 2, 2))],
 )
-def test_a_mixed_model_needs_splits_that_are_there_twice_and_something_that_varies(differences, splits):
+def test_a_mixed_model_needs_splits_that_are_there_twice_and_something_that_varies_within_one(differences, splits):
     assert mixed_difference(differences, splits) is None
 
 

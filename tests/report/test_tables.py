@@ -21,7 +21,7 @@ from pbgraph.report.shown import FORMATS
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.tables import make_table
 from pbgraph.report.terms import Terms
-from pbgraph.report.wording import answers, verdict_words
+from pbgraph.report.wording import answers, gains, verdict_words
 from pbgraph.results.arms import Arm
 from pbgraph.results.record_checks import VERSIONS
 
@@ -94,9 +94,10 @@ def test_missing_and_failed_runs_have_their_place():
     made = table(records)
     assert made.rows[1].failed == {2: "the training loss became nan"}
     assert made.rows[2].missing == (3,)
-    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 runs"] * 2 + [
-        "incomplete: 1 of 3 runs"
+    assert [verdict_words(one) for one in made.comparisons] == ["incomplete: 2 of 3 pairs"] * 2 + [
+        "incomplete: 1 of 3 pairs"
     ]
+    assert [one.p_holm for one in made.comparisons] == [None] * 3
     text = to_markdown(made)
     assert "failed: trimnet/perforated seed 2: the training loss became nan" in text
     assert "missing: trimnet/continued seeds 3" in text
@@ -194,11 +195,17 @@ CLEAR = (0.90, 0.921, 0.939)
 @pytest.mark.parametrize(
     ("perforated", "continued", "words"),
     [
-        (CLEAR, PLAIN, "dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01"),
+        (
+            CLEAR,
+            PLAIN,
+            "better than trimnet/backprop and trimnet/continued by more than 0.01, but no control of its size was run, "
+            "so there is no answer yet.",
+        ),
         (
             CLEAR,
             CLEAR,
-            "better than trimnet/backprop by more than 0.01, but not than trimnet/continued: no gain from dendrites",
+            "no gain from dendrites as such: better than trimnet/backprop by more than 0.01; not told apart from "
+            "trimnet/continued.",
         ),
         (PLAIN, PLAIN, "no gain from dendrites was shown against trimnet/backprop and trimnet/continued"),
         (
@@ -235,8 +242,8 @@ def test_dendrites_that_are_grown_otherwise_do_not_deny_a_gain_from_dendrites(va
     ]
     others = [record for record in grid() if record.spec.method != "perforated"]
     (answer,) = answers(table([*others, *grown], (*ARMS, gd)))
-    first = "dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01. Beside dendrites"
-    assert first in answer
+    assert "better than trimnet/backprop and trimnet/continued by more than 0.01" in answer
+    assert "Beside dendrites" in answer
     assert answer.endswith(f"it is {words}.")
 
 
@@ -258,7 +265,64 @@ def test_another_model_is_no_control():
     )
     assert made.comparisons[0].b == forest
     (answer,) = answers(made)
-    assert answer.endswith("dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.01.")
+    assert f"better than trimnet/backprop and trimnet/continued by more than 0.01, but {NO_CONTROL}" in answer
+
+
+NO_CONTROL = "no control of its size was run, so there is no answer yet."
+
+
+def against(perforated, **controls):
+    """The answer, and whether a gain was shown, of scores of 8 seeds: by how much each arm is above 0.8."""
+    mine, seeds = (
+        {ARMS[1]: perforated, ARMS[0]: 0.0, ARMS[2]: 0.0}
+        | {Arm("trimnet", name.replace("_", "-")): by for name, by in controls.items()},
+        tuple(range(1, 9)),
+    )
+    records = []
+    for number, (arm, by) in enumerate(mine.items()):
+        for seed in seeds:
+            pair = make_record(ARMS[1], seed, 0.8).key if arm.method not in ("backprop", "perforated") else None
+            score = 0.8 + by + 0.0005 * ((seed * (2 * number + 3)) % 7 - 3)
+            records.append(make_record(arm, seed, score, control_of=pair))
+    made = table(records, tuple(mine), seeds)
+    return answers(made)[0], gains(made)[0]
+
+
+@pytest.mark.parametrize(
+    ("perforated", "controls", "said", "gain"),
+    [
+        (0.02, {"widened_continued": 0.0}, "dendrites made it better than trimnet/backprop", True),
+        (0.02, {"widened": 0.0}, "dendrites made it better than trimnet/backprop", True),
+        (0.02, {}, NO_CONTROL, None),
+        (0.004, {"widened_continued": 0.0}, "by less than 0.01, which does not matter.", False),
+        (
+            0.02,
+            {"widened_continued": 0.0, "ensemble": 0.026},
+            "no gain from dendrites as such: better than trimnet/backprop, trimnet/continued and "
+            "trimnet/widened-continued by more than 0.01; worse than trimnet/ensemble by less than 0.01, which does "
+            "not matter.",
+            False,
+        ),
+        (
+            0.0,
+            {"ensemble": 0.006},
+            "no gain from dendrites was shown: equivalent to trimnet/backprop and trimnet/continued; worse than "
+            "trimnet/ensemble by less than 0.01, which does not matter.",
+            False,
+        ),
+        (
+            -0.02,
+            {"widened": -0.0199},
+            "dendrites made it worse than trimnet/backprop and trimnet/continued by more than 0.01; equivalent to "
+            "trimnet/widened.",
+            False,
+        ),
+    ],
+)
+def test_a_gain_is_one_over_controls_of_training_and_size_and_all_is_said(perforated, controls, said, gain):
+    answer, shown = against(perforated, **controls)
+    assert said in answer
+    assert shown is gain
 
 
 def test_without_a_control_there_is_no_answer():
@@ -282,7 +346,7 @@ def test_a_run_that_failed_takes_the_answer_from_its_own_comparison_alone():
     assert "runs failed, so there is no answer." in answer
 
 
-@pytest.mark.parametrize(("sign", "said"), [(1, "made it better than"), (-1, "made it worse than")])
+@pytest.mark.parametrize(("sign", "said"), [(1, "better than"), (-1, "dendrites made it worse than")])
 def test_a_difference_that_is_shown_and_does_not_matter_is_both(sign, said):
     """Its interval is beside zero, and within the smallest difference that matters."""
     seeds = tuple(range(1, 21))
@@ -295,8 +359,8 @@ def test_a_difference_that_is_shown_and_does_not_matter_is_both(sign, said):
     winner = ARMS[1] if sign > 0 else ARMS[0]
     assert verdict_words(made.comparisons[0]) == f"{winner} is better, by less than 0.01: no difference that matters"
     (answer,) = answers(made)
-    assert f"dendrites {said} trimnet/backprop" in answer
-    assert "by less than 0.01" in answer
+    assert f"{said} trimnet/backprop" in answer
+    assert "by less than 0.01, which does not matter" in answer
     assert "not told apart" not in answer
     assert "no gain" not in answer
 
@@ -367,8 +431,8 @@ def test_a_difference_that_does_not_vary_gives_no_answer():
     made = table(grid(perforated=[score + 0.1 for score in PLAIN], continued=(0.81, 0.85, 0.83)))
     assert verdict_words(made.comparisons[0]) == "no variation between seeds: no interval, no verdict"
     assert made.comparisons[0].mean == pytest.approx(0.1)
-    assert made.comparisons[2].p_holm == pytest.approx(2 * made.comparisons[2].p)
-    assert "p after Holm for 2 comparisons" in to_markdown(made)
+    assert made.comparisons[2].p_holm == pytest.approx(3 * made.comparisons[2].p)
+    assert "p after Holm for 3 comparisons" in to_markdown(made)
     assert answers(made) == ["**trimnet**: a difference that is the same for all seeds gives no answer."]
 
 
@@ -424,9 +488,8 @@ def test_of_errors_the_smaller_is_better():
     assert made.margin == EquivalenceMargin(0.1, larger_is_better=False)  # 0.05 standard deviations of 2
     assert made.comparisons[0].mean == pytest.approx(-0.20166667)
     assert verdict_words(made.comparisons[0]) == "trimnet/perforated is better, by more than 0.1"
-    assert answers(made) == [
-        "**trimnet**: dendrites made it better than trimnet/backprop and trimnet/continued by more than 0.1."
-    ]
+    than = "better than trimnet/backprop and trimnet/continued by more than 0.1"
+    assert answers(made) == [f"**trimnet**: {than}, but {NO_CONTROL}"]
     worse = table(errors(perforated=(1.1, 1.13, 1.115)))
     assert "dendrites made it worse" in answers(worse)[0]
 
@@ -540,4 +603,4 @@ def test_a_label_changes_no_more_than_names():
     words = " ".join(bare.replace("trimnet · hidden 64", "trimnet · wide").replace("-", " ").split())
     lines = [line for line in labelled.splitlines() if ": trimnet/" not in line or "**" in line]
     assert " ".join("\n".join(lines).replace("-", " ").split()) == words
-    assert "dendrites made it better than trimnet/backprop and trimnet · wide/continued by more than 0.01" in labelled
+    assert "**: better than trimnet/backprop and trimnet · wide/continued by more than 0.01, but no control" in labelled

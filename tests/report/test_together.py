@@ -19,8 +19,9 @@ from pbgraph import bench
 from pbgraph.metrics import ROC_AUC
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.stability import drawn_scores, stability_of
+from pbgraph.report.stats import paired_difference
 from pbgraph.report.tables import make_table
-from pbgraph.report.together import anova, cliques, friedman, hedges_g, studentized_quantile, together, tukey
+from pbgraph.report.together import anova, cliques, epsilon, friedman, hedges_g, together, tukey
 from pbgraph.report.together_text import to_markdown
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted
@@ -70,8 +71,10 @@ def test_anova_is_that_of_repeated_measures():
     frame = pd.DataFrame({"score": made.ravel(), "arm": np.tile(range(k), n), "block": np.repeat(range(n), k)})
     theirs = AnovaRM(frame, "score", "block", within=["arm"]).fit().anova_table.iloc[0]
     ours = anova(made)
-    assert (ours.f, ours.p) == pytest.approx((theirs["F Value"], theirs["Pr > F"]))
+    assert ours.f == pytest.approx(theirs["F Value"])
     assert ours.df == (theirs["Num DF"], theirs["Den DF"])
+    assert stats.f.sf(ours.f, *ours.df) == pytest.approx(theirs["Pr > F"])
+    assert ours.p == pytest.approx(stats.f.sf(ours.f, *(ours.epsilon * df for df in ours.df)))
     assert anova(made, test_share=0.125).f == pytest.approx(ours.f / (1 + n * 0.125))
 
 
@@ -85,13 +88,38 @@ def test_without_blocks_it_is_scipys_but_for_their_degrees_of_freedom():
     assert half == pytest.approx(expected)
 
 
-def test_intervals_hold_together_as_often_as_they_say():
+def test_epsilon_is_one_where_all_differences_vary_alike_and_least_where_one_arm_alone_does():
+    random = np.random.default_rng(1)
+    alike = random.normal(size=(20_000, 5)) + random.normal(size=(20_000, 1))
+    assert epsilon(alike) == pytest.approx(1, abs=0.01)
+    assert epsilon(alike * [1, 0, 0, 0, 0]) == pytest.approx(1 / 4)
+    spread = np.diag([1.0, 1.0, 4.0])  # Box 1954: by the means of a covariance, its diagonal and its rows
+    rows, over = spread.mean(axis=0), spread.mean()
+    expected = 9 * (spread.trace() / 3 - over) ** 2 / (2 * ((spread**2).sum() - 6 * (rows**2).sum() + 9 * over**2))
+    assert epsilon(random.normal(size=(50_000, 3)) * [1, 1, 2]) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("spread", [(1, 1, 1, 1, 1), (1, 1, 1, 5, 5)])
+def test_intervals_hold_together_at_least_as_often_as_they_say(spread):
+    """However differently differences vary, for which Tukey's would not."""
     random, missed = np.random.default_rng(1), 0
-    half = studentized_quantile(5, 4 * 3)
-    for _ in range(1000):
-        drawn = random.normal(size=(4, 5)) + random.normal(size=(4, 1))
-        missed += np.ptp(drawn.mean(axis=0)) > half * tukey(drawn)[0]
-    assert missed == pytest.approx(50, abs=25)
+    for _ in range(400):
+        table = make_table(records(random.normal(size=(6, 4)) * spread[1:]), arms=ARMS, seeds=range(6))
+        blocks = replace(table.blocks, test_share=0.0)  # drawn independently
+        missed += any(pair.apart for pair in together(replace(table, blocks=blocks)).pairs)
+    assert missed <= 0.05 * 400 + 2 * 4.4
+
+
+def test_a_pair_is_judged_by_its_own_spread():
+    near = np.array(
+        [[0.80, 0.811, 0.7, 0.9], [0.82, 0.830, 0.9, 0.6], [0.81, 0.821, 0.6, 0.8], [0.84, 0.851, 0.8, 0.7]]
+    )
+    found = {(pair.a, pair.b): pair for pair in both(near)[1].pairs}
+    assert found[ARMS[1], ARMS[0]].apart
+    assert not any(pair.apart for arms_of, pair in found.items() if set(arms_of) != set(ARMS[:2]))
+    ours, (a, b) = found[ARMS[1], ARMS[0]], (near[:, 1], near[:, 0])
+    single = paired_difference(a, b, test_share=100 / 808)
+    assert ours.p == pytest.approx(min(1.0, 6 * single.p))
 
 
 @given(st.lists(st.floats(1, 6), min_size=2, max_size=7), st.floats(0.1, 5))
@@ -126,7 +154,7 @@ def both(made: np.ndarray):
 
 
 def test_places_are_shared_where_no_interval_tells_apart():
-    made = records(np.array([[0.90, 0.91, 0.80, 0.70], [0.91, 0.90, 0.81, 0.71], [0.905, 0.906, 0.80, 0.705]]))
+    made = records(np.array([[0.90, 0.91, 0.80, 0.70], [0.91, 0.90, 0.81, 0.71], [0.904, 0.906, 0.80, 0.705]]))
     table = make_table(made, arms=ARMS, seeds=range(3))
     found = together(table)
     assert [found.places[arm] for arm in ARMS] == [1, 1, 3, 4]
@@ -160,12 +188,12 @@ def test_of_one_split_seeds_are_the_blocks(tmp_path):
     ]
     table = make_table(made, arms=ARMS, seeds=range(6))
     text = to_markdown(table, together(table), None)
-    assert "Tukey's HSD with seeds as blocks, between initialisations on one split" in text
+    assert "paired t over seeds, between initialisations on one split, with Bonferroni's correction" in text
     assert "ranks over 6 seeds" in text
     assert "splits are taken for independent" not in text
     for record in made:
         ResultsFolder(tmp_path).write(record)
-    assert "HSD with seeds as blocks: intervals that hold together" in leaderboard(ResultsFolder(tmp_path))
+    assert "All pairs, paired over seeds: intervals that hold together" in leaderboard(ResultsFolder(tmp_path))
 
 
 def test_runs_that_do_not_vary_have_no_rank_and_those_of_one_split_speak_of_it():

@@ -19,7 +19,7 @@ ONE = Comparison(Arm("gin", "a"), Arm("gin", "b"), (1, 2), 3, 0.0, None, None, N
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        (NOTHING, "incomplete: 2 of 3 runs"),
+        (NOTHING, "incomplete: 2 of 3 pairs"),
         (Verdict(Outcome.ONE_SEED), "one seed: no interval, no verdict"),
         (Verdict(Outcome.NO_VARIATION), "no variation between seeds: no interval, no verdict"),
         (Verdict(Outcome.EQUIVALENT), "equivalent: the interval is within ±0.01"),

@@ -30,7 +30,7 @@ from pbgraph.results.registered import (
 )
 from pbgraph.verify.registrations import check_registrations
 
-JUDGED = Judged(seeds=(1,), margin=0.01, usual=0.01, primary=(), compared=())
+JUDGED = Judged(seeds=(1,), margin=0.01, usual=0.01, primary=(), compared=(), complete=())
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -129,7 +129,7 @@ def test_registrations_and_records_have_times_to_the_millisecond(registered):
     [
         ({}, {}, ""),
         ({"margin": 0.02, "usual": 0.01}, {"margin": 0.02}, ""),
-        ({"compared": [("a", "b"), ("c", "d")]}, {"compared": (("a", "b"),)}, ""),
+        ({"compared": [("a", "b"), ("c", "d")], "complete": [("a", "b")]}, {"compared": (("a", "b"),)}, ""),
         ({"seeds": (1, 2)}, {}, "seeds 1"),
         ({"seeds": (1,)}, {"seeds": (1, 2, 3)}, "seeds 1-3"),
         ({"margin": 0.005}, {}, "a margin of 0.01"),
@@ -148,6 +148,17 @@ def test_what_is_judged_otherwise_than_declared_is_exploratory(here, declared, s
     words = how_declared([run], [registration(run, **declared)], replace(JUDGED, **here))
     assert words.startswith("exploratory: plan wider" if said else "confirmatory: plan wider")
     assert not said or words.endswith(f", before the first run, for {said}")
+
+
+def test_a_plan_is_confirmatory_as_far_as_its_comparisons_have_all_their_runs():
+    run, pairs = record(5), (("a", "b"), ("c", "d"))
+    plans = [registration(run, compared=pairs)]
+    for complete, said in (
+        (pairs, "confirmatory: plan wider"),
+        (pairs[:1], "confirmatory for 1 of 2 comparisons, as many as have all their runs: plan wider"),
+        ((), "not confirmatory yet, since none of the 2 comparisons has all its runs: plan wider"),
+    ):
+        assert how_declared([run], plans, replace(JUDGED, compared=pairs, complete=complete)).startswith(said)
 
 
 def test_runs_that_no_plan_has_are_exploratory():

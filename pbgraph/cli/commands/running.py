@@ -194,13 +194,14 @@ def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, o
     elif len(failed) < len(records):
         declared = plan.presets[0]
         recipe = None if judged_alone(declared) else declared.recipe.name
+        background = background_of(results)
         table = make_table(
             records,
             arms=plan.arms,
             seeds=plan.seeds,
             terms=Terms.of(declared, plan),
-            background=background_of(results),
-            family=family_in(every, recipe, plan.seeds) if recipe else None,
+            background=background,
+            family=family_in(every, recipe, plan.seeds, background.registered) if recipe else None,
         )
         show(to_markdown(table), end="")
     return 1 if failed else 0
