@@ -36,8 +36,8 @@ def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
 def fit_continued(job: FitJob) -> Fitted:
     """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted.
 
-    Dendrite phases count, and the schedule spans each cycle as it was: so this network has more updates and more looks at
-    validation rows than the one with dendrites, on longer schedules after the first.
+    Dendrite phases count, and the schedule spans each cycle as it was: so this network has more updates and more looks
+    at validation rows than the one with dendrites, on longer schedules after the first.
     """
     assert job.paired is not None
     return train_in_cycles(job, lengths=cycle_lengths(job.paired.history), patience=None, restart=job.settings.restart)
