@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
+from pbgraph.errors import UsageError
+from pbgraph.fields import LATER
 from pbgraph.history import Epoch
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
@@ -19,34 +23,56 @@ LENGTHS: Space = {name: GROWTH_SPACE[name] for name in ("cycle_epochs", "dendrit
 CYCLE_SPACE: Space = {**TRAIN_SPACE, **SIZES, **LENGTHS}
 
 
-def cycle_lengths(history: Sequence[Epoch]) -> list[int]:
+@dataclass(frozen=True, kw_only=True)
+class MatchedSettings(CycleSettings):
+    """Settings of training that is as long as that of a perforated run.
+
+    counted  its epochs: "all", by which the network has more updates and more looks at validation rows than the one
+             with dendrites, on longer schedules after the first; or "neuron", those of neuron phases, by which it has
+             the same
+    """
+
+    counted: Literal["all", "neuron"] = field(default="all", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.counted not in ("all", "neuron"):
+            raise UsageError(f"setting counted is {self.counted!r}; it must be 'all' or 'neuron'")
+
+
+def cycle_lengths(history: Sequence[Epoch], counted: Literal["all", "neuron"] = "all") -> list[int]:
     """Epochs of each cycle of a perforated run; a cycle is a dendrite phase and the neuron phase after it.
 
     >>> line = dict(dendrites=0, train_loss=None, valid=None, learning_rate=0.0)
     >>> phases = ["neuron", "neuron", "dendrite", "neuron", "neuron"]
-    >>> cycle_lengths([Epoch(epoch=e, phase=p, **line) for e, p in enumerate(phases)])
-    [2, 3]
+    >>> history = [Epoch(epoch=e, phase=p, **line) for e, p in enumerate(phases)]
+    >>> cycle_lengths(history), cycle_lengths(history, "neuron")
+    ([2, 3], [2, 2])
     """
     phases = [line.phase for line in history]
     starts = [e for e in range(1, len(phases)) if phases[e] == "dendrite" and phases[e - 1] == "neuron"]
-    bounds = [0, *starts, len(phases)]
-    return [end - start for start, end in pairwise(bounds)]
+    cycles = [phases[start:end] for start, end in pairwise([0, *starts, len(phases)])]
+    return [len(cycle) if counted == "all" else cycle.count("neuron") for cycle in cycles]
+
+
+def matched_lengths(job: FitJob) -> list[int]:
+    """Epochs of each cycle of a control, by its settings and the run that it is paired with."""
+    assert job.paired is not None
+    return cycle_lengths(job.paired.history, job.settings.counted)
 
 
 def fit_continued(job: FitJob) -> Fitted:
-    """Train the plain model for as many epochs as the paired perforated run took, restarting where it restarted.
+    """Train the plain model as long as the paired perforated run was, restarting where it restarted.
 
-    Dendrite phases count, and the schedule spans each cycle as it was: so this network has more updates and more looks
-    at validation rows than the one with dendrites, on longer schedules after the first.
+    The schedule spans each cycle as it is counted, see `MatchedSettings`.
     """
-    assert job.paired is not None
-    return train_in_cycles(job, lengths=cycle_lengths(job.paired.history), patience=None, restart=job.settings.restart)
+    return train_in_cycles(job, lengths=matched_lengths(job), patience=None, restart=job.settings.restart)
 
 
 CONTINUED = Method(
     name=roles.CONTINUED,
     version=1,
-    settings=CycleSettings,
+    settings=MatchedSettings,
     fit=fit_continued,
     refuses=refuses_estimators,
     source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",

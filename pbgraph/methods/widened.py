@@ -16,8 +16,8 @@ from functools import partial
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
-from pbgraph.methods.controls import CYCLE_SPACE, SIZES, cycle_lengths
-from pbgraph.methods.plain import CycleSettings, train_in_cycles
+from pbgraph.methods.controls import CYCLE_SPACE, SIZES, MatchedSettings, matched_lengths
+from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, build_model, parameter_count, refuses_estimators
 from pbgraph.models.base import Architecture
 
@@ -50,9 +50,8 @@ def fit_widened(job: FitJob) -> Fitted:
 
 
 def fit_widened_continued(job: FitJob) -> Fitted:
-    """Train the widened model for the epochs and with the restarts of the paired perforated run."""
-    assert job.paired is not None
-    wide, lengths = widened(job), cycle_lengths(job.paired.history)
+    """Train the widened model as long as the paired perforated run was, and with its restarts."""
+    wide, lengths = widened(job), matched_lengths(job)
     return _noted(wide, train_in_cycles(wide, lengths=lengths, patience=None, restart=wide.settings.restart))
 
 
@@ -137,7 +136,7 @@ WIDENED = Method(
 WIDENED_CONTINUED = Method(
     name=roles.WIDENED_CONTINUED,
     version=2,
-    settings=CycleSettings,
+    settings=MatchedSettings,
     fit=fit_widened_continued,
     refuses=refuses_estimators,
     source="control: parameters, epochs and learning-rate restarts of the paired perforated run",

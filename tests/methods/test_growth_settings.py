@@ -11,9 +11,8 @@ from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.fields import told
 from pbgraph.methods import session as session_module
 from pbgraph.methods.base import METHODS, PairedRun
-from pbgraph.methods.controls import CONTINUED
+from pbgraph.methods.controls import CONTINUED, MatchedSettings
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings, longest_run
-from pbgraph.methods.plain import CycleSettings
 from pbgraph.methods.restore import restored
 from pbgraph.methods.rows import rows_of_epoch
 from pbgraph.methods.sites import sites_with_headroom
@@ -91,7 +90,7 @@ def test_controls_restart_as_the_run_that_they_are_paired_with(restart, factor):
     phases = [line.phase for line in perforated.history]
     assert phases[:5] == ["neuron", "neuron", "dendrite", "dendrite", "neuron"]
     pair = PairedRun(perforated.parameters, perforated.history)
-    settings = CycleSettings(**SHORT, restart=restart)
+    settings = MatchedSettings(**SHORT, restart=restart)
     controls = [
         CONTINUED.fit(tiny_task(settings, paired=pair, config=TinyConfig(hidden=40))),
         WIDENED_CONTINUED.fit(tiny_task(settings, paired=pair, config=TinyConfig(hidden=40))),

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from pbgraph.errors import Interrupted, PbgraphError
+from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.history import Epoch
 from pbgraph.methods import session as session_module
 from pbgraph.methods import training
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.base import PairedRun
-from pbgraph.methods.controls import CONTINUED, cycle_lengths
+from pbgraph.methods.controls import CONTINUED, MatchedSettings, cycle_lengths
 from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
-from pbgraph.methods.plain import CycleSettings, train_in_cycles
+from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TrainSettings, build_model, make_loss, parameter_count, predict
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED
 from pbgraph.streams import generator, seed_of
@@ -103,11 +103,21 @@ def test_perforated_history_tells_phases_and_dendrites(perforated):
 
 def test_continued_has_the_epochs_and_restarts_of_its_pair(perforated):
     pair = PairedRun(perforated.parameters, perforated.history)
-    fitted = CONTINUED.fit(tiny_task(CycleSettings(**SHORT), paired=pair))
+    fitted = CONTINUED.fit(tiny_task(MatchedSettings(**SHORT), paired=pair))
     assert fitted.epochs == perforated.epochs
     assert fitted.history[:6] == perforated.history[:6]
     first = [line.phase for line in perforated.history].index("dendrite")
     assert fitted.history[first].learning_rate > 10 * fitted.history[first - 1].learning_rate
+
+
+def test_continued_has_the_updates_and_schedule_of_its_pair_if_neuron_phases_alone_are_counted(perforated):
+    pair = PairedRun(perforated.parameters, perforated.history)
+    fitted = CONTINUED.fit(tiny_task(MatchedSettings(**SHORT, counted="neuron"), paired=pair))
+    trained = [line for line in perforated.history if line.phase == "neuron"]
+    assert fitted.epochs == len(trained) < perforated.epochs
+    assert [line.learning_rate for line in fitted.history] == [line.learning_rate for line in trained]
+    with pytest.raises(UsageError, match="setting counted is 'some'; it must be 'all' or 'neuron'"):
+        MatchedSettings(**SHORT, counted="some")
 
 
 def test_cycles_count_dendrite_phases_and_what_follows():
@@ -116,6 +126,7 @@ def test_cycles_count_dendrite_phases_and_what_follows():
     line = tiny_history_line()
     history = [replace(line, epoch=epoch, phase=names[letter]) for epoch, letter in enumerate(phases)]
     assert cycle_lengths(history) == [3, 3, 3]
+    assert cycle_lengths(history, "neuron") == [3, 2, 1]
 
 
 def tiny_history_line():
@@ -132,7 +143,7 @@ def _continued_pair(perforated):
 def test_a_run_stopped_anywhere_goes_on_bit_for_bit(method, perforated, tmp_path, monkeypatch):
     monkeypatch.setattr(session_module, "REPORT_EVERY", 0.0)
     methods = {"backprop": BACKPROP, "perforated": PERFORATED, "continued": CONTINUED}
-    settings = GROWN if method == "perforated" else CycleSettings(**SHORT)
+    settings = GROWN if method == "perforated" else MatchedSettings(**SHORT)
     task = tiny_task(settings, paired=_continued_pair(perforated), checkpoint=tmp_path / "state")
     store = tiny_store(40, 5)
     expected = result(methods[method].fit(replace(task, checkpoint=None)), store)

@@ -10,10 +10,9 @@ from pbgraph.errors import Interrupted, PbgraphError, UsageError
 from pbgraph.methods import session as session_module
 from pbgraph.methods.backprop import BACKPROP
 from pbgraph.methods.base import METHODS, PairedRun
-from pbgraph.methods.controls import cycle_lengths
+from pbgraph.methods.controls import MatchedSettings, cycle_lengths
 from pbgraph.methods.ensemble import ENSEMBLE
 from pbgraph.methods.perforated import PERFORATED, PerforatedSettings
-from pbgraph.methods.plain import CycleSettings
 from pbgraph.methods.training import TrainSettings, build_model, parameter_count
 from pbgraph.methods.variants import GD_DENDRITES, RANDOM_DENDRITES, UNPERFORATED
 from pbgraph.methods.widened import WIDENED, WIDENED_CONTINUED, bracket, widened
@@ -73,7 +72,7 @@ def test_widened_has_the_parameters_of_its_pair(perforated, pair):
     )
     assert fitted.details["matched_parameters"] == perforated.parameters
     assert fitted.epochs == 4
-    both = WIDENED_CONTINUED.fit(task(CycleSettings(**SHORT), pair))
+    both = WIDENED_CONTINUED.fit(task(MatchedSettings(**SHORT), pair))
     assert (both.parameters, both.epochs) == (fitted.parameters, sum(cycle_lengths(pair.history)))
     assert both.history[:4] == fitted.history
 
