@@ -25,6 +25,7 @@ print(peak(4000), peak(10))
 """
 
 
+@pytest.mark.lengthy
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory that is free is given back by glibc, on Linux")
 def test_what_an_earlier_run_had_is_not_counted():
     environment = {**os.environ, "GLIBC_TUNABLES": ALLOCATOR}
