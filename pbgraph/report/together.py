@@ -205,7 +205,7 @@ def tukey(scores: np.ndarray, *, test_share: float = 0.0) -> tuple[float, int]:
     varies.
     """
     n, k = scores.shape
-    rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    rest = _rest(scores)
     df = (k - 1) * (n - 1)
     error = (float((rest**2).sum()) / df * (1 / n + test_share)) ** 0.5
     return (error if error > ROUNDING * float(np.abs(scores).max()) else 0.0), df
@@ -227,6 +227,12 @@ def anova(scores: np.ndarray, *, test_share: float = 0.0) -> Anova:
     return Anova(value, (k - 1, rest), share, p, studentized_quantile(k, rest) * error)
 
 
+def _rest(scores: np.ndarray) -> np.ndarray:
+    """What neither arms nor blocks explain of (n, k) scores."""
+    rest: np.ndarray = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    return rest
+
+
 def epsilon(scores: np.ndarray) -> float:
     """How alike the differences of all pairs of (n, k) scores vary: 1 if they do, and 1 / (k - 1) at the least.
 
@@ -235,7 +241,7 @@ def epsilon(scores: np.ndarray) -> float:
     >>> round(epsilon(np.array([[0.9, 0.8], [0.8, 0.75], [0.9, 0.7]])), 6)
     1.0
     """
-    rest = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    rest = _rest(scores)
     v = rest.T @ rest
     return float(np.trace(v) ** 2 / ((scores.shape[1] - 1) * np.square(v).sum()))
 

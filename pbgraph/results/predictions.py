@@ -23,7 +23,7 @@ from pbgraph.errors import DataError
 from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
-from pbgraph.methods.roles import EXTERNAL
+from pbgraph.methods.roles import ENSEMBLE, EXTERNAL
 from pbgraph.metrics import Kind
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord, RunSpec
@@ -36,7 +36,7 @@ LARGEST = 1024 * MEBIBYTE  # of a file
 MOST_ROWS = 50_000_000
 COLUMNS = {"row": "int32", "task": "string", "y": "float", "score": "float"}
 EARLIER = {"split": "string", "mol_id": "string", "task": "string", "y": "float", "score": "float"}
-GAVE_PROBABILITIES = ("fit", "ensemble", EXTERNAL)  # methods whose scores were none in earlier files either
+GAVE_PROBABILITIES = ("fit", ENSEMBLE, EXTERNAL)  # methods whose scores were none in earlier files either
 LEVEL = 19  # of zstd: it takes milliseconds
 
 

@@ -189,7 +189,7 @@ def test_a_preset_of_a_split_of_its_own_is_shown_on_that_split(tmp_path):
 
 
 def test_what_is_registered_and_not_complete_counts_among_those_that_p_is_corrected_for():
-    """So a verdict that is there early is one that nothing takes back."""
+    """So a "better" that is there early is one that nothing takes back."""
     declared = plan("tox21", "smoke", methods=["backprop", "perforated", "continued"])
     grown, plain = arms("trimnet/perforated", "trimnet/backprop")
     made = registration_of(declared, plan_text(declared), commit="c", dirty=False)
