@@ -20,7 +20,7 @@ from pbgraph.prediction.choosing import check_go_together, chosen_models
 from pbgraph.prediction.molecule_files import Chunk
 from pbgraph.prediction.saved import SavedModel, read_state
 from pbgraph.results.arms import Arm
-from pbgraph.structures.smiles import examined, failure, silence
+from pbgraph.structures.smiles import failure, refusals, silence
 
 Function = Callable[[Any], np.ndarray]
 
@@ -134,7 +134,7 @@ class Predictor:
         """
         self._check_columns(columns, len(smiles))
         known = errors or [""] * len(smiles)
-        reasons = [error or (reason or "") for error, (reason, _) in zip(known, examined(smiles), strict=True)]
+        reasons = [error or (reason or "") for error, reason in zip(known, refusals(smiles), strict=True)]
         stores: dict[tuple[str, bool], tuple[np.ndarray, Any]] = {}
         for arm in self.arms:
             if arm.reads not in stores:

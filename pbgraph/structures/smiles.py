@@ -25,6 +25,7 @@ READING = 2  # version of how a text becomes a molecule here; part of the key of
 MAX_ATOMS = 500  # of a molecule of the user's, hydrogens aside that are part of another atom; MoleculeNet's have 492
 MAX_CHARACTERS = 5_000  # of such a SMILES, checked before it is read; the longest of MoleculeNet has 1,340
 MOST_BONDS, MOST_NEIGHBOURS = 2, 16  # bonds per atom of such a molecule, and of one atom; MoleculeNet: 1.76 and 10
+PLAIN = re.compile(r"[A-Za-z0-9()\[\]@+\-=#%./\\:]*")  # a text of these alone has no bond or atom of a pattern
 MAP_NUMBER = re.compile(r"(\[[^\[\]:]*):[0-9]+\]")
 
 
@@ -68,12 +69,25 @@ def reasons(smiles: Iterable[str]) -> list[str | None]:
         return [_usable(text)[0] for text in smiles]
 
 
+def refusals(smiles: Iterable[str]) -> list[str | None]:
+    """Why a structure of anybody's is not even tried, or None if it is.
+
+    Beside what `reasons` finds, that is what could take minutes or more: a text of more than MAX_CHARACTERS, unread, a
+    molecule of more than MAX_ATOMS or of more than MOST_BONDS bonds per atom, and an atom of more than MOST_NEIGHBOURS.
+    Nothing is written to stderr.
+
+    >>> refusals(["OCC", "C ethane"])
+    [None, "text after the SMILES: 'ethane'"]
+    """
+    with silence():
+        return [_within_limits(text)[0] for text in smiles]
+
+
 def examined(smiles: Iterable[str]) -> list[tuple[str | None, str]]:
     """(why a structure of anybody's cannot be used, or None; its `identity`, or "") of each.
 
-    Beside what `reasons` finds, one is refused that could take minutes or more: a text of more than MAX_CHARACTERS,
-    unread, a molecule of more than MAX_ATOMS or of more than MOST_BONDS bonds per atom, and an atom of more than
-    MOST_NEIGHBOURS. Nothing is written to stderr.
+    Beside what has `refusals`, that is a molecule whose fragments or whose identity RDKit cannot make. Nothing is
+    written to stderr.
 
     >>> examined(["OCC", "[OH:7]CC", "C ethane"])
     [(None, 'CCO'), (None, 'CCO'), ("text after the SMILES: 'ethane'", '')]
@@ -99,10 +113,7 @@ def identity(molecule: Any) -> str:
 def _examined(smiles: str) -> tuple[str | None, str]:
     from rdkit import Chem
 
-    if (reason := too_long(smiles)) is not None:
-        return reason, ""
-    reason, molecule = _usable(smiles)
-    reason = reason or _too_large(molecule)
+    reason, molecule = _within_limits(smiles)
     if reason is not None:
         return reason, ""
     try:
@@ -110,6 +121,14 @@ def _examined(smiles: str) -> tuple[str | None, str]:
         return None, identity(molecule)
     except Exception as error:  # whatever RDKit raises is about this one structure
         return failure(error), ""
+
+
+def _within_limits(smiles: str) -> tuple[str | None, Any]:
+    """(why a text is no structure, or too much of one, or None; its molecule)."""
+    if (reason := too_long(smiles)) is not None:
+        return reason, None
+    reason, molecule = _usable(smiles)
+    return reason or _too_large(molecule), molecule
 
 
 def _usable(smiles: str) -> tuple[str | None, Any]:
@@ -130,7 +149,7 @@ def _read(smiles: str) -> tuple[str | None, Any]:
         return reason, None
     try:
         molecule = Chem.MolFromSmiles(unmapped(text))
-        reason = _problem(unmapped(text)) if molecule is None else _not_in_molecule(molecule)
+        reason = _problem(unmapped(text)) if molecule is None else _pattern(text, molecule)
     except Exception as error:  # whatever RDKit raises is about this one structure
         return failure(error), None
     return reason, molecule
@@ -146,7 +165,10 @@ def _not_in_text(text: str) -> str | None:
     return f"character {place + 1} is {character(text[place])}, which no SMILES has"
 
 
-def _not_in_molecule(molecule: Any) -> str | None:
+def _pattern(text: str, molecule: Any) -> str | None:
+    """Why a molecule that RDKit made of a text is a pattern, or None; of most texts it is not asked, atom by atom."""
+    if PLAIN.fullmatch(text):
+        return None
     if any(bond.HasQuery() for bond in molecule.GetBonds()):
         return "a pattern, not a SMILES: '~' is any bond; write the bond that is meant"
     return "a pattern, not a SMILES" if any(atom.HasQuery() for atom in molecule.GetAtoms()) else None
@@ -166,12 +188,14 @@ def _problem(text: str) -> str:
 
 
 def _too_large(molecule: Any) -> str | None:
+    from rdkit import Chem
+
     atoms, bonds = molecule.GetNumAtoms(), molecule.GetNumBonds()
     if atoms > MAX_ATOMS:
         return f"{atoms} atoms, more than the {MAX_ATOMS} that a molecule may have here"
     if bonds > MOST_BONDS * atoms:
         return f"{bonds} bonds between {atoms} atoms, more than the {MOST_BONDS} per atom that a molecule may have here"
-    most = max(atom.GetDegree() for atom in molecule.GetAtoms())
+    most = Chem.GetAdjacencyMatrix(molecule).sum(axis=0).max()
     if most > MOST_NEIGHBOURS:
         return f"an atom with {most} bonds, more than the {MOST_NEIGHBOURS} that one may have here"
     return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from string import printable
 
 import numpy as np
 import pytest
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from pbgraph.features.base import FEATURISERS
-from pbgraph.structures.smiles import MAX_ATOMS, MAX_CHARACTERS, examined, reasons, unmapped
+from pbgraph.structures.smiles import MAX_ATOMS, MAX_CHARACTERS, PLAIN, examined, reasons, refusals, unmapped
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,7 @@ def test_what_is_one_is_read_as_rdkit_reads_it(text):
 def test_limits_bind(text, words):
     ((reason, _),) = examined([text])
     assert (reason is None) if words is None else reason.startswith(words)
+    assert refusals([text]) == [reason]
 
 
 def complete(atoms: int) -> str:
@@ -87,12 +90,32 @@ def test_a_net_of_bonds_is_refused_since_its_paths_take_hours():
     assert many == "66 bonds between 12 atoms, more than the 2 per atom that a molecule may have here"
 
 
-MAPPED, TWIN, PLAIN = "[CH3:1][c:2]1[cH:3]cccc1", "[cH:9]1cccc[c:4]1[CH3:7]", "Cc1ccccc1"
+PIECES = ("[*]", "[#6]", "[A]", "[R]", "[X1]", "[QH]", "[r5]", "[M]", "->", "$", "~", "~", "~", "C", "N", "F")
+
+
+def test_patterns_are_looked_for_in_all_texts_that_make_some():
+    rng, found = random.Random(0), [0, 0]
+    texts = ["c1ccccc1C(=O)N[C@H](C)/C=C/Cl", "CC(C)(C)[N+](=O)[O-]", "[NH3]->[Fe]", "C%10CC%10"]
+    with rdBase.BlockLogs():
+        for _ in range(20_000):
+            letters = list(rng.choice(texts))
+            for _ in range(rng.randint(1, 2)):
+                new = rng.choice(PIECES) if rng.random() < 0.5 else rng.choice(printable[:94])
+                letters.insert(rng.randrange(len(letters) + 1), new)
+            molecule = Chem.MolFromSmiles(text := "".join(letters))
+            if molecule is not None and not set(text) & set(" \t|"):
+                pattern = any(one.HasQuery() for one in [*molecule.GetAtoms(), *molecule.GetBonds()])
+                found[pattern] += 1  # how many are none, how many are one
+                assert not (pattern and PLAIN.fullmatch(text)), text
+    assert min(found) > 100
+
+
+MAPPED, TWIN, BARE = "[CH3:1][c:2]1[cH:3]cccc1", "[cH:9]1cccc[c:4]1[CH3:7]", "Cc1ccccc1"
 
 
 def test_map_numbers_are_notes():
     assert unmapped("[CH3:12][*:1].[13CH4:0]C:C") == "[CH3][*].[13CH4]C:C"
-    assert {name for _, name in examined([MAPPED, TWIN, PLAIN])} == {PLAIN}
+    assert {name for _, name in examined([MAPPED, TWIN, BARE])} == {BARE}
     assert examined(["[13CH4:1]"])[0][1] == "[13CH4]"  # an isotope is none
 
 
