@@ -274,13 +274,11 @@ def _dataset(dataset: str | UserTable, results: ResultsFolder) -> Dataset:
 
 def _make_ready(dataset: Dataset, plan: Plan, options: RunOptions, *, table: str | UserTable) -> None:
     """Have the data at hand before any run; a table of the user's is described in the results folder."""
-    from pbgraph.datasets.load import load, make_ready
-    from pbgraph.execution.benchmark import check_splits
+    from pbgraph.execution.benchmark import make_data_ready
     from pbgraph.results.described import keep
 
-    make_ready(dataset, folder=options.data, offline=options.offline)
+    make_data_ready(dataset, plan, folder=options.data, offline=options.offline)
     if isinstance(table, UserTable):
-        check_splits(dataset, load(dataset), plan)
         results = ResultsFolder(options.results)
         results.check_writable()
         keep(table, results)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 
 from pbgraph.datasets.base import Dataset
+from pbgraph.datasets.load import load, make_ready
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution.engines.base import Engine, Progress
 from pbgraph.execution.engines.local import run_all
@@ -71,6 +73,18 @@ def do_missing(
             done = engine(work, options, jobs=jobs, device=device, progress=progress)
         records |= {record.key: record for record in done}
     return work, {spec.key: records[spec.key] for spec in plan.specs if spec.key in records}
+
+
+def make_data_ready(dataset: Dataset, plan: Plan, *, folder: Path | None, offline: bool) -> None:
+    """Have the data of a plan at hand before any run; of what is read in a way of its own, the splits are checked.
+
+    Such a data set, as a table of the user's, can be so small that a split leaves nothing to score. Errors as of
+    `load` and of `check_splits`.
+    """
+    if dataset.load is None:
+        make_ready(dataset, folder=folder, offline=offline)
+    else:
+        check_splits(dataset, load(dataset, folder=folder, offline=offline), plan)
 
 
 def check_splits(dataset: Dataset, molecules: Molecules, plan: Plan) -> None:

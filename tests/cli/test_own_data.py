@@ -13,8 +13,9 @@ import pytest
 import forked
 from own_tables import lines, with_cell, with_column, write
 from pbgraph import bench
+from pbgraph.datasets.user.table import describe
 from pbgraph.errors import DataError, UsageError
-from pbgraph.results.described import dataset_of, user_table, user_table_names
+from pbgraph.results.described import dataset_of, keep, user_table, user_table_names
 from pbgraph.results.folder import ResultsFolder
 
 pytestmark = pytest.mark.lengthy
@@ -194,6 +195,18 @@ def test_bad_input_has_its_exit_code_and_sentence(table, options, code, words, t
     assert "Traceback" not in said.err
     assert said.out == ""
     assert not (tmp_path / "results").exists()
+
+
+def test_a_plan_file_of_a_table_too_small_for_its_split_is_refused_before_any_run(tmp_path, capsys):
+    table = describe(write(tmp_path, lines()[:13]), smiles="SMILES", targets=["toxic"])
+    keep(table, results(tmp_path))
+    plan = tmp_path / "small.toml"
+    plan.write_text(f'task = "{table.name}"\n[[arms]]\nmodel = "knn"\nmethod = "fit"\n')
+    assert call("run", plan, "--results", tmp_path / "results") == 3
+    said = capsys.readouterr().err
+    assert "no target has two different labels among them" in said
+    assert "started" not in said
+    assert not (tmp_path / "results" / "records").exists()
 
 
 def test_a_name_that_belongs_to_nothing_is_no_file(tmp_path, capsys):

@@ -35,10 +35,12 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
 
 def benchmark(args: argparse.Namespace) -> int:
     """Do what is missing of a plan on a task, then show its table; 1 if a run has failed."""
-    from pbgraph.datasets.load import make_ready
+    from pbgraph.execution.benchmark import make_data_ready
 
     dataset = dataset_of_task(args)
-    return do_missing(args, dataset, lambda _: make_ready(dataset, folder=args.data, offline=args.offline))
+    return do_missing(
+        args, dataset, lambda plan: make_data_ready(dataset, plan, folder=args.data, offline=args.offline)
+    )
 
 
 def do_missing(
