@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import math
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,8 +27,10 @@ KINDS: tuple[Kind, ...] = ("classification", "regression")
 BLANKS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 CLASSES = {**dict.fromkeys(("false", "no", "inactive"), 0.0), **dict.fromkeys(("true", "yes", "active"), 1.0)}
 LARGEST = float(np.finfo(np.float32).max)
+MOST_WORDS = 3  # of a column, that a message asks about
 MOST_ROUNDING = 0.001  # standard deviations of a column, by which single precision may change a value
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
+WITH_POINT = re.compile(THOUSANDS.pattern + r"\.[0-9]+")
 EXPECTED = {
     "classification": "0/1, false/true, no/yes, inactive/active or blank",
     "regression": "numbers or blank; a qualified value such as '>10' is not a number",
@@ -151,9 +155,11 @@ def check_rounding(sheet: Sheet, name: str, exact: np.ndarray, *, single: np.nda
 def _does_not_fit(sheet: Sheet, name: str, kind: Kind, *, rows: Sequence[int]) -> DataError:
     cells = [sheet.columns[name][row] for row in rows]
     listed = shown([f"{sheet.places[row]} ({shortened(cell)!r})" for row, cell in zip(rows, cells, strict=True)])
+    none_fits = len(rows) == sum(bool(cell.strip()) for cell in sheet.columns[name])
+    other = ", or with --kind regression numbers" if kind == "classification" and none_fits else ""
     return DataError(
         f"{sheet.file}: column {name!r} is read for {kind}, but some cells do not fit: {listed}; expected "
-        f"{EXPECTED[kind]}{_advice(cells)}"
+        f"{EXPECTED[kind]}{other}{_advice(cells)}"
     )
 
 
@@ -174,7 +180,24 @@ def _advice(wrong: Sequence[str]) -> str:
         return f"; {character(strange)} is not part of a number: write it in ASCII, a minus sign as '-'"
     if any(number(cell) == -1.0 for cell in wrong):
         return "; if -1 means not measured, say so with --missing -1"
-    return _about_commas([cell for cell in wrong if "," in cell])
+    return (
+        _about_commas([cell for cell in wrong if "," in cell]) or _about_size(wrong) or _about_words(sorted(set(wrong)))
+    )
+
+
+def _about_size(cells: Sequence[str]) -> str:
+    """What to do about a number that single precision cannot hold."""
+    for cell in cells:
+        with suppress(ValueError):
+            if abs(float(cell)) > LARGEST:
+                return f"; {shortened(cell)} is beyond what models read, {LARGEST:.1e}: give the column in another unit"
+    return ""
+
+
+def _about_words(cells: Sequence[str]) -> str:
+    """What to do about words and signs that may mean that nothing was measured; numbers with a sign are none."""
+    words = [cell for cell in cells if cell.strip() and not any(one.isdigit() for one in cell)][:MOST_WORDS]
+    return f"; if they mean not measured, say so with --missing {shlex.join(words)}" if words else ""
 
 
 def _about_commas(cells: Sequence[str]) -> str:
@@ -184,5 +207,7 @@ def _about_commas(cells: Sequence[str]) -> str:
         return f"; the comma of {cells[0]} can divide thousands or decimals: write {plain}" + (
             f" or {pointed}, whichever it is" if cells[0].count(",") == 1 else ""
         )
+    if both := next((cell for cell in cells if WITH_POINT.fullmatch(cell)), None):
+        return f"; the commas of {both} divide thousands: write {both.replace(',', '')}"
     found = next((cell for cell in cells if number(cell.replace(",", ".")) is not None), None)
     return f"; the decimals have a comma: write {found.replace(',', '.')} instead of {found}" if found else ""

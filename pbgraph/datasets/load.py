@@ -37,7 +37,11 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
     if molecules.rejected:
         total = len(molecules) + len(molecules.rejected)
         log.warning(
-            "%s: %d of %d rows left out: %s", dataset.name, len(molecules.rejected), total, _listed(molecules.rejected)
+            "%s: %d of %d rows left out, counted from 0 below the header: %s",
+            dataset.name,
+            len(molecules.rejected),
+            total,
+            _listed(molecules.rejected),
         )
     return molecules
 

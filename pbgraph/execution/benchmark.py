@@ -15,6 +15,7 @@ from pbgraph.execution.engines.base import Engine, Progress
 from pbgraph.execution.engines.local import run_all
 from pbgraph.execution.engines.schedule import Work, survey
 from pbgraph.execution.fitting import RunOptions
+from pbgraph.humanize import ranges
 from pbgraph.molecules import Molecules
 from pbgraph.plans.plan import Plan
 from pbgraph.results.folder import ResultsFolder
@@ -64,6 +65,7 @@ def do_missing(
     results = ResultsFolder(options.results)
     work = survey(plan, results, retry_failed=retry_failed)
     if work.todo:
+        _check_code(work)
         make_ready(plan)
         results.check_writable()
     begin(work)
@@ -73,6 +75,18 @@ def do_missing(
             done = engine(work, options, jobs=jobs, device=device, progress=progress)
         records |= {record.key: record for record in done}
     return work, {spec.key: records[spec.key] for spec in plan.specs if spec.key in records}
+
+
+def _check_code(work: Work) -> None:
+    """Raises UsageError if a row has runs to be done that no table would show beside its finished ones."""
+    for (arm, how), seeds in work.changed_rows().items():
+        if todo := [spec.seed for spec in work.todo if spec.arm == arm]:
+            keys = [key for key in work.changed if work.finished[key].spec.arm == arm]
+            raise UsageError(
+                f"{arm}: seeds {ranges(seeds)} were run with {how}, and no table has them beside seeds {ranges(todo)}, "
+                f"which are to be run now. Raise the version of what was changed, or move those away: rm "
+                f"{' '.join(keys)}"
+            )
 
 
 def make_data_ready(dataset: Dataset, plan: Plan, *, folder: Path | None, offline: bool) -> None:

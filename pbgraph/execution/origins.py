@@ -40,7 +40,8 @@ from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS, Estimator
 from pbgraph.registry import Registry
-from pbgraph.results.records import RunSpec, Source
+from pbgraph.results.protocol import OF_AN_ARM, others_code
+from pbgraph.results.records import RunRecord, RunSpec, Source
 from pbgraph.splits import SPLITS
 
 PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "numba", "scikit-learn")  # named in every record
@@ -117,6 +118,20 @@ def code_of(kind: str, name: str) -> str:
     sources = _sources(kind, name, _value(kind, name))
     others = {package: source.sha256 for package, source in sources.items() if package != OWN}
     return sha256(canonical_json(others)) if others else ""
+
+
+def changed_code(record: RunRecord) -> str:
+    """In words, with which files of other packages a run was made that are others now; "" if with none.
+
+    Packages that are not here are passed over.
+    """
+    used = {name for component in OF_AN_ARM for name in others_code(record, component)}
+    pairs = {name: (record.provenance.sources[name].sha256, source_of(name).sha256) for name in sorted(used)}
+    return "; ".join(
+        f"other files of {name} ({mine[:12]}) than are here ({now[:12]})"
+        for name, (mine, now) in pairs.items()
+        if mine and now and mine != now
+    )
 
 
 def imported() -> frozenset[str]:

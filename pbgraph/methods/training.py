@@ -197,7 +197,16 @@ def _smoothed(y: Tensor, smoothing: float) -> Tensor:
 
 
 def _rows(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs and labels (G, T); of k members (k, G, T) one after another, so that their loss is the mean of theirs."""
+    """Outputs and labels (G, T); of k members (k, G, T) one after another, so that their loss is the mean of theirs.
+
+    Raises ValueError for outputs of another shape.
+    """
+    if outputs.ndim not in (2, 3) or outputs.shape[-2:] != y.shape:
+        graphs, tasks = y.shape
+        raise ValueError(
+            f"the network gave {tuple(outputs.shape)} for {graphs} graphs and {tasks} targets, expected "
+            f"({graphs}, {tasks}), or (members, {graphs}, {tasks}); 'python -m pbgraph.bench check MODEL' says more"
+        )
     return (outputs, y) if outputs.ndim == 2 else (outputs.flatten(0, 1), y.repeat(len(outputs), 1))
 
 

@@ -7,16 +7,18 @@ a method's settings; the resolved values of every field are in each record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pbgraph.errors import UsageError
 from pbgraph.files.hashing import Scalar
+from pbgraph.humanize import ranges
 from pbgraph.results.arms import Arm
 from pbgraph.results.compared import Pair
 
 if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
     from pbgraph.metrics import Kind
 
 Overrides = Mapping[str, Scalar]
@@ -56,6 +58,14 @@ class FoundBy:
     trial: int
     trials: int
     seeds: tuple[int, ...]
+
+    def check_other_seeds(self, seeds: Iterable[int], model: str) -> None:
+        """Raises UsageError if a row of this model would be run on seeds that its settings were chosen by."""
+        if taken := sorted(set(seeds).intersection(self.seeds)):
+            raise UsageError(
+                f"the settings of {model} were searched on seeds {ranges(self.seeds)}, and the plan runs "
+                f"{ranges(taken)} of them; take seeds that the search has not seen"
+            )
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,12 @@ class Preset:
     def once(self) -> tuple[int, ...]:
         """The seeds that are no second initialisations, one for each split."""
         return tuple(seed for seed in self.seeds if seed not in self.again)
+
+    def split_on(self, dataset: Dataset) -> str:
+        """Its split, or else the data set's usual one. Raises UsageError if it is for another task."""
+        if self.task and self.task != dataset.name:
+            raise UsageError(f"plan {self.name} is for task {self.task}, not for {dataset.name}; name that task")
+        return self.split or dataset.split
 
     def split_seed(self, seed: int) -> int:
         """The seed of the split that a run with this seed is on."""

@@ -157,9 +157,7 @@ def _plan_rows(
     dataset: Dataset, chosen: Preset, rows: Sequence[Asked], *, seeds: Sequence[int] | None, split: str | None
 ) -> Plan:
     """The runs of these rows, each of them once."""
-    if chosen.task and chosen.task != dataset.name:
-        raise UsageError(f"plan {chosen.name} is for task {chosen.task}, not for {dataset.name}; name that task")
-    split = split or chosen.split or dataset.split
+    split = split or chosen.split_on(dataset)
     try:
         splitter = SPLITS.get(split)
     except UsageError as error:
@@ -182,6 +180,8 @@ def _plan_rows(
     specs: dict[tuple[Asked, int], RunSpec] = {}
     for row in asked:
         try:
+            if row.search:
+                row.search.check_other_seeds(unique, row.model)
             of_row = spec_of(dataset, chosen.recipe, split=split, asked=row)
             check_suited(of_row, dataset)
         except UsageError as error:

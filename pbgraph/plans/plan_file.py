@@ -246,11 +246,11 @@ def _check_seeds(top: Section, seeds: Sequence[int], rows: Sequence[Row]) -> Non
             "chosen; take others, as in 68-72",
         )
     for row in rows:
-        if row.search and (taken := sorted(set(seeds).intersection(row.search.seeds))):
-            raise UsageError(
-                f"{row.where('model')}: the settings of {row.model} were searched on seeds {ranges(row.search.seeds)}, "
-                f"and the plan runs {ranges(taken)} of them; take seeds that the search has not seen"
-            )
+        if row.search:
+            try:
+                row.search.check_other_seeds(seeds, row.model)
+            except UsageError as error:
+                raise row.at("model", error) from error
 
 
 def _seeds_of_split(top: Section, seeds: Sequence[int]) -> range | None:

@@ -34,7 +34,7 @@ def audit_text(audit: Audit, refused: Mapping[str, str]) -> str:
     parts += [*_noise(audit.noise, audit.metric), _leakage(audit, refused)]
     if audit.rejected:
         rows = [(str(row.row), row.mol_id, row.reason) for row in audit.rejected]
-        parts.append(markdown(("rejected row", "name", "reason"), rows))
+        parts.append(markdown(("rejected row, from 0", "name", "reason"), rows))
     return "\n\n".join(parts) + "\n"
 
 

@@ -16,17 +16,18 @@ from pbgraph.methods.roles import PLAIN
 from pbgraph.report.tables import Row, Table
 
 
-def kept_notes(table: Table, scale: float) -> list[str]:
+def kept_notes(table: Table, scale: float, smaller: str) -> list[str]:
     """One note for each row whose runs grow dendrites: how many are at each site, by seed, and what was gained.
 
     And one for each comparison of such a row with another than the plain one, where both came to the same network.
-    scale  magnitude of the scores of the metric that selects
+    scale    magnitude of the scores of the metric that selects
+    smaller  " (smaller is better)" where it is, else ""
     """
     rows = {row.arm: replace(row, arm=table.called[row.arm]) for row in table.rows}
     plain = {arm: rows[one.b] for arm, one in table.against_plain.items() if one.b in rows}
     compared = [(rows[one.a], rows[one.b]) for one in table.comparisons if one.b.method != PLAIN]
     return [
-        *(_note(rows[row.arm], plain.get(row.arm), scale) for row in table.rows if row.dendrites),
+        *(_note(rows[row.arm], plain.get(row.arm), scale, smaller) for row in table.rows if row.dendrites),
         *filter(None, (_same(a, b, scale) for a, b in compared if a.dendrites)),
     ]
 
@@ -43,17 +44,19 @@ def _same(a: Row, b: Row, scale: float) -> str:
     return f"the same network: {a.arm} and {b.arm} in {pairs}, whose difference is 0 ({_seeds(same)}){rest}"
 
 
-def _note(row: Row, plain: Row | None, scale: float) -> str:
+def _note(row: Row, plain: Row | None, scale: float, smaller: str) -> str:
     seeds_of: dict[int, list[int]] = {}
     for seed, count in row.dendrites.items():
         seeds_of.setdefault(count, []).append(seed)
     counts = ", ".join(f"{count} ({_seeds(seeds_of[count])})" for count in sorted(seeds_of))
     least, most = min(row.sizes.values(), default=0), max(row.sizes.values(), default=0)
     sizes = f"; {least:,} to {most:,} parameters" if least < most else ""
-    return f"dendrites kept at each site: {row.arm} {counts}{sizes}{_beside(row, plain, scale) if plain else ''}"
+    return (
+        f"dendrites kept at each site: {row.arm} {counts}{sizes}{_beside(row, plain, scale, smaller) if plain else ''}"
+    )
 
 
-def _beside(row: Row, plain: Row, scale: float) -> str:
+def _beside(row: Row, plain: Row, scale: float, smaller: str) -> str:
     """What was gained over the plain runs of the same seeds where dendrites were kept, and where both are equal."""
     both = [seed for seed in row.dendrites if seed in row.test and seed in plain.test]
     none = [seed for seed in both if not row.dendrites[seed] and row.test[seed] == plain.test[seed]]
@@ -62,7 +65,7 @@ def _beside(row: Row, plain: Row, scale: float) -> str:
     if not some:
         return words
     chosen, test = (_gain(some, *pair, scale) for pair in ((row.chosen, plain.chosen), (row.test, plain.test)))
-    gains = f"{chosen} over {plain.arm} on validation rows, which chose them, and {test} on test rows"
+    gains = f"{chosen}{smaller} over {plain.arm} on validation rows, which chose them, and {test} on test rows"
     return f"{words}; {_seeds(some)}: {gains}"
 
 

@@ -139,6 +139,8 @@ def _provenance(record: RunRecord) -> str:
             f"at most {cost.peak_memory_bytes / MIB:,.0f} MiB"
         )
     lines.append(f"from {origin.scored_from}" if origin.scored_from else _made_by(origin))
+    others = {name: code for name, code in origin.sources.items() if name != "pbgraph"}
+    lines += [f"code of {name}: {code}" for name, code in sorted(others.items())]
     if origin.pretrained_on:
         lines.append(f"features {record.spec.featuriser}, pretrained on {origin.pretrained_on}")
     lines.append(f"data {origin.data_sha256[:12] or '-'}, split {origin.split_sha256[:12] or '-'}")

@@ -51,7 +51,7 @@ def texts(table: Table) -> Texts:
     scale = by_metric[table.metrics[0]]
     # of arms as they are: by their models they are told to belong together
     labelled, said, against_plain = _labelled(table), answers(table), list(map(table.against_plain.get, table.arms))
-    kept = kept_notes(table, scale)
+    kept = kept_notes(table, scale, direction(table))
     table = _as_called(table)
     return Texts(
         title=title_of(table, table.metrics[0]),

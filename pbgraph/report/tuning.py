@@ -52,7 +52,7 @@ def _search_row(trials: Sequence[Trial], *, larger_is_better: bool) -> tuple[str
         str(len(trials)),
         str(states.count("pruned")),
         str(states.count("failed")),
-        *("-" if trial is None or trial.mean is None else _figure(trial, trial.mean) for trial in (recipe, best)),
+        *("-" if trial is None or trial.mean is None else _score(trial) for trial in (recipe, best)),
         "-" if best is None else _difference(best, recipe),
         duration(sum(sum(trial.seconds) for trial in trials)),
         "-" if best is None else changes_text(best),
@@ -60,18 +60,22 @@ def _search_row(trials: Sequence[Trial], *, larger_is_better: bool) -> tuple[str
 
 
 def _row(trial: Trial, recipe: Trial | None) -> str:
-    marks = {"finished": "", "failed": " failed", "pruned": f" ({len(trial.scores)} of {len(trial.seeds)} seeds)"}
-    score = "–" if trial.mean is None else _figure(trial, trial.mean)
     settings = changes_text(trial) + (f"; {trial.reason}" if trial.reason else "")
     cells = [
         str(trial.number),
-        score + marks[trial.state],
+        _score(trial),
         _difference(trial, recipe),
         settings.replace("|", "\\|").replace("\n", " "),
         "–" if trial.parameters is None else f"{trial.parameters:,}",
         f"{sum(trial.seconds):.0f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _score(trial: Trial) -> str:
+    """Its mean, and of how many seeds where it is not of all."""
+    marks = {"finished": "", "failed": " failed", "pruned": f" ({len(trial.scores)} of {len(trial.seeds)} seeds)"}
+    return ("–" if trial.mean is None else _figure(trial, trial.mean)) + marks[trial.state]
 
 
 def changes_text(trial: Trial) -> str:

@@ -39,7 +39,7 @@ from pbgraph.results.records import RunRecord, RunSpec
 log = logging.getLogger(__name__)
 
 
-WORK, TRASH = ".work", ".trash"  # hidden folders in one of results
+WORK, TRASH, ASIDE = ".work", ".trash", ".aside"  # hidden folders in one of results
 WRITTEN_BY_RUNS = ("records", "predictions", "models", "dendrites")  # folders in one of results
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pbgraph.errors import DataError
@@ -20,7 +20,7 @@ from pbgraph.files.hashing import sha256
 from pbgraph.files.reading import MEBIBYTE, content_of
 from pbgraph.files.writing import NO_LINKS, new_file, new_folder, replaced_file, scratch_folder
 from pbgraph.results.described import keep, user_table
-from pbgraph.results.folder import WORK, ResultsFolder
+from pbgraph.results.folder import ASIDE, WORK, ResultsFolder
 from pbgraph.results.insights import DIGEST, read_insight
 from pbgraph.results.predictions import LARGEST as LARGEST_PREDICTIONS
 from pbgraph.results.record_file import LARGEST_RECORD, read_record
@@ -28,8 +28,8 @@ from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import registrations, take_over
 from pbgraph.results.sources import Folder, Results, by_run, copied, opened
 from pbgraph.results.trash import files_of
+from pbgraph.results.tuning import writing
 
-ASIDE = ".aside"  # hidden folder in one of results
 NEWLINE = b"\n"
 LARGEST_OTHER = 16 * 1024 * MEBIBYTE  # of a file of a model
 LARGEST = {"records": LARGEST_RECORD, "predictions": LARGEST_PREDICTIONS, "models": LARGEST_OTHER}
@@ -264,7 +264,12 @@ def _merge_others(source: Results, results: ResultsFolder, staged: ResultsFolder
             except DataError as error:
                 merged.refused[name] = str(error)
     for registration in registrations(staged):
-        take_over(results, registration)
+        path, here = take_over(results, registration)
+        if registration.created < here.created:
+            merged.notes.append(
+                f"left out: {source.name}: plan {registration.name} was registered there {registration.when}; what "
+                f"counts here is {path}, {here.when}"
+            )
     _merge_tables(source, results, staged, merged)
     for path in sorted((staged.root / "tuning").glob("*/*.jsonl")):
         target = results.root / path.relative_to(staged.root)
@@ -274,17 +279,18 @@ def _merge_others(source: Results, results: ResultsFolder, staged: ResultsFolder
 
 def _merge_search(path: Path, target: Path, name: str, merged: Merged) -> None:
     """Take over the trials of a search that went on elsewhere from those that are here."""
-    here, there = target.read_bytes(), path.read_bytes()
-    if there.startswith(here) and there != here:
-        with replaced_file(target) as part:
-            part.write_bytes(there)
-        merged.notes.append(f"{name}: {there.count(NEWLINE) - here.count(NEWLINE)} further trials of a search")
-    elif not here.startswith(there):
-        merged.notes.append(f"left out: {name}: a search goes on in one place, and here it has other trials")
+    with writing(target):
+        here, there = target.read_bytes(), path.read_bytes()
+        if there.startswith(here) and there != here:
+            with replaced_file(target) as part:
+                part.write_bytes(there)
+            merged.notes.append(f"{name}: {there.count(NEWLINE) - here.count(NEWLINE)} further trials of a search")
+        elif not here.startswith(there):
+            merged.notes.append(f"left out: {name}: a search goes on in one place, and here it has other trials")
 
 
 def _merge_tables(source: Results, results: ResultsFolder, staged: ResultsFolder, merged: Merged) -> None:
-    """Descriptions of tables, of which an archive cannot say where the table is."""
+    """Descriptions of tables; one from an archive, which cannot say where the table is, is looked for in the folder."""
     for path in sorted((staged.root / "tasks").glob("*.json")):
         if results.task_path(path.stem).exists():
             continue
@@ -293,6 +299,11 @@ def _merge_tables(source: Results, results: ResultsFolder, staged: ResultsFolder
         except DataError as error:
             merged.refused[f"tasks/{path.name}"] = str(error)
             continue
+        if not isinstance(source, Folder):
+            table = replace(table, path=str(results.root / table.file))
         keep(table, results)
         if not Path(table.path).exists():
-            merged.notes.append(f"task {table.name}: no table is at {table.path}; 'train' it here to name its place")
+            merged.notes.append(
+                f"task {table.name}: its table is not here; put it at {table.path}, or name with --data DIR the folder "
+                "that holds it"
+            )

@@ -5,6 +5,7 @@ Records that differ in one of these are refused, not averaged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from pbgraph.results.records import RunRecord, RunSpec
 
 K = TypeVar("K")
 V = TypeVar("V")
+OF_AN_ARM = ("model", "method", "featuriser")  # components whose code all runs of an arm share
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def check_one_protocol(records: Sequence[RunRecord], finished: Sequence[RunRecor
     for arm in dict.fromkeys(record.spec.arm for record in records):
         same = [record for record in records if record.spec.arm == arm]
         _check_equal(f"runs of {arm}", same, lambda record: arm_identity(record.spec))
-        for name in ("model", "method", "featuriser"):
+        for name in OF_AN_ARM:
             known = [record for record in same if record.status == "finished" and others_code(record, name)]
             _check_equal(f"runs of {arm}", known, partial(_code_of, name))
     _check_equal("these runs", finished, _common)
@@ -137,7 +139,7 @@ def _code_of(component: str, record: RunRecord) -> dict[str, Any]:
 def check_no_twins(finished: Iterable[RunRecord]) -> None:
     """Raises UsageError, naming both, if two of these runs have one arm and seed."""
     if pair := twins(record.spec for record in finished):
-        raise UsageError(f"{pair}: one arm has one run of a seed. Move the record that is not wanted to another folder")
+        raise UsageError(f"{pair}: one arm has one run of a seed. Move the one that is not wanted away with 'rm KEY'")
 
 
 def _common(record: RunRecord) -> dict[str, Any]:
@@ -163,13 +165,19 @@ def _check_equal(what: str, records: Sequence[RunRecord], facts: Callable[[RunRe
         if details := differences(mine, facts(other)):
             raise UsageError(
                 f"{what} do not share one protocol, so no table mixes them: records {first.key} and {other.key} differ "
-                f"in {details}. Move those that are not wanted to another folder, or narrow the table with --preset, "
-                "--split, --models, --methods or --seeds"
+                f"in {details}. Move those that are not wanted away with 'rm KEY...', or narrow the table with "
+                "--preset, --split, --models, --methods or --seeds"
             )
 
 
 def _difference(a: Any, b: Any) -> str:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         pairs = {name: (a.get(name, "absent"), b.get(name, "absent")) for name in {**a, **b}}
-        return ", ".join(f"{name} {mine} / {theirs}" for name, (mine, theirs) in pairs.items() if mine != theirs)
-    return f"{a} / {b}"
+        differing = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        return ", ".join(f"{name} {_shown(mine)} / {_shown(theirs)}" for name, (mine, theirs) in differing.items())
+    return f"{_shown(a)} / {_shown(b)}"
+
+
+def _shown(value: Any) -> str:
+    """In a message; of a hash its beginning."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))

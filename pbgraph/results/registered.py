@@ -19,7 +19,7 @@ from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
 from pbgraph.humanize import plural, ranges
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.folder import ASIDE, TRASH, ResultsFolder
 from pbgraph.results.record_file import indented
 from pbgraph.results.records import RunRecord
 
@@ -28,6 +28,7 @@ LARGEST = 64 * MEBIBYTE
 FORMAT_VERSION = 1
 ADDED = ("primary", "compared", "left_out", "begun")
 SAME = ("keys", "margin", "primary", "compared")  # of two registrations of one plan
+JUDGED_BY = ("seeds", "margin", "primary", "compared")
 NONE_LEFT_OUT = "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,9 @@ class Registration:
     plan     its text, as a plan file
     primary  the two arms of the comparison that it is made for, as `arms` has them; () where it names none
     compared  the pairs that are judged, all by one correction (Holm) and the same margin, the primary one first; () in
-             files of earlier versions, which did not say so
+             files of earlier versions, which did not say so and have no `left_out` either
     left_out  which runs are left out of these: none, whatever they come to
-    begun    keys of runs that had finished, failed, or been begun and saved when it was registered
+    begun    keys of runs that had finished, failed, or been begun and saved when it was registered, or been moved away
     arms     its rows, as `Arm` writes them, in order
     keys     of all its runs, sorted
     margin   the smallest difference that matters; None: what the metric declares
@@ -90,6 +91,8 @@ class Registration:
 def register(results: ResultsFolder, registration: Registration) -> tuple[Path, Registration]:
     """Write down a plan that is declared now, with what of it had been begun; as `take_over`."""
     over = {key for task, key in results.runs() if task == registration.task}
+    hidden = [folder for name in (TRASH, ASIDE) for folder in (results.root / name).glob("*")]
+    over |= {key for folder in hidden for task, key in ResultsFolder(folder).runs() if task == registration.task}
     begun = [key for key in registration.keys if key in over or results.saved_state(key)]
     return take_over(results, replace(registration, begun=tuple(begun)))
 
@@ -162,6 +165,8 @@ class Judged:
             return f"a margin of {margin}"
         if tuple(self.primary) != plan.primary:
             return f"the primary comparison {' - '.join(plan.primary)}" if plan.primary else "no primary comparison"
+        if plan.left_out and not plan.compared and self.compared:
+            return "no comparison"
         if lacking := len(set(plan.compared).difference(self.compared)):
             return f"{plural(len(plan.compared), 'comparison')} at once, of which {lacking} are not judged here"
         return ""
@@ -175,7 +180,8 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
     if not finished:
         return ""
     keys, first = {record.key for record in finished}, min(began(record) for record in finished)
-    holding = [plan for plan in registered if keys.issubset(plan.keys)]
+    plans = list(registered)
+    holding = [plan for plan in plans if keys.issubset(plan.keys)]
     early = [
         plan
         for plan in holding
@@ -183,9 +189,12 @@ def how_declared(finished: Sequence[RunRecord], registered: Iterable[Registratio
     ]
     for plan in early:
         if not judged.other_than(plan):
-            more = len(set(judged.compared).difference(plan.compared)) if plan.compared else 0
+            more = len(set(judged.compared).difference(plan.compared)) if plan.left_out or plan.compared else 0
             others = f"; exploratory: {plural(more, 'comparison')} beside those of that plan" if more else ""
-            return f"{_confirmatory(plan, judged)}: {_registered(plan)}, before the first run{others}"
+            return (
+                f"{_confirmatory(plan, judged)}: {_registered(plan)}, before the first run{others}"
+                f"{_also(plan, [one for one in plans if keys.intersection(one.keys)])}"
+            )
     if early:
         return f"exploratory: {_registered(early[0])}, before the first run, for {judged.other_than(early[0])}"
     if holding:
@@ -202,6 +211,13 @@ def _confirmatory(plan: Registration, judged: Judged) -> str:
     if not done:
         return f"not confirmatory yet, since none of the {plural(len(pairs), 'comparison')} has all its runs"
     return f"confirmatory for {done} of {plural(len(pairs), 'comparison')}, as many as have all their runs"
+
+
+def _also(plan: Registration, others: Iterable[Registration]) -> str:
+    """Which other plans declare some of the same runs, to be judged otherwise."""
+    otherwise = [one for one in others if any(getattr(one, name) != getattr(plan, name) for name in JUDGED_BY)]
+    named = ", ".join(f"{one.name} ({one.declared}), registered {one.when}" for one in otherwise)
+    return f"; some of these runs are declared otherwise as well, by plan {named}" if named else ""
 
 
 def _registered(plan: Registration) -> str:

@@ -128,7 +128,7 @@ def _parsed(line: bytes, path: Path) -> tuple[Trial | None, str]:
 def append_trial(path: Path, trial: Trial) -> None:
     """Add a line, whole and on disk; what an earlier writer did not finish is cut off first."""
     line = canonical_json(trial) + b"\n"
-    with _writing(path):
+    with writing(path):
         held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
         try:
             _cut_torn_end(held, path)
@@ -140,7 +140,8 @@ def append_trial(path: Path, trial: Trial) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Nobody else writes this file of trials meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(path.with_name(f".{path.name}.lock")):
         yield

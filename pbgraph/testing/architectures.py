@@ -127,7 +127,13 @@ def check_shapes(architecture: Architecture) -> None:
     for training in (False, True):
         model = built(architecture).train(training)
         for what, batch in batches.items():
-            output = called(model, batch)
+            try:
+                output = called(model, batch)
+            except ValueError as error:
+                mode = "training" if training else "evaluation"
+                one = "more than 1 value per channel" in str(error)
+                advice = "; a batch can be as small as that: use pbgraph.models.layers.BatchNorm" if one else ""
+                raise CheckFailed(f"{what}, in {mode}: {type(error).__name__}: {error}{advice}") from error
             expected = (batch.num_graphs, DIMS.tasks)
             require(output.shape == expected, f"{what}: logits are {tuple(output.shape)}, expected {expected}")
             require(bool(output.isfinite().all()), f"{what}: logits are not finite")

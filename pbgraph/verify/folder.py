@@ -21,6 +21,7 @@ from pbgraph.results.protocol import arm_identity, differences
 from pbgraph.results.record_file import formatted, record_and_content
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import FOLDER as REGISTERED
+from pbgraph.results.tuning import FOLDER as TRIALS
 from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.shape import misshapen_failure, misshapen_run
 
@@ -68,7 +69,7 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
     broken = {record.key: guarded(record.key, _companions, results, record) for record in finished}
     wrong += [line for lines in broken.values() for line in lines]
     wrong += [line for path in companions for line in _orphan(results, path, finished)]
-    wrong += [*_unpaired(finished), *_twins(finished), *_changed(results)]
+    wrong += [*_unpaired(finished), *_twins(finished), *_changed(results), *_trials_dropped(results)]
     loose = set(unsealed) - _committed(results)
     counts = {
         "records": len(paths),
@@ -222,6 +223,15 @@ def _changed(results: ResultsFolder) -> Iterator[str]:
             yield f"{results.root / name} is committed and not there; restore it"
         else:
             yield f"{results.root / name} is not as it was committed; restore it"
+
+
+def _trials_dropped(results: ResultsFolder) -> Iterator[str]:
+    """Committed searches that lack trials now: lines are only ever added, and tables say how many there were."""
+    said = git(results.root, "diff", "--numstat", "--no-renames", "--relative", "-z", "HEAD", "--", TRIALS) or ""
+    for line in filter(None, said.split("\0")):
+        _, gone, name = line.split("\t", 2)
+        if name.endswith(".jsonl") and gone != "0":
+            yield f"{results.root / name} lacks {gone} of the lines that were committed; restore them"
 
 
 def _committed(results: ResultsFolder) -> set[Path]:

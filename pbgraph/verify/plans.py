@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import PbgraphError
+from pbgraph.execution.origins import changed_code
 from pbgraph.humanize import ranges
 from pbgraph.plans.plan import plan
 from pbgraph.plans.presets import preset_of
@@ -47,6 +48,7 @@ def check_plans(
             unchecked.append(f"plan of {where}, seeds {ranges([record.spec.seed for record in mine])}: {error}")
         else:
             wrong += guarded(where, _drifted, specs, mine, where, planned)
+            unchecked += _other_code(where, mine)
         done(len(mine))
     return frozenset(planned), findings({"keys as planned today": len(planned)}, wrong, unchecked)
 
@@ -63,6 +65,18 @@ def _drifted(specs: Mapping[int, RunSpec], records: Sequence[RunRecord], where: 
         f"{where}, seeds {ranges(of)}: run with other things than today's plan has, record / plan: {what}. Its "
         "records are of an earlier version: today's code would do these runs again"
         for what, of in seeds.items()
+    ]
+
+
+def _other_code(where: str, records: Sequence[RunRecord]) -> list[str]:
+    """Which of these runs of one arm were made with other code of somebody else's than is here."""
+    seeds: dict[str, list[int]] = {}
+    for record in records:
+        if how := changed_code(record):
+            seeds.setdefault(how, []).append(record.spec.seed)
+    return [
+        f"{where}, seeds {ranges(of)}: run with {how}; whether these give the same numbers, --rerun says"
+        for how, of in seeds.items()
     ]
 
 

@@ -220,7 +220,7 @@ def _part_problems(
             labels = split_score(Rows(cells.y, np.nan_to_num(cells.y)), cells.tasks, _metrics(record))
             yield from (f"{part} {line}" for line in _label_differences(said, labels, sizes=True))
         return
-    if (wrong := _other_cells(cells, table)) is not None:
+    if data is not None and (wrong := _other_cells(cells, table)) is not None:
         yield f"its predictions of the {part} rows {wrong}"
         return
     rows = Rows(cells.y, cells.grid(table), thresholds=record.thresholds)

@@ -13,6 +13,7 @@ from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import ScoredFile
+from pbgraph.results.tuning import Budget
 
 WIDER = """
 task = "tox21"
@@ -79,6 +80,25 @@ def test_what_a_plan_says_of_its_search_counts_where_the_folder_has_none(wider, 
     assert said in capsys.readouterr().out
     assert call("table", "tox21", "--preset", wider, "--results", done) == 0
     assert said in capsys.readouterr().out
+
+
+def test_seeds_of_the_search_are_refused_however_they_are_named(wider, capsys):
+    search = 'search = { file = "a.jsonl", trial = 1, trials = 9, seeds = "20-22" }'
+    wider.write_text(WIDER.replace('label = "wide"', f'label = "wide"\n{search}'))
+    assert call("tox21", "--preset", wider, "--seeds", "20-21", "--dry-run") == 2
+    assert "were searched on seeds 20-22, and the plan runs 20-21 of them" in capsys.readouterr().err
+
+
+def test_what_was_searched_on_a_plans_own_seeds_and_what_cannot_be_run_is_said_when_it_is_registered(
+    wider, tmp_path, capsys, monkeypatch
+):
+    budget = Budget("tox21", "gin", "backprop", "smoke", "random", "1", (67, 68), 9)
+    monkeypatch.setattr("pbgraph.results.tuning.budgets", lambda _: [budget])
+    wider.write_text(f'{WIDER}\n[[arms]]\nmodel = "knn"\nmethod = "backprop"\n')
+    assert call("register", wider, "--results", tmp_path / "results") == 0
+    said = capsys.readouterr().err
+    assert "settings of gin/backprop were searched on seeds 68, which this plan runs" in said
+    assert "warning: not declared: knn/backprop: " in said
 
 
 def test_what_no_plan_can_have_stands_in_its_table_and_is_not_among_its_comparisons(wider, done, capsys):

@@ -17,6 +17,9 @@ import pytest
 from made_records import PROVENANCE, arms, make_record
 from pbgraph.errors import DataError, UsageError
 from pbgraph.execution import runner
+from pbgraph.execution.benchmark import do_missing
+from pbgraph.execution.engines.progress import shown
+from pbgraph.execution.engines.schedule import describe, survey
 from pbgraph.execution.fitting import RunOptions
 from pbgraph.execution.origins import (
     LIBRARIES,
@@ -37,7 +40,9 @@ from pbgraph.report.formats import to_markdown
 from pbgraph.report.html import to_html
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
+from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import Source
+from pbgraph.verify.plans import check_plans
 
 ARM, OTHER = arms("sum-net/backprop", "gin/backprop")
 
@@ -214,6 +219,39 @@ def test_runs_of_one_arm_with_other_code_do_not_share_a_table(component):
     records = [made(seed, digest, component=component) for seed, digest in ((68, "a" * 64), (69, "b" * 64))]
     with pytest.raises(UsageError, match=f"runs of {ARM} do not share one protocol.*code of {component}.*nets a+ / b+"):
         make_table(records, arms=[ARM], seeds=[68, 69])
+
+
+@pytest.fixture
+def planned(package):
+    """A plan of two seeds, and a finished run of the first, by a package whose files are others now."""
+    package("three_net", {"three_net/__init__.py": "A = 1\n"})
+    todo = plan("tox21", "smoke", models=["gin"], methods=["backprop"], seeds=[68, 69])
+    record = replace(made(68, "a" * 64), spec=todo.specs[0])
+    sources = {"three_net": Source("", "", "a" * 64), "gone_net": Source("", "", "b" * 64)}
+    components = {**record.provenance.components, "model": ("three_net", "gone_net")}
+    return todo, replace(record, provenance=replace(record.provenance, components=components, sources=sources))
+
+
+def test_seeds_that_no_table_would_show_beside_finished_ones_are_not_run(planned, tmp_path):
+    todo, record = planned
+    results = ResultsFolder(tmp_path / "results")
+    results.write(record)
+    now = source_of("three_net").sha256[:12]
+    how = f"seeds 68 were run with other files of three_net (aaaaaaaaaaaa) than are here ({now})"
+    assert f"  gin/backprop: {how}" in describe(survey(todo, results), 1)
+    with pytest.raises(UsageError, match=f"rm {record.key}") as raised:
+        do_missing(todo, RunOptions(results.root), jobs=1, device="cpu", shown=shown)
+    assert f"gin/backprop: {how}, and no table has them beside seeds 69" in str(raised.value)
+    (line,) = check_plans(results, [record])[1].unchecked
+    assert f"seeds 68: run with other files of three_net (aaaaaaaaaaaa) than are here ({now})" in line
+
+
+def test_finished_runs_by_the_code_that_is_here_are_silent(planned, tmp_path):
+    todo, record = planned
+    results = ResultsFolder(tmp_path / "results")
+    same = {"three_net": source_of("three_net")}
+    results.write(replace(record, provenance=replace(record.provenance, sources=same)))
+    assert not survey(todo, results).changed
 
 
 def test_code_of_other_packages_is_named_in_every_table():

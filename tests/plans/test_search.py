@@ -26,6 +26,7 @@ from pbgraph.plans.search.search import Search, Values, search_of
 from pbgraph.plans.settings import parse_assignment
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.tuning import Trial, append_trial, best_of, read_trials
+from pbgraph.spaces import Choice, Whole
 
 SEEDS = (0, 1, 2)
 
@@ -157,6 +158,29 @@ def test_a_trial_ends_where_it_is_further_behind_the_best_than_seeds_are_apart(t
     trials = do_all(ledger, judge)
     assert [len(trial.scores) for trial in trials] == [3, 3, 1, 3, 1]
     assert [trial.state for trial in trials] == ["finished", "finished", "pruned", "finished", "pruned"]
+
+
+def test_the_recipe_is_done_to_its_end_though_another_is_over_before(tmp_path):
+    ledger = Ledger(search(trials=2), tmp_path)
+    recipe, other = ledger.next(), ledger.next()
+    assert (recipe.number, other.number) == (0, 1)
+    ledger.finish(trial_of(ledger, 1, other.values, [0.9, 0.9, 0.9]))
+    assert not ledger.hopeless(0, [0.5])
+
+
+@pytest.mark.parametrize("hidden", [Choice(32, 64, 128, 512), Choice(64, 128), Whole(16, 256)])
+def test_a_search_goes_on_where_its_space_has_become_another(tmp_path, hidden):
+    do_all(Ledger(search(trials=5), tmp_path))
+    other = search(trials=7)
+    assert len(do_all(Ledger(replace(other, config={**other.config, "hidden": hidden}), tmp_path))) == 7
+
+
+def test_a_preset_of_one_split_and_task_is_searched_on_these():
+    on_scaffolds = replace(preset("default"), task="tox21", split="scaffold-balanced")
+    arm = parse_arm("gin/backprop")
+    assert search_of(DATASETS.get("tox21"), on_scaffolds, arm, seeds=SEEDS, trials=1).split == "scaffold-balanced"
+    with pytest.raises(UsageError, match="is for task tox21, not for esol"):
+        search_of(DATASETS.get("esol"), on_scaffolds, arm, seeds=SEEDS, trials=1)
 
 
 def test_an_error_far_above_the_best_ends_a_trial_too(tmp_path):

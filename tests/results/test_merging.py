@@ -253,6 +253,18 @@ def test_registered_plans_come_along(a, into):
     assert registrations(into) == registrations(ResultsFolder(a))
 
 
+def test_a_plan_that_was_registered_later_here_is_said_to_count(a, into):
+    early, late = (
+        Registration("p", "tox21", "random", (68,), (), (), None, "", f"2026-01-0{day}T00:00:00+00:00", "0", "", False)
+        for day in (1, 2)
+    )
+    register(ResultsFolder(a), early)
+    register(into, late)
+    (note,) = merge([a], into).notes
+    assert "plan p was registered there 2026-01-01" in note
+    assert [one.when for one in registrations(into)] == [late.when]
+
+
 def test_a_plan_that_was_registered_before_its_runs_still_is_where_both_come_along(tmp_path, into):
     """The runs are there when the registration comes, and had not been begun when it was written."""
     source, run = ResultsFolder(tmp_path / "source"), made_records.make_record("gin/backprop", 68, 0.8)

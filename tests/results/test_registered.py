@@ -135,6 +135,7 @@ def test_registrations_and_records_have_times_to_the_millisecond(registered):
         ({"margin": 0.005}, {}, "a margin of 0.01"),
         ({}, {"margin": 0.005}, "a margin of 0.005"),
         ({"primary": ("a", "b")}, {}, "no primary comparison"),
+        ({"compared": [("a", "b")], "complete": [("a", "b")]}, {"left_out": "none"}, "no comparison"),
         ({"primary": ("a", "b")}, {"primary": ("b", "a")}, "the primary comparison b - a"),
         (
             {"compared": [("a", "b")]},
@@ -216,6 +217,24 @@ def test_runs_that_had_been_begun_are_known_however_they_end(results):
     assert how_declared([new], [made], JUDGED).startswith("confirmatory")
     for run in (saved, finished):
         assert "after the first of these runs had begun" in how_declared([run, new], [made], JUDGED)
+
+
+@pytest.mark.parametrize("hidden", [".trash/2026", ".aside/0123-4567"])
+def test_runs_that_were_moved_away_had_been_begun(results, hidden):
+    seen = record(5)
+    ResultsFolder(results.root / hidden).write(seen)
+    _, made = register(results, registration(seen))
+    assert made.begun == (seen.key,)
+    assert "after the first of these runs had begun" in how_declared([seen], [made], JUDGED)
+
+
+def test_what_else_the_same_runs_were_declared_for_is_said():
+    run = record(5)
+    plans = [registration(run), registration(run, margin=0.2, name="generous"), registration(run, name="twin")]
+    words = how_declared([run], plans, JUDGED)
+    assert words.startswith("confirmatory: plan wider")
+    assert "; some of these runs are declared otherwise as well, by plan generous (" in words
+    assert "twin" not in words
 
 
 def test_a_plan_cannot_be_registered_for_an_arm_that_it_does_not_come_to_have():

@@ -10,20 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from committed_runs import COMMITTED, call, of
+from made_records import make_record
+from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.files.hashing import sha256
+from pbgraph.metrics import METRICS
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST
+from pbgraph.results.predictions import write_predictions
 from pbgraph.results.record_file import formatted, read_record, record_bytes
 from pbgraph.results.records import RunRecord
 from pbgraph.results.registered import register
+from pbgraph.results.tuning import trials_path
 from pbgraph.verify.folder import held_by
 from pbgraph.verify.registrations import check_registrations
+from pbgraph.verify.scores import check_scores
 
 pytestmark = pytest.mark.lengthy
 
@@ -51,6 +58,24 @@ def test_without_the_data_scores_are_checked_and_what_is_not_is_named(copy, caps
     assert receipt["checked"]["scores"] == 9 * 8 * 13  # the metrics of the test rows, of twelve targets and their mean
     assert receipt["checked"]["tables in README"] == 1
     assert receipt["checked"]["failed"] == 0
+
+
+def test_without_the_data_a_test_row_without_labels_is_no_mistake(tmp_path, monkeypatch):
+    monkeypatch.setattr("pbgraph.verify.scores.load", lambda *_, **__: (_ for _ in ()).throw(OSError("no data")))
+    y = np.array([[0, np.nan], [np.nan, np.nan], [1, 0], [1, 1]], dtype=np.float32)
+    scores = np.array([[0.2, 0.5], [0.5, 0.5], [0.1, 0.3], [0.9, 0.8]], dtype=np.float32)
+    results, record = ResultsFolder(tmp_path), make_record("gin/backprop", 68, 0.8)
+    metrics = [METRICS.get(name) for name in record.metrics]
+    test = split_score(Rows(y, scores, thresholds=record.thresholds), ("A", "B"), metrics)
+    record = replace(record, scores={**record.scores, "test": test})
+    path = results.predictions_path(record.spec)
+    path.parent.mkdir(parents=True)
+    write_predictions(path, y, scores, tasks=("A", "B"))
+    found = check_scores(results, [record])
+    assert found.wrong == ()
+    assert found.counts["scores"] == 6
+    spoilt = replace(record, scores={**record.scores, "test": replace(test, metrics={**test.metrics, "roc_auc": 0.9})})
+    assert len(check_scores(results, [spoilt]).wrong) == 1
 
 
 def git(results: ResultsFolder, *words: str) -> None:
@@ -118,6 +143,20 @@ def test_a_registration_is_older_than_its_runs_where_it_was_committed_before_the
     (line,) = check_registrations(copy, made_by("HEAD~2")).unchecked
     assert "is older than 2 runs of its plan: the commit that added it" in line
     assert check_registrations(copy, made_by("HEAD~2")).wrong == ()
+
+
+def test_trials_that_were_dropped_from_a_search_are_found(copy):
+    path = trials_path(copy.root, "tox21", model="gin", method="backprop")
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(trials_path(COMMITTED, "tox21", model="gin", method="backprop"), path)
+    git(copy, "init", "-q")
+    git(copy, "add", ".")
+    git(copy, "commit", "-qm", "results")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[-1]]))
+    assert held_by(copy).findings.wrong == ()
+    path.write_text("".join(lines[:-2]))
+    assert held_by(copy).findings.wrong == (f"{path} lacks 2 of the lines that were committed; restore them",)
 
 
 @pytest.mark.parametrize("staged", [False, True])

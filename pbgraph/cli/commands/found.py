@@ -21,8 +21,8 @@ def show_found(args: argparse.Namespace) -> int:
     from pbgraph.metrics import METRICS
     from pbgraph.report.tuning import searches_table
 
-    dataset, recipe = dataset_of_task(args), preset(args.preset or USUAL).recipe.name
-    split = args.split or dataset.split
+    dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
+    recipe, split = chosen.recipe.name, args.split or chosen.split_on(dataset)
     every = _searches(args.results, dataset.name)
     searches = [
         trials

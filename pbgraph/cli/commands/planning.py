@@ -6,17 +6,21 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, is_task_in, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
 from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
 from pbgraph.errors import UsageError, unknown_name
-from pbgraph.humanize import plural
+from pbgraph.humanize import plural, ranges
 from pbgraph.plans.declaration import Preset, Study
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.presets import FILE, PLANS
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.terminal import say
+
+if TYPE_CHECKING:
+    from pbgraph.plans.plan import Plan
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,15 +58,34 @@ def register(args: argparse.Namespace) -> int:
     declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
     say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.when}")
+    for refusal in plan.refused:
+        say(f"warning: not declared: {refusal.arm}: {refusal.reason}")
+    for searched in _searched_on(plan, args.results):
+        say(f"warning: {searched}: results are of seeds that no choice was made by")
     if registration.begun:
         count = plural(len(registration.begun), "run")
         say(f"warning: {count} had been begun before that: a table with any of them will say exploratory")
     return 0
 
 
+def _searched_on(plan: Plan, results: Path) -> list[str]:
+    """Which searches in a results folder have chosen settings of a plan's rows by seeds that the plan runs."""
+    from pbgraph.results.tuning import budgets
+
+    rows = {(spec.model, spec.method) for spec in plan.specs}
+    seeds = {spec.seed if spec.split_seed is None else spec.split_seed for spec in plan.specs}
+    return [
+        f"settings of {one.model}/{one.method} were searched on seeds {ranges(sorted(both))}, which this plan runs"
+        for one in budgets(results)
+        if (one.task, one.split) == (plan.task, plan.split)
+        and (one.model, one.method) in rows
+        and (both := seeds.intersection(one.seeds))
+    ]
+
+
 def declared_plan(named: str) -> Preset | Study:
     """A plan file, by its path, or a registered plan, by its name. Raises UsageError if it is neither."""
-    if named.endswith(FILE) or os.path.exists(named):
+    if named.endswith(FILE) or os.path.isfile(named):
         return read_plan(Path(named))
     return PLANS.get(named)
 

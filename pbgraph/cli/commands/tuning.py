@@ -139,6 +139,11 @@ def _search(args: argparse.Namespace, ledgers: Sequence[Ledger], *, device: str,
         progress.source = source = SearchSource(ledgers, jobs, progress.trial_over)
         setup = Setup("pbgraph.execution.validation", options, device)
         run_schedule(source, setup, jobs, progress=progress, planned=planned)
+    for ledger in ledgers:
+        if ledger.exhausted:
+            say(
+                f"{ledger.search.arm}: there are no further settings in its space than the {len(ledger.trials())} tried"
+            )
 
 
 def _show(args: argparse.Namespace, ledgers: Sequence[Ledger]) -> int:

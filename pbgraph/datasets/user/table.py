@@ -203,9 +203,8 @@ def _load(table: UserTable, folder: Path | None) -> Molecules:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise DataError(
-            f"the table of task {table.name} is not at {table.path} any more; put it back, or make it a task where it "
-            f"is now: '{replace(table, path='PATH').command}'; 'data audit' also takes --data DIR, the folder that "
-            "holds it"
+            f"the table of task {table.name} is not at {table.path}; put it there, name with --data DIR the folder "
+            f"that holds it, or make it a task where it is now: '{replace(table, path='PATH').command}'"
         )
     sheet = read_sheet(table.file, read_content(path), table.columns)
     if sheet.sha256 != table.sha256:

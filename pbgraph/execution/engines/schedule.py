@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from pbgraph.execution.origins import changed_code
 from pbgraph.humanize import duration, plural, ranges
 from pbgraph.plans.plan import Plan
 from pbgraph.results.arms import Arm, shortened
@@ -29,6 +30,7 @@ class Work:
     seconds   key -> expected seconds; a run of unknown length is missing
     blocked   key -> why a run cannot be done: what is no record has its record's place, or that of its pair's
     others    records of the task that are not of the plan, as they were before
+    changed   key of a finished run -> with which other code than is here now it was made, see `changed_code`
     """
 
     plan: Plan
@@ -38,12 +40,21 @@ class Work:
     seconds: Mapping[str, float]
     blocked: Mapping[str, str] = field(default_factory=dict)
     others: Sequence[RunRecord] = ()
+    changed: Mapping[str, str] = field(default_factory=dict)
 
     def seconds_left(self, jobs: int) -> float:
         """Expected wall time of `todo` on `jobs` workers: the sum shared out, but no less than the longest chain."""
         total = sum(self.seconds.get(spec.key, 0.0) for spec in self.todo)
         chains = chain_seconds(self.todo, self.seconds, unknown=0.0)
         return max([total / jobs, *chains.values()])
+
+    def changed_rows(self) -> dict[tuple[Arm, str], list[int]]:
+        """(row, with which other code) -> the seeds of `changed`."""
+        rows: dict[tuple[Arm, str], list[int]] = {}
+        for key, how in self.changed.items():
+            spec = self.finished[key].spec
+            rows.setdefault((spec.arm, how), []).append(spec.seed)
+        return rows
 
 
 def survey(plan: Plan, results: ResultsFolder, *, retry_failed: bool = False) -> Work:
@@ -58,7 +69,8 @@ def survey(plan: Plan, results: ResultsFolder, *, retry_failed: bool = False) ->
     done = finished.keys() | failed.keys() | blocked.keys()
     todo = [spec for spec in plan.specs if spec.key not in done]
     others = [record for key, record in by_key.items() if key not in mine]
-    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds, blocked, others)
+    changed = {key: how for key, record in finished.items() if (how := changed_code(record))}
+    return Work(plan, _in_starting_order(todo, seconds), finished, failed, seconds, blocked, others, changed)
 
 
 def _blocked(plan: Plan, results: ResultsFolder, finished: Mapping[str, RunRecord]) -> dict[str, str]:
@@ -134,6 +146,10 @@ def describe(work: Work, jobs: int) -> str:
     for (preset, arm), specs in rows.items():
         name = str(called[arm]) if len(plan.presets) == 1 else f"{preset} {called[arm]}"
         lines.append(_describe_row(work, name, specs, todo=left[preset, arm]))
+    lines += [
+        f"  {called[arm]}: seeds {ranges(seeds)} were run with {how}: a change of numbers needs another version"
+        for (arm, how), seeds in work.changed_rows().items()
+    ]
     lines += [f"  not run: {key}: {reason}" for key, reason in work.blocked.items()]
     lines += [f"  not run: {refusal.arm}: {refusal.reason}" for refusal in plan.refused]
     if work.failed:

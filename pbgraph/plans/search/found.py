@@ -42,7 +42,7 @@ def write_plan(path: Path, ledgers: Sequence[Ledger]) -> None:
     """Write the best trial of each search as an arm. Raises PbgraphError if one has no finished trial."""
     text = plan_text(ledgers)
     with replaced_file(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def plan_text(ledgers: Sequence[Ledger]) -> str:

@@ -43,7 +43,10 @@ class Candidate:
 
 
 class Ledger:
-    """One search in one results folder. Holds locks: `close` gives them back."""
+    """One search in one results folder. Holds locks: `close` gives them back.
+
+    exhausted  whether every setting of a small space has been tried
+    """
 
     def __init__(self, search: Search, results: Path) -> None:
         self.search = search
@@ -51,7 +54,7 @@ class Ledger:
         name = sha256(canonical_json((search.recipe.key, search.seeds)))[:12]
         self._work = self.path.parent / ".work" / f"{self.path.stem}-{name}"
         self._held: dict[int, Callable[[], None]] = {}
-        self._looked, self._exhausted = float("-inf"), False
+        self._looked, self.exhausted = float("-inf"), False
 
     def trials(self) -> list[Trial]:
         """Those that are over, by number."""
@@ -61,11 +64,11 @@ class Ledger:
     @property
     def missing(self) -> int:
         """How many trials are still to be done, those in progress among them."""
-        return 0 if self._exhausted else max(self.search.trials - len(self.trials()), 0)
+        return 0 if self.exhausted else max(self.search.trials - len(self.trials()), 0)
 
     def next(self) -> Candidate | None:
         """What this process is to try now, or None: all is done, or other processes are doing the rest."""
-        if self._exhausted or time.monotonic() - self._looked < LOOK_EVERY:
+        if self.exhausted or time.monotonic() - self._looked < LOOK_EVERY:
             return None
         with self._opened() as (study, done):
             running = [trial for trial in _trials(study) if not trial.state.is_finished()]
@@ -81,15 +84,16 @@ class Ledger:
     def hopeless(self, number: int, scores: Sequence[float]) -> bool:
         """Note the scores of a trial so far; whether it is not worth its other seeds.
 
-        That is where its mean is worse than most others' after as many seeds (Optuna's median pruner), or than the best
-        trial's on the same seeds by more than that trial's standard deviation over seeds.
+        That is where the best of its means so far is worse than most others' means after as many seeds (Optuna's median
+        pruner), or its mean than the best trial's on the same seeds by more than that trial's standard deviation over
+        seeds. The recipe, to which all are compared, is done to its end.
         """
         with self._opened() as (study, done):
             trial = _trial(study, number)
             if trial is None:
                 return False
             trial.report(mean(scores), step=len(scores) - 1)
-            if len(scores) == len(self.search.seeds):
+            if number == 0 or len(scores) == len(self.search.seeds):
                 return False
             return self._far_behind(scores, list(done.values())) or trial.should_prune()
 
@@ -133,7 +137,7 @@ class Ledger:
         parameters = propose(self.search, _trials(study))
         if parameters is None:
             self._give_back(number)
-            self._exhausted = True
+            self.exhausted = True
             return None
         study.add_trial(self._begun(parameters))
         return self._candidate(_trials(study)[number])
@@ -186,7 +190,12 @@ class Ledger:
                 study.tell(number, trial.mean if trial.state == "finished" else None, _state(trial))
             elif states.get(number) != _state(trial):
                 return False
-        return all(number in done or state in (TrialState.RUNNING, TrialState.FAIL) for number, state in states.items())
+        ranges = distributions(self.search)
+        return all(
+            (number in done or state in (TrialState.RUNNING, TrialState.FAIL))
+            and trial.distributions in ({}, ranges)  # else the space was another one
+            for (number, state), trial in zip(states.items(), _trials(study), strict=True)
+        )
 
     def _frozen(self, number: int, trial: Trial | None) -> FrozenTrial:
         """A line as Optuna has it; None: there is none of this number. The recipe is then to be done all the same."""
