@@ -27,7 +27,7 @@ KINDS: tuple[Kind, ...] = ("classification", "regression")
 BLANKS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 CLASSES = {**dict.fromkeys(("false", "no", "inactive"), 0.0), **dict.fromkeys(("true", "yes", "active"), 1.0)}
 LARGEST = float(np.finfo(np.float32).max)
-MOST_WORDS = 3  # of a column, that a message asks about
+MOST_WORDS, LONGEST_WORD = 3, 20  # of a column, that a message asks about; characters
 MOST_ROUNDING = 0.001  # standard deviations of a column, by which single precision may change a value
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
 WITH_POINT = re.compile(THOUSANDS.pattern + r"\.[0-9]+")
@@ -196,7 +196,8 @@ def _about_size(cells: Sequence[str]) -> str:
 
 def _about_words(cells: Sequence[str]) -> str:
     """What to do about words and signs that may mean that nothing was measured; numbers with a sign are none."""
-    words = [cell for cell in cells if cell.strip() and not any(one.isdigit() for one in cell)][:MOST_WORDS]
+    short = [cell for cell in cells if len(cell) <= LONGEST_WORD and cell.strip()]
+    words = [cell for cell in short if not any(one.isdigit() for one in cell)][:MOST_WORDS]
     return f"; if they mean not measured, say so with --missing {shlex.join(words)}" if words else ""
 
 

@@ -51,6 +51,13 @@ def test_other_numbers_are_measured_without_a_word(caplog):
     assert caplog.text == ""
 
 
+def test_where_no_cell_fits_both_kinds_are_named():
+    with pytest.raises(DataError, match=r"expected 0/1, .* or blank, or with --kind regression numbers; the decimals"):
+        values("classification", "1,5", "", "2,5")
+    with pytest.raises(DataError, match=r"inactive/active or blank$"):
+        values("classification", "1", ">2")
+
+
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
@@ -64,6 +71,10 @@ def test_other_numbers_are_measured_without_a_word(caplog):
             r"'−' \(U\+2212 MINUS SIGN\) is not part of a number: write it in ASCII, a minus sign as '-'$",
         ),
         (("1.5\u200b",), r"U\+200B ZERO WIDTH SPACE"),
+        (("1,000.5",), r"the commas of 1,000.5 divide thousands: write 1000.5$"),
+        (("1e39",), r"1e39 is beyond what models read, 3.4e\+38: give the column in another unit$"),
+        (("#N/A", "-", "2"), r"if they mean not measured, say so with --missing '#N/A' -$"),
+        ((">10",), r"a qualified value such as '>10' is not a number$"),
         (("1_000",), "expected numbers or blank"),
         (("x" * 100_000,), r"^.{0,400}$"),
     ],

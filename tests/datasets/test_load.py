@@ -110,7 +110,7 @@ def test_rejections_are_told_in_one_warning_and_rdkit_keeps_quiet(
         load(dataset(content), folder=tmp_path, offline=True)
         (record,) = caplog.records
         assert record.getMessage() == (
-            "small: 2 of 3 rows left out: row 1 (M2): not a valid SMILES; "
+            "small: 2 of 3 rows left out, counted from 0 below the header: row 1 (M2): not a valid SMILES; "
             "row 2 (M3): label b is '9'; expected 0/1, false/true, no/yes, inactive/active or blank"
         )
     assert capfd.readouterr().err == ""

@@ -6,8 +6,16 @@ import torch
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.perforated import PerforatedSettings
-from pbgraph.methods.training import TrainSettings, build_model, class_weights, predict, rate_factor, validation_score
-from tiny_task import tiny_store, tiny_task
+from pbgraph.methods.training import (
+    TrainSettings,
+    build_model,
+    class_weights,
+    make_loss,
+    predict,
+    rate_factor,
+    validation_score,
+)
+from tiny_task import tiny_regression, tiny_store, tiny_task
 
 NAN = float("nan")
 
@@ -58,6 +66,19 @@ def test_predictions_keep_the_order_the_mode_and_the_random_stream():
     assert torch.equal(torch.get_rng_state(), state)
     some = np.array([700, 3, 512])
     np.testing.assert_allclose(predict(model, store.select(some), "classification"), logits[some], rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", [tiny_task(TrainSettings()), tiny_regression(TrainSettings(loss="squared-error"))])
+@pytest.mark.parametrize("shape", [lambda y: y.T, lambda y: y[:, 0], lambda y: y.repeat(2, 1), lambda y: y[None, None]])
+def test_outputs_of_another_shape_are_no_loss(task, shape):
+    loss, batch = make_loss(task), task.train.batch(np.arange(5))
+    right = torch.zeros(batch.y.shape)
+    assert loss(lambda _: right, batch).isfinite()
+    assert loss(lambda _: right[None], batch).isfinite()
+    with pytest.raises(
+        ValueError, match=r"the network gave \(.*\) for 5 graphs and \d targets, expected \(5, \d\), or"
+    ):
+        loss(lambda _: shape(right), batch)
 
 
 def test_initial_weights_are_those_of_the_seed_alone():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import mutants_of_datasets
 import mutants_of_estimators
@@ -13,14 +14,14 @@ import mutants_of_featurisers
 import mutants_of_methods
 import mutants_of_metrics
 import mutants_of_splits
-from mutants import MUTANTS, SOUND
+from mutants import MUTANTS, SOUND, Config, Sound
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.load import read
 from pbgraph.errors import UsageError
 from pbgraph.features.base import FEATURISERS
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import METRICS
-from pbgraph.models.base import MODELS, Estimator
+from pbgraph.models.base import MODELS, Dims, Estimator
 from pbgraph.splits import SPLITS
 from pbgraph.testing import (
     ARCHITECTURE_CHECKS,
@@ -42,6 +43,7 @@ from pbgraph.testing import (
     split_checks,
 )
 from pbgraph.testing import find as finding
+from pbgraph.testing.architectures import check_shapes
 from pbgraph.testing.datasets import OnDisk
 
 pytestmark = [pytest.mark.lengthy, pytest.mark.thorough]
@@ -58,6 +60,21 @@ def test_mutant_is_rejected(name: str) -> None:
     (check,) = (check for check in architecture_checks(MUTANTS[name]) if check.name == name)
     with pytest.raises(CheckFailed):
         check()
+
+
+class Normalised(Sound):
+    """Batch normalisation as torch has it, which takes no batch of one molecule."""
+
+    def __init__(self, dims: Dims, config: Config) -> None:
+        super().__init__(dims, config)
+        self.logits = nn.Sequential(nn.BatchNorm1d(config.hidden), self.logits)
+
+
+def test_what_a_batch_of_one_molecule_breaks_is_said_with_what_does_not() -> None:
+    architecture = replace(SOUND, build=Normalised, dendrite_sites=("layers.*", "logits"))
+    words = r"one molecule, in training: ValueError: Expected more than 1 value.*use pbgraph.models.layers.BatchNorm"
+    with pytest.raises(CheckFailed, match=words):
+        check_shapes(architecture)
 
 
 def rejected(named: list[Check], name: str) -> None:

@@ -13,6 +13,7 @@ from made_records import make_failure, make_insight, make_record, make_regressio
 from pbgraph.metrics import SplitScore, TaskScore
 from pbgraph.report import one_run, runs
 from pbgraph.report.plot import MARK, plot
+from pbgraph.results.records import Source
 
 VALUES = st.one_of(st.none(), st.floats(-1e100, 1e100))
 
@@ -72,6 +73,13 @@ def test_one_run_shows_every_task_and_what_its_dendrites_learnt():
     assert "| conv |" in said.replace("conv  ", "conv ")
     assert "dropped" in said
     assert one_run.to_text(record_with_tasks(), None, "it is not there").count("dendrites: it is not there") == 1
+
+
+def test_one_run_names_the_code_of_other_packages():
+    record, code = record_with_tasks(), {name: Source(name, "1.0", "a" * 64, "c" * 40) for name in ("nets", "pbgraph")}
+    said = one_run.to_text(replace(record, provenance=replace(record.provenance, sources=code)), None)
+    assert "code of nets: nets 1.0, files aaaaaaaaaaaa, commit cccccccccccc\n" in said
+    assert "code of pbgraph" not in said
 
 
 def test_of_a_control_the_settings_of_its_pair_are_named_apart():

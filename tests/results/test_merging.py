@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 import made_records
 from made_records import PROVENANCE, make_spec
+from own_tables import write as write_table
 from pbgraph import bench
-from pbgraph.errors import UsageError
+from pbgraph.datasets.load import load
+from pbgraph.datasets.user.table import describe
+from pbgraph.errors import DataError, UsageError
 from pbgraph.files.hashing import sha256
 from pbgraph.results import merging
+from pbgraph.results.described import dataset_of, keep
 from pbgraph.results.folder import WORK, ResultsFolder
 from pbgraph.results.merging import ASIDE, Candidate, adopt, merge
 from pbgraph.results.record_file import read_record
@@ -251,6 +255,20 @@ def test_registered_plans_come_along(a, into):
     register(ResultsFolder(a), declared)
     merge([a], into)
     assert registrations(into) == registrations(ResultsFolder(a))
+
+
+def test_the_table_of_an_archive_is_looked_for_in_the_folder(tmp_path, into):
+    source = ResultsFolder(tmp_path / "theirs" / "results")
+    source.root.mkdir(parents=True)
+    table = describe(write_table(tmp_path / "theirs"), smiles="SMILES", targets=["toxic"])
+    keep(table, source)
+    write(source.root, 68, 0.8)
+    (note,) = merge([zipped(source.root, tmp_path / "theirs.zip")], into).notes
+    assert f"its table is not here; put it at {into.root / 'my.csv'}" in note
+    with pytest.raises(DataError, match="put it there, name with --data DIR"):
+        load(dataset_of(table.name, into))
+    (tmp_path / "theirs" / "my.csv").rename(into.root / "my.csv")
+    assert len(load(dataset_of(table.name, into))) == 120
 
 
 def test_a_plan_that_was_registered_later_here_is_said_to_count(a, into):

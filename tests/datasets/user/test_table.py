@@ -296,7 +296,7 @@ def test_structures_that_cannot_be_used_are_left_out_and_named(tmp_path, caplog)
     assert reasons[2] == "text after the SMILES: 'ethanol'"
     assert reasons[3] == f"5000 atoms, more than the {MAX_ATOMS} that a molecule may have here"
     assert "valence" in reasons[4]
-    assert "5 of 120 rows left out: row 0 (line 2): not a valid SMILES;" in caplog.text
+    assert "5 of 120 rows left out, counted from 0 below the header: row 0 (line 2): not a valid SMILES;" in caplog.text
     assert read.rows.tolist() == list(range(5, 120))
 
 
@@ -334,7 +334,7 @@ def test_a_changed_or_vanished_file_is_noticed(tmp_path):
     with pytest.raises(DataError, match=r"has changed since task my-.* was described: sha256 of its content is"):
         load(dataset)
     path.unlink()
-    with pytest.raises(DataError, match=r"is not at .* any more; put it back.*'data audit' also takes --data DIR"):
+    with pytest.raises(DataError, match=r"is not at .*; put it there, name with --data DIR the folder that holds it"):
         load(dataset)
     (tmp_path / "moved").mkdir()
     write(tmp_path / "moved")
