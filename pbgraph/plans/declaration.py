@@ -131,11 +131,11 @@ class Preset:
         """The seeds that are no second initialisations, one for each split."""
         return tuple(seed for seed in self.seeds if seed not in self.again)
 
-    def split_on(self, dataset: Dataset) -> str:
-        """Its split, or else the data set's usual one. Raises UsageError if it is for another task."""
+    def split_on(self, dataset: Dataset, asked: str | None) -> str:
+        """The split that is asked for, its own, or the data set's usual one. Raises UsageError for another task's."""
         if self.task and self.task != dataset.name:
             raise UsageError(f"plan {self.name} is for task {self.task}, not for {dataset.name}; name that task")
-        return self.split or dataset.split
+        return asked or self.split or dataset.split
 
     def split_seed(self, seed: int) -> int:
         """The seed of the split that a run with this seed is on."""

@@ -157,7 +157,7 @@ def _plan_rows(
     dataset: Dataset, chosen: Preset, rows: Sequence[Asked], *, seeds: Sequence[int] | None, split: str | None
 ) -> Plan:
     """The runs of these rows, each of them once."""
-    split = split or chosen.split_on(dataset)
+    split = chosen.split_on(dataset, split)
     try:
         splitter = SPLITS.get(split)
     except UsageError as error:

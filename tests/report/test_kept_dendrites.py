@@ -29,7 +29,7 @@ def grown(seed: int, test: float, valid: float, dendrites: int, parameters: int 
 
 def notes(records: list[RunRecord], rows=ARMS) -> list[str]:
     seeds = sorted({record.spec.seed for record in records})
-    return kept_notes(make_table(records, arms=rows, seeds=seeds), 1.0)
+    return kept_notes(make_table(records, arms=rows, seeds=seeds), 1.0, "")
 
 
 def test_it_says_what_every_seed_kept_and_what_was_gained_where_it_chose_and_where_not():

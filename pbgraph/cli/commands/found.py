@@ -22,7 +22,7 @@ def show_found(args: argparse.Namespace) -> int:
     from pbgraph.report.tuning import searches_table
 
     dataset, chosen = dataset_of_task(args), preset(args.preset or USUAL)
-    recipe, split = chosen.recipe.name, args.split or chosen.split_on(dataset)
+    recipe, split = chosen.recipe.name, chosen.split_on(dataset, args.split)
     every = _searches(args.results, dataset.name)
     searches = [
         trials

@@ -110,7 +110,7 @@ def search_of(
 
     Raises UsageError for seeds that belong to results, for what cannot be run, and where there is nothing to search.
     """
-    split = split or preset.split_on(dataset)
+    split = preset.split_on(dataset, split)
     model, method = MODELS.get(arm.model), METHODS.get(arm.method)
     _check_seeds(seeds, split)
     _check_can_be_run(dataset, model=model, method=method, arm=arm)
