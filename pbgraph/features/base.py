@@ -52,6 +52,8 @@ class Featuriser:
     pretrained_on  () -> on what the network was trained that made what it reads, as a person states it; None: there is
                 none. Raises DataError if that cannot be read
     blank       y (n, T) -> a store of n molecules that says nothing of them, of one that does not know every molecule
+    mended      raise it where numbers were wrong of molecules that no record is of: the version, which is in the keys
+                of runs, stays, and what a cache has of before is not read
     """
 
     name: str
@@ -64,6 +66,7 @@ class Featuriser:
     files: Mapping[str, Path] = field(default_factory=dict, hash=False)
     pretrained_on: Callable[[], str] | None = None
     blank: Callable[[np.ndarray], Any] | None = None
+    mended: int = 0
 
     def file_versions(self) -> dict[str, str]:
         """SHA-256 of every file that it reads, as a spec's versions have it. Raises DataError if one cannot be read."""

@@ -167,7 +167,7 @@ def _aromatic_rings(molecule: Any) -> int:
     from rdkit.Chem import QED
 
     if not molecule.HasSubstructMatch(QED.AliphaticRings):
-        return int(molecule.GetRingInfo().NumRings())
+        return len(Chem.GetSSSR(Chem.Mol(molecule)))  # of a copy: it replaces the rings that RDKit keeps
     return len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(molecule), QED.AliphaticRings)))
 
 

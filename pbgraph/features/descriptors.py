@@ -50,6 +50,7 @@ DESCRIPTORS = Featuriser(
     featurise=_descriptors_alone,
     from_arrays=VectorStore.from_arrays,
     source="the two-dimensional descriptors of RDKit's Descriptors.CalcMolDescriptors",
+    mended=1,
 )
 ECFP4_DESCRIPTORS = Featuriser(
     name="ecfp4-descriptors",
@@ -57,4 +58,5 @@ ECFP4_DESCRIPTORS = Featuriser(
     featurise=_featurise,
     from_arrays=VectorStore.from_arrays,
     source="as ecfp4, with the two-dimensional descriptors of RDKit's Descriptors.CalcMolDescriptors",
+    mended=1,
 )

@@ -56,6 +56,8 @@ def _cached_as(
         **structures_key(molecules.smiles),
         **featuriser.file_versions(),
     }
+    if featuriser.mended:
+        key["mended"] = featuriser.mended
     if namespaced:
         key["name in full"] = featuriser.name
     if its_code := code(featuriser.name):

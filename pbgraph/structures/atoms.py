@@ -13,7 +13,8 @@ class Parts:
     atoms, bonds  RDKit's own
     elements, aromatic, charges, hydrogens, degrees, rings  n of each; rings: how many an atom is in
     ends          m pairs of atoms
-    kinds         all of these of an atom, its isotope and its valence as one value
+    kinds         all of these of an atom, its isotope, its valence, and its hydrogens with those that are atoms, as one
+                  value
     bond_kinds    of a bond, its type, aromaticity, and whether it is in a ring
     """
 
@@ -39,7 +40,7 @@ def parts_of(molecule: Any) -> Parts:
     hydrogens = [atom.GetTotalNumHs() for atom in atoms]
     degrees = [atom.GetDegree() for atom in atoms]
     rings = list(map(molecule.GetRingInfo().NumAtomRings, range(len(atoms))))
-    others = [(atom.GetIsotope(), atom.GetTotalValence()) for atom in atoms]
+    others = [(atom.GetIsotope(), atom.GetTotalValence(), atom.GetTotalNumHs(True)) for atom in atoms]
     return Parts(
         atoms=atoms,
         bonds=bonds,

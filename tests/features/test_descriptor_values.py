@@ -34,6 +34,7 @@ UNUSUAL = [
     "C/C=C/[C@H](N)C(=O)O",
     "c1ccc2c(c1)[nH]c1ccccc12.Cl",
     "C" * 60,
+    "P12P3P1P23",
 ]
 
 
@@ -60,6 +61,14 @@ def test_a_sample_of_tox21_has_rdkits_values(tox21) -> None:  # type: ignore[no-
 @pytest.mark.slow
 def test_all_of_tox21_has_rdkits_values(tox21) -> None:  # type: ignore[no-untyped-def]
     check(list(tox21.smiles))
+
+
+@pytest.mark.lengthy
+def test_values_do_not_depend_on_what_was_read_before() -> None:
+    alike = ["[H]/N=C/C", "CC=NC", "CCN=C(C)c1ccccc1", "[2H]C([2H])O", "ClC(Cl)O", "[2H]N(C)C", "CN(C)C"]
+    for smiles in (alike, alike[::-1]):
+        values_module._patterns_known.cache_clear()
+        check(smiles)
 
 
 @pytest.mark.lengthy

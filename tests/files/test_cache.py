@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -17,6 +18,7 @@ import pytest
 import pbgraph.features.stored as stored
 import pbgraph.files.cache as cache
 import pbgraph.structures.smiles as smiles
+from pbgraph.features.descriptors import DESCRIPTORS, ECFP4_DESCRIPTORS
 from pbgraph.features.fingerprints import ECFP4
 from pbgraph.features.graphs import GRAPH, TRIMNET_PAPER
 from pbgraph.features.vectors import VectorStore
@@ -156,6 +158,13 @@ def test_features_of_other_structures_versions_or_rdkit_are_made_anew(
     assert len(list(folder.iterdir())) == 4
 
 
+def test_features_that_were_mended_are_made_anew(folder: Path) -> None:
+    made = [stored.featurised(replace(ECFP4, mended=mended), molecules("CCO")) for mended in (0, 1, 1)]
+    assert len(made) == 3
+    assert len(list(folder.iterdir())) == 2
+    assert DESCRIPTORS.mended == ECFP4_DESCRIPTORS.mended == 1
+
+
 @pytest.mark.thorough
 def test_a_second_start_needs_no_rdkit(folder: Path, shared: Path) -> None:
     program = """
@@ -164,6 +173,7 @@ from pathlib import Path
 from pbgraph.datasets.load import load
 from pbgraph.datasets.tox21 import TOX21
 from pbgraph.features.stored import featurised
+from pbgraph.features.descriptors import DESCRIPTORS, ECFP4_DESCRIPTORS
 from pbgraph.features.fingerprints import ECFP4
 
 featurised(ECFP4, load(TOX21, folder=Path(sys.argv[1]), offline=True))

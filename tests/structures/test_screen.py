@@ -78,6 +78,13 @@ def test_what_cannot_be_there_is_not_let_through() -> None:
     assert Screen(patterns).passed(parts_of(Chem.MolFromSmiles("CCO"))) == [False] * 9 + [True, True, False]
 
 
+def test_hydrogens_that_are_atoms_count() -> None:
+    for smiles in (["[H]/N=C/C", "CC=NC"], ["CC=NC", "[H]/N=C/C"]):
+        known = Screen(compiled(["[NH1]", "[NH0]"]))
+        found = {text: known.passed(parts_of(Chem.MolFromSmiles(text))) for text in smiles}
+        assert found == {"[H]/N=C/C": [True, False], "CC=NC": [False, True]}
+
+
 def test_atoms_of_one_kind_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Screen(compiled(PATTERNS))
     first = [known.passed(parts_of(Chem.MolFromSmiles(smiles))) for smiles in MOLECULES]
