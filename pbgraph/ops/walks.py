@@ -82,8 +82,21 @@ def walk_probabilities(batch: GraphBatch, pairs: Edges, steps: int) -> Tensor:
 
 
 def _check_within(batch: GraphBatch) -> None:
-    if not torch.equal(batch.batch[batch.edge_index[0]], batch.batch[batch.edge_index[1]]):
+    """Of what the loops go by: the edges that each node receives, and the nodes of each graph."""
+    graph, receiver = _owners(batch.node_ptr), _owners(batch.receiver_ptr)
+    sender = batch.edge_index[0]
+    if len(graph) != len(batch.x) or len(receiver) != len(sender):
+        raise ValueError(
+            f"node_ptr and receiver_ptr are of {len(graph)} nodes and {len(receiver)} edges, "
+            f"the batch has {len(batch.x)} and {len(sender)}"
+        )
+    if not torch.equal(graph[sender], graph[receiver]):
         raise ValueError("an edge joins nodes of two graphs of the batch; no walk may leave its graph")
+
+
+def _owners(ptr: Tensor) -> Tensor:
+    """(n + 1,) where the slices of each of n begin -> which of them each entry is of."""
+    return torch.repeat_interleave(ptr.diff())
 
 
 def _chances(batch: GraphBatch) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -75,6 +77,27 @@ def test_a_walk_to_another_graph_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="no walk may leave its graph"):
         walk_probabilities(batch, Edges.complete(batch), STEPS)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"node_ptr": torch.tensor([0, 1, 2, 3]), "num_graphs": 3},  # an edge leaves its graph by these
+        {"node_ptr": torch.tensor([0, 2])},
+        {"receiver_ptr": torch.tensor([0, 1, 1, 1])},
+        {"receiver_ptr": torch.tensor([0, 0, 0, 2]), "node_ptr": torch.tensor([0, 2, 3]), "num_graphs": 2},
+    ],
+)
+def test_pointers_that_belong_to_other_edges_or_graphs_are_refused(wrong: dict[str, object]) -> None:
+    batch = GraphBatch.from_dense(
+        torch.zeros(3, 1),
+        torch.tensor([[0, 1], [1, 0]]),
+        torch.zeros(2, 1),
+        batch=torch.zeros(3, dtype=torch.int64),
+        num_graphs=1,
+    )
+    with pytest.raises(ValueError, match=r"node_ptr|no walk may leave its graph"):
+        return_probabilities(replace(batch, **wrong), STEPS)  # type: ignore[arg-type]
 
 
 def test_are_torch_geometrics() -> None:
