@@ -95,6 +95,7 @@ class Estimator:
                 pbgraph's own dependencies; "" for nothing
     bits_alone  whether it compares bits, and takes no other numbers
     files, space  as of an `Architecture`
+    of_classes  fields of the config that mean nothing of regression, and are not searched there
     """
 
     name: str
@@ -110,6 +111,7 @@ class Estimator:
     restore: Callable[[Any], Callable[[np.ndarray], np.ndarray]] | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
+    of_classes: tuple[str, ...] = ()
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""

@@ -23,6 +23,7 @@ SPACE: Space = {
     "min_samples_leaf": Whole(1, 5),
     "class_weight": Choice("none", "balanced"),
 }
+OF_CLASSES = ("class_weight",)
 
 
 @dataclass(frozen=True)

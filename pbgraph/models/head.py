@@ -28,7 +28,8 @@ from torch.nn import functional as F
 from pbgraph.errors import UsageError
 from pbgraph.fields import LATER, check_least, check_probabilities
 from pbgraph.graph import GraphBatch
-from pbgraph.models.base import Architecture, Dims, Model
+from pbgraph.metrics import Kind
+from pbgraph.models.base import Architecture, Dims, Estimator, Model
 from pbgraph.ops.dropout import dropout
 from pbgraph.spaces import Choice, Real, Space, Whole
 
@@ -236,12 +237,15 @@ def space_of_packed_head(model: Model) -> Space:
     return HEAD_SPACE if isinstance(model, Architecture) and issubclass(model.config, HeadConfig) else {}
 
 
-def searched(model: Model, config: Any) -> Space:
-    """Where `tune` searches a model with such a config: a packed head, and not the one that it replaces.
+def searched(model: Model, config: Any, kind: Kind = "classification") -> Space:
+    """Where `tune` searches a model with such a config on tasks of this kind: a packed head, and not the one that it
+    replaces.
 
     A space of the model's own goes before that of the head.
     """
     if isinstance(model, Architecture) and getattr(config, HEAD, None) == PACKED:
         read = {name: range_ for name, range_ in model.space.items() if name not in model.own_head}
         return {**HEAD_SPACE, **read}
+    if isinstance(model, Estimator) and kind == "regression":
+        return {name: range_ for name, range_ in model.space.items() if name not in model.of_classes}
     return model.space

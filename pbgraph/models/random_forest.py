@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.models.base import Estimator, FittedEstimator
-from pbgraph.models.forests import SPACE, ForestConfig, fit_classes, fit_values, restore
+from pbgraph.models.forests import OF_CLASSES, SPACE, ForestConfig, fit_classes, fit_values, restore
 
 
 @dataclass(frozen=True)
@@ -62,4 +62,5 @@ RANDOM_FOREST = Estimator(
     restore=restore,
     package="sklearn",
     space=SPACE,
+    of_classes=OF_CLASSES,
 )

@@ -320,6 +320,14 @@ def test_the_recipe_may_lie_outside_of_the_space():
     assert near["settings.schedule"] == "constant"
 
 
+@pytest.mark.parametrize("name", ["random-forest", "extra-trees"])
+def test_what_only_classes_have_is_not_searched_of_regression(name):
+    assert "class_weight" in search(f"{name}/fit").config
+    found = search(f"{name}/fit", task="esol")
+    assert "class_weight" not in found.config
+    assert found.start.config.keys() == found.config.keys() == {"trees", "min_samples_leaf"}
+
+
 @pytest.mark.parametrize("name", [name for name in MODELS if isinstance(MODELS.get(name), Architecture)])
 def test_every_architecture_has_a_first_trial(name):
     """Its recipe's values, those of later fields too, which a spec at their defaults does not name."""

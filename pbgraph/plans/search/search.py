@@ -115,7 +115,7 @@ def search_of(
     _check_seeds(seeds, split)
     _check_can_be_run(dataset, model=model, method=method, arm=arm)
     recipe = spec_of(dataset, preset.recipe, split=split, asked=Asked(arm.model, arm.method, tuple(fixed)))
-    config = _free(searched(model, model.config(**recipe.model_config)), config_overrides(fixed, model))
+    config = _free(searched(model, model.config(**recipe.model_config), dataset.kind), config_overrides(fixed, model))
     links = chain(method)
     set_already = {name: value for link in links for name, value in settings_overrides(fixed, link).items()}
     settings = _free(method.space, set_already)
