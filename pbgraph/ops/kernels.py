@@ -135,7 +135,7 @@ def machine_code(function: Callable[..., Any], types: tuple[Any, ...], *, fastma
     with locked("kernels"):
         try:
             return _compile(function, types, fastmath=fastmath, cache=True)
-        except (RuntimeError, OSError, EOFError, ValueError) as error:  # no cache folder, or one that is damaged
+        except Exception as error:  # no cache folder, or what is damaged in one: unpickling raises anything
             log.info("kernel %s is compiled anew in every process: %s", function.__name__, error)
             return _compile(function, types, fastmath=fastmath, cache=False)
 

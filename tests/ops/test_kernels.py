@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import pickle
 import pkgutil
 import re
 import subprocess
@@ -153,13 +154,16 @@ def test_without_a_compiler_the_definition_is_used_and_one_warning_given(
     ]
 
 
-def test_a_cache_that_cannot_be_used_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [RuntimeError("cannot cache function"), pickle.UnpicklingError("pickle data was truncated")]
+)
+def test_a_cache_that_cannot_be_used_is_done_without(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_for_real, attempts = kernels._compile, []
 
     def refuse_cache(function, types, *, fastmath, cache: bool):  # type: ignore[no-untyped-def]
         attempts.append(cache)
         if cache:
-            raise RuntimeError("cannot cache function: no locator available")
+            raise error
         return compile_for_real(function, types, fastmath=fastmath, cache=False)
 
     monkeypatch.setattr(kernels, "_compile", refuse_cache)
