@@ -22,6 +22,7 @@ from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, build_model, pa
 from pbgraph.models.base import Architecture
 
 TOLERANCE = 0.01
+DOUBLINGS = 8  # of a width that does nothing, after which it is taken to do nothing at any
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,18 @@ def paired_parameters(job: FitJob) -> int:
 def bracket(count: Callable[[int], int], target: int, field: str) -> Bracket:
     """The two neighbouring values of `field` between which the target lies, by bisection; `count` grows with it.
 
+    Raises UsageError if it does not.
     >>> bracket(lambda width: width * width, 10_050, "side")
     Bracket(field='side', below=(100, 10000), above=(101, 10201), target=10050)
     """
-    low, high = 1, 2
-    while count(high) < target:
+    low, high, sizes = 1, 2, []
+    while (size := count(high)) < target:
+        sizes.append(size)
+        if size and sizes[-DOUBLINGS:] == [size] * DOUBLINGS:
+            raise UsageError(
+                f"{field} up to {high} does not change the {size} parameters, so it cannot make up the {target} of the "
+                "paired run; leave unset what stands in its place"
+            )
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

@@ -82,6 +82,12 @@ def test_a_width_is_found_wherever_one_matches(target):
     assert bracket(lambda width: 7 * width, 7 * target, "width").match == target
 
 
+def test_a_width_that_changes_nothing_is_said_and_one_that_goes_by_steps_is_found():
+    with pytest.raises(UsageError, match=r"hidden up to \d+ does not change the 500 parameters"):
+        bracket(lambda width: 500, 1000, "hidden")
+    assert bracket(lambda width: 100 * -(-width // 64), 1000, "hidden").above == (577, 1000)
+
+
 def test_where_no_width_matches_the_two_nearest_are_named(pair):
     small = replace(pair, parameters=40)
     with pytest.raises(
