@@ -10,10 +10,10 @@ from torch.nn import functional as F
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """In training each element becomes 0 with probability p, else x / (1 - p); otherwise x itself.
 
-    On the CPU p is rounded to a multiple of 2⁻¹⁶, in the scale too, so that the expectation stays x. The draws come
-    from PyTorch's global generator.
+    On the CPU p is rounded to a multiple of 2⁻¹⁶ below 1, in the scale too, so that the expectation stays x. The draws
+    come from PyTorch's global generator.
     """
-    threshold = round(p * 2**16)
+    threshold = min(round(p * 2**16), 2**16 - 1)
     if not training or threshold == 0:
         return x
     if x.device.type != "cpu":

@@ -28,6 +28,13 @@ def test_the_scale_is_that_of_the_probability_that_is_drawn_with(p: float, dtype
     assert y[y != 0].unique().tolist() == [torch.tensor(1 / kept, dtype=dtype).item()]
 
 
+@pytest.mark.parametrize("p", [1 - 2**-16, 1 - 2**-18, 0.999_999_9])
+def test_a_probability_near_one_leaves_the_least_that_can_be_said(p: float) -> None:
+    torch.manual_seed(0)
+    y = dropout(torch.ones(400_000), p, True)
+    assert y[y != 0].unique().tolist() == [2.0**16]
+
+
 def test_elements_are_independent() -> None:
     torch.manual_seed(0)
     dropped = (dropout(torch.ones(100_000, 4), 0.5, True) == 0).double()
