@@ -157,6 +157,27 @@ def test_from_dense_without_edges(nodes: int) -> None:
     assert batch.receiver_ptr.tolist() == [0] * (nodes + 1)
 
 
+def test_from_dense_with_edges_without_features() -> None:
+    batch = GraphBatch.from_dense(
+        torch.ones(2, 3),
+        torch.tensor([[0, 1], [1, 0]]),
+        torch.empty(2, 0),
+        batch=torch.zeros(2, dtype=torch.int64),
+        num_graphs=1,
+    )
+    assert batch.edge_attr.shape == (2, 0)
+    assert batch.edge_index.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 1), (3, 1), (2, 1, 1)])
+def test_from_dense_refuses_labels_of_other_graphs(shape: tuple[int, ...]) -> None:
+    none = torch.empty(2, 0, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"y is .*expected \(2, \.\)"):
+        GraphBatch.from_dense(
+            torch.ones(2, 3), none, torch.empty(0, 2), batch=torch.tensor([0, 1]), num_graphs=2, y=torch.zeros(shape)
+        )
+
+
 @pytest.mark.parametrize(
     ("edges", "attrs", "batch"),
     [

@@ -59,10 +59,13 @@ class GraphBatch:
         None. Raises ValueError if shapes or numbers of nodes and graphs do not fit together.
         """
         _check(x, edge_index, edge_attr, batch=batch, num_graphs=num_graphs)
-        if graph_attr is not None and (graph_attr.ndim != 2 or len(graph_attr) != num_graphs):
-            raise ValueError(f"graph_attr is {tuple(graph_attr.shape)}, expected ({num_graphs}, .)")
+        for name, rows in (("graph_attr", graph_attr), ("y", y)):
+            if rows is not None and (rows.ndim != 2 or len(rows) != num_graphs):
+                raise ValueError(f"{name} is {tuple(rows.shape)}, expected ({num_graphs}, .)")
         order = torch.argsort(edge_index[1], stable=True)
-        table, kind = torch.unique(edge_attr[order], dim=0, return_inverse=True) if len(order) else (edge_attr, order)
+        table, kind = edge_attr[:1], torch.zeros_like(order)  # of edges without features, and of none
+        if edge_attr.numel():
+            table, kind = torch.unique(edge_attr[order], dim=0, return_inverse=True)
         return cls(
             x=x,
             edge_index=edge_index[:, order],
