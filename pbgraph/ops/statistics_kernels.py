@@ -26,9 +26,11 @@ def statistics(messages: np.ndarray, ptr: np.ndarray, smallest_variance: float, 
             for c in range(channels):
                 y[i, 0, c] += messages[e, c] * share
             for c in range(channels):
-                y[i, 1, c] = min(y[i, 1, c], messages[e, c])
+                m = messages[e, c]
+                y[i, 1, c] = m if m < y[i, 1, c] or m != m else y[i, 1, c]  # NaN stays
             for c in range(channels):
-                y[i, 2, c] = max(y[i, 2, c], messages[e, c])
+                m = messages[e, c]
+                y[i, 2, c] = m if m > y[i, 2, c] or m != m else y[i, 2, c]
         for e in range(start, end):
             for c in range(channels):
                 y[i, 3, c] += (messages[e, c] - y[i, 0, c]) * (messages[e, c] - y[i, 0, c]) * share

@@ -57,6 +57,18 @@ def test_is_torch_geometrics(sizes: list[int], channels: int, ties: bool) -> Non
     )
 
 
+@given(st.integers(0, 3), st.booleans())
+@settings(max_examples=8)
+def test_nan_stays(place: int, ties: bool) -> None:
+    messages, edges = problem([4, 2], 3, ties=ties)
+    with torch.no_grad():
+        messages[place, 1] = torch.nan
+    for function in (edge_statistics, edge_statistics_definition):
+        y = function(messages, edges).view(2, 4, 3)
+        assert y[0, :3, 1].isnan().all()
+        assert y.isnan().sum() <= 4
+
+
 def test_finite_differences() -> None:
     messages, edges = problem([3, 0, 2, 1], 4, ties=False)
     assert torch.autograd.gradcheck(lambda m: edge_statistics(m, edges), messages)
