@@ -84,7 +84,7 @@ class Pairs(nn.Module):
         self.own = nn.Linear(channels, 2 * channels)  # [W ‖ B], [w ‖ b]
 
     def reset_parameters(self) -> None:
-        """Draw new weights: uniform (Glorot & Bengio 2010), biases as torch's."""
+        """Draw new weights: normal (Glorot & Bengio 2010), biases as torch's."""
         for linear in (self.query, self.key, self.own):
             linear.reset_parameters()
             nn.init.xavier_normal_(linear.weight)
