@@ -44,7 +44,8 @@ class Standardiser:
     """f(x) = (clip(x, low, high) - mean) / std of each column; NaN becomes 0, the training mean.
 
     low, high  (D,) first and 99th percentile of a column's defined training values; the whole range for columns
-               that are 0 or 1 alone. Descriptors have heavy tails: one molecule could otherwise set the scale
+               that are 0 or 1 alone. Descriptors have heavy tails: one molecule could otherwise set the scale.
+               Other columns of which less than 1 % differs from 0 have both at 0, and become 0 for every molecule
     mean, std  (D,) of the clipped training values; a constant or undefined column gives 0
     """
 
