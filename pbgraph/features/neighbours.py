@@ -10,9 +10,9 @@ of classification as logits, cut off at ± 9.2; then the largest, the 3rd and th
 neither itself nor rows of the same parent compound. They are labels, so this is fitted to training rows in every run,
 and never kept in a cache.
 
-The m of a training row is the mean of the others that it may see, so it tells a little of the row's own label, one value
-for all positives and another for all negatives, which matters only for rows without similar neighbours. Where rows tie
-for a place among the most similar, the order of the training rows decides.
+The m of a training row is the mean of the others that it may see, so it tells a little of the row's own label, one
+value for all positives and another for all negatives, which matters only for rows without similar neighbours. Where
+rows tie for a place among the most similar, the order of the training rows decides.
 Source: Rogers & Hahn 2010, doi:10.1021/ci100050t (fingerprints). Powers, priors and numbers of neighbours are a choice,
 which was not searched.
 """
