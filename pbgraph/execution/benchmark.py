@@ -79,13 +79,12 @@ def do_missing(
 
 def _check_code(work: Work) -> None:
     """Raises UsageError if a row has runs to be done that no table would show beside its finished ones."""
-    for (arm, how), seeds in work.changed_rows().items():
-        if todo := [spec.seed for spec in work.todo if spec.arm == arm]:
-            keys = [key for key in work.changed if work.finished[key].spec.arm == arm]
+    for (preset, arm, how), specs in work.changed_rows().items():
+        if todo := [spec.seed for spec in work.todo if (spec.preset, spec.arm) == (preset, arm)]:
             raise UsageError(
-                f"{arm}: seeds {ranges(seeds)} were run with {how}, and no table has them beside seeds {ranges(todo)}, "
-                f"which are to be run now. Raise the version of what was changed, or move those away: rm "
-                f"{' '.join(keys)}"
+                f"{arm}: seeds {ranges([spec.seed for spec in specs])} were run with {how}, and no table has them "
+                f"beside seeds {ranges(todo)}, which are to be run now. Raise the version of what was changed, or move "
+                f"those away: rm {' '.join(spec.key for spec in specs)}"
             )
 
 

@@ -48,12 +48,12 @@ class Work:
         chains = chain_seconds(self.todo, self.seconds, unknown=0.0)
         return max([total / jobs, *chains.values()])
 
-    def changed_rows(self) -> dict[tuple[Arm, str], list[int]]:
-        """(row, with which other code) -> the seeds of `changed`."""
-        rows: dict[tuple[Arm, str], list[int]] = {}
+    def changed_rows(self) -> dict[tuple[str, Arm, str], list[RunSpec]]:
+        """(preset, row, with which other code) -> the runs of `changed`."""
+        rows: dict[tuple[str, Arm, str], list[RunSpec]] = {}
         for key, how in self.changed.items():
             spec = self.finished[key].spec
-            rows.setdefault((spec.arm, how), []).append(spec.seed)
+            rows.setdefault((spec.preset, spec.arm, how), []).append(spec)
         return rows
 
 
@@ -147,8 +147,9 @@ def describe(work: Work, jobs: int) -> str:
         name = str(called[arm]) if len(plan.presets) == 1 else f"{preset} {called[arm]}"
         lines.append(_describe_row(work, name, specs, todo=left[preset, arm]))
     lines += [
-        f"  {called[arm]}: seeds {ranges(seeds)} were run with {how}: a change of numbers needs another version"
-        for (arm, how), seeds in work.changed_rows().items()
+        f"  {called[arm]}: seeds {ranges([spec.seed for spec in specs])} were run with {how}: a change of numbers "
+        "needs another version"
+        for (_, arm, how), specs in work.changed_rows().items()
     ]
     lines += [f"  not run: {key}: {reason}" for key, reason in work.blocked.items()]
     lines += [f"  not run: {refusal.arm}: {refusal.reason}" for refusal in plan.refused]
