@@ -128,6 +128,7 @@ def test_every_option_that_a_message_names_exists():
         "--is-ancestor",
         "--name-only",
         "--name-status",
+        "--numstat",
         "--no-renames",
         "--porcelain",
         "--relative",
