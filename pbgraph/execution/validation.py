@@ -1,8 +1,8 @@
 """From a RunSpec to its score on the validation rows, for searches: the test rows stay unread, no record is written.
 
 Stands where `pbgraph.execution.runner` does for an engine's workers. What comes out is a record in memory, without
-scores or predictions: its selection holds the score by which its epoch was chosen. Where a method has controls, its
-runs are kept for theirs, in a folder of their own.
+scores or predictions: its selection holds the score by which its epoch was chosen. It is kept in a folder of its own
+while its trial is in progress, and beyond that where controls are paired with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.execution.fitting import RunOptions, device_of
 from pbgraph.execution.numerics import numeric_platform
 from pbgraph.execution.runner import attempted, exclusive_run, failure, trained
-from pbgraph.methods.base import METHODS, Report
+from pbgraph.methods.base import Report
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.pairs import keep, kept
 from pbgraph.results.records import RunRecord, RunSpec
@@ -30,7 +30,7 @@ def run(
         if record is None or record.provenance.numerics != numeric_platform(device_of(spec, device)):
             mine = replace(options, pairs=results.pairs_path)
             record = attempted(_train, spec, mine, device=device, report=report)
-            if record.status == "finished" and _has_controls(spec):
+            if record.status == "finished":
                 keep(results.pairs_path, record)
         results.drop_checkpoints(spec)
     return record
@@ -54,7 +54,3 @@ def _train(spec: RunSpec, options: RunOptions, device: str, report: Callable[[Re
             history=outcome.fitted.history,
             details=outcome.fitted.details,
         )
-
-
-def _has_controls(spec: RunSpec) -> bool:
-    return any(method.control_of == spec.method and method.reads_pair for method in METHODS.working())

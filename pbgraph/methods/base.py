@@ -128,3 +128,8 @@ METHODS: Registry[Method] = Registry("method", "pbgraph.methods", Method)
 def chain(method: Method) -> list[Method]:
     """A control, what it is paired with, and so on."""
     return [method, *(chain(METHODS.get(method.control_of)) if method.control_of else ())]
+
+
+def is_read(method: str) -> bool:
+    """Whether there are controls that read the runs of a method, which they are paired with."""
+    return any(one.control_of == method and one.reads_pair for one in METHODS.working())

@@ -10,7 +10,7 @@
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
     results/.work/leases/                      who does which run, where many machines share the folder
     results/.work/first/                       what arms have in common: see pbgraph.methods.first_phase
-    results/.work/pairs/                       what controls are paired with in searches: see pbgraph.results.pairs
+    results/.work/pairs/                       runs that searches will need again: see pbgraph.results.pairs
     results/.trash/<time>/                     what `pbgraph.results.trash` moved there; nothing else looks into it
 
 A record is written to a temporary file and linked into place: it is there whole or not at all, and is never
@@ -192,7 +192,7 @@ class ResultsFolder:
 
     @property
     def pairs_path(self) -> Path:
-        """The folder of what controls are paired with in searches, see `pbgraph.results.pairs`."""
+        """The folder of runs that searches will need again, see `pbgraph.results.pairs`."""
         return self.root / WORK / "pairs"
 
     @property

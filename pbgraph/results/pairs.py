@@ -1,6 +1,9 @@
-"""Runs that controls are paired with in searches: how they were trained, and their validation score.
+"""Runs of searches that will be needed again: how they were trained, and their validation score.
 
     results/.work/pairs/<key>.json    one run; searches that try the same settings share it
+
+Those that controls are paired with stay. Any other stays until its trial is over, so that a search that was stopped
+does not train the seeds again that it had finished.
 
 They are no records: no test row was scored, they are in no table, and the folder can be deleted at any time, which
 costs their training. What cannot be read, or was computed on another numeric platform, is trained again.
@@ -20,7 +23,7 @@ LARGEST = 64 * MEBIBYTE
 
 
 def keep(folder: Path, record: RunRecord) -> None:
-    """Write a run for its controls."""
+    """Write a run for its controls and for whoever goes on with its trial."""
     folder.mkdir(parents=True, exist_ok=True)
     with replaced_file(_path(folder, record.key)) as part:
         part.write_bytes(msgspec.json.encode(record))
@@ -36,6 +39,11 @@ def kept(folder: Path, key: str) -> RunRecord | None:
     except UnreadableError:
         return None
     return record if record.key == key else None
+
+
+def drop(folder: Path, key: str) -> None:
+    """Keep a run no longer."""
+    _path(folder, key).unlink(missing_ok=True)
 
 
 def _path(folder: Path, key: str) -> Path:

@@ -15,9 +15,11 @@ import forked
 from own_tables import write
 from pbgraph import bench
 from pbgraph.datasets.user.table import describe
+from pbgraph.files.reading import decoded
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.results.described import keep
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
 
 pytestmark = pytest.mark.lengthy
 
@@ -48,6 +50,10 @@ def started(folder: Path, task: str, *options: object) -> forked.Popen:
 def lines(folder: Path, task: str, arm: str = "gin-backprop") -> list[dict]:
     path = folder / "results" / "tuning" / task / f"{arm}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def pairs(folder: Path) -> list[Path]:
+    return sorted((folder / "results" / ".work" / "pairs").glob("*"))
 
 
 def outcomes(folder: Path, task: str) -> list[tuple]:
@@ -101,8 +107,13 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, undistu
     first.kill()
     first.communicate()
     assert len(lines(tmp_path, task)) == 1
+    kept = [decoded(path.read_bytes(), RunRecord) for path in pairs(tmp_path)]
     assert tune(tmp_path, task, "--trials", "3") == 0
     assert outcomes(tmp_path, task) == outcomes(*undisturbed)
+    assert kept or moment == "first seed"
+    for record in kept:  # is not trained again: its seconds are those of then
+        assert lines(tmp_path, task)[1]["seconds"][record.spec.seed] == round(record.cost.seconds, 3)
+    assert not pairs(tmp_path)
 
 
 def test_two_searches_at_once_share_the_trials(tmp_path):
@@ -158,7 +169,7 @@ def test_a_control_is_judged_by_its_own_score_and_shares_what_it_is_paired_with(
     small = ("--set", "training.epochs=2", "perforated.cycle_epochs=1", "perforated.dendrite_epochs=1")
     fixed = (*small, "perforated.max_dendrites=1", "--trials", "2")
     assert tune(tmp_path, task, "--methods", "continued", *fixed) == 0
-    kept = sorted((tmp_path / "results" / ".work" / "pairs").iterdir())
+    kept = pairs(tmp_path)
     found = lines(tmp_path, task, "gin-continued")
     assert [one["state"] for one in found] == ["finished"] * 2
     assert len(kept) == 4  # of two trials, two seeds each
@@ -170,7 +181,7 @@ def test_a_control_is_judged_by_its_own_score_and_shares_what_it_is_paired_with(
     assert "gin/perforated trial 0 seed 0: started" in said.err
     assert "gin/widened-continued trial 0 seed 0: started" in said.err
     assert not (tmp_path / "results" / "records").exists()
-    assert len(list((tmp_path / "results" / ".work" / "pairs").iterdir())) <= 6  # those of the recipe are shared
+    assert len(pairs(tmp_path)) <= 6  # those of the recipe are shared
 
 
 @pytest.mark.parametrize(

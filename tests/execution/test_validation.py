@@ -122,8 +122,9 @@ def test_what_controls_are_paired_with_is_trained_once_on_each_numeric_platform(
 def test_no_record_and_no_predictions_are_written(spec, options):
     one = spec("gin", "backprop")
     validation.run(one, options)
-    left = {path.relative_to(options.results).parts[0] for path in options.results.rglob("*") if path.is_file()}
-    assert left == {"tasks"}
+    kept = ResultsFolder(options.results).pairs_path / f"{one.key}.json"
+    left = {path for path in options.results.rglob("*") if path.is_file()}
+    assert {path for path in left if path.parent.name != "tasks"} == {kept}
 
 
 def test_a_run_that_fails_says_why(spec, options, monkeypatch):

@@ -118,7 +118,7 @@ class SearchSource:
 
     def _finish(self, trial: InProgress, state: Literal["finished", "pruned", "failed"], reason: str = "") -> None:
         line = trial_line(trial, state, reason)
-        trial.ledger.finish(line)
+        trial.ledger.finish(line, trial.specs)
         self._over(trial.ledger, line)
 
 

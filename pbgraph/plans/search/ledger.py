@@ -23,8 +23,12 @@ from pbgraph.errors import UsageError
 from pbgraph.files.hashing import Scalar, canonical_json, sha256
 from pbgraph.files.locks import exclusive, try_exclusive
 from pbgraph.files.reading import UnreadableError
+from pbgraph.methods.base import is_read
 from pbgraph.plans.search.sampling import STARTUP, as_parameters, as_values, direction, distributions, propose, quiet
 from pbgraph.plans.search.search import Search, Values
+from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.pairs import drop
+from pbgraph.results.records import RunSpec
 from pbgraph.results.tuning import Trial, append_trial, best_of, of_search, read_trials, trials_path
 
 if TYPE_CHECKING:
@@ -53,6 +57,7 @@ class Ledger:
         self.path = trials_path(results, search.dataset.name, model=search.arm.model, method=search.arm.method)
         name = sha256(canonical_json((search.recipe.key, search.seeds)))[:12]
         self._work = self.path.parent / ".work" / f"{self.path.stem}-{name}"
+        self._pairs = ResultsFolder(results).pairs_path
         self._held: dict[int, Callable[[], None]] = {}
         self._looked, self.exhausted = float("-inf"), False
 
@@ -104,9 +109,12 @@ class Ledger:
         ahead = mean(best.scores[: len(scores)]) - mean(scores)
         return (ahead if self.search.larger_is_better else -ahead) > stdev(best.scores)
 
-    def finish(self, trial: Trial) -> None:
-        """A trial is over."""
+    def finish(self, trial: Trial, runs: Sequence[RunSpec] = ()) -> None:
+        """A trial is over: of its runs, those are kept that controls read."""
         append_trial(self.path, trial)
+        for spec in runs:
+            if not is_read(spec.method):
+                drop(self._pairs, spec.key)
         with self._opened():
             pass  # tells the study what the line says
         self._give_back(trial.number)
