@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import nn
@@ -18,6 +18,8 @@ from pbgraph.files.reading import file_versions as versions_of
 from pbgraph.metrics import Kind
 from pbgraph.registry import Registry
 from pbgraph.spaces import Space
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Estimator:
                 pbgraph's own dependencies; "" for nothing
     bits_alone  whether it compares bits, and takes no other numbers
     files, space  as of an `Architecture`
-    of_classes  fields of the config that mean nothing of regression, and are not searched there
+    of_classes  fields of the config that mean nothing of regression: there they are not searched, and recipes do not
+                set them
     """
 
     name: str
@@ -112,6 +115,11 @@ class Estimator:
     files: Mapping[str, Path] = field(default_factory=dict)
     space: Space = field(default_factory=dict)
     of_classes: tuple[str, ...] = ()
+
+    def of_kind(self, fields: Mapping[str, T], kind: Kind) -> dict[str, T]:
+        """Those of the fields of the config that mean something of tasks of this kind."""
+        unread = self.of_classes if kind == "regression" else ()
+        return {name: value for name, value in fields.items() if name not in unread}
 
     def refuses(self, kind: Kind) -> str | None:
         """Why it cannot be fitted to tasks of this kind, or None if it can."""

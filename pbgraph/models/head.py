@@ -246,6 +246,4 @@ def searched(model: Model, config: Any, kind: Kind = "classification") -> Space:
     if isinstance(model, Architecture) and getattr(config, HEAD, None) == PACKED:
         read = {name: range_ for name, range_ in model.space.items() if name not in model.own_head}
         return {**HEAD_SPACE, **read}
-    if isinstance(model, Estimator) and kind == "regression":
-        return {name: range_ for name, range_ in model.space.items() if name not in model.of_classes}
-    return model.space
+    return model.of_kind(model.space, kind) if isinstance(model, Estimator) else model.space

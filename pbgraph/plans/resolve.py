@@ -144,7 +144,7 @@ def resolve(
 ) -> Resolved:
     """What a recipe trains a model with by a method, changed by the assignments. Errors as for `spec_of`."""
     usual = Resolved(
-        _filled(model.name, model.config, recipe.models.get(model.name, {})),
+        _filled(model.name, model.config, _config_overrides(recipe, model, kind=kind)),
         _filled(method.name, method.settings, _recipe_settings(recipe, model, method, kind=kind)),
     )
     config = _filled(model.name, model.config, {**usual.config, **config_overrides(assignments, model)})
@@ -220,6 +220,12 @@ def _recipe_settings(recipe: Recipe, model: Model, method: Method, *, kind: Kind
         **_method_overrides(recipe, method),
         **(recipe.every if issubclass(method.settings, TrainSettings) else {}),
     }
+
+
+def _config_overrides(recipe: Recipe, model: Model, *, kind: Kind) -> Overrides:
+    """The recipe's for this model, as far as they mean something of this kind of task."""
+    overrides = recipe.models.get(model.name, {})
+    return model.of_kind(overrides, kind) if isinstance(model, Estimator) else overrides
 
 
 def _loss(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[str, Scalar]:

@@ -253,6 +253,15 @@ def test_a_preset_with_a_loss_for_other_tasks_is_refused():
     assert plan("tox21", wrong).specs[0].settings["loss"] == "class-weighted"
 
 
+def test_a_recipe_of_classes_leaves_regression_what_means_nothing_there():
+    recipe = Recipe("balanced", models={"extra-trees": {"class_weight": "balanced", "trees": 20}})
+    made = Preset("balanced", "", (Row("extra-trees", ("fit",)),), (68,), recipe)
+    configs = {task: plan(task, made).specs[0].model_config for task in ("tox21", "esol")}
+    assert (configs["tox21"]["class_weight"], configs["tox21"]["trees"]) == ("balanced", 20)
+    assert (configs["esol"]["class_weight"], configs["esol"]["trees"]) == ("none", 20)
+    assert plan("esol", "default", models=["extra-trees"]).specs[0].model_config["class_weight"] == "none"
+
+
 def test_an_estimator_for_the_other_kind_is_refused_with_the_reason():
     def refused(task, model):
         return [one.reason for one in plan(task, "smoke", models=["gin", model], methods=["fit", "backprop"]).refused]
