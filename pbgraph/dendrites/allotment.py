@@ -13,10 +13,17 @@ from pbgraph.dendrites.sites import Site
 
 
 class Allotment:
-    """Chooses among the sites of a network."""
+    """Chooses among the sites of a network.
 
-    def __init__(self, model: nn.Module, sites: Mapping[str, Site], settings: GrowthSettings) -> None:
+    among  whether somebody else chooses as well, before every cycle
+    """
+
+    def __init__(
+        self, model: nn.Module, sites: Mapping[str, Site], settings: GrowthSettings, *, among: bool = False
+    ) -> None:
         self._model, self._sites, self._settings = model, sites, settings
+        # whether some sites may have more dendrites than others
+        self._selective = among or settings.sites_per_cycle is not None or settings.max_parameters is not None
         budget = settings.max_parameters
         if budget is not None and budget < (own := self._size()):
             raise TrainingError(
@@ -62,10 +69,6 @@ class Allotment:
             chosen.append(name)
             left = None if left is None else left - size
         return chosen
-
-    @property
-    def _selective(self) -> bool:
-        return self._settings.sites_per_cycle is not None or self._settings.max_parameters is not None
 
     def _size(self) -> int:
         """Parameters of the network without candidates."""

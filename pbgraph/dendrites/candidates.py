@@ -270,7 +270,7 @@ def _finite(module: nn.Module) -> bool:
 def add_candidates(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:
     """Give every site its pool of new candidates, one where there is no dendrite phase to choose among them.
 
-    attempt  "<dendrites so far>/<failed tries>", a part of the streams' names
+    attempt  a part of the streams' names, see `Journal.attempt`
     """
     for name, site in sites.items():
         for number in range(settings.pool if settings.dendrite_max_epochs != 0 else 1):

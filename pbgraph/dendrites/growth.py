@@ -181,6 +181,7 @@ class Growth(Phases):
             {
                 "finished": self.finished,
                 "epoch": self.epoch,
+                "stepped": self._stepped or self._loop.begun,
                 "course": asdict(self._score),
                 "clock": asdict(self._stopping),
                 "journal": self._journal.state_dict(),
@@ -212,7 +213,7 @@ class Growth(Phases):
         """
         state = copied(known_state(state, "network", other="dendrites.load_network"))
         refuse_other_growth(self.model, self.settings, state)
-        self._stepped = True  # it may have been saved at the end of an epoch
+        self._stepped = state.get("stepped", True)  # a state of an earlier version may be of the end of an epoch
         self._leave_dendrite_phase()
         restore_network(self.model, state["network"])
         self.finished, self.epoch = state["finished"], state["epoch"]

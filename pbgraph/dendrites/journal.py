@@ -24,6 +24,7 @@ class Journal:
     events   see `Growth`;  trials  site -> every dendrite tried there
     history  a row for every epoch, see `Growth.history`
     correlations  site -> of every dendrite tried there, in order: `Growth.correlate` of it, or nothing
+    attempts  what `attempt` called each set of candidates, in order
     loss, losses  sum and number of the finite losses of the epoch so far
     """
 
@@ -33,6 +34,7 @@ class Journal:
     loss: float = 0.0
     losses: int = 0
     correlations: dict[str, list[list[float]]] = field(default_factory=dict)
+    attempts: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, sites: Iterable[str]) -> Journal:
@@ -81,14 +83,25 @@ class Journal:
             "loss": self.loss,
             "losses": self.losses,
             "correlations": self.correlations,
+            "attempts": self.attempts,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Journal:
         """What `state_dict` gave."""
         trials = {name: [DendriteInsight(**trial) for trial in tried] for name, tried in state["trials"].items()}
-        correlations = state.get("correlations", {})  # a state of an earlier version has none
-        return cls(trials, state["events"], state["history"], state["loss"], state["losses"], correlations)
+        correlations, attempts = state.get("correlations", {}), state.get("attempts", [])  # an earlier version had none
+        return cls(trials, state["events"], state["history"], state["loss"], state["losses"], correlations, attempts)
+
+    def attempt(self, dendrites: int, tries: int) -> str:
+        """A name that no other set of candidates has: "<dendrites so far>/<failed tries>", which streams are named by.
+
+        Where some sites have more dendrites than others both may be the same again: "/<how many times before>" follows.
+        """
+        name = f"{dendrites}/{tries}"
+        again = sum(earlier == name or earlier.startswith(f"{name}/") for earlier in self.attempts)
+        self.attempts.append(f"{name}/{again}" if again else name)
+        return self.attempts[-1]
 
     def add_correlations(self, found: Mapping[str, Sequence[float]]) -> None:
         """Note those of the last dendrite that was tried at each of these sites."""

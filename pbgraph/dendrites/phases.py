@@ -73,7 +73,7 @@ class Phases(Journalled):
         for site in self.sites.values():
             site.role = self.settings.role
         refuse_wrong_recipe(make_optimizer, make_scheduler, schedule_by)
-        self._allotment = Allotment(model, self.sites, self.settings)
+        self._allotment = Allotment(model, self.sites, self.settings, among=choose_sites is not None)
         self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
         self._scaling, self._choose_sites = Scaling(scaler), choose_sites
         self.finished = False
@@ -158,7 +158,7 @@ class Phases(Journalled):
         if self._allotment.full or self._score.tries >= self.settings.max_tries:
             return self._finish()
         sites = self._chosen(self._allotment.open_sites())
-        add_candidates(sites, self.settings, self.seed, f"{self.dendrites}/{self._score.tries}")
+        add_candidates(sites, self.settings, self.seed, self._journal.attempt(self.dendrites, self._score.tries))
         if not self._allotment.keep_affordable():
             return self._finish()
         if self.settings.dendrite_max_epochs == 0:

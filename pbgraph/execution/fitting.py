@@ -194,7 +194,7 @@ def _paired(spec: RunSpec, options: RunOptions) -> PairedRun | None:
         record, place = kept(options.pairs, spec.control_of), options.pairs
     if record is None or record.cost is None:
         raise PbgraphError(f"{spec.arm} is a control of run {spec.control_of}, which has no finished record in {place}")
-    return PairedRun(record.cost.parameters, record.history, record.details)
+    return PairedRun(record.cost.parameters, record.history, record.details, record.spec.settings)
 
 
 def device_of(spec: RunSpec, device: str) -> str:

@@ -26,11 +26,13 @@ class PairedRun:
     parameters  of the network that it reports
     history     line by line, with validation scores in their own unit and direction
     details     what its method kept in the record
+    settings    of its method
     """
 
     parameters: int
     history: tuple[Epoch, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class MatchedSettings(CycleSettings):
 
     counted  its epochs: "all", by which the network has more updates and more looks at validation rows than the one
              with dendrites, on longer schedules after the first; or "neuron", those of neuron phases, by which it has
-             the same
+             the same, schedules too
     """
 
     counted: Literal["all", "neuron"] = field(default="all", metadata=LATER)
@@ -55,25 +55,24 @@ def cycle_lengths(history: Sequence[Epoch], counted: Literal["all", "neuron"] = 
     return [len(cycle) if counted == "all" else cycle.count("neuron") for cycle in cycles]
 
 
-def matched_lengths(job: FitJob) -> list[int]:
-    """Epochs of each cycle of a control, by its settings and the run that it is paired with."""
-    assert job.paired is not None
-    return cycle_lengths(job.paired.history, job.settings.counted)
+def train_as_long(job: FitJob) -> Fitted:
+    """Train a plain model as long as the paired perforated run was, restarting where it restarted.
 
-
-def fit_continued(job: FitJob) -> Fitted:
-    """Train the plain model as long as the paired perforated run was, restarting where it restarted.
-
-    The schedule spans each cycle as it is counted, see `MatchedSettings`.
+    The schedule spans each cycle as it is counted, see `MatchedSettings`; of neuron phases alone, what it spanned in
+    the paired run, of which patience may have ended a phase before.
     """
-    return train_in_cycles(job, lengths=matched_lengths(job), patience=None, restart=job.settings.restart)
+    assert job.paired is not None
+    settings: MatchedSettings = job.settings
+    lengths = cycle_lengths(job.paired.history, settings.counted)
+    span = job.paired.settings.get("cycle_epochs") if settings.counted == "neuron" else None
+    return train_in_cycles(job, lengths=lengths, patience=None, restart=settings.restart, span=span)
 
 
 CONTINUED = Method(
     name=roles.CONTINUED,
     version=1,
     settings=MatchedSettings,
-    fit=fit_continued,
+    fit=train_as_long,
     refuses=refuses_estimators,
     source="control: total epochs, dendrite phases counted, and learning-rate restarts of the paired perforated run",
     control_of=roles.PERFORATED,

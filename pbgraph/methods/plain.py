@@ -45,11 +45,14 @@ class CycleSettings(TrainSettings):
         check_restart(self.restart)
 
 
-def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None, restart: Restart = "peak") -> Fitted:
+def train_in_cycles(
+    job: FitJob, *, lengths: Sequence[int], patience: int | None, restart: Restart = "peak", span: int | None = None
+) -> Fitted:
     """Train the plain model for cycles of the given lengths and keep the epoch with the best validation score.
 
     lengths   epochs of each cycle. The learning-rate schedule spans the cycle; in the first it spans
               settings.epochs even if the cycle is shorter, so that arms agree up to the first restart
+    span      epochs that the schedule of every later cycle spans, where that is not the cycle itself
     patience  stop after so many epochs without a new best, or None to use all epochs
     restart   see `CycleSettings`
 
@@ -76,7 +79,7 @@ def train_in_cycles(job: FitJob, *, lengths: Sequence[int], patience: int | None
         if cycle > 0 and (session.epoch, session.step) == (starts[cycle], 0):
             best.restore(model)
             optimizer.state.clear()
-        factor = rate_factor(settings, steps_per_epoch(job), lengths[cycle] if cycle else settings.epochs)
+        factor = rate_factor(settings, steps_per_epoch(job), (span or lengths[cycle]) if cycle else settings.epochs)
         peak = settings.learning_rate * (_restarted(job, lengths[0], restart) if cycle else 1.0)
         for batch in session.batches():
             set_rate(optimizer, peak * factor(session.steps - starts[cycle] * steps_per_epoch(job)))

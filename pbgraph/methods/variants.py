@@ -23,6 +23,7 @@ from pbgraph.methods.training import refuses_estimators
 from pbgraph.spaces import Space
 
 OF_PHASES = {"dendrite_epochs", "objective", "delta", "score_rows"}  # what only learning in dendrite phases reads
+OF_LEARNING = {*OF_PHASES, "dendrites_trainable"}  # and whether dendrites learn, which a method's own idea says
 
 
 def _without(names: set[str]) -> Space:
@@ -39,7 +40,9 @@ def fit_gd_dendrites(job: FitJob) -> Fitted:
 
 def fit_random_dendrites(job: FitJob) -> Fitted:
     """Grow as a perforated run does, but never train a dendrite."""
-    settings = replace(job.settings, dendrite_epochs=1, priming_batches=sys.maxsize, score_rows="all")
+    settings = replace(
+        job.settings, dendrite_epochs=1, priming_batches=sys.maxsize, score_rows="all", dendrites_trainable=False
+    )
     return fit_growing(replace(job, settings=settings))
 
 
@@ -57,7 +60,7 @@ GD_DENDRITES = Method(
     source="control: dendrites trained by gradient descent",
     control_of=roles.PERFORATED,
     reads_pair=False,
-    space=_without(OF_PHASES | {"dendrites_trainable"}),
+    space=_without(OF_LEARNING),
 )
 
 RANDOM_DENDRITES = Method(
@@ -69,7 +72,7 @@ RANDOM_DENDRITES = Method(
     source="control: dendrites frozen at their random initial weights",
     control_of=roles.PERFORATED,
     reads_pair=False,
-    space=_without(OF_PHASES),
+    space=_without(OF_LEARNING),
 )
 
 UNPERFORATED = Method(

@@ -16,7 +16,7 @@ from functools import partial
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods import roles
 from pbgraph.methods.base import FitJob, Fitted, Method
-from pbgraph.methods.controls import CYCLE_SPACE, SIZES, MatchedSettings, matched_lengths
+from pbgraph.methods.controls import CYCLE_SPACE, SIZES, MatchedSettings, train_as_long
 from pbgraph.methods.plain import train_in_cycles
 from pbgraph.methods.training import TRAIN_SPACE, TrainSettings, build_model, parameter_count, refuses_estimators
 from pbgraph.models.base import Architecture
@@ -52,8 +52,8 @@ def fit_widened(job: FitJob) -> Fitted:
 
 def fit_widened_continued(job: FitJob) -> Fitted:
     """Train the widened model as long as the paired perforated run was, and with its restarts."""
-    wide, lengths = widened(job), matched_lengths(job)
-    return _noted(wide, train_in_cycles(wide, lengths=lengths, patience=None, restart=wide.settings.restart))
+    wide = widened(job)
+    return _noted(wide, train_as_long(wide))
 
 
 def widened(job: FitJob) -> FitJob:

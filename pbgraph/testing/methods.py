@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ def store(model: models.Model, count: int, seed: int) -> Any:
 
 def _paired_with(method: Method) -> PairedRun:
     """What a control is told of a run of the method that it is matched to."""
-    fitted = method.fit(job_of(method))
-    return PairedRun(fitted.parameters, fitted.history, fitted.details)
+    job = job_of(method)
+    fitted = method.fit(job)
+    return PairedRun(fitted.parameters, fitted.history, fitted.details, asdict(job.settings))
 
 
 def _outcome(job: FitJob, fitted: Fitted) -> tuple[Any, ...]:

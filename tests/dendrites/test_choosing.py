@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dendrite_networks import adam, batch, epoch, growth, network, run_until, same, sgd, weights
+from dendrite_networks import SHORT, adam, batch, epoch, growth, network, run_until, same, sgd, weights
 from pbgraph.dendrites import (
     Growth,
     SiteError,
@@ -198,6 +198,28 @@ def test_sites_are_accepted_one_by_one_the_best_first():
     insight = grown.insight([batch()], lambda model, one: model(*one[:2]))
     assert [d.outcome for d in insight.sites[accepted[0]].dendrites] == ["kept"]
     assert [d.outcome for d in insight.sites[accepted[1]].dendrites] == ["dropped", "kept"]
+
+
+def test_candidates_of_every_cycle_are_new():
+    """Also where the number of dendrites of the site that has most, and of failed tries, is what it was before."""
+    grown, starts = growth(network(), sites_per_cycle=1, max_dendrites=2), []
+    while not grown.finished:
+        status, _ = epoch(grown, float(grown.epoch))
+        if status.switched == "grow":
+            starts += [(name, tuple(weights(site.candidates).values())) for name, site in grown.sites.items()]
+    drawn = [(name, torch.cat([value.flatten() for value in own])) for name, own in starts if own]
+    assert len(drawn) > 2 * len(grown.sites)
+    for number, (name, own) in enumerate(drawn):
+        assert not any(other == name and torch.equal(own, value) for other, value in drawn[:number])
+
+
+def test_sites_that_are_chosen_each_get_as_many_as_they_may():
+    turns = iter([["encode"], ["decode"], ["decode", "encode"], ["conv"], []])
+    settings = GrowthSettings(**SHORT | {"max_dendrites": 2})
+    grown = Growth(network(), adam, settings=settings, choose_sites=lambda model: next(turns))
+    while not grown.finished:
+        epoch(grown, float(grown.epoch))
+    assert counts(grown) == {**dict.fromkeys(grown.sites, 0), "encode": 2, "decode": 2, "conv": 1}
 
 
 def test_a_budget_is_never_exceeded_and_is_used_for_the_best_sites():

@@ -95,6 +95,23 @@ def test_whoever_is_first_leaves_the_same(name, network, tmp_path):
     assert all(torch.equal(his["weights"][weight], its["weights"][weight]) for weight in his["weights"])
 
 
+@pytest.mark.parametrize("damage", ["other code", "damaged"])
+def test_a_checkpoint_that_cannot_be_used_leaves_the_run_at_its_beginning(damage, tmp_path, taken):
+    checkpoint = tmp_path / "state.safetensors"
+    fit, mine = (
+        METHODS.get("perforated").fit,
+        replace(job("perforated", folder=tmp_path / "first"), checkpoint=checkpoint),
+    )
+    alone = said(fit(job("perforated")), mine)
+    fit(replace(mine, code="other", first_phases=None))
+    assert checkpoint.exists()
+    if damage == "damaged":
+        checkpoint.write_bytes(b"not a state")
+    METHODS.get("backprop").fit(job("backprop", folder=tmp_path / "first"))
+    assert said(fit(mine), mine) == alone
+    assert taken[-1]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("restart", ["end", 0.1])
 @pytest.mark.parametrize("name", ["perforated", "continued"])

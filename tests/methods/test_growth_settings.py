@@ -8,7 +8,7 @@ import pytest
 
 from pbgraph.dendrites import perforate
 from pbgraph.errors import Interrupted, PbgraphError, UsageError
-from pbgraph.fields import told
+from pbgraph.fields import field_names, told
 from pbgraph.methods import session as session_module
 from pbgraph.methods.base import METHODS, PairedRun
 from pbgraph.methods.controls import CONTINUED, MatchedSettings
@@ -102,6 +102,19 @@ def test_controls_restart_as_the_run_that_they_are_paired_with(restart, factor):
         assert rate == pytest.approx((end if factor is None else 1e-2 * factor) * cosine(3 / (4 * span)))
     for one in controls:
         assert one.history[:2] == perforated.history[:2] or one is controls[1]
+
+
+def test_a_control_of_neuron_phases_has_their_schedule_though_patience_ends_them():
+    grown = replace(GROWN, cycle_epochs=12, patience=2, schedule="cosine", warmup_epochs=1.0)
+    perforated = PERFORATED.fit(tiny_task(grown, config=TinyConfig(hidden=40)))
+    of_neurons = [line.learning_rate for line in perforated.history if line.phase == "neuron"]
+    assert len(of_neurons) < grown.epochs + grown.cycle_epochs
+    pair = PairedRun(perforated.parameters, perforated.history, settings=asdict(grown))
+    shared = {name: value for name, value in asdict(grown).items() if name in field_names(MatchedSettings)}
+    settings = MatchedSettings(**shared, counted="neuron")
+    for method in (CONTINUED, WIDENED_CONTINUED):
+        control = method.fit(tiny_task(settings, paired=pair, config=TinyConfig(hidden=40)))
+        assert [line.learning_rate for line in control.history] == pytest.approx(of_neurons)
 
 
 def cosine(done):

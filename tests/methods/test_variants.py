@@ -64,6 +64,15 @@ def test_variants_differ_from_the_perforated_run_and_each_other(perforated, pair
     assert len(set(losses)) == 4
 
 
+def test_random_dendrites_never_learn_whatever_the_paired_run_does(pair):
+    frozen, trained = (
+        RANDOM_DENDRITES.fit(task(replace(GROWN, dendrites_trainable=trained), pair)) for trained in (False, True)
+    )
+    assert frozen.predict(tiny_store(40, 5)).tobytes() == trained.predict(tiny_store(40, 5)).tobytes()
+    assert frozen.history == trained.history
+    assert "dendrites_trainable" not in {*GD_DENDRITES.space, *RANDOM_DENDRITES.space}
+
+
 def test_widened_has_the_parameters_of_its_pair(perforated, pair):
     fitted = WIDENED.fit(task(TrainSettings(**SHORT), pair))
     assert abs(fitted.parameters - perforated.parameters) <= 0.01 * perforated.parameters
