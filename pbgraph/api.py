@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Literal
@@ -50,9 +51,10 @@ class Results:
     """The runs of one task in one results folder.
 
     records  of single runs; see `pbgraph.results.records.RunRecord`
-    arms, seeds  of the plan that was run; None of what was only read
+    arms, seeds, preset, split  of the plan that was run; None of what was only read
     In every method below, what is not named is that of the plan; of what was only read it is the usual preset and
-    split, or else the only one there is, with the arms and seeds that the preset declares.
+    split, or else the only one there is, with the arms and seeds that the preset declares. Comparisons are judged among
+    all that the preset has in the folder, whatever part of it was run here.
     """
 
     folder: Path
@@ -60,6 +62,8 @@ class Results:
     records: tuple[RunRecord, ...]
     arms: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
+    preset: str | None = None
+    split: str | None = None
 
     def to_frame(self, per: Literal["run", "task"] = "run") -> pandas.DataFrame:
         """A row for each run, or for each run, part and task of the data, with scores in columns of their own.
@@ -101,14 +105,7 @@ class Results:
             raise UsageError(
                 f"columns={columns!r}: only {' and '.join(WITH_COLUMNS)} can be asked for some, not {form}"
             )
-        choice = Choice(
-            models=models,
-            methods=methods,
-            arms=_parsed(arms or self.arms),
-            seeds=seeds or self.seeds,
-            preset=preset,
-            split=split,
-        )
+        choice = replace(self._choice(arms or self.arms, seeds, preset, split), models=models, methods=methods)
         write, shown = resolve_name(FORMATS[form]), chosen_table(self._runs, choice, metrics)[1]
         text: str = write(shown, columns) if form in WITH_COLUMNS else write(shown)
         return text
@@ -120,7 +117,7 @@ class Results:
 
         Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
         """
-        choice = Choice(seeds=seeds or self.seeds, preset=preset, split=split)
+        choice = self._choice(None, seeds, preset, split)
         return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice)[2]
 
     def compare_all(
@@ -137,7 +134,7 @@ class Results:
         """
         from pbgraph.report.together import together
 
-        choice = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        choice = self._choice(arms or self.arms, seeds, preset, split)
         return together(chosen_table(self._runs, choice)[1])
 
     def average(
@@ -162,7 +159,7 @@ class Results:
         from pbgraph.execution.averaging import average_by_seed
         from pbgraph.execution.options import RunOptions
 
-        choice = Choice(arms=_parsed(arms), seeds=seeds, preset=preset, split=split)
+        choice = replace(self._choice(arms, None, preset, split), seeds=seeds)
         dataset = _dataset(self.task, ResultsFolder(self.folder))
         options = RunOptions(self.folder, data=Path(data) if data else None, offline=offline)
         made = [record for record, _ in average_by_seed(runs_by_seed(self._runs, choice), dataset, options, name=name)]
@@ -186,15 +183,26 @@ class Results:
 
         Raises UsageError for another suffix, and if no run has a history of epochs.
         """
-        wanted = Choice(arms=_parsed(arms or self.arms), seeds=seeds or self.seeds, preset=preset, split=split)
+        wanted = self._choice(arms or self.arms, seeds, preset, split)
         records, table = chosen_table(self._runs, wanted)
         drawn = drawn_records(records, table, Choice(arms=_parsed(arms)))
         draw_learning_curves(drawn, Path(path), seeds=table.protocol.seeds)
         return Path(path)
 
-    @property
+    def _choice(
+        self, arms: Sequence[str] | None, seeds: Sequence[int] | None, preset: str | None, split: str | None
+    ) -> Choice:
+        return Choice(
+            arms=_parsed(arms), seeds=seeds or self.seeds, preset=preset or self.preset, split=split or self.split
+        )
+
+    @cached_property
     def _runs(self) -> TaskRuns:
-        return TaskRuns(ResultsFolder(self.folder), self.task, self.records)
+        """All of the folder, of which those of the plan are a part: families of comparisons are of a whole preset."""
+        mine = {record.key: record for record in self.records}
+        there = TaskRuns.read(ResultsFolder(self.folder), self.task)
+        others = [record for record in there.records if record.key not in mine]
+        return replace(there, records=(*self.records, *others))
 
 
 def _parsed(arms: Sequence[str] | None) -> list[Arm] | None:
@@ -263,7 +271,8 @@ def run(
         make_ready=lambda ready: _make_ready(chosen, ready, options, table=dataset),
     )
     arms = tuple(map(str, planned.arms))
-    return Results(folder, chosen.name, tuple(records.values()), arms, planned.seeds)
+    spec = planned.specs[0]
+    return Results(folder, chosen.name, tuple(records.values()), arms, planned.seeds, spec.preset, spec.split)
 
 
 def _dataset(dataset: str | UserTable, results: ResultsFolder) -> Dataset:

@@ -75,6 +75,20 @@ def test_tables_comparisons_and_pictures_are_those_of_the_commands(results, tmp_
             wrong()
 
 
+def test_a_part_of_a_plan_is_judged_among_all_its_comparisons(tmp_path):
+    """Of the committed runs, so that nothing is left to be trained."""
+    folder, committed = ResultsFolder(tmp_path), ResultsFolder(Path(__file__).parents[1] / "results")
+    for record in committed.records("tox21"):
+        if record.spec.preset == "default" and not record.spec.external:
+            folder.write(record)
+    part = api.run("tox21", models=["trimnet"], methods=["backprop", "perforated"], results=tmp_path, jobs=1)
+    assert {record.spec.arm.method for record in part.records} == {"backprop", "perforated"}
+    of_part = part.compare("trimnet/perforated", "trimnet/backprop")
+    of_all = api.read(tmp_path, "tox21").compare("trimnet/perforated", "trimnet/backprop")
+    assert of_part.p_holm == of_all.p_holm > of_part.p
+    assert "random-forest" not in part.table()
+
+
 @pytest.mark.lengthy
 def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
     table = api.own_table(write(tmp_path), smiles="SMILES", targets=["toxic"])

@@ -224,7 +224,7 @@ def _best(table: Table, found: Together) -> str:
     called, scale = table.called, scales(table)[table.metrics[0]]
     label, mean = label_of(table.metrics[0]), figure(float(found.scores.mean(axis=0)[0]), scale)
     words = f"**{called[found.arms[0]]}** has the best mean, {label} {mean}"
-    shared, others = sum(place == 1 for place in found.places.values()) - 1, len(found.arms) - 1
-    if not shared:
+    untold, others = len(found.first) - 1, len(found.arms) - 1
+    if not untold:
         return f"{words}, and is told apart from all others."
-    return f"{words}; {shared} of the {others} others {'is' if shared == 1 else 'are'} not told apart from it."
+    return f"{words}; {untold} of the {others} others {'is' if untold == 1 else 'are'} not told apart from it."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pbgraph.molecules import Molecules
 from pbgraph.report.bootstrap import hierarchical_bootstrap
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.stats import Interval
-from pbgraph.report.tables import Statistic, Table
+from pbgraph.report.tables import Statistic, Table, statistic
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.predictions import Predicted, paired_predictions
@@ -34,7 +34,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Band:
-    """What a band's scores are of: means over seeds.
+    """What a band's scores are of: means over splits.
 
     molecules  of the test rows
     targets    for which the metric is defined
@@ -49,7 +49,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one arm, for each band: mean over targets with both classes, and then over the seeds that have some."""
+    """Of one arm, for each band: mean over targets with both classes, and then as a table's, over what has some."""
 
     arm: Arm
     label: str
@@ -59,7 +59,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Pair:
-    """Mean differences a - b, for each band, with bootstrap intervals over seeds and molecules."""
+    """Mean differences a - b, for each band, with bootstrap intervals over splits, runs and molecules."""
 
     a: Arm
     b: Arm
@@ -127,7 +127,7 @@ def by_similarity(
     finished = {(r.spec.arm, r.spec.seed): r for r in records if r.status == "finished" and r.spec.seed in seeds}
     metric = METRICS.get(table.protocol.metric.split()[0])
     bands = _Bands(molecules)
-    rows, counted = [], dict[int, list[tuple[int, int, float | None]]]()
+    rows, counted = [], dict[str, list[tuple[int, int, float | None]]]()
     for row in table.rows:
         mine = [record for (arm, _), record in finished.items() if arm == row.arm]
         if not mine:
@@ -137,8 +137,9 @@ def by_similarity(
             predicted = paired_predictions(results, record, record)
             parts = list(bands.of(record, predicted))
             scores.append([mean_over_tasks(metric, part.y, part.a) for part in parts])
-            counted.setdefault(record.spec.seed, [_counts(metric, part) for part in parts])
-        rows.append(Scores(row.arm, row.label, len(mine), tuple(map(_statistic, zip(*scores, strict=True)))))
+            counted.setdefault(record.provenance.split_sha256, [_counts(metric, part) for part in parts])
+        of_bands = tuple(statistic(mine, values) for values in zip(*scores, strict=True))
+        rows.append(Scores(row.arm, row.label, len(mine), of_bands))
     pairs = []
     for comparison in table.comparisons:
         pairs.append(_pair(comparison, finished, results, bands, metric=metric))
@@ -212,11 +213,6 @@ def _band(name: str, counts: Sequence[tuple[int, int, float | None]]) -> Band:
     )
 
 
-def _statistic(values: Sequence[float | None]) -> Statistic | None:
-    defined = [value for value in values if value is not None]
-    return Statistic(fmean(defined), stdev(defined) if len(defined) > 1 else None) if defined else None
-
-
 def _pair(
     comparison: Comparison,
     finished: dict[tuple[Arm, int], RunRecord],
@@ -226,22 +222,25 @@ def _pair(
     metric: Metric,
 ) -> Pair:
     a, b = comparison.a, comparison.b
-    by_seed = []
-    for seed in comparison.seeds:
-        both = finished[a, seed], finished[b, seed]
-        by_seed.append(list(bands.of(both[0], paired_predictions(results, *both))))
-    return Pair(a, b, tuple(_difference(parts, metric) for parts in zip(*by_seed, strict=True)))
-
-
-def _difference(seeds: Sequence[Predicted], metric: Metric) -> tuple[float, Interval | None] | None:
-    """Of the rows of one band; a seed in which the metric is undefined for every target is left out."""
-    scored = [
-        (part, a - b)
-        for part in seeds
-        if (a := mean_over_tasks(metric, part.y, part.a)) is not None
-        and (b := mean_over_tasks(metric, part.y, part.b)) is not None
+    runs = [finished[a, seed] for seed in comparison.seeds]
+    by_seed = [
+        list(bands.of(run, paired_predictions(results, run, finished[b, seed])))
+        for run, seed in zip(runs, comparison.seeds, strict=True)
     ]
-    if not scored:
+    return Pair(a, b, tuple(_difference(runs, parts, metric) for parts in zip(*by_seed, strict=True)))
+
+
+def _difference(
+    runs: Sequence[RunRecord], parts: Sequence[Predicted], metric: Metric
+) -> tuple[float, Interval | None] | None:
+    """Of the rows of one band; a seed in which the metric is undefined for every target is left out."""
+    differences = [
+        None if a is None or b is None else a - b
+        for part in parts
+        for a, b in [(mean_over_tasks(metric, part.y, part.a), mean_over_tasks(metric, part.y, part.b))]
+    ]
+    found = statistic(runs, differences)
+    if found is None:
         return None
-    interval = hierarchical_bootstrap([part for part, _ in scored], metric, resamples=RESAMPLES)
-    return fmean([difference for _, difference in scored]), interval
+    scored = [part for part, difference in zip(parts, differences, strict=True) if difference is not None]
+    return found.mean, hierarchical_bootstrap(scored, metric, resamples=RESAMPLES)

@@ -114,7 +114,7 @@ def _places(view: BySimilarity) -> list[tuple[str, ...]]:
 
 
 def _header(view: BySimilarity) -> tuple[str, ...]:
-    return ("model", "method", "seeds", *(band.name for band in view.bands))
+    return ("model", "method", "runs" if view.table.again else "seeds", *(band.name for band in view.bands))
 
 
 def _pair_header(view: BySimilarity) -> tuple[str, ...]:

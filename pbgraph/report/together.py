@@ -109,18 +109,19 @@ class Together:
 
     @property
     def places(self) -> Mapping[Arm, int]:
-        """1 + the number of arms that are better by their pair's interval: equal for what is not told apart from above.
+        """1 + the number of arms that are better by their pair's interval.
 
-        The best k that no interval tells from the best share the first place.
+        So the first place is shared by all that no arm is better than. One that varies much may be behind these and yet
+        not be told from the best: see `first`.
         """
         worse = [pair.b for pair in self.pairs if pair.apart]
         return {arm: 1 + worse.count(arm) for arm in self.arms}
 
     @property
     def first(self) -> frozenset[Arm]:
-        """The arm of the best mean, and those that share its place; alone, where nothing can be told apart."""
-        places = self.places
-        return frozenset(arm for arm in self.arms if places[arm] == 1) if self.pairs else frozenset(self.arms[:1])
+        """The arm of the best mean, and all that no interval tells from it; alone, where nothing can be told apart."""
+        best = self.arms[:1]
+        return frozenset([*best, *(pair.b for pair in self.pairs if (pair.a,) == best and not pair.apart)])
 
 
 def together(table: Table) -> Together:

@@ -51,10 +51,17 @@ class Made:
         noise = np.random.default_rng(10 * seed + place).normal(size=self.molecules.y.shape)
         return np.nan_to_num(self.molecules.y) * (2 - place) + noise
 
-    def _record(self, arm, seed):
-        split, score = self.splits[seed], self.scores[arm, seed]
+    def again(self, seed: int, on: int):
+        """Further runs of both arms, on the split of another seed."""
+        for place, arm in enumerate(ARMS):
+            self.scores[arm, seed] = self._scores(seed, place)
+        return [self._record(arm, seed, on) for arm in ARMS]
+
+    def _record(self, arm, seed, on=None):
+        split, score = self.splits[on or seed], self.scores[arm, seed]
         provenance = replace(PROVENANCE, split_sha256=split.sha256, data_sha256=self.task.sha256)
         record = make_record(arm, seed, 0.8, task=self.task.name, provenance=provenance)
+        record = replace(record, spec=replace(record.spec, split_seed=on or seed))
         path = self.results.predictions_path(record.spec)
         kept = kept_scores(of_logits(score[split.test]), "classification")
         digest = write_predictions(path, self.molecules.y[split.test], kept, tasks=self.molecules.tasks)
@@ -105,6 +112,32 @@ def test_scores_are_means_over_targets_and_then_over_seeds(made, view):
             assert found.mean == pytest.approx(np.mean(defined))
             assert (found.sd is None) == (len(defined) < 2)
     assert [row.seeds for row in view.rows] == [2, 2]
+
+
+def test_a_split_counts_once_as_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESAMPLES", 100)
+    made = Made(tmp_path)
+    records = [*made.records, *made.again(1001, on=1)]
+    scored = []
+    for record in records:
+        rows = by_definition(made, record.spec.split_seed)[-1]
+        found = replace(
+            record.scores["test"], metrics={"roc_auc": score(made, record.spec.arm, record.spec.seed, rows)}
+        )
+        scored.append(replace(record, scores={**record.scores, "test": found}))
+    table = make_table(scored, arms=ARMS, seeds=(*SEEDS, 1001))
+    view = by_similarity(table, scored, made.results, made.molecules)
+    for row, of_table in zip(view.rows, table.rows, strict=True):
+        mean, sd = row.bands[-1].mean, row.bands[-1].sd
+        assert (mean, sd) == pytest.approx((of_table.metrics["roc_auc"].mean, of_table.metrics["roc_auc"].sd))
+        one, two, again = (
+            score(made, row.arm, seed, by_definition(made, on)[-1]) for seed, on in ((1, 1), (2, 2), (1001, 1))
+        )
+        assert mean == pytest.approx(((one + again) / 2 + two) / 2) != pytest.approx((one + two + again) / 3)
+    ((pair,), (compared,)) = view.pairs, table.comparisons
+    assert pair.bands[-1][0] == pytest.approx(compared.mean)
+    assert "| runs |" in to_markdown(view)
+    assert "| seeds |" in to_markdown(made.view())
 
 
 def test_it_is_said_what_scores_are_of(made, view):

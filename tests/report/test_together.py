@@ -17,6 +17,7 @@ from statsmodels.stats.anova import AnovaRM
 from made_records import PROVENANCE, arms, make_record
 from pbgraph import bench
 from pbgraph.metrics import ROC_AUC
+from pbgraph.report import board
 from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.stability import drawn_scores, stability_of
 from pbgraph.report.stats import paired_difference
@@ -162,6 +163,17 @@ def test_places_are_shared_where_no_interval_tells_apart():
     assert "|   1 = | gcn/backprop |" in text
     assert "|     3 | gat/backprop |" in text
     assert "4 arms at once, seeds 0-2" in text
+
+
+def test_a_row_behind_another_may_still_not_be_told_from_the_best():
+    """It varies with that other, and not with the best."""
+    ups = np.array([0.00, 0.09, -0.08, 0.05, -0.06])
+    made = np.stack([0.90 + 0 * ups, 0.88 + ups, 0.86 + ups, 0.5 + 0.01 * ups], axis=1)
+    made += 0.0005 * np.random.default_rng(5).normal(size=made.shape)
+    table, found = both(made)
+    assert [found.places[arm] for arm in ARMS] == [1, 1, 2, 4]
+    assert found.first == frozenset(ARMS[:3])
+    assert "2 of the 3 others are not told apart from it." in board._best(table, found)
 
 
 def test_arms_that_lack_a_run_are_left_out_and_one_seed_tells_nothing():
