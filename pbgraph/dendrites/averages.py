@@ -18,6 +18,7 @@ from torch.optim import swa_utils
 
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.structure import shapes
 
 
 class AveragedModel(swa_utils.AveragedModel):
@@ -35,7 +36,8 @@ class AveragedModel(swa_utils.AveragedModel):
             return
         grown = [dendrite for site in sites.values() for dendrite in site.dendrites]
         known: list[nn.Module] | None = self.__dict__.get("_grown")
-        if self._shapes(self.module) != self._shapes(model) or (known is not None and known != grown):
+        other = shapes(self.module.state_dict()) != shapes(model.state_dict())
+        if other or (known is not None and known != grown):
             self._begin_anew(model)
         self.__dict__["_grown"] = grown
         super().update_parameters(model)
@@ -44,7 +46,3 @@ class AveragedModel(swa_utils.AveragedModel):
         device = next(self.module.parameters()).device
         self.module = copy_of(model).to(device)
         self.n_averaged.zero_()
-
-    @staticmethod
-    def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-        return {name: tuple(value.shape) for name, value in model.state_dict().items()}

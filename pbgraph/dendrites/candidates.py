@@ -19,6 +19,7 @@ from pbgraph.dendrites.outputs import rows_of
 from pbgraph.dendrites.processes import Processes
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
+from pbgraph.dendrites.structure import is_weight
 from pbgraph.dendrites.switching import improves
 from pbgraph.insight import DendriteInsight
 from pbgraph.streams import seeded
@@ -37,6 +38,7 @@ class SiteCandidates:
     chance      what the scores of held-out rows would be by chance; None where the rows are the same
     by_neuron   whether each neuron keeps the weights that scored best for it, of any candidate and epoch
     discarded   numbers of candidates that became NaN or infinite: they are trained no more
+    infinite    names of what was so when the phase began, such as the mask of an attention
     epochs      of the phase that are over
     best        (C,): normalised scores over the epoch at whose end the snapshot was taken; -1 without one
     signs       (C,): of the covariance that it had
@@ -59,6 +61,7 @@ class SiteCandidates:
         device = next(site.parameters()).device
         self.by_neuron = settings.snapshot == "neuron" and separable(_module(site))
         self.discarded: list[int] = []
+        self.infinite = set[str]().union(*map(_not_finite, site.candidates))
         self.epochs = 0
         self.curve: list[list[float]] = []
         self.mark = 0.0
@@ -137,7 +140,7 @@ class SiteCandidates:
         With a snapshot for each neuron, the score is the mean of every neuron's best. It is 0 if no candidate is left,
         or no batch of the epoch had a pattern for this site.
         """
-        self.discarded += [number for number in self.live if not _finite(self.site.candidates[number])]
+        self.discarded += [n for n in self.live if not _not_finite(self.site.candidates[n]) <= self.infinite]
         seen = [number for number in self.live if self.scored[number].patterns]
         scores = {number: self.scored[number].score() for number in seen}
         signs = {number: self.scored[number].signs() for number in seen}
@@ -170,7 +173,7 @@ class SiteCandidates:
         old, self.snapshot = self.snapshot, copied(weights)
         if old is not None and not bool(neurons.all()):
             for name, value in weights.items():
-                if value.ndim:  # rows belong to neurons; a count of batches belongs to none
+                if is_weight(name, value) and value.ndim:  # rows belong to neurons; a count of batches belongs to none
                     chosen = neurons.reshape(-1, *[1] * (value.ndim - 1))
                     self.snapshot[name] = torch.where(chosen, value, old[name])
         self.best, self.signs = torch.where(neurons, scores, self.best), torch.where(neurons, signs, self.signs)
@@ -216,7 +219,8 @@ class SiteCandidates:
         """All but the candidates' weights, which are the network's."""
         plain = {name: getattr(self, name) for name in _STATE}
         statistics = [statistics.state_dict() for statistics in self.statistics]
-        lists = {"discarded": list(self.discarded), "curve": [list(line) for line in self.curve]}
+        lists: dict[str, Any] = {"discarded": list(self.discarded), "curve": [list(line) for line in self.curve]}
+        lists |= {"infinite": sorted(self.infinite)} if self.infinite else {}
         held_out = {} if self.chance is None else {"scored": [one.state_dict() for one in self.scored]}
         chance = {} if self.chance is None else {"chance": self.chance.state_dict()}
         return {**plain, **lists, "statistics": statistics, **held_out, **chance}
@@ -225,7 +229,7 @@ class SiteCandidates:
         """Take over a saved state."""
         for name in _STATE:
             setattr(self, name, _on(self.best.device, state[name]))
-        self.discarded = list(state["discarded"])
+        self.discarded, self.infinite = list(state["discarded"]), set(state.get("infinite", ()))
         self.curve = [list(line) for line in state["curve"]]
         for statistics, saved in zip(self.statistics, state["statistics"], strict=True):
             statistics.load_state_dict(saved)
@@ -263,8 +267,10 @@ def _module(site: Site) -> nn.Module:
     return candidate.module
 
 
-def _finite(module: nn.Module) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in module.state_dict().values())
+def _not_finite(module: nn.Module) -> set[str]:
+    """Names of its parameters and buffers that are not finite."""
+    weights = {name: value for name, value in module.state_dict().items() if is_weight(name, value)}
+    return {name for name, value in weights.items() if not bool(torch.isfinite(value).all())}
 
 
 def add_candidates(sites: Mapping[str, Site], settings: GrowthSettings, seed: int, attempt: str) -> None:

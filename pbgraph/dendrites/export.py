@@ -101,7 +101,11 @@ def _plain(site: Site) -> nn.Module:
 
 
 def save_network(model: nn.Module, path: str | Path) -> None:
-    """Write the dendrites and all weights of a perforated model to one safetensors file, with JSON in its header."""
+    """Write the dendrites and all weights of a perforated model to one safetensors file, with JSON in its header.
+
+    Raises TypeError, naming it, for what a module's get_extra_state() gives that is no tensor, number, string or
+    container of such.
+    """
     save_state(network_state(model, candidates=False), Path(path))
 
 

@@ -94,6 +94,14 @@ class ModuleProxy(nn.Module):
 
     register_module = add_module
 
+    def get_extra_state(self) -> Any:
+        """Of the target, in whose class torch looks for it."""
+        return target_of(self).get_extra_state()  # type: ignore[union-attr]
+
+    def set_extra_state(self, state: Any) -> None:
+        """Of the target."""
+        target_of(self).set_extra_state(state)  # type: ignore[union-attr]
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _blank, (type(self),), self.__dict__
 

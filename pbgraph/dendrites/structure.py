@@ -105,10 +105,21 @@ def _check_structure(name: str, counts: Mapping[str, Any], weights: Mapping[str,
         raise SiteError(f"the state says that site {name!r} has {channels} neurons")
 
 
-def _mismatch(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], sites: Iterable[str]) -> str | None:
+def shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | str]:
+    """Of every parameter and buffer in a module's state; of what else is there, none."""
+    return {name: tuple(value.shape) if is_weight(name, value) else "no tensor" for name, value in state.items()}
+
+
+def is_weight(name: str, value: Any) -> bool:
+    """Whether what is in a module's state is a parameter or a buffer, rather than what get_extra_state() gave."""
+    return isinstance(value, Tensor) and not name.endswith("_extra_state")
+
+
+def _mismatch(ours: Mapping[str, Any], theirs: Mapping[str, Any], sites: Iterable[str]) -> str | None:
     """The first tensor that is not the same in both, and the site it belongs to."""
+    own_shapes, other_shapes = shapes(ours), shapes(theirs)
     for name in (*ours, *theirs):
-        own, other = (tuple(state[name].shape) if name in state else "absent" for state in (ours, theirs))
+        own, other = (known.get(name, "absent") for known in (own_shapes, other_shapes))
         if own != other:
             site = next((f"at site {site!r}" for site in sites if name.startswith(f"{site}.")), "outside its sites")
             return f"{site}: {name} is {other} in the state and {own} here"

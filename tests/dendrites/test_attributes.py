@@ -175,3 +175,48 @@ def test_a_value_under_the_name_of_a_method_of_all_modules_is_refused():
     layer.children = 3
     with pytest.raises(SiteError, match="its attribute children hides the method"):
         perforate(nn.Sequential(layer, nn.Linear(C, 1)), ["0"])
+
+
+class Counted(nn.Linear):
+    """A linear map with a state beside its weights: numbers, tensors whose shapes change, or what no file can hold."""
+
+    def __init__(self, *sizes, kept=dict):
+        super().__init__(*sizes)
+        self.kept, self.calls = kept, 0
+
+    def get_extra_state(self):
+        return self.kept(calls=self.calls)
+
+    def set_extra_state(self, state):
+        self.calls = len(state) if isinstance(state, torch.Tensor) else state["calls"]
+
+    def forward(self, x):
+        self.calls += self.training
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kept", [dict, lambda calls: torch.zeros(calls)], ids=["numbers", "tensor"])
+@pytest.mark.parametrize("sites", [["0", "2"], ["2"]], ids=["site", "beside"])
+def test_a_state_beside_the_weights_is_kept(sites, kept, tmp_path):
+    def made():
+        torch.manual_seed(0)
+        return perforate(nn.Sequential(Counted(C, C, kept=kept), nn.Tanh(), Counted(C, 1, kept=kept)), sites)
+
+    model, again = grown(made()), made()
+    assert model[0].calls == 1  # not in the dendrite phase
+    model[0].calls = 7
+    output = model.eval()(data()[0])
+    save_network(model, tmp_path / "network.safetensors")
+    load_network(again, tmp_path / "network.safetensors")
+    assert again[0].calls == 7
+    assert same(again.eval()(data()[0]), output)
+    assert same(export(model)(data()[0]), output)
+    other = perforate(nn.Sequential(nn.Linear(C, C), nn.Tanh(), Counted(C, 1)), sites)
+    with pytest.raises(SiteError, match=r"0\.(parent\.)?_extra_state is no tensor in the state and absent here"):
+        load_network(other, tmp_path / "network.safetensors")
+
+
+def test_a_state_that_no_file_can_hold_is_named(tmp_path):
+    model = grown(perforate(nn.Sequential(Counted(C, 1, kept=lambda calls: {calls: {calls}}))))
+    with pytest.raises(TypeError, match=r"_extra_state.* is a set; a state holds tensors, numbers"):
+        save_network(model, tmp_path / "network.safetensors")
