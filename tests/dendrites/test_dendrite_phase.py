@@ -378,3 +378,41 @@ def test_a_loss_without_gradient_is_an_error():
     with pytest.raises(SiteError, match="site 'encode' gets no gradient"):
         grown.step(lambda model, batch: torch.ones(()), batch())
     assert all(site.calls is None for site in grown.sites.values())
+
+
+class Masked(nn.Module):
+    """Attention of every node to those before it, with a buffer that nothing reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 4)
+        self.register_buffer("mask", torch.full((7, 7), -torch.inf).triu(1))
+        self.register_buffer("mean", torch.zeros(()))
+
+    def reset_parameters(self):
+        self.linear.reset_parameters()
+
+    def forward(self, x):
+        y = self.linear(x)
+        return torch.softmax(y @ y.T + self.mask, -1) @ y
+
+
+def masked():
+    model = Network()
+    model.encode = Masked()
+    torch.manual_seed(0)
+    return perforate(model.double(), SITES)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_site_with_a_mask_grows_and_a_buffer_that_becomes_nan_still_counts(resumed):
+    grown = run_until(growth(masked(), pool=2), phase="dendrite")
+    grown.step(square_loss, batch(0))
+    grown.sites["encode"].candidates[1].module.mean.fill_(torch.nan)
+    if resumed:
+        state = grown.state_dict()
+        grown = growth(masked(), pool=2)
+        grown.load_state_dict(state)
+    run_until(grown, phase="neuron", dendrites=1)
+    assert grown.events[-1]["discarded"] == {"encode": 1}
+    assert [len(grown.sites[name].dendrites) for name in SITES] == [1, 1, 1, 1]

@@ -109,6 +109,30 @@ class Counts(Small):
         return self.second(h) * (1 + self.counter)
 
 
+class Overflows(Small):
+    """Its first layer has a buffer that steps in training make infinite, and a reset 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Overflowing(CHANNELS, CHANNELS)
+
+
+class Overflowing(nn.Linear):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.register_buffer("total", torch.ones(()))
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if hasattr(self, "total"):
+            self.total.fill_(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and self.weight.requires_grad:
+            self.total *= 1e30
+        return super().forward(x)
+
+
 class DrawsByItself(Small):
     """From a stream of its own, which no state holds."""
 

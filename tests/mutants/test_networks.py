@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mutants_of_networks import CHANNELS, MUTANTS, Small, Sound
+from mutants_of_networks import CHANNELS, MUTANTS, Overflows, Small, Sound
 from pbgraph.dendrites.testing import PERFORATION_CHECKS, Check, CheckFailed, perforation_checks
 
 pytestmark = pytest.mark.lengthy
@@ -52,6 +52,11 @@ def test_mutant_of_a_network_is_rejected(name: str) -> None:
     settings = {"dendrites_trainable": True} if name == "gradients" else {}
     with pytest.raises(CheckFailed, match=REASONS[name]):
         named(perforation_checks(made(MUTANTS[name]), example(), **settings), name)()
+
+
+def test_a_network_of_which_a_site_does_not_grow_is_rejected() -> None:
+    with pytest.raises(CheckFailed, match="no dendrite was accepted at first"):
+        named(perforation_checks(made(Overflows), example()), "acceptance")()
 
 
 @pytest.mark.parametrize(

@@ -129,16 +129,19 @@ def check_perforation(network: Network) -> None:
 
 
 def check_acceptance(network: Network) -> None:
-    """Dendrites that are accepted leave its outputs as they were, bit for bit."""
-    accepted = 0
+    """Every site grows, and dendrites that are accepted leave its outputs as they were, bit for bit."""
+    grown, wanted = set[str](), set[str]()
     for growth, before in _epochs(network):
         if growth.phase != "neuron" or growth.dendrites == before["dendrites"]:
             continue
-        accepted += 1
+        grown |= {name for name, site in growth.sites.items() if site.dendrites}
+        limits = growth.settings.sites_per_cycle, growth.settings.max_parameters
+        wanted = set(growth.sites) if limits == (None, None) else grown
         for mode in MODES:
             same = same_output(network.output(growth.model, mode), before[mode])
             require(same, f"the acceptance of dendrite {growth.dendrites} changes what it computes in {mode} mode")
-    require(accepted > 0, "no dendrite was accepted")
+    require(bool(grown), "no dendrite was accepted")
+    require(wanted <= grown, f"no dendrite was accepted at {', '.join(sorted(wanted - grown))}")
 
 
 def check_frozen(network: Network) -> None:
@@ -147,8 +150,8 @@ def check_frozen(network: Network) -> None:
         if before["phase"] != "dendrite":
             continue
         for name, value in _own_state(growth.model).items():
-            same = name not in before["state"] or torch.equal(value, before["state"][name])
-            require(same or bool(value.isnan().any()), f"{name} changes in a dendrite phase")
+            same = name not in before["state"] or same_output(value, before["state"][name])
+            require(same, f"{name} changes in a dendrite phase")
         for mode in MODES:
             same = same_output(network.output(growth.model, mode), before[mode])
             require(same, f"what it computes in {mode} mode changes in a dendrite phase")
@@ -242,7 +245,7 @@ def _epochs(network: Network) -> Iterator[tuple[Growth, dict[str, Any]]]:
             yield growth, before
 
 
-def _own_state(model: nn.Module) -> dict[str, Tensor]:
+def _own_state(model: nn.Module) -> dict[str, Any]:
     """Parameters and buffers but those of candidates, copied."""
     return {name: copied(value) for name, value in model.state_dict().items() if ".candidates." not in name}
 
