@@ -170,6 +170,11 @@ def tensors_in(value: Any) -> list[Tensor]:
     return tensors
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it is one block of numbers, rather than sparse or nested."""
+    return tensor.layout == torch.strided and not tensor.is_nested
+
+
 def detached(value: Any) -> Any:
     """`value` with every tensor in it cut from the graph; copies no data."""
     return mapped(value, _cut)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import mapped, tensors_in
+from pbgraph.dendrites.copies import is_plain, mapped, tensors_in
 from pbgraph.dendrites.deltas import output_gradients
 from pbgraph.dendrites.dendrite import Arguments, Dendrite
 from pbgraph.dendrites.forward import Call, SiteForward
@@ -129,7 +129,7 @@ class Keeper:
 
     def _copy(self, tensor: Tensor) -> Tensor:
         """A copy in memory of its own; of a tensor that has been copied as it is now, the same one."""
-        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_inference():
+        if not is_plain(tensor) or tensor.is_inference():
             return tensor.detach().clone()
         place = tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride()
         key = (*place, tensor.dtype, tensor._version)

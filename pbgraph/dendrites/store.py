@@ -1,7 +1,8 @@
 """What is kept of batches for the length of a dendrite phase: in memory up to a limit, and above it in a file.
 
 A batch is known again by its content, so whatever is kept, a phase computes the same: what is not there is made anew.
-The file is a temporary one without a name, and goes with the phase.
+The file is a temporary one without a name, and goes with the phase. It holds no sparse or nested tensors: batches with
+such are kept in memory or not at all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.copies import mapped, tensors_in
+from pbgraph.dendrites.copies import is_plain, mapped, tensors_in
 from pbgraph.dendrites.kept import KeptBatch
 
 MEBIBYTE = 2**20
@@ -68,11 +69,12 @@ class Store:
             self._file = None
 
     def _keep(self, name: bytes, made: KeptBatch) -> None:
-        size = sum(t.numel() * t.element_size() for t in _distinct(made).values())
+        tensors = _distinct(made).values()
+        size = sum(map(_bytes, tensors))
         if self.in_memory + size <= self._memory:
             self._kept[name] = made
             self.in_memory += size
-        elif self.in_file + size <= self._file_limit:
+        elif self.in_file + size <= self._file_limit and all(map(is_plain, tensors)):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="pbgraph-kept-")  # noqa: SIM115 (closed with the store)
             self._kept[name] = _Filed(self._file, made)
@@ -122,6 +124,18 @@ class _Filed:
 
 
 _ALIGNED = 64
+_CSR, _CSC = ("crow_indices", "col_indices", "values"), ("ccol_indices", "row_indices", "values")
+_PARTS = {
+    torch.sparse_coo: ("_indices", "_values"),
+    **dict.fromkeys((torch.sparse_csr, torch.sparse_bsr), _CSR),
+    **dict.fromkeys((torch.sparse_csc, torch.sparse_bsc), _CSC),
+}
+
+
+def _bytes(tensor: Tensor) -> int:
+    """What it takes; of a sparse one, its parts."""
+    parts = [getattr(tensor, name)() for name in _PARTS.get(tensor.layout, ())] or [tensor]
+    return sum(part.numel() * part.element_size() for part in parts)
 
 
 def _distinct(made: KeptBatch) -> dict[int, Tensor]:
@@ -148,7 +162,7 @@ def fingerprint(batch: Any) -> bytes | None:
 def _feed(digest: Any, value: Any) -> None:
     digest.update(f"{type(value).__qualname__}:".encode())
     if isinstance(value, Tensor):
-        if value.layout != torch.strided or value.is_nested:
+        if not is_plain(value):
             raise TypeError
         digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)

@@ -244,3 +244,47 @@ def test_batches_of_other_content_have_other_digests(a, b):
 def test_settings_out_of_range_are_errors_that_say_so(changes, words):
     with pytest.raises(UsageError, match=words):
         GrowthSettings(**changes)
+
+
+SPARSE = [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_csc]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("make", [*SPARSE, lambda x: torch.nested.as_nested_tensor(list(x), layout=torch.jagged)])
+def test_what_is_no_single_block_of_numbers_is_kept_in_memory_or_not_at_all(make):
+    made = kept(make(torch.eye(100)))
+    full, empty = Store(MEBIBYTE, 0), Store(0, MEBIBYTE)
+    assert full.get("a", lambda: made) is full.get("a", lambda: None) is made
+    expected = {torch.sparse_coo: 100 * (4 + 2 * 8), torch.jagged: 4 * 100**2}
+    assert full.in_memory == expected.get(make(torch.eye(2)).layout, 100 * (4 + 8) + 101 * 8) + 8
+    assert empty.get("a", lambda: made) is made
+    assert (empty.in_memory, empty.in_file) == (0, 0)
+
+
+class Sparse(nn.Module):
+    """One site is called with a sparse matrix of neighbours."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.decode = Neighbours(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x, edge_index):
+        ones = torch.ones(edge_index.shape[1], dtype=x.dtype)
+        return self.decode(torch.tanh(self.conv(x, torch.sparse_coo_tensor(edge_index, ones, (len(x), len(x))))))
+
+
+class Neighbours(nn.Linear):
+    def forward(self, x, matrix):
+        return torch.sparse.mm(matrix, super().forward(x))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_site_that_is_called_with_a_sparse_tensor_learns_the_same_wherever_it_is_kept():
+    found = []
+    for memory in (1, 0):
+        torch.manual_seed(0)
+        model = perforate(Sparse().double(), ["conv", "decode"])
+        grown = run_until(growth(model, delta="clean", kept_memory=memory), phase="dendrite")
+        epoch(grown, 0.0)
+        found.append(candidates_of(grown))
+    assert same(*found)
