@@ -1,13 +1,14 @@
 """What candidates of a site would score on held-out rows by chance.
 
 δ is shifted against a by a random number of items along the first axis of its batch, around its end, so that what
-neighbours have in common stays together; every epoch and every candidate has the same shifts. The null distribution is
-that of the best score of all epochs and candidates, as the score is that it is compared with.
+neighbours have in common stays together; every epoch and every candidate has the same shifts. Items that have a batch
+to themselves are shifted among each other. The null distribution is that of the best score of all epochs and
+candidates, as the score is that it is compared with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from pbgraph.streams import generator
 
 DRAWS = 399  # at the least
 LEVEL = 0.05  # of all sites of a network together
+TOGETHER = 8  # items that have a batch to themselves, and are shifted among each other
+SHAPES = 16  # of which such items wait for others; more would take memory, and the first are left as they are
 
 
 def enough_draws(tests: int, least: int = DRAWS) -> int:
@@ -34,8 +37,9 @@ def enough_draws(tests: int, least: int = DRAWS) -> int:
 class ChanceScores:
     """Of the candidates of one site, whose statistics over held-out rows these are.
 
-    draws  so many shifts
-    best   (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
+    draws    so many shifts
+    shifted  whether any item could be, in this process; None before the first one
+    best     (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class ChanceScores:
         self._products = torch.zeros(len(scored), draws, channels, dtype=torch.float64, device=device)
         self.best = torch.zeros(draws, channels if by_neuron else 1, dtype=torch.float64, device=device)
         self._batches = 0
+        self._alone = [Alone() for _ in scored]
+        self.shifted: bool | None = None
 
     def add(self, number: int, calls: Sequence[Tensor], deltas: Sequence[Tensor], *, axis: int, factor: float) -> None:
         """Activations of one candidate, and δ times a factor, in every call of one batch.
@@ -65,9 +71,20 @@ class ChanceScores:
             length = len(products)
             found[length] = found[length] + products if length in found else products
         for length, products in found.items():
-            stream = generator(0, f"dendrite/chance/{self._site}/{self._batches}/{length}")
-            shifts = torch.randint(length, (self.draws,), generator=stream).to(products.device)
-            self._products[number] += factor * products[shifts]
+            self._shift(number, factor * products, f"{length}")
+        self._alone[number].add(calls, deltas, axis=axis, factor=factor)
+        self._shift_alone(number, TOGETHER)
+
+    def _shift_alone(self, number: int, least: int) -> None:
+        for products in self._alone[number].take(least):
+            self._shift(number, products, f"{len(products)} batches")
+
+    def _shift(self, number: int, products: Tensor, place: str) -> None:
+        """Take in products for every shift, by one that is drawn for each draw."""
+        self.shifted = bool(self.shifted) or len(products) > 1
+        stream = generator(0, f"dendrite/chance/{self._site}/{self._batches}/{place}")
+        shifts = torch.randint(len(products), (self.draws,), generator=stream)
+        self._products[number] += products[shifts.to(products.device)]
 
     def next_batch(self) -> None:
         """The batch is over."""
@@ -75,6 +92,9 @@ class ChanceScores:
 
     def end_epoch(self, seen: Sequence[int]) -> None:
         """Take in an epoch, in which these candidates had held-out rows."""
+        for number in seen:
+            self._shift_alone(number, 2)
+        self._alone = [Alone() for _ in self._scored]
         products = self._processes.total(self._products)
         for number in seen:
             scores = self._scores(self._scored[number], products[number])
@@ -93,18 +113,66 @@ class ChanceScores:
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""
-        return {"products": self._products.clone(), "best": self.best.clone(), "batches": self._batches}
+        alone = {"alone": [one.state() for one in self._alone]} if any(self._alone) else {}
+        plain = {"batches": self._batches, "shifted": self.shifted}
+        return {"products": self._products.clone(), "best": self.best.clone(), **plain, **alone}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
         self._products.copy_(state["products"])
         self.best.copy_(state["best"])
-        self._batches = state["batches"]
+        self._batches, self.shifted = state["batches"], state.get("shifted", True)
+        for one, items in zip(self._alone, state.get("alone", ()), strict=False):
+            one.load(items)
+
+
+class Alone:
+    """Items that have a batch to themselves, where no shift is: they are shifted among others of their shape."""
+
+    def __init__(self) -> None:
+        self._items: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def add(self, calls: Sequence[Tensor], deltas: Sequence[Tensor], *, axis: int, factor: float = 1.0) -> None:
+        """The calls of one batch that are of one item, if there are any: arguments as of `ChanceScores.add`."""
+        own = [pair for pair in zip(calls, deltas, strict=True) if pair[0].numel() and _count(pair[0], axis) == 1]
+        if own:
+            pairs = zip(*own, strict=True)
+            a, delta = (torch.cat([_items(one.detach().double(), axis) for one in each], 1) for each in pairs)
+            self._items.setdefault(a.shape, []).append((a * factor, delta))
+            if len(self._items) > SHAPES:
+                del self._items[next(iter(self._items))]
+
+    def take(self, least: int) -> Iterator[Tensor]:
+        """(items, C) for each shape of which there are so many: what every shift adds to products without one.
+
+        These items are forgotten.
+        """
+        for shape, items in list(self._items.items()):
+            if len(items) >= least:
+                del self._items[shape]
+                products = _products(*(torch.cat(values) for values in zip(*items, strict=True)))
+                yield products - products[0]
+
+    def state(self) -> list[tuple[Tensor, Tensor]]:
+        """All of them."""
+        return [pair for items in self._items.values() for pair in items]
+
+    def load(self, items: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Take over a saved state."""
+        for a, delta in items:
+            self._items.setdefault(a.shape, []).append((a, delta))
 
 
 def shifted_products(a: Tensor, delta: Tensor, axis: int) -> Tensor:
     """(items, C): Σ over rows of a · (δ shifted by s items), for every s; a and δ shaped as a site's output."""
-    a, delta = (_items(values.double(), axis) for values in (a, delta))
+    return _products(*(_items(values.double(), axis) for values in (a, delta)))
+
+
+def _products(a: Tensor, delta: Tensor) -> Tensor:
+    """The same of items, (items, rows of each, C)."""
     if not a.numel():
         return a.new_zeros(max(len(a), 1), a.shape[-1])
     spectrum = (torch.fft.rfft(a, dim=0) * torch.fft.rfft(delta, dim=0).conj()).sum(1)
@@ -112,7 +180,12 @@ def shifted_products(a: Tensor, delta: Tensor, axis: int) -> Tensor:
     return products
 
 
+def _count(values: Tensor, axis: int) -> int:
+    """Items."""
+    return 1 if values.ndim == 1 else len(neurons_last(values, axis))
+
+
 def _items(values: Tensor, axis: int) -> Tensor:
     """(items, rows of each, C)."""
     last = neurons_last(values, axis)
-    return last.reshape(last.shape[0] if last.ndim > 1 else 1, -1, last.shape[-1])
+    return (last if last.ndim > 1 else last[None]).unsqueeze(1).flatten(1, -2)

@@ -2,8 +2,9 @@
 
 By chance: δ is shifted against the predictions by a random number of places along the first axis (molecules, atoms,
 items) of its batch, around its end, so that what neighbours have in common, as atoms of one molecule do, stays
-together. If δ has nothing to do with a site's inputs, the shares before and after are draws of one distribution, since
-the predictions are of learners that have not seen these rows.
+together. Items that have a batch to themselves are shifted among each other. If δ has nothing to do with a site's
+inputs, the shares before and after are draws of one distribution, since the predictions are of learners that have not
+seen these rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.chance import shifted_products
+from pbgraph.dendrites.chance import TOGETHER, Alone, shifted_products
+from pbgraph.errors import UsageError
 from pbgraph.headroom import Explained
 
 INTERVAL = 0.95
@@ -59,27 +61,51 @@ class Chance:
     """Σ f δ for δ that is shifted at random in every batch, `draws` times over.
 
     generator  of the shifts, on the CPU
+    site       its name
+    shifted    whether any item could be
     """
 
-    def __init__(self, draws: int, generator: torch.Generator) -> None:
+    def __init__(self, draws: int, generator: torch.Generator, site: str) -> None:
         self.products = torch.zeros(draws, dtype=torch.float64)
-        self._generator = generator
+        self._generator, self._alone = generator, Alone()
+        self.site, self.shifted = site, False
 
     def add(self, predicted: Sequence[Tensor], deltas: Sequence[Tensor], mean: Tensor, axis: int) -> None:
         """Of every call of one batch, shaped as δ: all calls are shifted alike, if they are of as many items."""
         by_length: dict[int, Tensor] = {}
-        for f, delta in zip(predicted, deltas, strict=True):
-            centre = mean if axis == -1 else mean.reshape(-1, *[1] * (-axis - 1))
-            products = shifted_products(f.double() - centre, delta.double() - centre, axis).sum(1)
+        centre = mean if axis == -1 else mean.reshape(-1, *[1] * (-axis - 1))
+        centred = [[value.double() - centre for value in values] for values in (predicted, deltas)]
+        for f, delta in zip(*centred, strict=True):
+            products = shifted_products(f, delta, axis).sum(1)
             length = len(products)
             by_length[length] = by_length[length] + products if length in by_length else products
-        for length, products in by_length.items():
-            shifts = torch.randint(length, self.products.shape, generator=self._generator)
-            self.products += products.cpu()[shifts]
+        for products in by_length.values():
+            self._shift(products)
+        self._alone.add(centred[0], centred[1], axis=axis)
+        self._shift_alone(TOGETHER)
+
+    def end(self) -> None:
+        """All batches have been added."""
+        self._shift_alone(2)
+
+    def _shift_alone(self, least: int) -> None:
+        for products in self._alone.take(least):
+            self._shift(products.sum(1))
+
+    def _shift(self, products: Tensor) -> None:
+        self.shifted |= len(products) > 1
+        shifts = torch.randint(len(products), self.products.shape, generator=self._generator)
+        self.products += products.cpu()[shifts]
 
 
 def explained(train: float, held_out: Tally, chance: Chance) -> Explained:
-    """What a learner explains."""
+    """What a learner explains; raises UsageError if no two items could be exchanged."""
+    chance.end()
+    if not chance.shifted:
+        raise UsageError(
+            f"headroom was given batches in which site {chance.site!r} has a single item, of another shape in each, so "
+            "what would be by chance cannot be told: make larger batches, or leave the site out of sites"
+        )
     shares = held_out.shares(chance.products.to(held_out.sums.device)).cpu()
     low, high = shares.quantile(torch.tensor([(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], dtype=shares.dtype)).tolist()
     as_large = int((shares >= held_out.share).sum())

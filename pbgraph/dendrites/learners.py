@@ -92,7 +92,8 @@ def by_module(site: Site, batches: Batches, fitting: Fitting) -> Explained:
 def _tallies(site: Site, fitting: Fitting, learner: str) -> tuple[Tally, Tally, Chance]:
     device = next(site.parameters()).device
     train, held_out = (Tally(site.known_channels, device) for _ in range(2))
-    return train, held_out, Chance(fitting.draws, generator(fitting.seed, f"headroom/{site.name}/{learner}/chance"))
+    stream = generator(fitting.seed, f"headroom/{site.name}/{learner}/chance")
+    return train, held_out, Chance(fitting.draws, stream, site.name)
 
 
 def _take(site: Site, predicted: list[Tensor], calls: Calls, mean: Tensor, tally: Tally, chance: Chance | None) -> None:

@@ -207,10 +207,21 @@ class DendritePhase(Pools):
                 "every epoch"
             )
         self.held_out = 0
+        outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
+        self._refuse_unshifted()
         if self.store is not None:
             self.store.end_epoch()
-        outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
+
+    def _refuse_unshifted(self) -> None:
+        """Raises TrainingError if held-out rows are such that all scores would be by chance."""
+        chances = [pool.chance for pool in self.pools.values() if pool.chance is not None]
+        known = [chance.shifted for chance in chances if chance.shifted is not None]
+        if chances and not self.processes.any(any(known) or not known, like=self._parameters[0]):
+            raise TrainingError(
+                "score_rows is 'held-out', and each site has a single item in each batch that is held out, of another "
+                "shape in each, so what would be by chance cannot be told: hold out more rows, in larger batches"
+            )
 
     @property
     def kept(self) -> dict[str, int]:

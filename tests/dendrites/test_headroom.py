@@ -178,7 +178,7 @@ def test_chance_is_told_by_every_shift_of_delta():
     g = torch.Generator().manual_seed(0)
     f, delta = (torch.randn(7, 2, 3, generator=g, dtype=torch.float64) for _ in range(2))
     mean = torch.zeros(3, dtype=torch.float64)
-    chance = Chance(4000, generator(0, "test"))
+    chance = Chance(4000, generator(0, "test"), "site")
     chance.add([f], [delta], mean, axis=-1)
     expected = sorted(float((f * delta.roll(shift, 0)).sum()) for shift in range(7))
     assert sorted(set(chance.products.tolist())) == pytest.approx(expected)
@@ -197,13 +197,35 @@ def test_the_p_value_of_noise_is_anything():
     g = torch.Generator().manual_seed(1)
     below = 0
     for draw in range(200):
-        chance, tally = Chance(199, generator(draw, "test")), Tally(1, torch.device("cpu"))
+        chance, tally = Chance(199, generator(draw, "test"), "site"), Tally(1, torch.device("cpu"))
         for _ in range(4):
             molecules = [torch.randn(30, 1, generator=g, dtype=torch.float64).repeat_interleave(5, 0) for _ in range(2)]
             chance.add(molecules[:1], molecules[1:], torch.zeros(1), -1)
             tally.add(*molecules, torch.zeros(1))
         below += explained(0.0, tally, chance).p_value <= 0.05
     assert 2 <= below <= 22
+
+
+@pytest.mark.parametrize("sign", [0.0, 1.0])
+def test_batches_of_one_item_tell_signal_from_noise(sign):
+    """Of many draws of noise about a twentieth is below 0.05; of a signal all are."""
+    g = torch.Generator().manual_seed(1)
+    below = 0
+    for draw in range(100):
+        chance, tally = Chance(199, generator(draw, "test"), "site"), Tally(1, torch.device("cpu"))
+        for _ in range(40):
+            f, delta = torch.randn(2, 1, 1, generator=g, dtype=torch.float64)
+            chance.add([f], [delta + sign * f], torch.zeros(1), -1)
+            tally.add(f, delta + sign * f, torch.zeros(1))
+        below += explained(0.0, tally, chance).p_value <= 0.05
+    assert below >= 98 if sign else 1 <= below <= 12
+
+
+def test_single_items_of_other_shapes_are_an_error_that_names_the_site():
+    torch.manual_seed(0)
+    batches = [(torch.randn(1, length, 3), torch.randn(1, length, 1)) for length in range(2, 8)]
+    with pytest.raises(UsageError, match="site '0' has a single item, of another shape in each"):
+        headroom(still(), batches, loss_of, folds=3, epochs=1)
 
 
 @pytest.mark.lengthy

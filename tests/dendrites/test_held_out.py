@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from dendrite_networks import batch, growth, network, run_until, same, sgd, square_loss, weights
 from pbgraph.dendrites import Growth, GrowthSettings, TrainingError, perforate
-from pbgraph.dendrites.chance import DRAWS, LEVEL, ChanceScores, enough_draws
+from pbgraph.dendrites.chance import DRAWS, LEVEL, ChanceScores, enough_draws, shifted_products
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.processes import Processes
 from pbgraph.errors import UsageError
@@ -248,3 +248,74 @@ def test_what_does_not_fit_together_is_an_error_that_says_so():
         growth(network(), **HELD).as_optimizer()
     with pytest.raises(UsageError, match="score_rows is 'held-out' without a dendrite phase"):
         Growth(network(), sgd(), score_rows="held-out", dendrite_max_epochs=0)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_items_that_have_a_batch_to_themselves_are_shifted_among_each_other(rows):
+    """As in a batch of eight: every draw of each is a sum of products for shifts of groups of 8, 8 and 3."""
+    g = torch.Generator().manual_seed(0)
+    items = [torch.randn(2, 1, rows, 2, generator=g, dtype=torch.float64) for _ in range(19)]
+    statistics = [CandidateStatistics(2, torch.device("cpu"))]
+    chance = ChanceScores("site", statistics, Processes(), by_neuron=True)
+    for a, delta in items:
+        chance.add(0, [a], [delta], axis=-1, factor=0.5)
+        chance.next_batch()
+    chance._shift_alone(0, 2)
+    groups = [torch.cat(items[start : start + 8], 1) for start in (0, 8, 16)]
+    every = torch.zeros(1, 2, dtype=torch.float64)
+    for a, delta in groups:
+        every = (every[:, None] + shifted_products(a, delta, -1) / 2).flatten(0, 1)
+    assert chance.shifted
+    assert len(chance._products[0].unique(dim=0)) > 100
+    for draw in chance._products[0][:20]:
+        assert (every - draw).abs().amax(1).min() < 1e-9
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_function_of_graphs_that_come_one_by_one_is_no_chance(size):
+    torch.manual_seed(0)
+    x = torch.randn(240, 3)
+    y = 3 * x[:, :1].tanh()
+    grown = Growth(perforate(Residual(3), ["layer"]), sgd(0.5), **HELD, max_epochs=1, max_dendrites=1)
+
+    def loss_fn(model, rows):
+        return (model(x[rows]) - y[rows]).square().mean()
+
+    while not grown.dendrites:
+        for start in range(0, 200, 20):
+            grown.step(loss_fn, slice(start, start + 20))
+        for start in range(200, 240, size):
+            grown.step(loss_fn, slice(start, start + size), held_out=True)
+        grown.epoch_end(1.0)
+    assert grown.events[-1]["p_values"]["layer"] < 0.01
+
+
+def test_where_no_two_items_can_be_exchanged_it_is_an_error():
+    grown = in_phase()
+    grown.step(square_loss, batch(0))
+    grown.step(square_loss, batch(1, nodes=1), held_out=True)
+    with pytest.raises(TrainingError, match="a single item in each batch that is held out"):
+        grown.epoch_end(None)
+
+
+def test_a_run_resumed_between_items_that_are_held_out_alone_goes_on_bit_for_bit():
+    def go_on(grown, start):
+        for step in range(start, 5):
+            grown.step(square_loss, batch(step, nodes=1), held_out=True)
+        return grown.epoch_end(None).site_scores
+
+    straight, second = in_phase(), growth(network(), **HELD)
+    straight.step(square_loss, batch(0))
+    for step in range(2):
+        straight.step(square_loss, batch(step, nodes=1), held_out=True)
+    second.load_state_dict(straight.state_dict())
+    assert go_on(straight, 2) == go_on(second, 2)
+    assert same(second.state_dict(), straight.state_dict())
+
+
+def test_a_call_without_rows_beside_others_is_taken_in():
+    statistics = [CandidateStatistics(2, torch.device("cpu"))]
+    chance = ChanceScores("site", statistics, Processes(), by_neuron=False)
+    values = [torch.zeros(0, 2), torch.ones(3, 2)]
+    chance.add(0, values, values, axis=-1, factor=1.0)
+    assert torch.equal(chance._products[0], torch.full((399, 2), 3.0, dtype=torch.float64))
