@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.insight import evaluating, frozen
+from pbgraph.dendrites.insight import frozen
 from pbgraph.dendrites.kept import kept_batch
+from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import rows_of
 from pbgraph.dendrites.perforation import sites_of
@@ -31,9 +32,9 @@ def signed_correlations(
     """
     sites = {name: site for name, site in sites_of(model).items() if name in signs}
     found: dict[str, CandidateStatistics] = {}
-    with evaluating(model), frozen(model):
+    with evaluating(model) as still, frozen(model):
         for batch in batches:
-            with seeded(0, "clean"):
+            with still, seeded(0, "clean"):
                 kept = kept_batch(sites, partial(loss_fn, model, batch), Scaling(None))
             for name, calls in kept.sites.items():
                 axis = sites[name].axis

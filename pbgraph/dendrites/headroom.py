@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from pbgraph.dendrites.chance import enough_draws
 from pbgraph.dendrites.copies import copy_of
 from pbgraph.dendrites.errors import SiteError, TrainingError, unreached_sites
-from pbgraph.dendrites.insight import evaluating, frozen
+from pbgraph.dendrites.insight import frozen
 from pbgraph.dendrites.kept import KeptBatch, kept_batch
 from pbgraph.dendrites.learners import Calls, Fitting, by_module, by_ridge
+from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.perforation import perforate, sites_of
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.selection import Wanted
@@ -115,8 +116,11 @@ def _perforated(model: nn.Module, sites: Sequence[Wanted] | Wanted | None) -> nn
 def _recorded(model: nn.Module, batches: Iterable[Any], loss_fn: Callable[[nn.Module, Any], Tensor]) -> list[KeptBatch]:
     """What every batch shows of the sites."""
     sites = sites_of(model)
-    with evaluating(model), frozen(model):
-        kept = [kept_batch(sites, partial(loss_fn, model, batch), Scaling(None)) for batch in batches]
+    kept = []
+    with evaluating(model) as still, frozen(model):
+        for batch in batches:
+            with still:
+                kept.append(kept_batch(sites, partial(loss_fn, model, batch), Scaling(None)))
     if bad := [name for name in sites if not _finite(name, kept)]:
         raise TrainingError(f"the loss has no finite gradient at site {bad[0]!r}: look at the batches")
     return kept

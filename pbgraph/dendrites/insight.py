@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pbgraph.dendrites.errors import SiteError
+from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.objective import RESOLUTION, Moments
 from pbgraph.dendrites.outputs import opened, rows_of
 from pbgraph.dendrites.perforation import sites_of
@@ -38,9 +39,10 @@ def dendrite_insight(model: nn.Module, batches: Iterable[Any], call: Call | None
     if not sites:
         raise SiteError("the model has no site of dendrites: call perforate(model, sites) first")
     watches = {name: _Watch(site) for name, site in sites.items()}
-    with torch.no_grad(), evaluating(model), _watching(watches.values()):
+    with torch.no_grad(), evaluating(model) as still, _watching(watches.values()):
         for batch in batches:
-            _ = model(batch) if call is None else call(model, batch)
+            with still:
+                _ = model(batch) if call is None else call(model, batch)
     if not any(watch.rows for watch in watches.values()):
         raise SiteError("no site had a row to measure: hand over at least one batch, in a list if it is used twice")
     return Insight({name: watch.insight() for name, watch in watches.items()})
@@ -110,18 +112,6 @@ def _watching(watches: Iterable[_Watch]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within the block every module is in evaluation mode; then each is in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import nn
+
+from pbgraph.dendrites.preserved import Preserved
 
 
 class TrainingMode:
@@ -26,3 +29,28 @@ class TrainingMode:
         for module in self._still:
             module.training = False
         self._modes = [module.training for module in self._modules]
+
+
+def always_trains(module: nn.Module) -> bool:
+    """Whether it has to be in training mode to have gradients on a GPU: recurrent layers; the same without dropout."""
+    return isinstance(module, nn.RNNBase) and not module.dropout
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[Preserved]:
+    """Within the block every module is in evaluation mode, but for such layers; then each is in the mode it was in.
+
+    Yields what puts back what a pass has changed: ``with evaluating(model) as still: ...  with still: model(x)``.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    still = Preserved((module for module, _ in modes), weights=model.parameters())
+    model.eval()
+    for module, _ in modes:
+        if always_trains(module):
+            module.training = True
+    try:
+        yield still
+    finally:
+        still.settle()
+        for module, training in modes:
+            module.training = training

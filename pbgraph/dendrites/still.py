@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from pbgraph.dendrites.example import Example, Probe
-from pbgraph.dendrites.modes import TrainingMode
+from pbgraph.dendrites.modes import TrainingMode, always_trains
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.preserved import Preserved, kept_inputs
 from pbgraph.dendrites.sites import PerforatedSite
@@ -104,6 +104,6 @@ def _has_statistics(module: nn.Module) -> bool:
 def _evaluates(module: nn.Module) -> bool:
     """Whether a module is to be in evaluation mode where dropout is off.
 
-    Not what stands for another one; nor recurrent layers without dropout, which on a GPU have no gradients there.
+    Not what stands for another one; nor what has no gradients there on a GPU.
     """
-    return not (type(module) is PerforatedSite or (isinstance(module, nn.RNNBase) and not module.dropout))
+    return not (type(module) is PerforatedSite or always_trains(module))

@@ -7,8 +7,8 @@ from torch import nn
 from dendrite_networks import batch, network, same, square_loss, with_dendrites
 from pbgraph.dendrites import perforate, sites_of
 from pbgraph.dendrites.deltas import output_gradients
-from pbgraph.dendrites.insight import evaluating
 from pbgraph.dendrites.kept import answers, kept_batch
+from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.scaling import Scaling
 
 

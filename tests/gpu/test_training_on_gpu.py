@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites import Growth, perforate
+from pbgraph.dendrites import Growth, headroom, perforate
 from pbgraph.errors import Interrupted
 from pbgraph.features.base import JOINED
 from pbgraph.files.state_file import load_state, save_state
@@ -193,3 +193,29 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(
             assert sittings < 50
     assert fitted.sittings == sittings > 3
     assert result(fitted, made()) == expected
+
+
+@pytest.mark.parametrize("kind", [torch.nn.GRU, torch.nn.LSTM])
+def test_what_lies_before_a_recurrent_layer_has_headroom_and_correlations(kind: type[torch.nn.RNNBase]) -> None:
+    """cuDNN has no gradients of such a layer in evaluation mode."""
+
+    class Recurrent(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.rnn, self.last = torch.nn.Linear(3, 4), kind(4, 4), torch.nn.Linear(4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.rnn(self.first(x))[0])
+
+    def loss_fn(model: torch.nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
+        return (model(pair[0]) - pair[1]).square().mean()
+
+    torch.manual_seed(0)
+    pairs = [(torch.randn(5, 9, 3, device=DEVICE), torch.randn(5, 9, 1, device=DEVICE)) for _ in range(3)]
+    model = perforate(Recurrent().to(DEVICE), ["first", "last"])
+    assert list(headroom(model, pairs, loss_fn, folds=3, epochs=1).sites) == ["first", "last"]
+    growth = Growth(model, torch.optim.Adam, max_epochs=1, dendrite_max_epochs=1, priming_batches=0)
+    while not growth.dendrites:
+        growth.step(loss_fn, pairs[0])
+        growth.epoch_end(1.0)
+    assert list(growth.correlate(pairs[1:], loss_fn)) == ["first", "last"]
