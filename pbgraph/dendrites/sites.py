@@ -11,7 +11,7 @@ With `Role.trainable` they are trained in neuron phases like any other part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
@@ -37,6 +37,13 @@ class PerforatedSite(ModuleProxy):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the parent returns, with the dendrites' contribution added to it."""
         return self.__dict__[_SITE].run(inputs, named)
+
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        raise SiteError(
+            f"site {self.__dict__[_SITE].name!r} cannot be trained by torch.nn.DataParallel, whose copies would all "
+            "compute with its own weights: use Growth(..., distribute=DistributedDataParallel), and export(model) where "
+            "nothing is trained"
+        )
 
 
 _SITE = "_PerforatedSite__site"

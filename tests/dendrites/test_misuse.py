@@ -240,3 +240,10 @@ def test_transforms_of_torch_func(call):
     with pytest.raises(SiteError, match=r"site '0' is called within a transform of torch\.func"):
         Growth(model(), adam).step(loss, torch.randn(5, 2))
     Growth(model(), adam, max_dendrites=0).step(loss, torch.randn(5, 2))
+
+
+def test_copies_of_data_parallel_are_refused():
+    with pytest.raises(
+        SiteError, match=r"site '0' cannot be trained by torch\.nn\.DataParallel.*distribute=Distributed"
+    ):
+        model()[0]._replicate_for_data_parallel()
