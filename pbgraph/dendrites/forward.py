@@ -32,7 +32,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import MakeModule, detached, tensors_in
+from pbgraph.dendrites.copies import MakeModule, detached, mapped, tensors_in
 from pbgraph.dendrites.dendrite import Arguments, Role, activated, with_scaled
 from pbgraph.dendrites.errors import SiteError
 from pbgraph.dendrites.handing import Handing
@@ -69,6 +69,7 @@ class SiteForward:
     channels    C, or None before the first call
     calls       None, or the list to which every call is appended in a dendrite phase
     keeper      who is told of these calls, if anybody
+    frozen      whether the parent is not trained, in neuron phases either
     step        the training step that is on, if a `Growth` trains the network
     handing     how a recurrent site's state came back to it in training
     """
@@ -80,6 +81,7 @@ class SiteForward:
         self.axis = neuron_axis(self.parent)
         self.channels: int | None = None
         self.calls: list[Call] | None = None
+        self.frozen = False
         self.keeper: Keeper | None = None
         self.step: Step | None = None
         self.recurrence = recurrence_of(self.parent, name)
@@ -139,6 +141,7 @@ class SiteForward:
             return self._recurrent(self.recurrence, inputs, named, recording)
         output = self.parent(*inputs, **named)
         y = self._checked(output)
+        inputs, named = self._unshared(inputs, named, recording)
         perforated = self.role.errors == "perforated"
         cut = _detached(inputs, named) if recording or perforated else (inputs, named)
         activations: list[Tensor] = []
@@ -155,6 +158,7 @@ class SiteForward:
         given, words = recurrence.placed(inputs, named, known.parent_state())
         output = self.parent(*given, **words)
         y = self._checked(output)
+        inputs, named = self._unshared(inputs, named, recording)
         step = None if self.step is None else self.step.number
         cut, perforated = _detached(inputs, named), self.role.errors == "perforated"
         x, others = cut if perforated else (inputs, named)
@@ -180,6 +184,12 @@ class SiteForward:
         if recording and self.keeper is not None:
             self.keeper.remembered(self, made)
         return result
+
+    def _unshared(self, inputs: Sequence[Any], named: dict[str, Any], recording: bool) -> Arguments:
+        """The arguments for what is trained here; copied if nothing keeps the network from changing them in place."""
+        if self.frozen and torch.is_grad_enabled() and (recording or self.role.trainable):
+            return mapped((inputs, named), Tensor.clone)  # type: ignore[no-any-return]
+        return inputs, named
 
     def _tell(self, arguments: Arguments, activations: list[Tensor], known: Known | None) -> None:
         if self.keeper is not None:

@@ -41,8 +41,8 @@ class PerforatedSite(ModuleProxy):
     def _replicate_for_data_parallel(self) -> NoReturn:
         raise SiteError(
             f"site {self.__dict__[_SITE].name!r} cannot be trained by torch.nn.DataParallel, whose copies would all "
-            "compute with its own weights: use Growth(..., distribute=DistributedDataParallel), and export(model) where "
-            "nothing is trained"
+            "compute with the original's weights: use Growth(..., distribute=DistributedDataParallel); to predict, "
+            "export(model)"
         )
 
 

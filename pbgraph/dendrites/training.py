@@ -57,9 +57,11 @@ class Training:
         grows = settings.max_dendrites > 0
         self.sites_step = Step(grows=grows, twice=settings.errors == "through" or not grows)
         self._sites = sites_of(model)
-        for site in self._sites.values():
-            site.step = self.sites_step
         self._unreached = {name for name, site in self._sites.items() if _trained(site.parent)}
+        for name, site in self._sites.items():
+            site.step = self.sites_step
+            if dendrite_phase is None:  # in one, nothing but candidates is trained
+                site.frozen = name not in self._unreached
         self._handed = model
         if recipe.distribute is not None and dendrite_phase is None:
             self._handed = recipe.distribute(model)

@@ -220,6 +220,37 @@ def test_operations_in_place_around_a_site_do_not_disturb_its_delta(where):
     assert same(*candidates)
 
 
+class Adds(nn.Module):
+    """What frozen layers return is added to their inputs, in place or not."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.first, self.last, self.in_place = nn.Linear(3, 4), nn.Linear(4, 2), in_place
+        self.layer, self.cell = nn.Linear(4, 4).requires_grad_(False), nn.GRUCell(4, 4).requires_grad_(False)
+
+    def forward(self, x, edge_index):
+        h = self.first(x) * 1.0
+        for part in (self.layer, self.cell, self.layer):
+            y = part(h)
+            h = h.add_(y) if self.in_place else h + y
+        return self.last(torch.tanh(h))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"delta": "clean"}, {"dendrites_trainable": True}, {"dendrites_trainable": True, "errors": "through"}],
+)
+def test_a_frozen_layer_whose_input_is_changed_afterwards_grows_as_any(settings):
+    found = []
+    for in_place in (True, False):
+        torch.manual_seed(0)
+        model = perforate(Adds(in_place).double(), ["first", "layer", "cell", "last"], example=batch(0)[:2])
+        grown = run_until(growth(model, **settings), phase="dendrite", dendrites=1)
+        epoch(grown, 0.0)
+        found.append(weights(grown.model))
+    assert same(*found)
+
+
 class Fragile(nn.Module):
     """A linear map; copies of it fail from the forward pass on that `fails` says."""
 
