@@ -26,7 +26,7 @@ def unreached_sites(names: Sequence[str], *, called: bool = True) -> SiteError:
     if not called:
         return SiteError(
             f"site {first} was never called in training{nor}, so it cannot grow dendrites: leave it out of the sites, "
-            "or call it"
+            "or call it; if its parts are called one by one, name these"
         )
     return SiteError(
         f"site {first} gets no gradient{nor}: it is not called, or called under torch.no_grad(), or its output does "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -14,9 +15,9 @@ class ModuleProxy(nn.Module):
 
     It answers for the target's attributes and methods (in_features, weight, step, ...), takes over those that are
     set or deleted, and is an instance of the target's class, since networks ask: ``isinstance(layer, nn.Linear)``,
-    ``layer.weight = other``. Only what every nn.Module has is its own. So a proxy keeps what it needs itself under
-    names that no target has, which Python mangles (``self.__axis``), and in ``_modules``; of the latter, those parts
-    whose names the target does not have are attributes too, as ``get_submodule`` needs.
+    ``layer.weight = other``, ``layer[0].weight``. Only what every nn.Module has is its own. So a proxy keeps what
+    it needs itself under names that no target has, which Python mangles (``self.__axis``), and in ``_modules``; of
+    the latter, those parts whose names the target does not have are attributes too, as ``get_submodule`` needs.
 
     target  name of that part
     """
@@ -101,6 +102,18 @@ class ModuleProxy(nn.Module):
     def set_extra_state(self, state: Any) -> None:
         """Of the target."""
         target_of(self).set_extra_state(state)  # type: ignore[union-attr]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(target_of(self))  # type: ignore[call-overload,no-any-return]
+
+    def __len__(self) -> int:
+        return len(target_of(self))  # type: ignore[arg-type]
+
+    def __getitem__(self, key: Any) -> Any:
+        return target_of(self)[key]  # type: ignore[index]
+
+    def __bool__(self) -> bool:
+        return (target := target_of(self)) is None or bool(target)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _blank, (type(self),), self.__dict__

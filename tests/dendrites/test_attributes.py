@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dendrite_networks import adam, same
-from pbgraph.dendrites import Growth, SiteError, export, load_network, perforate, save_network, sites_of
+from pbgraph.dendrites import Growth, SiteError, export, load_network, perforate, report_of, save_network, sites_of
 from pbgraph.dendrites.export import Dendritic
 from pbgraph.dendrites.proxy import ModuleProxy
 from pbgraph.dendrites.sites import PerforatedSite, Site
@@ -217,6 +217,52 @@ def test_a_state_beside_the_weights_is_kept(sites, kept, tmp_path):
 
 
 def test_a_state_that_no_file_can_hold_is_named(tmp_path):
-    model = grown(perforate(nn.Sequential(Counted(C, 1, kept=lambda calls: {calls: {calls}}))))
+    model = grown(perforate(nn.Sequential(Counted(C, 1, kept=lambda calls: {"calls": calls, "all": {calls}}))))
     with pytest.raises(TypeError, match=r"_extra_state.* is a set; a state holds tensors, numbers"):
         save_network(model, tmp_path / "network.safetensors")
+
+
+class Looks(nn.Module):
+    """Of a layer and its normalisation it reads the parts, or calls these instead."""
+
+    def __init__(self, *, calls_parts=False):
+        super().__init__()
+        self.block, self.last = nn.Sequential(nn.Linear(C, C), nn.LayerNorm(C)), nn.Linear(C, 1)
+        self.calls_parts = calls_parts
+
+    def forward(self, x):
+        if not self.block or len(self.block) != 2:
+            return x
+        if self.calls_parts:
+            for part in self.block:
+                x = part(x)
+        else:
+            x = self.block(x.to(self.block[0].weight.dtype))
+        return self.last(torch.tanh(x))
+
+
+def test_a_network_may_look_into_a_site():
+    torch.manual_seed(0)
+    plain, x = Looks(), data()[0]
+    model = perforate(copy.deepcopy(plain))
+    assert list(sites_of(model)) == ["block", "last"]
+    assert torch.equal(model(x), plain(x))
+    assert list(model.block) == [model.block[0], model.block[1]] == list(sites_of(model)["block"].parent)
+    model = grown(model)
+    assert same(export(model)(x), model(x))
+    for look in (len, iter, lambda layer: layer[0]):
+        with pytest.raises(TypeError, match="Linear"):
+            look(model.last)
+    assert model.last
+
+
+def test_a_site_whose_parts_are_called_instead_is_refused_or_left_out():
+    model = perforate(Looks(calls_parts=True))
+    growth = Growth(model, adam, **ONE_CYCLE)
+    growth.step(square_loss, data())
+    with pytest.raises(SiteError, match=r"'block' was never called in training.*its parts are called one by one, name"):
+        growth.epoch_end(1.0)
+    shown = perforate(Looks(calls_parts=True), example=data()[0])
+    assert list(sites_of(shown)) == ["last"]
+    assert report_of(shown).others["block"] == "Sequential: never called on the example"
+    assert list(sites_of(grown(perforate(Looks(calls_parts=True), ["block.0", "last"])))) == ["block.0", "last"]
