@@ -84,7 +84,7 @@ def roc_auc(y: np.ndarray, score: np.ndarray) -> float | None:
     """Area under the ROC curve of one task; ties count one half.
 
     y      (n,) float, 0 or 1, NaN = not measured (row ignored)
-    score  (n,) float, any monotone scale
+    score  (n,) numbers of any type, on any monotone scale
     Returns a value in [0, 1], or None unless both classes occur.
     Raises ValueError if shapes differ or a measured row's score is NaN.
     Source: Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747
@@ -118,7 +118,7 @@ def _cumulative(y: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     positive = y > 0.5
     if positive.all() or not positive.any():
         return None
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(score, kind="stable")[::-1]  # of unsigned integers the negative is none
     ends = np.append(np.flatnonzero(score[order][1:] != score[order][:-1]), len(order) - 1)
     positives = np.cumsum(positive[order])[ends]
     return positives, ends + 1 - positives

@@ -56,6 +56,14 @@ def test_a_monotone_map_changes_nothing(score, rows):
 
 
 @pytest.mark.parametrize("score", [roc_auc, average_precision])
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20))
+def test_the_type_of_scores_changes_nothing(score, kind, rows):
+    y, values = np.array(rows).T
+    assert score(y, values.astype(kind)) == score(y, values.astype(float))
+
+
+@pytest.mark.parametrize("score", [roc_auc, average_precision])
 def test_infinite_scores_are_ties(score):
     tied = score(np.array([1.0, 0.0]), np.array([np.inf, np.inf]))
     assert tied == score(np.array([0.0, 1.0]), np.array([np.inf, np.inf])) == 0.5
