@@ -46,11 +46,11 @@ def to_csv(table: Table) -> str:
 
 
 def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """Lines as CSV, in which nothing is a formula."""
+    """A header and lines as CSV, in which nothing is a formula; what a line lacks is blank."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: no_formula(value) for name, value in line.items()} for line in lines)
+    for line in ({name: name for name in columns}, *lines):
+        writer.writerow({name: no_formula(value) for name, value in line.items()})
     return text.getvalue()
 
 

@@ -5,19 +5,17 @@ Works from records alone.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pbgraph.fields import shown
 from pbgraph.history import Epoch
 from pbgraph.humanize import duration, figure
 from pbgraph.metrics import label_of, scale_of
-from pbgraph.report.formats import json_text
+from pbgraph.report.formats import csv_text, json_text
 from pbgraph.report.markdown import markdown
 from pbgraph.results.arms import shortened
 from pbgraph.results.records import RunRecord
-from pbgraph.terminal import no_formula, visible_cell
+from pbgraph.terminal import visible_cell
 
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
@@ -99,11 +97,7 @@ def to_json(records: Sequence[RunRecord]) -> str:
 def as_csv(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str] | None = None) -> str:
     """Rows as CSV; columns: in this order, else as rows bring them along. What a row lacks is blank."""
     names = columns if columns is not None else list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    return csv_text(names, rows)
 
 
 def run_rows(records: Iterable[RunRecord]) -> list[Row]:

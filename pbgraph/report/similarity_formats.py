@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 
 from pbgraph.humanize import figure
 from pbgraph.metrics import METRICS, scale_of
 from pbgraph.report.by_similarity import BySimilarity, Pair, Scores
+from pbgraph.report.formats import csv_text
 from pbgraph.report.latex import document, floats, note
 from pbgraph.report.latex_grid import Grid
 from pbgraph.report.markdown import bullets, markdown
 from pbgraph.report.texts import interval_text, statistic_text, texts
-from pbgraph.terminal import no_formula
 
 PLACES = (
     "Places of the arms in each band, by their means; agreement: Kendall's tau with the order over all test rows, 1 "
@@ -61,27 +59,25 @@ def to_csv(view: BySimilarity) -> str:
     protocol, metric = view.table.protocol, view.table.metrics[0]
     facts = {"protocol": protocol.id, "task": protocol.task, "split": protocol.split, "preset": protocol.preset}
     columns = [*facts, "model", "method", "variant", "seeds", "band", "molecules", "targets", "positives"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*columns, metric, f"{metric}_sd", "place"], lineterminator="\n")
-    writer.writeheader()
-    for row, places in zip(view.rows, view.places, strict=True):
-        for band, score, place in zip(view.bands, row.bands, places, strict=True):
-            line = {
-                **facts,
-                "model": row.arm.model,
-                "method": row.arm.method,
-                "variant": row.arm.variant,
-                "seeds": row.seeds,
-                "band": band.name,
-                "molecules": band.molecules,
-                "targets": band.targets,
-                "positives": band.positives,
-                metric: score and score.mean,
-                f"{metric}_sd": score and score.sd,
-                "place": place,
-            }
-            writer.writerow({name: no_formula(value) for name, value in line.items()})
-    return text.getvalue()
+    lines = [
+        {
+            **facts,
+            "model": row.arm.model,
+            "method": row.arm.method,
+            "variant": row.arm.variant,
+            "seeds": row.seeds,
+            "band": band.name,
+            "molecules": band.molecules,
+            "targets": band.targets,
+            "positives": band.positives,
+            metric: score and score.mean,
+            f"{metric}_sd": score and score.sd,
+            "place": place,
+        }
+        for row, places in zip(view.rows, view.places, strict=True)
+        for band, score, place in zip(view.bands, row.bands, places, strict=True)
+    ]
+    return csv_text([*columns, metric, f"{metric}_sd", "place"], lines)
 
 
 def _meaning(view: BySimilarity) -> str:

@@ -88,6 +88,13 @@ def test_programs_get_every_metric_of_every_target():
     assert said["targets"][1]["scores"][0]["metrics"]["roc_auc"] == {"mean": 0.9, "sd": None}
 
 
+def test_no_name_of_a_target_is_a_formula_in_csv():
+    record = scored("trimnet/backprop", 1, {"=1+1": 0.7})
+    header, line, *_ = csv.reader(io.StringIO(resolve_name(FORMATS["csv"])(view([record]))))
+    assert dict(zip(header, line, strict=True))["'=1+1:roc_auc"] == "0.7"
+    assert not any(cell.startswith("=") for cell in header)
+
+
 def test_there_is_one_for_each_format_of_tables():
     assert set(FORMATS) == set(OF_TABLES)
     assert r"a|b\_\%".replace("|", r"\textbar{}") in written("tex")
