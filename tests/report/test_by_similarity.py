@@ -199,6 +199,8 @@ def test_from_the_command_line(made, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("protocol,task,split,preset,model,method,variant,seeds,band,")
     assert bench.main([*words, "--format", "json"]) == 2
     assert "scores by similarity have md, tex, csv" in capsys.readouterr().err
+    assert bench.main([*words, "--metric", "mcc"]) == 2
+    assert "--metric is of the table itself; leave it out, or --by-similarity" in capsys.readouterr().err
     assert bench.main(["table", "tox21", "--study", "compression", "--by-similarity"]) == 2
     assert "leave --study out" in capsys.readouterr().err
 

@@ -46,6 +46,7 @@ KINDS = {  # of figures of a table
     "frontier": "of a study: scores against parameters",
 }
 OF_STUDY = ("frontier", "forest")  # kinds, the usual one first
+OF_THE_TABLE = {"--by-similarity": ("metric",), "--published": ("figure", "metric")}  # options that do nothing there
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +104,7 @@ def table(args: argparse.Namespace) -> int:
     """Show the table of what a results folder holds, from its records alone; draw its picture if asked to."""
     if args.kind is not None and args.figure is None:
         raise UsageError(f"--kind {args.kind} is of a picture; name its file with --figure")
+    _check_of_the_table(args)
     _check_columns(args)
     if args.study is not None:
         return _study_table(args)
@@ -154,6 +156,14 @@ def _per_target(args: argparse.Namespace, shown: Table, records: Sequence[RunRec
     from pbgraph.report.per_target import per_target
 
     return per_target(shown, records, metric=args.metric[0] if args.metric else None)
+
+
+def _check_of_the_table(args: argparse.Namespace) -> None:
+    """Raises UsageError for an option that does nothing for what is shown instead of the table."""
+    instead = _instead(args)
+    for option in OF_THE_TABLE.get(instead, ()):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option} is of the table itself; leave it out, or {instead}")
 
 
 def _check_columns(args: argparse.Namespace) -> None:

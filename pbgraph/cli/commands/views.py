@@ -48,9 +48,6 @@ def published(args: argparse.Namespace) -> str:
     from pbgraph.report.published import PUBLISHED, Reported, beside, read_published
     from pbgraph.report.published_formats import FORMATS
 
-    for option in ("figure", "metric"):
-        if getattr(args, option) is not None:
-            raise UsageError(f"--{option} is of the table itself; leave it out, or --published")
     form = _form(args, FORMATS, "values of papers")
     runs, path = runs_of(args), ResultsFolder(args.results).root / PUBLISHED
     choice = choice_of(args)
