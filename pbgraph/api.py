@@ -8,7 +8,8 @@
     results.compare("gin/perforated", "gin/backprop").verdict
 
 Errors are those of `pbgraph.errors`: UsageError for a wrong name or value, with the nearest valid one, DataError for
-data that cannot be had. A run that fails is a row whose status is "failed"; it raises nothing.
+data that cannot be had. A run that fails is a row whose status is "failed"; it raises nothing. Where several names,
+seeds or structures can be given, one is a list of one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pbgraph.datasets.user.table import UserTable, to_dataset
 from pbgraph.datasets.user.table import describe as own_table
-from pbgraph.errors import UsageError, unknown_name
+from pbgraph.errors import UsageError, check_several, unknown_name
 from pbgraph.plans.presets import USUAL
 from pbgraph.report.comparisons import Comparison
 from pbgraph.report.figures import draw_learning_curves
@@ -99,6 +100,7 @@ class Results:
         columns  that are shown, of "md" and "tex", as `pbgraph.report.columns.column_names` calls them
         Raises UsageError if there is nothing to be shown, or if runs do not share one protocol.
         """
+        check_several(metrics=metrics, columns=columns)
         if form not in FORMATS:
             raise unknown_name("format", form, FORMATS)
         if columns is not None and form not in WITH_COLUMNS:
@@ -206,6 +208,7 @@ class Results:
 
 
 def _parsed(arms: Sequence[str] | None) -> list[Arm] | None:
+    check_several(arms=arms)
     return None if arms is None else [parse_arm(text) for text in arms]
 
 
@@ -327,14 +330,18 @@ def predict(
     """Predictions for structures, by a model or the folder of one, in their order: mean (n, T), sd, and errors.
 
     columns  of a model that was trained with graph columns, their n numbers each by name, NaN = blank
-    A structure that cannot be read has NaN, and a reason among the errors. Raises UsageError for missing columns.
+    A structure that cannot be read has NaN, and a reason among the errors. Raises UsageError for a single text in the
+    place of a list, and for columns that are missing or that the model does not take.
     """
     import numpy as np
 
     predictor = load_model(model) if isinstance(model, str | Path) else model
+    if unknown := [name for name in columns or {} if name not in predictor.graph_columns]:
+        takes = f"the columns {', '.join(predictor.graph_columns)}" if predictor.graph_columns else "no columns"
+        raise UsageError(f"the model takes {takes} beside the structures, and not {', '.join(unknown)}")
     if missing := [name for name in predictor.graph_columns if name not in (columns or {})]:
         raise UsageError(
             f"the model was trained with the columns {', '.join(missing)} beside the structures; give them"
         )
     numbers = [columns[name] for name in predictor.graph_columns] if columns else []
-    return predictor(list(smiles), columns=np.stack(numbers, axis=1) if numbers else None)
+    return predictor(smiles, columns=np.stack(numbers, axis=1) if numbers else None)

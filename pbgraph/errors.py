@@ -54,6 +54,19 @@ def _named(names: Sequence[str]) -> str:
     return text if len(text) <= MOST_NAMED else f"{text[:MOST_NAMED]}..., {len(names)} in all"
 
 
+def check_several(**given: object) -> None:
+    """Raises UsageError for a single value where several are asked for: of a text, its letters would be taken for them.
+
+    >>> check_several(models=["gin"], seeds=range(68, 71), methods=None)
+    >>> check_several(models="gin")
+    Traceback (most recent call last):
+    pbgraph.errors.UsageError: models='gin': expected several, or a list of one: ['gin']
+    """
+    for name, value in given.items():
+        if isinstance(value, str) or not (value is None or isinstance(value, Iterable)):
+            raise UsageError(f"{name}={value!r:.100}: expected several, or a list of one: [{value!r:.100}]")
+
+
 def of_the_system(error: OSError) -> str:
     """What the system refused, by the name of the file that was meant to be there in the end, and what to do.
 

@@ -13,6 +13,7 @@ from made_records import make_failure, make_record
 from own_tables import write
 from pbgraph import api
 from pbgraph.errors import DataError, UsageError
+from pbgraph.prediction.predict import Predictor
 from pbgraph.results.folder import ResultsFolder
 
 
@@ -133,6 +134,28 @@ def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
     assert api.predict(folder / one, ["CCN"]).mean.shape == (1, 1)
     with pytest.raises(UsageError, match="several kinds of models"):
         api.load_model(folder)
+
+
+def test_a_single_value_is_not_taken_for_several(results, tmp_path):
+    path = write(tmp_path)
+    for name, wrong in (
+        ("models", lambda: api.run("tox21", models="gin", results=tmp_path)),
+        ("methods", lambda: api.run("tox21", methods="all", results=tmp_path)),
+        ("seeds", lambda: api.run("tox21", seeds=68, results=tmp_path)),
+        ("settings", lambda: api.run("tox21", settings="gin.hidden=8", results=tmp_path)),
+        ("models", lambda: results.table(models="trimnet")),
+        ("arms", lambda: results.table(arms="trimnet/backprop")),
+        ("metrics", lambda: results.table(metrics="mcc")),
+        ("columns", lambda: results.table(columns="method")),
+        ("seeds", lambda: results.compare("trimnet/perforated", "trimnet/backprop", seeds="68")),
+        ("arms", lambda: results.compare_all(arms="trimnet/backprop")),
+        ("seeds", lambda: results.draw(tmp_path / "a.svg", seeds=68)),
+        ("targets", lambda: api.own_table(path, smiles="SMILES", targets="toxic")),
+        ("missing", lambda: api.own_table(path, smiles="SMILES", targets=["toxic"], missing="NA")),
+        ("smiles", lambda: api.predict(Predictor(()), "CCO")),
+    ):
+        with pytest.raises(UsageError, match=f"^{name}=.*: expected several, or a list of one"):
+            wrong()
 
 
 def test_what_is_wrong_is_said_before_anything_is_run(tmp_path):

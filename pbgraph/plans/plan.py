@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, check_several
 from pbgraph.humanize import ranges
 from pbgraph.methods.base import METHODS
 from pbgraph.metrics import Kind
@@ -134,6 +134,7 @@ def plan(
     valid one, for a setting that no arm takes, for features that its model cannot take, for a seed that the split does
     not take, and if no arm is left.
     """
+    check_several(models=models, methods=methods, seeds=seeds)
     dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
     rows = rows_of(chosen, models, methods)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pbgraph.errors import UsageError, unknown_name
+from pbgraph.errors import UsageError, check_several, unknown_name
 from pbgraph.features.base import FEATURISERS
 from pbgraph.fields import checked, field_names, from_text
 from pbgraph.files.hashing import Scalar
@@ -57,6 +57,7 @@ def parse_assignments(texts: Iterable[str]) -> list[Assignment]:
     >>> [str(assigned) for assigned in parse_assignments(["gin.hidden=64", "training.epochs=60", "gin.hidden=64"])]
     ['gin.hidden=64', 'training.epochs=60']
     """
+    check_several(settings=texts)
     places: dict[tuple[str, str], Assignment] = {}
     for assigned in map(parse_assignment, texts):
         first = places.setdefault((assigned.scope, assigned.name), assigned)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pbgraph.datasets.user.graph_columns import is_blank, value_of
-from pbgraph.errors import DataError, PbgraphError, UsageError
+from pbgraph.errors import DataError, PbgraphError, UsageError, check_several
 from pbgraph.features.base import Featuriser
 from pbgraph.features.composed import featurise_to_predict, trial
 from pbgraph.methods.restore import NoEncoderError, encoder, restored
@@ -130,8 +130,10 @@ class Predictor:
 
         errors   reasons already known why some of them cannot be used, else ""
         columns  (n, D) numbers of a model that takes some beside the structures, NaN = blank
-        Raises UsageError for columns that are not those of the model.
+        Raises UsageError for a single text, and for columns that are not those of the model.
         """
+        check_several(smiles=smiles)
+        smiles = list(smiles)
         self._check_columns(columns, len(smiles))
         known = errors or [""] * len(smiles)
         reasons = [error or (reason or "") for error, reason in zip(known, refusals(smiles), strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import UsageError, check_several
 from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
@@ -68,6 +68,10 @@ class Choice:
     seeds: Collection[int] | None = None
     preset: str | None = None
     split: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a text in the place of several."""
+        check_several(models=self.models, methods=self.methods, arms=self.arms, seeds=self.seeds)
 
     def among(self, known: Iterable[Arm]) -> Choice:
         """The same choice of these arms, each of them by its whole name. Raises UsageError as `named_arm`."""

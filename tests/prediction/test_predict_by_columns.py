@@ -199,6 +199,10 @@ def test_other_numbers_than_those_of_the_model_are_refused(results):
     predictor = load_predictor(folder_of(results, "gin"))
     with pytest.raises(UsageError, match="trained with the columns dose beside the structures"):
         api.predict(predictor, ["CCO"], {"pH": [7.0]})
+    with pytest.raises(UsageError, match="takes the columns pH, dose beside the structures, and not weight"):
+        api.predict(predictor, ["CCO"], {"pH": [7.0], "dose": [1.0], "weight": [1.0]})
+    with pytest.raises(UsageError, match="takes no columns beside the structures, and not pH, dose"):
+        api.predict(folder_of(results, "knn"), ["CCO"], {"pH": [7.0], "dose": [1.0]})
     for columns in (None, np.zeros((1, 3)), np.zeros((2, 2))):
         with pytest.raises(UsageError, match="takes the columns pH, dose beside the structures, and is given"):
             predictor(["CCO"], columns=columns)

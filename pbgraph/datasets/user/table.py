@@ -23,7 +23,7 @@ from pbgraph.datasets.rows import accepted, names_of
 from pbgraph.datasets.sheet import Sheet, check_is_file, read_content, read_sheet, shown
 from pbgraph.datasets.text_table import spaced
 from pbgraph.datasets.user.graph_columns import check_columns, numbers
-from pbgraph.errors import DataError, UsageError
+from pbgraph.errors import DataError, UsageError, check_several
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import is_special
 from pbgraph.metrics import Kind
@@ -135,6 +135,7 @@ def describe(
     graph_columns  columns of numbers that models read beside the structures
     Raises UsageError for columns that the file lacks or that cannot be used together; DataError for what is no table.
     """
+    check_several(targets=targets, missing=missing, graph_columns=graph_columns)
     named = None if kind is None else kind_named(kind)
     if not str(path).isprintable():
         raise UsageError(
