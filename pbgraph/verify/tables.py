@@ -91,12 +91,12 @@ def _capped(path: Path, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _file_differences(file: Shown) -> Iterator[str]:
-    """Line by line and cell by cell, what a file says and what its records give."""
-    said, given = _text(file.path).splitlines(), file.text().splitlines()
+    """Line by line and cell by cell, what a file says and what its records give: nothing but "\\n" ends a line."""
+    said, given = _text(file.path).split("\n"), file.text().split("\n")
     comma = file.path.suffix == ".csv"
     remedy = f"'python -m pbgraph.bench {file.command}' makes it anew"
     if len(said) != len(given):
-        yield f"{file.path} has {len(said)} lines, its records give {len(given)}; {remedy}"
+        yield f"{file.path} has {len(said) - 1} lines, its records give {len(given) - 1}; {remedy}"
     for number, (mine, theirs) in enumerate(zip_longest(said, given, fillvalue=""), 1):
         header = _cells(given[0], comma) if comma else _header(given, number - 1)
         for line in _line_differences(mine, theirs, header, comma=comma):
@@ -123,7 +123,10 @@ def _cells(line: str, comma: bool = False) -> list[str]:
         return [cell.strip() for cell in line.strip("|").split("|")]
     if line.startswith(("<tr", "<thead>")):
         return re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line)
-    return next(csv.reader([line]), []) if comma else []
+    try:
+        return next(csv.reader([line]), []) if comma else []
+    except csv.Error:
+        return []
 
 
 def _header(lines: Sequence[str], at: int) -> list[str]:
@@ -140,7 +143,7 @@ def _header(lines: Sequence[str], at: int) -> list[str]:
 
 def _readme(path: Path, file: Shown, places: list[int]) -> Iterator[str]:
     """What README says otherwise than a table, wherever it shows it; the lines at which it does are put in `places`."""
-    lines, text = _text(path).splitlines(), file.text().rstrip("\n").split("\n")
+    lines, text = _text(path).split("\n"), file.text().rstrip("\n").split("\n")
     start = next((number for number, line in enumerate(text) if line.startswith("Protocol")), None)
     if start is None:
         return

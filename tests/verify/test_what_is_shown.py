@@ -142,6 +142,16 @@ def test_a_table_that_lost_a_row_is_found(copy):
     )
 
 
+@pytest.mark.parametrize(("name", "end"), [("tox21.md", "\v"), ("tox21.csv", "\r"), ("tox21.tex", "\u2028")])
+def test_a_line_that_ends_otherwise_is_found(copy, name, end):
+    path = copy.root / name
+    text = path.read_text()
+    path.write_bytes(text.replace("\n", end).encode())
+    assert check_tables(copy, held_by(copy)).wrong[0].startswith(f"{path} has 0 lines")
+    path.write_bytes((text.removesuffix("\n") + end).encode())
+    assert check_tables(copy, held_by(copy)).wrong
+
+
 def test_a_readme_that_shows_no_table_is_left_alone(copy):
     (copy.root.parent / "README.md").write_text("# Nothing to see here\n")
     found = check_tables(copy, held_by(copy))
