@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from pbgraph.report.html import page, rendered
 from pbgraph.report.published import PUBLISHED, Beside, Published, Reported, beside, read_published
 from pbgraph.report.published_formats import APART, BESTS, MEANS, Said, said
 from pbgraph.report.selection import TaskRuns, seeds_beside, table_of
-from pbgraph.results.described import command_of, dataset_of
+from pbgraph.results.described import dataset_of, written_command_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.records import RunRecord
@@ -121,7 +120,7 @@ def _anchor(*words: str) -> str:
 
 def _sections(runs: TaskRuns) -> Iterable[Section]:
     """Every split and preset of a task, the usual ones first."""
-    usual, command = (_split_of(runs.task, runs.results), USUAL), _command_of(runs.task, runs.results)
+    usual, command = (_split_of(runs.task, runs.results), USUAL), written_command_of(runs.task, runs.results)
     known = {name: place for place, name in enumerate(known_presets())}
 
     def place(group: tuple[str, str]) -> tuple[bool, bool, str, bool, int, str]:
@@ -139,14 +138,6 @@ def _split_of(dataset: str, results: ResultsFolder) -> str:
         return dataset_of(dataset, results).split
     except PbgraphError:
         return ""
-
-
-def _command_of(dataset: str, results: ResultsFolder) -> str:
-    """The command that runs a task; of one that is not known here, as where it is registered."""
-    try:
-        return command_of(dataset, results)
-    except PbgraphError:
-        return shlex.join(("python", "-m", "pbgraph.bench", dataset))
 
 
 def _section(runs: TaskRuns, split: str, preset: str, *, command: str) -> Section:

@@ -19,7 +19,7 @@ AGAIN = "again"  # folder of results in which they are done
 def command_to_remake(command: str, specs: Sequence[RunSpec]) -> str:
     """The command for these runs of one arm; it may do others of its model beside them.
 
-    command  that runs their task, as of `pbgraph.results.described.command_of`
+    command  that runs their task, as of `pbgraph.results.described.written_command_of`
     "" for results of other tools, for settings of what is not installed here, which cannot be named, and for second
     initialisations on splits that their preset does not declare, as a plan file may.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import DataError, UsageError
 from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PERFORATED
 from pbgraph.metrics import METRICS, metrics_of
@@ -89,18 +89,19 @@ class TaskRuns:
     def plan_of(self, declared: Preset | Study | None, records: Sequence[RunRecord]) -> Plan | None:
         """The plan of a preset or study on the split of these records; its seeds are not those declared.
 
-        None if that is unknown, or not for this task and split: then the records' own rows are shown.
+        None if that or the task is unknown, or it is not for this task and split: then the records' own rows are shown.
         """
         if declared is None:
             return None
         from pbgraph.plans.plan import plan, plan_study
 
-        spec, dataset = records[0].spec, dataset_of(self.task, self.results)
+        spec = records[0].spec
         try:
+            dataset = dataset_of(self.task, self.results)
             if isinstance(declared, Study):
                 return plan_study(dataset, declared, seeds=[spec.seed], split=spec.split)
             return plan(dataset, declared, seeds=[spec.seed], split=spec.split)
-        except UsageError as error:
+        except (UsageError, DataError) as error:
             log.info("rows of %s are those of its records: %s", declared.name, error)
             return None
 

@@ -44,10 +44,25 @@ def is_described(name: str, results: ResultsFolder) -> bool:
 
 
 def command_of(name: str, results: ResultsFolder) -> str:
-    """The command that runs a task, without its options."""
-    if name in DATASETS:
-        return shlex.join(("python", "-m", "pbgraph.bench", name))
-    return user_table(name, results).command
+    """The command that runs a task from the current directory, without its options."""
+    return _command_of_registered(name) if name in DATASETS else user_table(name, results).command
+
+
+def written_command_of(name: str, results: ResultsFolder) -> str:
+    """The command as it is written into pages, which say the same wherever they are made and read.
+
+    It is given where the table of a user's lies, which it calls by its file's name alone. A task that is neither
+    registered nor described here is called as where it is registered.
+    """
+    try:
+        table = None if name in DATASETS else user_table(name, results)
+    except DataError:
+        table = None
+    return replace(table, path=table.file).command if table else _command_of_registered(name)
+
+
+def _command_of_registered(name: str) -> str:
+    return shlex.join(("python", "-m", "pbgraph.bench", name))
 
 
 def user_table_names(results: ResultsFolder) -> list[str]:

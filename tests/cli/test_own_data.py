@@ -231,6 +231,16 @@ def test_results_on_a_table_of_ones_own_are_verified_and_a_run_comes_out_again_b
     assert again["rule"].startswith("bit for bit")
 
 
+def test_a_page_is_verified_from_anywhere(trained, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    shutil.copytree(trained, own)
+    monkeypatch.chdir(own)
+    assert call("leaderboard", "--results", "results", "-o", "results/leaderboard.html") == 0
+    assert call("verify", "results") == 0
+    monkeypatch.chdir("/")
+    assert call("verify", own / "results") == 0
+
+
 def test_results_whose_table_has_changed_are_checked_as_far_as_they_can_be(trained, tmp_path, capsys):
     shutil.copytree(trained, tmp_path / "moved")
     assert call("verify", tmp_path / "moved" / "results") == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 from base64 import b64decode
@@ -16,7 +17,9 @@ from statistics import fmean, stdev
 import pytest
 
 from made_records import arms, history, make_record, make_regression_record
+from own_tables import write
 from pbgraph import bench
+from pbgraph.datasets.user.table import describe
 from pbgraph.errors import UsageError
 from pbgraph.humanize import parse_seeds
 from pbgraph.metrics import METRICS, TaskScore
@@ -29,7 +32,7 @@ from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.remade import command_to_remake
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
-from pbgraph.results.described import command_of
+from pbgraph.results.described import command_of, keep
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
 
@@ -366,3 +369,21 @@ def test_the_command_writes_the_page(results: ResultsFolder, tmp_path: Path, cap
     assert bench.main(["leaderboard", "--results", str(tmp_path / "none")]) == 2
     with pytest.raises(UsageError, match="holds no record"):
         leaderboard(ResultsFolder(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("description", [None, "{}", ""])
+def test_a_page_says_the_same_wherever_it_is_made(description, tmp_path, monkeypatch):
+    """Of a table of the user's, and of one whose description is damaged or not there."""
+    table = describe(write(tmp_path), smiles="SMILES", targets=["toxic"])
+    results = ResultsFolder(tmp_path / "results")
+    keep(table, results)
+    results.write(make_record("gin/backprop", 68, 0.8, task=table.name, preset="smoke"))
+    if description is not None:
+        results.task_path(table.name).write_text(description)
+    pages = [leaderboard(results)]
+    for folder in (tmp_path, results.root):
+        monkeypatch.chdir(folder)
+        pages.append(leaderboard(ResultsFolder(Path(os.path.relpath(results.root)))))
+    assert len(set(pages)) == 1
+    assert "0.8000" in pages[0]
+    assert ("pbgraph.bench train my.csv --smiles SMILES" in pages[0]) == (description is None)
