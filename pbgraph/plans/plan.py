@@ -109,6 +109,11 @@ def plan_study(dataset: str | Dataset, declared: str | Study, **narrowed: Any) -
     )
 
 
+def plan_declared(dataset: str | Dataset, declared: Preset | Study) -> Plan:
+    """The runs of a preset, or of all presets of a study, as it declares them."""
+    return plan_study(dataset, declared) if isinstance(declared, Study) else plan(dataset, declared)
+
+
 def plan(
     dataset: str | Dataset,
     declared: str | Preset = USUAL,

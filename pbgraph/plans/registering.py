@@ -27,12 +27,12 @@ def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Regis
         commit=commit,
         dirty=dirty,
         primary=tuple(map(str, plan.primary or ())),
-        compared=tuple((str(a), str(b)) for a, b in _compared(plan)),
+        compared=tuple((str(a), str(b)) for a, b in compared_by(plan)),
         left_out=NONE_LEFT_OUT,
     )
 
 
-def _compared(plan: Plan) -> list[Pair]:
-    """In all presets of a plan the same pairs, since these have the same arms."""
+def compared_by(plan: Plan) -> list[Pair]:
+    """What a plan compares, in all of its presets the same pairs, since these have the same arms."""
     first = [spec for spec in plan.specs if spec.preset == plan.presets[0].recipe.name]
     return pairs_among(first, plan.arms, plan.named)

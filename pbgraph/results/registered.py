@@ -29,7 +29,9 @@ FORMAT_VERSION = 1
 ADDED = ("primary", "compared", "left_out", "begun")
 SAME = ("keys", "margin", "primary", "compared")  # of two registrations of one plan
 JUDGED_BY = ("seeds", "margin", "primary", "compared")
-NONE_LEFT_OUT = "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
+NONE_LEFT_OUT = (  # to which `verify` holds all files that are written
+    "none: a comparison has a verdict if all its runs finished, and tables name those that did not"
+)
 log = logging.getLogger(__name__)
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,10 +14,12 @@ from pbgraph.errors import DataError, UsageError
 from pbgraph.execution.origins import Origins
 from pbgraph.execution.provenance import provenance
 from pbgraph.files.hashing import canonical_json, sha256
+from pbgraph.models.gin import GIN
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import preset
 from pbgraph.plans.registering import registration_of
+from pbgraph.registry import Registry
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import formatted
 from pbgraph.results.registered import (
@@ -28,6 +31,7 @@ from pbgraph.results.registered import (
     register,
     registrations,
 )
+from pbgraph.verify.findings import Findings
 from pbgraph.verify.registrations import check_registrations
 
 JUDGED = Judged(seeds=(1,), margin=0.01, usual=0.01, primary=(), compared=(), complete=())
@@ -273,6 +277,83 @@ def test_verify_names_a_registered_plan_that_is_not_as_it_was(results, registere
     (line,) = check_registrations(results).wrong
     assert line.startswith((str(path), f"plan {path}"))
     assert re.search(wrong, line)
+
+
+@pytest.fixture
+def rewritten(results):
+    """A function that registers a plan with changes, its hash and its name made for these; what verify says of it."""
+    declared = plan("tox21", "smoke", models=["gin"], methods=["backprop", "perforated"], seeds=[68, 69])
+    made = registration_of(declared, plan_text(declared), commit="c", dirty=False)
+
+    def checked(change):
+        register(results, change(made))
+        return check_registrations(results)
+
+    return checked
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda made: replace(made, keys=made.keys[::2]), ["its number of keys is 2, and in the plan that it holds 4"]),
+        (lambda made: replace(made, keys=(*made.keys[1:], "f" * 16)), ["it lacks 1 of 2 runs of gin/"]),
+        (
+            lambda made: replace(made, compared=()),
+            ["it lacks the comparison gin/perforated - gin/backprop, which its plan has"],
+        ),
+        (
+            lambda made: replace(made, compared=(*made.compared, ("gin/backprop", "gin/perforated"))),
+            ["it has the comparison gin/backprop - gin/perforated, which its plan lacks"],
+        ),
+        (
+            lambda made: replace(made, compared=(*made.compared, ("gin/backprop", "gcn/backprop"))),
+            [r"its comparisons of other arms is \['gcn/backprop'\]"],
+        ),
+        (lambda made: replace(made, left_out="the worst"), ["its word on what is left out is the worst"]),
+        (
+            lambda made: replace(made, arms=("gin/backprop:hidden=7", made.arms[1]), compared=()),
+            ["it has the runs of gin/backprop, and not the arm"],
+        ),
+        (lambda made: replace(made, arms=made.arms[:1], keys=made.keys[:2], compared=()), [r"its arms is \['gin/back"]),
+    ],
+)
+def test_verify_plans_a_registered_plan_again(rewritten, change, wrong):
+    said = rewritten(change).wrong
+    assert len(said) == len(wrong)
+    assert all(re.search(words, line) for words, line in zip(wrong, said, strict=True))
+
+
+def test_what_today_is_planned_otherwise_or_not_at_all_is_not_checked_and_not_wrong(rewritten, results, monkeypatch):
+    assert rewritten(lambda made: made) == Findings({"registered plans": 1})
+    of_strangers = rewritten(
+        lambda made: replace(
+            made,
+            name="theirs",
+            plan=made.plan.replace("gin", "their-net"),
+            arms=tuple(arm.replace("gin", "their-net") for arm in made.arms),
+            compared=(("their-net/perforated", "their-net/backprop"),),
+        )
+    )
+    assert of_strangers.wrong == ()
+    assert "keys and comparisons of" in of_strangers.unchecked[0]
+    assert "unknown model 'their-net'" in of_strangers.unchecked[0]
+    get = Registry.get
+    monkeypatch.setattr(
+        Registry, "get", lambda self, name: replace(GIN, version=99) if name == "gin" else get(self, name)
+    )
+    raised = check_registrations(results)
+    assert raised.wrong == ()
+    assert any(line.startswith("keys of gin/backprop, gin/perforated in") for line in raised.unchecked)
+
+
+def test_of_a_file_that_did_not_say_its_comparisons_yet_they_are_not_checked(rewritten):
+    said = rewritten(lambda made: replace(made, compared=(), left_out=""))
+    assert said.wrong == ()
+    assert said.unchecked[0].endswith("it is of an earlier version, which did not say them")
+
+
+def test_what_is_registered_here_is_of_one_mind_with_itself():
+    assert check_registrations(ResultsFolder(Path(__file__).parents[2] / "results")).wrong == ()
 
 
 def test_verify_names_what_is_no_registered_plan(results, registered):

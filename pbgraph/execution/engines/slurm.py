@@ -27,8 +27,7 @@ from pbgraph.errors import PbgraphError
 from pbgraph.execution.engines.schedule import UNKNOWN_SECONDS, Work, chain_seconds
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.writing import replaced_file
-from pbgraph.plans.declaration import Study
-from pbgraph.plans.plan import plan, plan_study
+from pbgraph.plans.plan import plan_declared
 from pbgraph.plans.plan_file import read_plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.results.described import dataset_of
@@ -172,8 +171,7 @@ def _write(path: Path, text: str) -> None:
 def _write_plan(path: Path, work: Work, results: ResultsFolder) -> None:
     """The plan, as text. Raises PbgraphError if what is left is not in it when it is read."""
     _write(path, plan_text(work.plan))
-    declared, dataset = read_plan(path), dataset_of(work.plan.task, results)
-    again = plan_study(dataset, declared) if isinstance(declared, Study) else plan(dataset, declared)
+    again = plan_declared(dataset_of(work.plan.task, results), read_plan(path))
     if missing := {spec.key for spec in work.todo} - {spec.key for spec in again.specs}:
         raise PbgraphError(f"{path} does not say the runs that were planned, {min(missing)} for one; give a plan file")
 
