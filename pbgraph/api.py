@@ -200,11 +200,13 @@ class Results:
 
     @cached_property
     def _runs(self) -> TaskRuns:
-        """All of the folder, of which those of the plan are a part: families of comparisons are of a whole preset."""
-        mine = {record.key: record for record in self.records}
-        there = TaskRuns.read(ResultsFolder(self.folder), self.task)
-        others = [record for record in there.records if record.key not in mine]
-        return replace(there, records=(*self.records, *others))
+        """All of the folder, of which those of a plan are a part: families of comparisons are of a whole preset."""
+        mine = TaskRuns(ResultsFolder(self.folder), self.task, self.records)
+        if self.preset is None:  # these are all of the folder
+            return mine
+        known = {record.key for record in self.records}
+        others = [record for record in mine.results.records(self.task) if record.key not in known]
+        return replace(mine, records=(*self.records, *others))
 
 
 def _parsed(arms: Sequence[str] | None) -> list[Arm] | None:

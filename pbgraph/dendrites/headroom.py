@@ -63,8 +63,7 @@ def headroom(
     The model is left as it was, and torch's random streams where they were. Each batch is used once; what is kept of
     it, in memory, is every site's inputs and δ.
     Raises UsageError for a number out of range, fewer batches than folds, or batches of which none can be shifted;
-    SiteError if the loss reaches no site;
-    TrainingError if δ is not finite.
+    SiteError if the loss reaches no site; TrainingError if δ is not finite.
 
     >>> model = nn.Sequential(nn.Linear(3, 1))
     >>> batches = [(x := torch.randn(32, 3), x[:, :1].sin()) for _ in range(6)]

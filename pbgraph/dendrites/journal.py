@@ -24,7 +24,7 @@ class Journal:
     events   see `Growth`;  trials  site -> every dendrite tried there
     history  a row for every epoch, see `Growth.history`
     correlations  site -> of every dendrite tried there, in order: `Growth.correlate` of it, or nothing
-    attempts  what `attempt` called each set of candidates, in order
+    attempts  "<dendrites so far>/<failed tries>" -> sets of candidates that were begun there, see `attempt`
     loss, losses  sum and number of the finite losses of the epoch so far
     """
 
@@ -34,7 +34,7 @@ class Journal:
     loss: float = 0.0
     losses: int = 0
     correlations: dict[str, list[list[float]]] = field(default_factory=dict)
-    attempts: list[str] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sites: Iterable[str]) -> Journal:
@@ -90,7 +90,7 @@ class Journal:
     def from_state(cls, state: Mapping[str, Any]) -> Journal:
         """What `state_dict` gave."""
         trials = {name: [DendriteInsight(**trial) for trial in tried] for name, tried in state["trials"].items()}
-        correlations, attempts = state.get("correlations", {}), state.get("attempts", [])  # an earlier version had none
+        correlations, attempts = state.get("correlations", {}), state.get("attempts", {})  # an earlier version had none
         return cls(trials, state["events"], state["history"], state["loss"], state["losses"], correlations, attempts)
 
     def attempt(self, dendrites: int, tries: int) -> str:
@@ -99,9 +99,9 @@ class Journal:
         Where some sites have more dendrites than others both may be the same again: "/<how many times before>" follows.
         """
         name = f"{dendrites}/{tries}"
-        again = sum(earlier == name or earlier.startswith(f"{name}/") for earlier in self.attempts)
-        self.attempts.append(f"{name}/{again}" if again else name)
-        return self.attempts[-1]
+        before = self.attempts.get(name, 0)
+        self.attempts[name] = before + 1
+        return f"{name}/{before}" if before else name
 
     def add_correlations(self, found: Mapping[str, Sequence[float]]) -> None:
         """Note those of the last dendrite that was tried at each of these sites."""

@@ -109,9 +109,10 @@ def plan_study(dataset: str | Dataset, declared: str | Study, **narrowed: Any) -
     )
 
 
-def plan_declared(dataset: str | Dataset, declared: Preset | Study) -> Plan:
-    """The runs of a preset, or of all presets of a study, as it declares them."""
-    return plan_study(dataset, declared) if isinstance(declared, Study) else plan(dataset, declared)
+def plan_declared(dataset: str | Dataset, declared: Preset | Study, **narrowed: Any) -> Plan:
+    """The runs of a preset, or of all presets of a study, narrowed or widened by the arguments of `plan`."""
+    of_its_kind = plan_study if isinstance(declared, Study) else plan
+    return of_its_kind(dataset, declared, **narrowed)  # type: ignore[arg-type]
 
 
 def plan(

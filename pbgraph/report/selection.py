@@ -93,14 +93,12 @@ class TaskRuns:
         """
         if declared is None:
             return None
-        from pbgraph.plans.plan import plan, plan_study
+        from pbgraph.plans.plan import plan_declared
 
         spec = records[0].spec
         try:
             dataset = dataset_of(self.task, self.results)
-            if isinstance(declared, Study):
-                return plan_study(dataset, declared, seeds=[spec.seed], split=spec.split)
-            return plan(dataset, declared, seeds=[spec.seed], split=spec.split)
+            return plan_declared(dataset, declared, seeds=[spec.seed], split=spec.split)
         except (UsageError, DataError) as error:
             log.info("rows of %s are those of its records: %s", declared.name, error)
             return None

@@ -40,14 +40,15 @@ def check_registrations(results: ResultsFolder, finished: Sequence[RunRecord] = 
         if found := guarded(path, _wrong, path):
             wrong += found
             continue
-        unchecked += guarded(path, _on_its_own_word, path, finished)
+        registration = read_registration(path)
+        unchecked += guarded(path, _on_its_own_word, path, registration, finished)
         try:
-            today = _planned_today(path, results)
+            today = plan_declared(dataset_of(registration.task, results), parsed_plan(registration.plan, path))
         except PbgraphError as error:  # of a component or data set that is not here
             unchecked.append(f"keys and comparisons of {path}: {error}")
         else:
-            wrong += guarded(path, _not_of_the_plan, path, today)
-            unchecked += guarded(path, _planned_otherwise, path, today)
+            wrong += guarded(path, _not_of_the_plan, path, registration, today)
+            unchecked += guarded(path, _planned_otherwise, path, registration, today)
     return findings({"registered plans": len(paths)} if paths else {}, wrong, unchecked)
 
 
@@ -58,12 +59,6 @@ def _wrong(path: Path) -> Iterator[str]:
             yield f"{path}: its {name} is {said}, and in the plan that it holds {declared}; restore it"
 
 
-def _planned_today(path: Path, results: ResultsFolder) -> Plan:
-    """What today's code makes of a registered plan. Raises PbgraphError if it cannot be planned here."""
-    registration = read_registration(path)
-    return plan_declared(dataset_of(registration.task, results), parsed_plan(registration.plan, path))
-
-
 def _runs(registration: Registration, today: Plan) -> list[tuple[Arm, list[bool]]]:
     """Each arm, of each preset, and of each of its runs as they are planned today whether it is declared."""
     runs, keys = dict[tuple[str, Arm], list[bool]](), set(registration.keys)
@@ -72,9 +67,8 @@ def _runs(registration: Registration, today: Plan) -> list[tuple[Arm, list[bool]
     return [(arm, declared) for (_, arm), declared in runs.items()]
 
 
-def _not_of_the_plan(path: Path, today: Plan) -> Iterator[str]:
+def _not_of_the_plan(path: Path, registration: Registration, today: Plan) -> Iterator[str]:
     """Runs and comparisons that the plan in a registration has and the registration not, and the other way round."""
-    registration = read_registration(path)
     arms = set(map(parse_arm, registration.arms))
     for arm, declared in _runs(registration, today):
         if any(declared) and not all(declared):
@@ -90,9 +84,8 @@ def _not_of_the_plan(path: Path, today: Plan) -> Iterator[str]:
             yield f"{path}: it has the comparison {a} - {b}, which its plan lacks; restore it"
 
 
-def _planned_otherwise(path: Path, today: Plan) -> Iterator[str]:
+def _planned_otherwise(path: Path, registration: Registration, today: Plan) -> Iterator[str]:
     """What of a registration cannot be held against the plan in it, since today's code plans that otherwise."""
-    registration = read_registration(path)
     if others := {str(arm): None for arm, declared in _runs(registration, today) if not any(declared)}:
         yield f"keys of {', '.join(others)} in {path}: today's code plans other runs, as by other versions or recipes"
     if why := _compared_unknown(registration, today):
@@ -109,9 +102,9 @@ def _compared_unknown(registration: Registration, today: Plan) -> str:
     return f"today's code does not plan {lacking}{f' ({reasons})' if reasons else ''}" if lacking else ""
 
 
-def _on_its_own_word(path: Path, finished: Sequence[RunRecord]) -> Iterator[str]:
+def _on_its_own_word(path: Path, registration: Registration, finished: Sequence[RunRecord]) -> Iterator[str]:
     """Runs that a registration is older than by its time, and not by the history of the checkout that it is in."""
-    registration, folder = read_registration(path), path.parent
+    folder = path.parent
     added = git(folder, "log", "--diff-filter=A", "--format=%H", "-1", "--", path.name)
     if not added:
         return
