@@ -34,8 +34,8 @@ class Recipe:
     name     stands in every spec as its preset
     featurisers  model -> featuriser, where it is not the model's own
     models   model -> overrides of its config
-    training model, or ANY for every other one -> overrides of the settings of every method that trains it. An
-             architecture's own recipe is stronger than that for ANY, and weaker than that for its name
+    training model, or ANY for every architecture -> overrides of the settings of every method that trains it. What is
+             said for a model is stronger than its own recipe, and that is stronger than what is said for ANY
     methods  method -> overrides of its settings, stronger than `training`
     every    overrides of the settings of every method that trains, the strongest
     losses   kind of task -> model -> the loss it is trained with, where it is not the kind's usual one

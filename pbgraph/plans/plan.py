@@ -172,7 +172,7 @@ def _plan_rows(
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
         raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
-    models, methods = [MODELS.get(row.model) for row in asked], [METHODS.get(row.method) for row in asked]
+    models, methods = [MODELS.get(row.model) for row in rows], [METHODS.get(row.method) for row in (*rows, *asked)]
     check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
     unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
     for seed in unique if splitter.seeded else ():

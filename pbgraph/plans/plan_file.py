@@ -17,6 +17,7 @@
     config = { hidden = 64 }          # of the model
     settings = { epochs = 60 }        # of the methods; a control shares those of what it is paired with
     search = { file = "results/tuning/tox21/trimnet-backprop.jsonl", trial = 7, trials = 20, seeds = "0-2" }
+                                      # without any [[arms]]: those of the `preset`, which has to be named then
 
     [recipe]                          # see `pbgraph.plans.declaration.Recipe`; `features` and `loss` are its
     every = { epochs = 2 }            # `featurisers` and `losses`
@@ -97,7 +98,7 @@ def _preset(top: Section, name: str) -> Preset:
     if "recipe" in top.table and "preset" in top.table:
         top.fail("preset", "a plan has a [recipe] of its own or uses that of a preset; leave one of them out")
     base = None if "recipe" in top.table else _base(top)
-    rows = tuple(_rows(top))
+    rows = base.rows if base and "preset" in top.table and "arms" not in top.table else tuple(_rows(top))
     seeds = top.seeds("seeds") if "seeds" in top.table else base.seeds if base else None
     if seeds is None:
         top.fail("seeds", 'seeds are missing; declare them, as in seeds = "68-72"')
@@ -175,7 +176,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
 def _rows(top: Section) -> Iterator[Row]:
     sections = top.sections("arms")
     if not sections:
-        top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method")
+        top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method, or name a preset")
     labels: dict[str, str] = {}  # of each arm with its settings
     labelled: set[tuple[str, str]] = set()
     for section in sections:

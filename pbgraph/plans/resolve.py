@@ -236,9 +236,9 @@ def _loss(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[s
 
 
 def _training_overrides(recipe: Recipe, model: Model) -> Overrides:
-    """The recipe's for this model, or those for any with the model's own; an estimator fits itself and has neither."""
-    others = {**recipe.training.get(ANY, {}), **model.recipe} if isinstance(model, Architecture) else {}
-    return recipe.training.get(model.name, others)
+    """For any model, then the model's own, then the recipe's for it, the strongest; an estimator has the last alone."""
+    of_any = {**recipe.training.get(ANY, {}), **model.recipe} if isinstance(model, Architecture) else {}
+    return {**of_any, **recipe.training.get(model.name, {})}
 
 
 def _method_overrides(recipe: Recipe, method: Method) -> dict[str, Scalar]:

@@ -6,7 +6,7 @@ import pytest
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.methods.base import METHODS
-from pbgraph.models.base import MODELS
+from pbgraph.models.base import MODELS, Architecture, Estimator
 from pbgraph.plans import resolve as resolving
 from pbgraph.plans.declaration import DEVELOPMENT_SEEDS, Preset, Recipe, Row
 from pbgraph.plans.plan import plan, plan_study
@@ -26,7 +26,9 @@ def arms(*arguments, **options):
 @pytest.mark.parametrize("name", [*presets(), "compression-1k"])
 def test_every_preset_can_be_planned_and_says_what_it_resolves(name):
     made = plan("tox21", name)
-    assert tuple(dict.fromkeys(arm.plain for arm in made.arms if arm.model != "features-only")) == preset(name).arms
+    planned = tuple(dict.fromkeys(arm.plain for arm in made.arms if arm.model != "features-only"))
+    not_here = {refusal.arm for refusal in made.refused if "is not installed" in refusal.reason}
+    assert planned == tuple(arm for arm in preset(name).arms if arm not in not_here)
     assert len(made.specs) == len(made.arms) * len(preset(name).seeds)
     assert len({spec.key for spec in made.specs}) == len(made.specs)
     for spec in made.specs:
@@ -65,6 +67,30 @@ def test_the_answer_by_cross_validation_has_its_recipe_and_its_primary_compariso
     there = {spec.arm: (spec.settings, spec.model_config) for spec in plan("tox21", "answer").specs}
     for spec in plan("tox21", "answer-cv5x5").specs:
         assert (spec.settings, spec.model_config) == there[spec.arm]
+
+
+def test_the_registry_has_every_model_of_the_task_and_each_network_with_its_control():
+    registry = preset("registry")
+    networks = {name for name in MODELS.names() if isinstance(MODELS.get(name), Architecture)} - {"features-only"}
+    fitted = {name for name in MODELS.names() if isinstance(MODELS.get(name), Estimator)} - {"ridge"}
+    assert {(arm.model, arm.method) for arm in registry.arms} == {
+        *((name, method) for name in networks for method in ("backprop", "perforated", "continued")),
+        *((name, "fit") for name in fitted),
+    }
+    assert not set(registry.seeds) & set(DEVELOPMENT_SEEDS)
+    by_scaffold = preset("registry-scaffold")
+    assert (by_scaffold.arms, by_scaffold.split) == (registry.arms, "scaffold-balanced")
+    for task in ("bace", "esol"):
+        assert {spec.arm.model for spec in plan(task, "registry-others").specs} == {
+            *("trimnet", "gin", "d-mpnn", "random-forest", "lightgbm")
+        }
+
+
+def test_the_papers_fifty_splits_come_in_two_batches():
+    whole = {spec.key for spec in plan("tox21", "paper").specs}
+    first, second = ({spec.key for spec in plan("tox21", f"paper-{part}").specs} for part in ("first", "second"))
+    assert first | second == whole
+    assert not first & second
 
 
 def test_a_plan_is_the_same_each_time():
@@ -195,7 +221,8 @@ def test_the_recipe_of_an_architecture_holds_unless_the_preset_says_otherwise(mo
 
     assert epochs() == (33, 16)
     assert epochs(training={"*": {"epochs": 7, "batch_size": 8}}) == (33, 16)
-    assert epochs(training={"gin": {"epochs": 7}}) == (7, 128)
+    assert epochs(training={"gin": {"epochs": 7}}) == (7, 16)
+    assert epochs(training={"*": {"epochs": 8, "batch_size": 8}, "gin": {"epochs": 7}}) == (7, 16)
     assert epochs(every={"epochs": 2}) == (2, 16)
 
 

@@ -119,6 +119,26 @@ def test_seeds_rows_and_recipe_are_those_of_the_preset_it_is_based_on(read):
     assert (spec.seed, spec.preset, spec.settings["epochs"]) == (68, "smoke", 2)
 
 
+def test_without_arms_it_has_those_of_the_preset_that_it_names(read):
+    declared = read('preset = "smoke"\nseeds = "70"\nsplit = "scaffold-balanced"\n')
+    assert declared.rows == preset("smoke").rows
+    assert {(spec.seed, spec.preset, spec.split) for spec in planned(declared).specs} == {
+        (70, "smoke", "scaffold-balanced")
+    }
+
+
+def test_what_is_said_for_any_network_holds_where_nothing_else_is_said_for_one(read):
+    declared = read(
+        'seeds = "70"\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n[[arms]]\nmodel = "gat"\nmethod = "backprop"\n'
+        '[recipe.training."*"]\nepochs = 7\nbatch_size = 16\n[recipe.training.gat]\nepochs = 3\n'
+    )
+    settings = {spec.model: spec.settings for spec in planned(declared).specs}
+    assert {model: (own["epochs"], own["batch_size"]) for model, own in settings.items()} == {
+        "gin": (7, 16),
+        "gat": (3, 16),
+    }
+
+
 def test_a_recipe_of_its_own_has_its_name(read):
     declared = read('seeds = [68, "70-71"]\n[[arms]]\nmodel = "gin"\nmethod = "backprop"\n[recipe.every]\nepochs = 3\n')
     specs = planned(declared).specs
