@@ -222,7 +222,7 @@ def _frame(rows: Sequence[Row]) -> pandas.DataFrame:
 
 def run(
     dataset: str | UserTable,
-    preset: str = USUAL,
+    preset: str | Path = USUAL,
     *,
     models: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
@@ -240,7 +240,8 @@ def run(
     """Do what is missing of a plan, as ``python -m pbgraph.bench TASK`` does; returns the runs of the plan.
 
     dataset   a registered name, or a table of your own, as `own_table` describes it
-    preset    whose arms, seeds and settings are taken, narrowed or widened by `models`, `methods`, `seeds`, `split`
+    preset    whose arms, seeds and settings are taken, narrowed or widened by `models`, `methods`, `seeds`, `split`;
+              a name, or a plan file, NAME.toml
     settings  otherwise than in the preset, e.g. ["trimnet.hidden=64", "training.epochs=60"]
     results   folder of the records: what is finished there is not done again
     jobs      worker processes; None: as many as there are cores
@@ -257,7 +258,7 @@ def run(
     chosen = _dataset(dataset, ResultsFolder(Path(results)))
     planned = plan(
         chosen,
-        preset,
+        str(preset),
         models=models,
         methods=methods,
         seeds=seeds,
@@ -276,8 +277,7 @@ def run(
         make_ready=lambda ready: _make_ready(chosen, ready, options, table=dataset),
     )
     arms = tuple(map(str, planned.arms))
-    spec = planned.specs[0]
-    return Results(folder, chosen.name, tuple(records.values()), arms, planned.seeds, spec.preset, spec.split)
+    return Results(folder, chosen.name, tuple(records.values()), arms, planned.seeds, str(preset), planned.split)
 
 
 def _dataset(dataset: str | UserTable, results: ResultsFolder) -> Dataset:

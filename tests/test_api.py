@@ -90,6 +90,24 @@ def test_a_part_of_a_plan_is_judged_among_all_its_comparisons(tmp_path):
     assert "random-forest" not in part.table()
 
 
+def test_what_a_plan_file_declares_holds_for_what_it_ran(tmp_path):
+    """Of the committed runs, so that nothing is left to be trained."""
+    folder, committed = ResultsFolder(tmp_path / "results"), ResultsFolder(Path(__file__).parents[1] / "results")
+    for record in committed.records("tox21"):
+        if record.spec.preset == "default" and not record.spec.external:
+            folder.write(record)
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'preset = "default"\ntask = "tox21"\nmargin = 0.02\nprimary = ["gin/backprop", "random-forest/fit"]\n'
+        '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n[[arms]]\nmodel = "random-forest"\nmethod = "fit"\n'
+    )
+    mine = api.run("tox21", preset=path, results=folder.root, jobs=1)
+    assert mine.preset == str(path)
+    assert "0.02 is the smallest difference that matters" in mine.table()
+    assert "Primary comparison" in mine.table()
+    assert mine.compare("gin/backprop", "random-forest/fit").margin.relevant == 0.02
+
+
 @pytest.mark.lengthy
 def test_a_table_of_ones_own_is_run_read_and_predicted_with(tmp_path):
     table = api.own_table(write(tmp_path), smiles="SMILES", targets=["toxic"])

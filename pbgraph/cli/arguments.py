@@ -62,7 +62,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if not is_task(argv[0]):
             raise unknown_name("task or command", argv[0], known)
         tasks.append(argv[0])  # of a namespace, of which not all names are known
-    return _parser(tasks).parse_args(with_dashed_values(argv) if argv[0] == "train" else argv)
+    args, others = _parser(tasks).parse_known_args(with_dashed_values(argv) if argv[0] == "train" else argv)
+    if others:
+        command = "" if argv[0].startswith("-") else f" {argv[0]}"
+        raise UsageError(f"unrecognized arguments: {' '.join(others)}; see python -m pbgraph.bench{command} --help")
+    return args
 
 
 def _parser(tasks: Sequence[str]) -> argparse.ArgumentParser:

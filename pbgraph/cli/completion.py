@@ -14,7 +14,7 @@ import argcomplete
 from argcomplete.completers import FilesCompleter, SuppressCompleter
 
 from pbgraph.cli.values import OneOf
-from pbgraph.plans.presets import presets, studies
+from pbgraph.plans.presets import FILE, presets, studies
 from pbgraph.registry import Registry
 from pbgraph.results.folder import ResultsFolder
 
@@ -38,14 +38,17 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 
 def _completer(action: argparse.Action) -> Callable[..., Iterable[str]] | None:
-    """What completes an argument: names of its kind, the known ones of its type, or files."""
+    """What completes an argument: names of its kind, the known ones of its type, files, or a plan's name or file."""
     if isinstance(action.type, OneOf):
         known = list(action.type.known)
         return lambda **_: known
     if action.dest in NAMES:
         names = NAMES[action.dest]
         return lambda parsed_args, **_: names(parsed_args)
-    takes_files = action.metavar in ("FILE", "DIR", "TABLE", "INPUT", "OUTPUT", "MODEL_DIR", "RESULTS", "PLAN")
+    if action.metavar in PLAN_FILES:
+        plans, files = PLAN_FILES[action.metavar], FilesCompleter((FILE,))
+        return lambda prefix, parsed_args, **_: [*plans(parsed_args), *files(prefix)]
+    takes_files = action.metavar in ("FILE", "DIR", "TABLE", "INPUT", "OUTPUT", "MODEL_DIR", "RESULTS")
     return FilesCompleter() if takes_files else None
 
 
@@ -71,6 +74,12 @@ def _of_kind(args: argparse.Namespace) -> list[str]:
     kinds = [asked] if asked else KINDS[:-1]
     return [name for kind in kinds for name in Registry[Any](kind, f"pbgraph.{kind}", object).names()]
 
+
+def _plans(_: argparse.Namespace) -> list[str]:
+    return [*presets(), *studies()]
+
+
+PLAN_FILES: Mapping[str, Names] = {"PLAN": _plans, "PLAN|TASK": lambda args: [*_plans(args), *_tasks(args)]}
 
 NAMES: Mapping[str, Names] = {
     "task": _tasks,

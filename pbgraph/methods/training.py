@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.features.base import Store
-from pbgraph.fields import LATER, RESPELT, respelt
+from pbgraph.fields import LATER, RESPELT, checked, respelt
+from pbgraph.files.hashing import Scalar
 from pbgraph.graph import GraphBatch, GraphStore
 from pbgraph.methods.base import FitJob
 from pbgraph.methods.targets import TargetScale, masked_squared_error
@@ -149,6 +150,17 @@ def _refuse_unread_features(model: str, network: nn.Module, batch: GraphBatch) -
             "without what its row is called after: let its config be a HeadConfig and its network an EncoderAndHead, "
             "read it in forward, or set features of graphs alone"
         )
+
+
+def own_recipe(model: Architecture) -> Mapping[str, Scalar]:
+    """What an architecture sets of training. Raises UsageError, which names it, for what is no setting of training."""
+    try:
+        TrainSettings(
+            **{name: checked(TrainSettings, name, value, called=name) for name, value in model.recipe.items()}  # type: ignore[arg-type]
+        )
+    except UsageError as error:
+        raise UsageError(f"the recipe of model {model.name!r}: {error}; change it where the model is made") from error
+    return model.recipe
 
 
 def parameter_count(model: nn.Module) -> int:

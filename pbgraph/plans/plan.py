@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 from pbgraph.datasets.base import DATASETS, Dataset
@@ -140,6 +141,7 @@ def plan(
     valid one, for a setting that no arm takes, for features that its model cannot take, for a seed that the split does
     not take, and if no arm is left.
     """
+    _check_whole(seeds)
     check_several(models=models, methods=methods, seeds=seeds)
     dataset = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
     chosen = preset(declared) if isinstance(declared, str) else declared
@@ -150,6 +152,12 @@ def plan(
     if not (models or methods or settings):
         _check_named(made)
     return made
+
+
+def _check_whole(seeds: Sequence[int] | None) -> None:
+    """Raises UsageError for seeds that are no whole numbers, such as texts."""
+    if isinstance(seeds, Iterable) and not all(isinstance(seed, Integral) for seed in seeds):
+        raise UsageError(f"seeds={seeds!r:.100}: expected whole numbers, as in [68, 69] or range(68, 73)")
 
 
 def _check_named(made: Plan) -> None:
@@ -174,7 +182,7 @@ def _plan_rows(
         raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
     models, methods = [MODELS.get(row.model) for row in rows], [METHODS.get(row.method) for row in (*rows, *asked)]
     check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
-    unique = dict.fromkeys(chosen.seeds if seeds is None else seeds)
+    unique = dict.fromkeys(map(int, chosen.seeds if seeds is None else seeds))
     for seed in unique if splitter.seeded else ():
         splitter.needed(chosen.split_seed(seed))
     if (again := chosen.again.intersection(unique)) and not splitter.seeded:

@@ -135,8 +135,9 @@ def _check_judged_alike(top: Section, declared: Preset, base: Preset) -> None:
 def _base(top: Section) -> Preset:
     from pbgraph.plans.presets import preset  # which reads the files of the package
 
+    name = top.text("preset", "default")
     try:
-        return preset(top.text("preset", "default"))
+        return preset(name)
     except UsageError as error:
         return cast(Preset, top.fail("preset", str(error)))
 
@@ -203,16 +204,21 @@ def _two_labels(first: str, other: str) -> str:
 
 
 def _row(section: Section) -> Row:
-    methods = section.table.get("method")
+    if "method" not in section.table:
+        section.fail("method", "method is missing; expected a name, or a list of names")
+    methods = section.table["method"]
     methods = [methods] if isinstance(methods, str) else methods
     if not isinstance(methods, list) or not methods or not all(isinstance(name, str) and name for name in methods):
         section.fail("method", f"method is {section.table.get('method')!r:.100}; expected a name, or a list of names")
-    label = section.text("label", "")
+    methods = methods or []
+    if twice := [name for name in methods if methods.count(name) > 1]:
+        section.fail("method", f"method names {twice[0]!r} twice; leave one out")
+    label = section.text("label") if "label" in section.table else ""
     if label and (problem := name_problem("an arm", label)):
         section.fail("label", problem)
     return Row(
         model=section.text("model"),
-        methods=tuple(dict.fromkeys(methods or ())),
+        methods=tuple(methods),
         label=label,
         config=section.section("config").table,
         settings=section.section("settings").table,
@@ -225,7 +231,9 @@ def _search(section: Section) -> FoundBy:
     section.check_keys(SEARCH_KEYS)
     if "seeds" not in section.table:
         section.fail("seeds", "seeds are missing: those of the search")
-    trial = section.table.get("trial")
+    if "trial" not in section.table:
+        section.fail("trial", "trial is missing: its number")
+    trial = section.table["trial"]
     if isinstance(trial, bool) or not isinstance(trial, int) or trial < 0:
         section.fail("trial", f"trial is {trial!r:.100}; expected its number")
     trials = section.number("trials", whole=True)

@@ -16,7 +16,7 @@ from pbgraph.features.base import FEATURISERS, JOINED, OWN
 from pbgraph.fields import as_written, checked, field_names, respelt, told
 from pbgraph.files.hashing import Scalar
 from pbgraph.methods.base import METHODS, Method, chain
-from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss
+from pbgraph.methods.training import USUAL_LOSS, TrainSettings, check_loss, own_recipe
 from pbgraph.metrics import METRICS, Kind, Metric
 from pbgraph.models.base import MODELS, Architecture, Estimator, Model, file_versions
 from pbgraph.models.head import HEAD, PACKED, HeadConfig
@@ -237,7 +237,7 @@ def _loss(recipe: Recipe, model: Model, method: Method, *, kind: Kind) -> dict[s
 
 def _training_overrides(recipe: Recipe, model: Model) -> Overrides:
     """For any model, then the model's own, then the recipe's for it, the strongest; an estimator has the last alone."""
-    of_any = {**recipe.training.get(ANY, {}), **model.recipe} if isinstance(model, Architecture) else {}
+    of_any = {**recipe.training.get(ANY, {}), **own_recipe(model)} if isinstance(model, Architecture) else {}
     return {**of_any, **recipe.training.get(model.name, {})}
 
 

@@ -54,7 +54,8 @@ class Section:
             return None
         wrong = isinstance(value, bool) or not isinstance(value, int if whole else (int, float))
         if wrong or not 0 < value < 1e100:
-            self.fail(key, f"{key} is {value!r:.100}; expected a {'whole ' if whole else ''}number above 0")
+            kind = "whole number" if whole else "number"
+            self.fail(key, f"{key} is {value!r:.100}; expected a {kind} above 0 and below 1e100")
         return float(value)
 
     def section(self, key: str) -> Section:

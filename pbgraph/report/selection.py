@@ -175,7 +175,8 @@ def chosen_table(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None =
     A warning names seeds that have runs and are not shown.
     """
     records, table = table_of(runs, choice, metrics)
-    choice = choice.among({*table.arms, *(record.spec.arm for record in records)})
+    labels = {arm: table.called[arm].row for arm in table.arms}
+    choice = choice.among({*table.arms, *(record.spec.arm for record in records)}, labels)
     if others := seeds_beside(table, [record for record in records if narrowed([record.spec.arm], choice)]):
         log.warning("runs of seeds %s are not shown; --seeds shows them", ranges(others))
     return records, table
@@ -193,7 +194,7 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
     records, declared = runs.of_preset(choice.preset, choice.split)
     planned = runs.plan_of(declared, records)
     own = _alone(planned)
-    choice = choice.among(_arms(records, declared, planned))
+    choice = choice.among(_arms(records, declared, planned), planned.labels if planned else {})
     of_arms = [record for record in records if narrowed([record.spec.arm], choice)]
     arms, seeds = rows_and_seeds(
         declared, of_arms or records, _in_order(choice.seeds), planned.arms if planned else None
@@ -283,7 +284,8 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     records, declared = runs.of_preset(choice.preset, choice.split)
     planned = runs.plan_of(declared, records)
     own = _alone(planned)
-    a, b = (named_arm(arm, _arms(records, declared, planned)) for arm in (a, b))
+    labels = planned.labels if planned else {}
+    a, b = (named_arm(arm, _arms(records, declared, planned), labels) for arm in (a, b))
     for arm in (a, b):
         if all(record.spec.arm != arm for record in records):
             raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, declared)}")
@@ -311,7 +313,9 @@ def runs_by_seed(runs: TaskRuns, choice: Choice) -> dict[int, list[RunRecord]]:
     Raises UsageError, with the nearest, for an arm that has no run, and if there is no such seed.
     """
     records, declared = runs.of_preset(choice.preset, choice.split)
-    arms = [named_arm(arm, _arms(records, declared, None)) for arm in choice.arms or ()]
+    planned = runs.plan_of(declared, records)
+    labels = planned.labels if planned else {}
+    arms = [named_arm(arm, _arms(records, declared, planned), labels) for arm in choice.arms or ()]
     finished = {(record.spec.arm, record.spec.seed): record for record in records if record.status == "finished"}
     wanted = sorted({seed for _, seed in finished} if choice.seeds is None else choice.seeds)
     shared = [seed for seed in wanted if all((arm, seed) in finished for arm in arms)]

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.fields import shown
@@ -151,10 +152,16 @@ def _is_short_for(arm: Arm, other: Arm) -> bool:
     )
 
 
-def named_arm(arm: Arm, known: Iterable[Arm]) -> Arm:
-    """The one that a name stands for. Raises UsageError if there is none, with the nearest, or if there are several."""
+def named_arm(arm: Arm, known: Iterable[Arm], labels: Mapping[Arm, str] = MappingProxyType({})) -> Arm:
+    """The one that a name stands for. Raises UsageError if there is none, with the nearest, or if there are several.
+
+    labels  what tables call the models of some, which may stand in the place of a model's name
+
+    >>> str(named_arm(parse_arm("gin · wide/backprop"), [], {parse_arm("gin/backprop:hidden=128"): "gin · wide"}))
+    'gin/backprop:hidden=128'
+    """
     known = set(known)
-    meant = meant_by(arm, known)
+    meant = [one for one, label in labels.items() if Arm(label, one.method) == arm] or meant_by(arm, known)
     if not meant:
         raise unknown_name("arm", str(arm), map(str, known))
     if len(meant) > 1:

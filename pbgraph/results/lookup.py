@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from types import MappingProxyType
 
 from pbgraph.errors import UsageError, check_several
 from pbgraph.results.arms import Arm, named_arm
@@ -73,10 +74,10 @@ class Choice:
         """Raises UsageError for a text in the place of several."""
         check_several(models=self.models, methods=self.methods, arms=self.arms, seeds=self.seeds)
 
-    def among(self, known: Iterable[Arm]) -> Choice:
-        """The same choice of these arms, each of them by its whole name. Raises UsageError as `named_arm`."""
+    def among(self, known: Iterable[Arm], labels: Mapping[Arm, str] = MappingProxyType({})) -> Choice:
+        """The same choice of these arms, each of them by its whole name; labels, and errors, as of `named_arm`."""
         known = set(known)
-        return self if self.arms is None else replace(self, arms=[named_arm(arm, known) for arm in self.arms])
+        return self if self.arms is None else replace(self, arms=[named_arm(arm, known, labels) for arm in self.arms])
 
     def of(self, records: Iterable[RunRecord]) -> list[RunRecord]:
         """The records that are meant, by preset, split, arm and seed."""

@@ -19,6 +19,7 @@ from pbgraph.dendrites.perforation import perforate, sites_of
 from pbgraph.errors import UsageError
 from pbgraph.features.base import JOINED
 from pbgraph.graph import GraphBatch, GraphStore, MolGraph
+from pbgraph.methods.training import own_recipe
 from pbgraph.models.base import MODELS, Architecture, Dims, sites_in
 from pbgraph.streams import seeded
 from pbgraph.testing.base import Check, CheckFailed, checks_of, require, require_space
@@ -271,6 +272,14 @@ def check_space(architecture: Architecture) -> None:
     require(not unknown, f"own_head names {', '.join(unknown)}, which {architecture.config.__name__} has not")
 
 
+def check_recipe(architecture: Architecture) -> None:
+    """What its recipe sets are settings of training, of the right type and in their range."""
+    try:
+        own_recipe(architecture)
+    except UsageError as error:
+        raise CheckFailed(str(error)) from error
+
+
 ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
     "shapes": check_shapes,
     "permutation": check_permutation,
@@ -285,6 +294,7 @@ ARCHITECTURE_CHECKS: Mapping[str, Callable[[Architecture], None]] = {
     "perforation": check_perforation,
     "autocast": check_autocast,
     "space": check_space,
+    "recipe": check_recipe,
 }
 
 

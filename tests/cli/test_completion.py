@@ -55,6 +55,8 @@ def completions(line: str, cwd) -> tuple[set[str], str]:
         ("pbgraph ls models g", {"gin", "gcn"}, {"graph", "trimnet"}),
         ("pbgraph ls tasks t", {"tox21"}, {"trimnet"}),
         ("pbgraph ls presets s", {"smoke"}, {"scaffold"}),
+        ("pbgraph run s", {"smoke"}, {"tox21"}),
+        ("pbgraph work ", {"smoke", "tox21", "compression"}, set()),
     ],
 )
 def test_names_are_offered_where_they_are_taken(line, some, none, tmp_path):
@@ -62,6 +64,12 @@ def test_names_are_offered_where_they_are_taken(line, some, none, tmp_path):
     assert some <= offered
     assert not none & offered
     assert not {"torch", "rdkit", "pandas"} & set(imported.split())
+
+
+def test_plan_files_are_offered_beside_plans(tmp_path):
+    (tmp_path / "smart.toml").touch()
+    (tmp_path / "smart.csv").touch()
+    assert {"smoke", "smart.toml"} == {one.strip() for one in completions("pbgraph run sm", tmp_path)[0]}
 
 
 def test_keys_are_those_of_the_results_folder(tmp_path):

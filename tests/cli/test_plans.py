@@ -124,6 +124,18 @@ def test_variants_are_compared_by_name(done, capsys):
     assert "did you mean 'gin/backprop:hidden=8'" in capsys.readouterr().err
 
 
+def test_a_row_is_named_by_its_label_too(wider, done, capsys):
+    chosen = ("--preset", wider, "--results", done)
+    assert call("compare", "tox21", "gin · wide/backprop", "gin/backprop", *chosen) == 0
+    assert "gin · wide/backprop" in capsys.readouterr().out
+    assert call("table", "tox21", "--arms", "gin · wide/backprop", *chosen) == 0
+    assert [
+        line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("| gin")
+    ] == ["gin · wide"]
+    assert call("compare", "tox21", "gin · wider/backprop", "gin/backprop", *chosen) == 2
+    assert "unknown arm 'gin · wider/backprop'" in capsys.readouterr().err
+
+
 def test_a_variant_that_is_declared_and_not_run_is_shown_as_missing(wider, done, capsys):
     ResultsFolder(done).record_path(plan("tox21", read_plan(wider)).specs[1]).unlink()
     both = ("gin/backprop", "gin/backprop:hidden=8")

@@ -244,6 +244,14 @@ def test_rm_of_several_is_none_where_one_is_unknown_or_running(filled, capsys, m
     assert keys(filled) == named
 
 
+def test_nothing_to_be_exported_leaves_what_was_exported_before(filled, tmp_path, capsys):
+    (tmp_path / "runs.csv").write_text("mine")
+    choice = ("--models", "gcn", "--results", filled.root, "--csv", tmp_path / "runs.csv")
+    assert call("export", "tox21", *choice) == 2
+    assert "nothing was written" in capsys.readouterr().err
+    assert (tmp_path / "runs.csv").read_text() == "mine"
+
+
 def test_export_has_a_row_for_each_run_and_each_epoch(filled, tmp_path, capsys):
     runs, epochs = tmp_path / "runs.csv", tmp_path / "epochs.csv"
     assert call("export", "tox21", "--results", filled.root, "--csv", runs, "--histories", epochs) == 0

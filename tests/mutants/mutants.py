@@ -140,4 +140,5 @@ MUTANTS: dict[str, Architecture] = {
 } | {
     "dendrite-sites": replace(SOUND, name="NamesNoSite", dendrite_sites=("convs.*",)),
     "space": replace(SOUND, name="SearchesNothingThereIs", space={"hiden": Choice(1, 2)}),
+    "recipe": replace(SOUND, name="TrainsByNothingThereIs", recipe={"learning_rat": 1e-3}),
 }

@@ -226,6 +226,24 @@ def test_the_recipe_of_an_architecture_holds_unless_the_preset_says_otherwise(mo
     assert epochs(every={"epochs": 2}) == (2, 16)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"learning_rat": 1e-3}, "did you mean 'learning_rate'"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+    ],
+)
+def test_what_is_wrong_with_the_recipe_of_an_architecture_names_it(monkeypatch, wrong, said):
+    monkeypatch.setitem(MODELS._loaded, "gin", replace(MODELS.get("gin"), recipe=wrong))
+    with pytest.raises(UsageError, match=f"the recipe of model 'gin': .*{said}"):
+        plan("tox21", _gin())
+
+
+def test_seeds_are_whole_numbers():
+    with pytest.raises(UsageError, match=r"seeds=\['68-69'\]: expected whole numbers, as in \[68, 69\]"):
+        plan("tox21", "smoke", seeds=["68-69"])
+
+
 def test_resolved_values_are_scalars():
     @dataclass(frozen=True)
     class Config:

@@ -33,8 +33,7 @@ def show_found(args: argparse.Namespace) -> int:
         and (args.seeds is None or list(trials[0].seeds) == flat(args.seeds))
     ]
     if not searches:
-        others = dict.fromkeys(f"--preset {trials[0].preset} --split {trials[0].split}" for trials in every)
-        there = f", but some with {' or '.join(others)}" if others else ""
+        there = f"; those it holds are {'; '.join(dict.fromkeys(map(_told, every)))}" if every else ""
         raise UsageError(
             f"{args.results} holds no such search of {dataset.name}, preset {recipe}, split {split}{there}; "
             f"'python -m pbgraph.bench tune {dataset.name} --models ...' makes one"
@@ -43,6 +42,13 @@ def show_found(args: argparse.Namespace) -> int:
     if args.write_plan is not None:
         _write_plan(args, searches)
     return 0
+
+
+def _told(trials: Sequence[Trial]) -> str:
+    """Which search it is."""
+    first = trials[0]
+    of = f"{first.model}/{first.method} on seeds {ranges(list(first.seeds))}"
+    return f"{of}, preset {first.preset}, split {first.split}"
 
 
 def _searches(results: Path, dataset: str) -> list[list[Trial]]:

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from pbgraph.terminal import show
 
 if TYPE_CHECKING:
     from pbgraph.datasets.base import Dataset
+    from pbgraph.models.base import Model
     from pbgraph.molecules import Molecules
     from pbgraph.spaces import Range, Space
     from pbgraph.splits import Split
@@ -44,7 +45,7 @@ KINDS = {
     "engines": "",  # which are no entry points
 }
 WIDTH = 100  # of what is said of a setting
-FURTHER = ("featuriser", "dendrite_sites", "control_of")  # what else there is to say of one model or method
+FURTHER = ("dendrite_sites", "control_of")  # what else there is to say of one model or method
 DATA_ACTIONS = ("ls", "fetch", "audit")
 
 
@@ -71,7 +72,7 @@ def ls(args: argparse.Namespace) -> int:
             version = "" if entry["version"] is None else f"v{entry['version']}"
             others = [package for package in entry["packages"] if package != "pbgraph"]
             owner = f"  [package {' and '.join(others)}]" if others else ""
-            show(f"  {entry['name']:<20} {version:<4} {entry['source']}{owner}")
+            show(f"  {entry['name']:<20} {version:<4} {_facts(entry)}{entry['source']}{owner}")
     _warn_of_slow_operations()
     return 0
 
@@ -99,9 +100,16 @@ def _ls_one(args: argparse.Namespace) -> int:
             show(line)
     if isinstance(value, Study):
         show(f"parts: {', '.join(preset.name for preset in value.presets)}")
-    for label, name in {"features": "featuriser", "dendrites at": "dendrite_sites", "control of": "control_of"}.items():
-        if told.get(name):
-            show(f"{label}: {told[name] if isinstance(told[name], str) else ', '.join(told[name])}")
+    if "features" in told:
+        show(f"features: {told['features']}")
+    if told.get("parameters"):
+        show(f"parameters, of these settings, for Tox21: {told['parameters']:,}")
+    if told.get("recipe"):
+        show(f"its recipe of training: {', '.join(f'{field}={_shown(one)}' for field, one in told['recipe'].items())}")
+    if told.get("dendrite_sites"):
+        show(f"dendrites at: {', '.join(told['dendrite_sites'])}")
+    if told.get("control_of"):
+        show(f"control of: {told['control_of']}")
     _show_settings(args.name, settings, space, of_head)
     return 0
 
@@ -125,10 +133,11 @@ def _show_settings(name: str, settings: Sequence[Setting], space: Space, of_head
     if settings:
         show(f"\nsettings, each set by --set {name}.FIELD=VALUE (the preset may have other values than these):")
     for setting in settings:
-        searched = f"; searched {space[setting.name]}" if setting.name in space else ""
+        searched = f"searched {space[setting.name]}" if setting.name in space else ""
         if setting.name in of_head and not searched:
-            searched = f"; with head=packed, searched {of_head[setting.name]}"
-        said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}): {setting.meaning}{searched}"
+            searched = f"with head=packed, searched {of_head[setting.name]}"
+        meaning = "; ".join(filter(None, (setting.meaning, searched)))
+        said = f"{setting.name} ({setting.type}, default {_shown(setting.default)}){meaning and ': '}{meaning}"
         show(textwrap.fill(said, WIDTH, initial_indent="  ", subsequent_indent="      "))
     if of_pair := {field: range_ for field, range_ in space.items() if field not in {one.name for one in settings}}:
         said = "; ".join(f"{field}, {range_}" for field, range_ in of_pair.items())
@@ -174,6 +183,39 @@ def _listed(kind: str) -> list[dict[str, Any]]:
     return [entry for entry in entries if kind != "presets" or entry["name"] in presets()]
 
 
+def _facts(entry: Mapping[str, Any]) -> str:
+    """What a line says before the source: of a model its features, and of a network its parameters."""
+    size = f", {entry['parameters']:,} parameters" if entry.get("parameters") else ""
+    return f"{entry['features']}{size}; " if "features" in entry else ""
+
+
+def _of_model(model: Model) -> dict[str, Any]:
+    """Its features, its own recipe, and how many parameters a network has by default, for Tox21; None of others."""
+    return {
+        "features": model.featuriser,
+        "parameters": _parameters(model),
+        "recipe": dict(getattr(model, "recipe", {})),
+    }
+
+
+def _parameters(model: Model) -> int | None:
+    from pbgraph.datasets.base import DATASETS
+    from pbgraph.features.base import FEATURISERS
+    from pbgraph.features.composed import trial
+    from pbgraph.methods.training import parameter_count
+    from pbgraph.models.base import Architecture, Dims
+
+    if not isinstance(model, Architecture):
+        return None
+    try:
+        store: Any = trial(FEATURISERS.get(model.featuriser), len(DATASETS.get("tox21").tasks), 0)
+        dims = Dims(store.node_dim, store.edge_dim, store.y.shape[1], store.graph_dim)
+        return parameter_count(model.build(dims, model.config()))
+    except Exception as error:  # of somebody else's code, which may want more than that
+        log.debug("%s was not built: %s: %s", model.name, type(error).__name__, error)
+        return None
+
+
 def _entries(registry: Registry[Any]) -> list[dict[str, Any]]:
     """What `ls` shows of every name, and of every namespace."""
     names = [(name, registry.get) for name in registry] + [(name, registry.namespace) for name in registry.namespaces()]
@@ -186,7 +228,8 @@ def _entry(name: str, get: Callable[[str], Any]) -> dict[str, Any]:
     except PbgraphError as error:
         return {"name": name, "version": None, "source": f"broken: {error}"}
     source = getattr(value, "source", None) or getattr(value, "summary", "")
-    return {"name": name, "version": getattr(value, "version", None), "source": source}
+    entry = {"name": name, "version": getattr(value, "version", None), "source": source}
+    return {**entry, **_of_model(value)} if hasattr(value, "featuriser") else entry
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:

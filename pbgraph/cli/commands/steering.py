@@ -224,7 +224,8 @@ def export(args: argparse.Namespace) -> int:
         raise UsageError("export: say where to, with --csv FILE, --histories FILE or --mlflow DIR")
     if None not in (args.csv, args.histories) and args.csv.resolve() == args.histories.resolve():
         raise UsageError(f"--csv and --histories name one file, {args.csv}; name two")
-    records = _chosen(args)
+    if not (records := _chosen(args)):
+        raise UsageError("export: nothing was written")
     if args.mlflow is not None:
         from pbgraph.report.tracking import export_to_mlflow
 
