@@ -141,7 +141,8 @@ def test_ls_names_everything_with_version_and_source(capsys):
     assert call("ls") == 0
     said = capsys.readouterr().out
     assert all(kind in said for kind in ("tasks", "models", "methods", "splits", "metrics"))
-    assert "trimnet              v2   doi:10.1093/bib/bbaa266" in said
+    assert "trimnet              v2   graph, 109,464 parameters; doi:10.1093/bib/bbaa266" in said
+    assert "random-forest        v1   ecfp4-descriptors; doi:" in said
     assert call("ls", "methods", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert {"backprop", "perforated", "continued"} <= {entry["name"] for entry in listed["methods"]}

@@ -12,6 +12,8 @@ from pbgraph.spaces import Choice
 
 @dataclass(frozen=True)
 class SumNetConfig:
+    """hidden  channels of atoms"""
+
     hidden: int = 64
 
 
