@@ -45,8 +45,8 @@ def _completer(action: argparse.Action) -> Callable[..., Iterable[str]] | None:
     if action.dest in NAMES:
         names = NAMES[action.dest]
         return lambda parsed_args, **_: names(parsed_args)
-    if action.metavar in PLAN_FILES:
-        plans, files = PLAN_FILES[action.metavar], FilesCompleter((FILE,))
+    if (plans := PLAN_FILES.get(str(action.metavar))) is not None:
+        files = FilesCompleter((FILE,))
         return lambda prefix, parsed_args, **_: [*plans(parsed_args), *files(prefix)]
     takes_files = action.metavar in ("FILE", "DIR", "TABLE", "INPUT", "OUTPUT", "MODEL_DIR", "RESULTS")
     return FilesCompleter() if takes_files else None
