@@ -60,7 +60,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"say what to do: one of {', '.join(known)}, or --help")
     if not argv[0].startswith("-") and argv[0] not in known:
         if not is_task(argv[0]):
-            raise unknown_name("task or command", argv[0], known)
+            from pbgraph.results.described import plan_hint
+
+            raise UsageError(f"{unknown_name('task or command', argv[0], known)}{plan_hint(argv[0])}")
         tasks.append(argv[0])  # of a namespace, of which not all names are known
     args, others = _parser(tasks).parse_known_args(with_dashed_values(argv) if argv[0] == "train" else argv)
     if others:

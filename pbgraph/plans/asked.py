@@ -31,6 +31,10 @@ class Asked:
     search: FoundBy | None = None
     declared: Row | None = field(default=None, compare=False, repr=False)
 
+    def where(self, key: str) -> str:
+        """File and line of a key of what declares the row, or ""."""
+        return self.declared.where(key) if self.declared else ""
+
     def placed(self, error: UsageError) -> UsageError:
         """The error with the place before it, where a plan file sets what it is about, or else declares the row."""
         if self.declared is None:

@@ -110,6 +110,7 @@ class Preset:
     primary  the two arms of the comparison that it is made for, if it names one
     secondary  others that are compared because it names them
     searched_as  the preset by whose searches its recipe was found; "": itself
+    where    key -> file and line, for errors
     """
 
     name: str
@@ -125,6 +126,11 @@ class Preset:
     secondary: tuple[Pair, ...] = ()
     searched_as: str = ""
     again: frozenset[int] = frozenset()
+    where: Callable[[str], str] = field(default=lambda _: "", compare=False, repr=False)
+
+    def at(self, key: str, error: UsageError) -> UsageError:
+        """The error with the place of a key before it, or where it is in no file, the plan's name."""
+        return UsageError(f"{self.where(key) or f'plan {self.name}'}: {error}")
 
     @property
     def once(self) -> tuple[int, ...]:
@@ -134,7 +140,7 @@ class Preset:
     def split_on(self, dataset: Dataset, asked: str | None) -> str:
         """The split that is asked for, its own, or the data set's usual one. Raises UsageError for another task's."""
         if self.task and self.task != dataset.name:
-            raise UsageError(f"plan {self.name} is for task {self.task}, not for {dataset.name}; name that task")
+            raise self.at("task", UsageError(f"it is for task {self.task}, not for {dataset.name}; name that task"))
         return asked or self.split or dataset.split
 
     def split_seed(self, seed: int) -> int:

@@ -33,10 +33,14 @@ from pbgraph.splits.base import Splitter
 
 @dataclass(frozen=True)
 class Refused:
-    """A model and method that do not go together, and why."""
+    """A model and method that do not go together, and why; where: file and line of a plan file, or ""."""
 
     arm: Arm
     reason: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where + ': ' if self.where else ''}{self.arm}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -176,10 +180,10 @@ def _plan_rows(
     try:
         splitter = SPLITS.get(split)
     except UsageError as error:
-        raise UsageError(f"plan {chosen.name}: {error}" if split == chosen.split else str(error)) from error
+        raise (chosen.at("split", error) if split == chosen.split else error) from None
     asked, refused = _supported(rows, dataset.kind)
     if not asked:
-        raise UsageError("nothing to run: " + "; ".join(f"{refusal.arm}: {refusal.reason}" for refusal in refused))
+        raise UsageError("nothing to run: " + "; ".join(map(str, refused)))
     models, methods = [MODELS.get(row.model) for row in rows], [METHODS.get(row.method) for row in (*rows, *asked)]
     check_all_used([assigned for row in rows for assigned in row.settings], models, methods)
     unique = dict.fromkeys(map(int, chosen.seeds if seeds is None else seeds))
@@ -263,7 +267,7 @@ def _supported(rows: Iterable[Asked], kind: Kind) -> tuple[list[Asked], list[Ref
         chain = _with_pairs(row)
         reasons = [reason for link in chain if (reason := _why_not(link, kind))]
         if reasons:
-            refused[Refused(Arm(row.model, row.method), reasons[0])] = None
+            refused[Refused(Arm(row.model, row.method), reasons[0], row.where("method"))] = None
         else:
             able.update(dict.fromkeys(chain))
     return list(able), list(refused)

@@ -118,6 +118,7 @@ def _preset(top: Section, name: str) -> Preset:
         secondary=tuple(_secondary(top, rows)),
         searched_as=top.text("searched_as", base.searched_as if base else ""),
         again=frozenset(again) if "seeds" in top.table or not base else base.again.union(again),
+        where=top.where,
     )
     if base and name == base.recipe.name:
         _check_judged_alike(top, declared, base)
@@ -178,21 +179,24 @@ def _rows(top: Section) -> Iterator[Row]:
     sections = top.sections("arms")
     if not sections:
         top.fail("arms", "it names no arm; add one under [[arms]], with a model and a method, or name a preset")
-    labels: dict[str, str] = {}  # of each arm with its settings
+    labels: dict[str, str] = {}  # of each variant of a model
+    seen: set[tuple[str, str]] = set()  # methods of variants
     labelled: set[tuple[str, str]] = set()
     for section in sections:
         section.check_keys(ARM_KEYS)
         row = _row(section)
+        variant = repr((row.model, sorted(row.config.items()), sorted(row.settings.items())))
+        two = _two_labels(labels.setdefault(variant, row.label), row.label)
         for method in row.methods:
             arm = f"{row.model}/{method}"
-            settings = repr((arm, sorted(row.config.items()), sorted(row.settings.items())))
-            if settings in labels:
-                two = _two_labels(labels[settings], row.label)
+            if (variant, method) in seen:
                 section.fail("model", f"arm {arm} is there twice with the same settings{two}; leave one out")
             if row.label and (arm, row.label) in labelled:
                 section.fail("label", f"two variants of {arm} are labelled {row.label!r}; call one otherwise")
-            labels[settings] = row.label
+            seen.add((variant, method))
             labelled.add((arm, row.label))
+        if two:
+            section.fail("label", f"one variant of {row.model} is there twice{two}; give all its methods one label")
         yield row
 
 

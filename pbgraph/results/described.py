@@ -34,8 +34,15 @@ def dataset_of(name: str, results: ResultsFolder) -> Dataset:
     if not is_described(name, results):
         unknown = unknown_name("task", name, [*DATASETS, *user_table_names(results)])
         where = f"; {results.task_path(name)} would describe it: see --results" if USER_TABLE.search(name) else ""
-        raise UsageError(f"{unknown}{where}")
+        raise UsageError(f"{unknown}{where}{plan_hint(name)}")
     return to_dataset(user_table(name, results))
+
+
+def plan_hint(name: str) -> str:
+    """What to do with a plan file that stands where a task is expected; "" for any other name."""
+    if not name.endswith(".toml"):
+        return ""
+    return f"; {name} is a plan file: 'run {name}' runs it, and other commands take it after a task, --preset {name}"
 
 
 def is_described(name: str, results: ResultsFolder) -> bool:

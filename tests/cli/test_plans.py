@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -231,6 +232,11 @@ def test_the_plan_of_a_command_line_is_written(tmp_path, capsys):
         ("run default --dry-run", "plan default names no task; give one with --task"),
         ("run default --task tox12 --dry-run", "unknown task 'tox12'; did you mean 'tox21'"),
         ("register default", "names no task"),
+        (
+            "status mine.toml",
+            "mine.toml is a plan file: 'run mine.toml' runs it, and other commands take it after a task",
+        ),
+        ("mine.toml", "mine.toml is a plan file: 'run mine.toml' runs it"),
         ("tox21 --set trimnet.hiden=3 --dry-run", "did you mean 'trimnet.hidden'"),
         ("tox21 --set trimnet.hidden --dry-run", "is not SCOPE.FIELD=VALUE"),
         ("tox21 --set gat.hidden=8 --dry-run", "no planned arm takes it"),
@@ -315,8 +321,32 @@ ARM = '[[arms]]\nmodel = "gin"\nmethod = "backprop"\n'
         ),
         (ARM + ARM + "config = { hidden = 64 }", "line 7: arm gin/backprop is there already, with the same values"),
         ('split = "rnd"\n' + ARM, "plan.toml, line 3: unknown split 'rnd'; did you mean 'random'?"),
+        (
+            ARM.replace("backprop", "fit"),
+            "plan.toml, line 5: gin/fit: it is trained by gradients; use method 'backprop'",
+        ),
+        (
+            'searched_as = "defalt"\n' + ARM,
+            "plan.toml, line 3: unknown preset 'defalt'; did you mean 'default'?",
+        ),
+        (
+            ARM + ARM.replace("backprop", "perforated") + 'label = "a"',
+            "line 9: one variant of gin is there twice, once without a label and once labelled 'a'; give all its",
+        ),
     ],
-    ids=["range", "range of a setting", "rate", "twice", "one label", "two labels", "the usual value", "split"],
+    ids=[
+        "range",
+        "range of a setting",
+        "rate",
+        "twice",
+        "one label",
+        "two labels",
+        "the usual value",
+        "split",
+        "method",
+        "searches",
+        "labels of methods",
+    ],
 )
 def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_written(plan, said, tmp_path, capsys):
     (path := tmp_path / "plan.toml").write_text(f'task = "tox21"\nseeds = "68"\n{plan}\n')
@@ -325,6 +355,36 @@ def test_what_is_wrong_in_a_plan_file_is_one_line_with_its_place_and_nothing_is_
     assert said in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "said"),
+    [
+        ("tox12", "run plan.toml", "plan.toml, line 1: unknown task 'tox12'; did you mean 'tox21'?"),
+        (
+            "tox21",
+            "run plan.toml --task bace",
+            "plan.toml, line 1: it is for task tox21, not for bace; leave --task out",
+        ),
+        ("tox21", "bace --preset plan.toml", "plan.toml, line 1: it is for task tox21, not for bace; name that task"),
+    ],
+    ids=["unknown", "another", "another's preset"],
+)
+def test_a_plan_files_task_is_named_with_its_place(task, words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("plan.toml").write_text(f'task = "{task}"\nseeds = "68"\n{ARM}')
+    assert call(*words.split(), "--dry-run") == 2
+    assert capsys.readouterr().err.startswith(f"pbgraph: {said}")
+
+
+def test_searches_of_a_preset_that_only_a_results_folder_knows_can_be_named(tmp_path, capsys):
+    trials = tmp_path / "tuning" / "tox21" / "gin-backprop.jsonl"
+    trials.parent.mkdir(parents=True)
+    line = (Path(__file__).parents[2] / "results/tuning/tox21/gin-backprop.jsonl").read_text().splitlines()[0]
+    trials.write_text(json.dumps({**json.loads(line), "preset": "mine"}) + "\n")
+    (path := tmp_path / "plan.toml").write_text(f'task = "tox21"\nseeds = "68"\nsearched_as = "mine"\n{ARM}')
+    assert call("run", path, "--results", tmp_path, "--dry-run") == 0
+    assert "unknown preset" not in capsys.readouterr().err
 
 
 def test_a_setting_that_the_command_line_spoils_is_not_said_to_be_the_plan_files(wider, tmp_path, capsys):

@@ -94,15 +94,15 @@ def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
     """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not."""
     from pbgraph.results.described import user_table_names
 
-    presets = declared.presets if isinstance(declared, Study) else (declared,)
-    name = presets[0].task or args.task
+    first = declared.presets[0] if isinstance(declared, Study) else declared
+    name = first.task or args.task
     if not name:
         raise UsageError(f"plan {declared.name} names no task; give one with --task, e.g. --task tox21")
     if args.task not in (None, name):
-        raise UsageError(f"plan {declared.name} is for task {name}, not for {args.task}; leave --task out")
+        raise first.at("task", UsageError(f"it is for task {name}, not for {args.task}; leave --task out"))
     if not is_task_in(name, args.results):
-        own = user_table_names(ResultsFolder(args.results))
-        raise UsageError(f"plan {declared.name}: {unknown_name('task', name, [*task_names(), *own])}")
+        unknown = unknown_name("task", name, [*task_names(), *user_table_names(ResultsFolder(args.results))])
+        raise first.at("task", unknown) if first.task else unknown
     return str(name)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, flat
 from pbgraph.cli.options import add_data_folder_arguments, add_plan_arguments
+from pbgraph.errors import unknown_name
 from pbgraph.plans.declaration import Preset, Study
-from pbgraph.plans.presets import USUAL, preset, study
+from pbgraph.plans.presets import USUAL, known_presets, preset, study
 from pbgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     from pbgraph.plans.shard import array_shard, part_of
 
     declared = _declared(args)
+    for part in declared.presets if isinstance(declared, Study) else (declared,):
+        _check_searched(part, args.results)
     make: Callable[..., Plan] = plan_study if isinstance(declared, Study) else plan
     chosen = make(
         dataset,
@@ -157,6 +160,17 @@ def plan_of(args: argparse.Namespace, dataset: Dataset) -> Plan:
     if args.shard is None and args.engine != "shard":
         return chosen
     return part_of(chosen, args.shard or array_shard())
+
+
+def _check_searched(declared: Preset, results: Path) -> None:
+    """Raises UsageError for a plan that goes by searches of a preset which is not known and was never searched."""
+    from pbgraph.results.tuning import budgets
+
+    known = known_presets()
+    if declared.searched_as in ("", *known):
+        return
+    if declared.searched_as not in (names := {*known, *(one.preset for one in budgets(results))}):
+        raise declared.at("searched_as", unknown_name("preset", declared.searched_as, names))
 
 
 def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, others: Sequence[RunRecord] = ()) -> int:
