@@ -1,6 +1,7 @@
 # make run    creates the environment if need be, then runs the Tox21 benchmark; ARGS="--preset smoke" adds arguments
 # make test   creates it if need be, then runs the tests;  make test-fast  the quick ones of them;  make test-thorough  more
 # make docs   the pages of docs/ as a site in site/, without network;  make shown  what pages show of results/, made anew
+# make results  tables, the page and pictures in results/ made anew from its records, and what pages show of them
 # make lint   ruff and mypy;  make format  ruff's formatting;  make clean  removes the environment
 #
 # PYTHON=python3.12 picks an interpreter; TORCH=torch==2.13.0 picks a build of torch (see docs/guide/installation.md).
@@ -13,7 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 PINNED := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 ARGS   ?=
 
-.PHONY: run test test-thorough test-fast docs shown lint format clean help
+.PHONY: run test test-thorough test-fast docs shown results lint format clean help
 
 run: $(STAMP)
 	$(BIN)/python -m pbgraph.bench tox21 $(ARGS)
@@ -34,6 +35,9 @@ docs: $(STAMP)
 
 shown: $(STAMP)
 	$(BIN)/python docs/making/shown.py
+
+results: $(STAMP)
+	$(BIN)/python docs/making/tables.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -283,7 +283,7 @@ def test_what_is_wrong_with_a_row_is_said_with_file_and_line(read, row, said):
 
 
 def test_a_plan_for_one_task_is_for_no_other(read):
-    with pytest.raises(UsageError, match="wider.toml, line 2: it is for task tox21, not for esol"):
+    with pytest.raises(UsageError, match=r"wider.toml, line 2: it is for task tox21, not for esol"):
         plan("esol", read(WIDER))
 
 
