@@ -1,4 +1,4 @@
-"""What the dendrites of a finished run learnt, as data: one JSON file beside its record, read without torch.
+"""What the dendrites of a finished run learnt, as data: one file beside its record, read without torch.
 
 For neuron i of a site, over all rows p (every index but the neuron's, of every call) of the validation molecules, with
 the reported network in evaluation mode, so that y' = y + Σ_k w_k a_k (`pbgraph.dendrites.forward`) and c_k = w_k a_k:

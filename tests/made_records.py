@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.history import Epoch, Selection
 from pbgraph.insight import DendriteInsight, Insight, SiteInsight
 from pbgraph.metrics import SplitScore, TaskScore
@@ -130,5 +131,16 @@ def write_grown(results: ResultsFolder, arm: str, seed: int, found: Insight | No
     record = make_record(arm, seed, 0.8)
     digest = write_insight(results.dendrites_path(record.spec), found or make_insight())
     record = replace(record, details={"dendrites": 1, "events": [], DIGEST: digest})
+    results.write(record)
+    return record
+
+
+def write_earlier(results: ResultsFolder, arm: str, seed: int) -> RunRecord:
+    """The same with an insight as earlier versions wrote it."""
+    record = make_record(arm, seed, 0.8)
+    content, path = canonical_json(make_insight()), results.dendrites_paths(record.spec)[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    record = replace(record, details={"dendrites": 1, "events": [], DIGEST: sha256(content)})
     results.write(record)
     return record

@@ -5,7 +5,8 @@
     results/predictions/<task>/<key>.parquet   predictions of every test molecule
     results/tasks/<task>.json                  how a table of the user's is read, where it is one
     results/models/<task>/<key>/               the trained model, where it was asked for
-    results/dendrites/<task>/<key>.json        what its dendrites learnt, if it grew any; see pbgraph.insight
+    results/dendrites/<task>/<key>.zst         what its dendrites learnt, if it grew any; see pbgraph.insight and
+                                               pbgraph.results.insight_file. Of earlier runs it is <key>.json
     results/.work/<key>.safetensors, .lock     checkpoint and lock of a run in progress; never committed
     results/.work/<key>.progress.json          how far it is, see pbgraph.results.progress
     results/.work/leases/                      who does which run, where many machines share the folder
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 WORK, TRASH, ASIDE = ".work", ".trash", ".aside"  # hidden folders in one of results
 WRITTEN_BY_RUNS = ("records", "predictions", "models", "dendrites")  # folders in one of results
+INSIGHTS = (".zst", ".json")  # suffixes of what dendrites learnt, today's and earlier ones
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,11 @@ class ResultsFolder:
 
     def dendrites_path(self, spec: RunSpec) -> Path:
         """Where it is written what dendrites learnt."""
-        return self.root / "dendrites" / spec.task / f"{spec.key}.json"
+        return self.dendrites_paths(spec)[0]
+
+    def dendrites_paths(self, spec: RunSpec) -> list[Path]:
+        """Where that may be: where it is written today, then where it was."""
+        return [self.root / "dendrites" / spec.task / f"{spec.key}{suffix}" for suffix in INSIGHTS]
 
     def checkpoint_path(self, spec: RunSpec) -> Path:
         """Where a run in progress saves its state; a method may use files beside it, named KEY.WORD.safetensors."""

@@ -1,4 +1,4 @@
-"""What the dendrites of finished runs learnt, one JSON file beside each record; read without torch."""
+"""What the dendrites of finished runs learnt, one file beside each record; read without torch."""
 
 from __future__ import annotations
 
@@ -11,44 +11,41 @@ from typing import Any
 import msgspec
 
 from pbgraph.errors import DataError, UsageError
-from pbgraph.files.hashing import canonical_json, sha256
-from pbgraph.files.reading import MEBIBYTE, UnreadableError, decoded, read_bytes
+from pbgraph.files.hashing import sha256
+from pbgraph.files.reading import UnreadableError, read_bytes
 from pbgraph.files.writing import new_file
 from pbgraph.humanize import ranges
 from pbgraph.insight import Insight
 from pbgraph.results.arms import Arm, named_arm
-from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.folder import INSIGHTS, ResultsFolder
+from pbgraph.results.insight_file import LARGEST, insight_bytes, insight_in
 from pbgraph.results.protocol import check_no_twins
 from pbgraph.results.records import RunRecord
 
 DIGEST = "dendrites_sha256"  # among a record's details
-LARGEST = 64 * MEBIBYTE  # of a file
-DIGITS = 3  # earlier files have six
+DIGITS = 3  # of earlier files; the first ones have six
 HALF_A_DIGIT = 0.5006  # of the last of three digits, and of the last of six
+HALF_A_BIT = 2.0**-8 + 0.0005  # of the last of eight, beside the number itself, and of the last of four digits
 
 
 def write_insight(path: Path, insight: Insight) -> str:
-    """Write it as JSON, floats with `DIGITS` significant digits, and return the SHA-256 of the file's content.
+    """Write it as `insight_bytes` has it, and return the SHA-256 of the file's content.
 
-    A file left by a run that ended before its record was written is replaced.
+    A file left by a run that ended before its record was written is replaced, whatever its form.
     """
-    content = canonical_json(_rounded(msgspec.to_builtins(insight)))
-    path.unlink(missing_ok=True)
+    content = insight_bytes(insight)
+    for suffix in INSIGHTS:
+        path.with_suffix(suffix).unlink(missing_ok=True)
     with new_file(path) as part:
         part.write_bytes(content)
     return sha256(content)
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
 def agree(mine: Any, theirs: Any) -> bool:
-    """Whether two insights say the same, as far as `theirs`, of `DIGITS` digits, goes; as dataclasses or JSON."""
+    """Whether two insights say the same, as far as both go, `mine` with digits and `theirs` with bits.
+
+    They are dataclasses or JSON.
+    """
     if isinstance(mine, Insight):
         return agree(msgspec.to_builtins(mine), msgspec.to_builtins(theirs))
     if isinstance(mine, dict) and isinstance(theirs, dict):
@@ -56,7 +53,8 @@ def agree(mine: Any, theirs: Any) -> bool:
     if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
         return len(mine) == len(theirs) and all(map(agree, mine, theirs))
     if isinstance(mine, float) and isinstance(theirs, float):
-        return abs(mine - theirs) <= HALF_A_DIGIT * 10.0 ** (math.floor(math.log10(abs(theirs) or 1.0)) + 1 - DIGITS)
+        digit = 10.0 ** (math.floor(math.log10(abs(mine))) + 1 - DIGITS) if mine else 0.0
+        return abs(mine - theirs) <= HALF_A_DIGIT * digit + HALF_A_BIT * abs(mine)
     return bool(mine == theirs)
 
 
@@ -94,7 +92,7 @@ def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:
     run = f"{record.spec.arm}, seed {record.spec.seed}"
     if digest is None and "dendrites" not in record.details:
         raise UsageError(f"{run}, is a run without dendrites: name an arm that grows some, such as perforated")
-    path = results.dendrites_path(record.spec)
+    path = insight_path(results, record)
     if digest is None:
         raise DataError(
             f"record {record.key} of {run}, does not say what its dendrites learnt: it was made by an earlier version; "
@@ -106,6 +104,24 @@ def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:
         content = read_bytes(path, LARGEST)
         if sha256(content) != digest:
             raise DataError(f"{path} is not the file that record {record.key} was written with; restore it")
-        return decoded(content, Insight)
+        return insight_in(content)
     except UnreadableError as error:
         raise DataError(f"{path} does not say what dendrites learnt ({error}); restore it") from error
+
+
+def insight_path(results: ResultsFolder, record: RunRecord) -> Path:
+    """Where a run's insight is: of the forms that are there, that which its record has the hash of, or else the newest.
+
+    Where there is none, that of today.
+    """
+    there = [path for path in results.dendrites_paths(record.spec) if os.path.lexists(path)]
+    if len(there) > 1:
+        there.sort(key=lambda path: not _is_of(record, path))
+    return there[0] if there else results.dendrites_path(record.spec)
+
+
+def _is_of(record: RunRecord, path: Path) -> bool:
+    try:
+        return sha256(read_bytes(path, LARGEST)) == record.details.get(DIGEST)
+    except UnreadableError:
+        return False

@@ -21,7 +21,7 @@ from pbgraph.files.reading import MEBIBYTE, content_of
 from pbgraph.files.writing import NO_LINKS, new_file, new_folder, replaced_file, scratch_folder
 from pbgraph.results.described import keep, user_table
 from pbgraph.results.folder import ASIDE, WORK, ResultsFolder
-from pbgraph.results.insights import DIGEST, read_insight
+from pbgraph.results.insights import DIGEST, insight_path, read_insight
 from pbgraph.results.predictions import LARGEST as LARGEST_PREDICTIONS
 from pbgraph.results.record_file import LARGEST_RECORD, read_record
 from pbgraph.results.records import RunRecord
@@ -158,12 +158,15 @@ def adopt(candidate: Candidate, results: ResultsFolder) -> RunRecord:
     own = results.finished(record.spec.task, record.key)
     if own is not None and own.digest() != record.digest():
         return own
-    for path_of in (ResultsFolder.predictions_path, ResultsFolder.dendrites_path):
-        source, target = path_of(staged, record.spec), path_of(results, record.spec)
+    for source, targets in (
+        (staged.predictions_path(record.spec), [results.predictions_path(record.spec)]),
+        (insight_path(staged, record), results.dendrites_paths(record.spec)),
+    ):
         if source.exists():
             if own is None:
-                target.unlink(missing_ok=True)  # of a run that was killed before its record
-            _place(source, target)
+                for target in targets:
+                    target.unlink(missing_ok=True)  # of a run that was killed before its record
+            _place(source, results.root / source.relative_to(staged.root))
     model = staged.model_path(record.spec)
     if model.is_dir() and not os.path.lexists(results.model_path(record.spec)):
         with new_folder(results.model_path(record.spec)) as part:

@@ -24,7 +24,7 @@ KEY = r"[0-9a-f]{16}"
 FILE = re.compile(
     rf"records/{WORD}/{KEY}(\.failed-[0-9]{{1,9}})?\.json"
     rf"|predictions/{WORD}/{KEY}\.parquet"
-    rf"|dendrites/{WORD}/{KEY}\.json"
+    rf"|dendrites/{WORD}/{KEY}\.(zst|json)"
     rf"|models/{WORD}/{KEY}/{WORD}"
     rf"|registered/{WORD}\.json"
     rf"|tasks/{WORD}\.json"

@@ -1,7 +1,7 @@
 """A record and a rerun of it, in one form: a rerun is of today's, and its record may be of an earlier one.
 
 What an earlier record says of its test rows is made anew from its file of predictions, as a run of today scores and
-keeps them. What its dendrites learnt has more digits than today's: it is compared as far as these go.
+keeps them. What its dendrites learnt has digits where today's has bits: it is compared as far as both go.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.metrics import METRICS, SplitScore
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.insights import DIGEST, agree, read_insight
+from pbgraph.results.insights import DIGEST, agree, insight_path, read_insight
 from pbgraph.results.predictions import as_kept, is_earlier, of_part
 from pbgraph.results.records import RunRecord
 from pbgraph.verify.scores import Cells, read_predictions
@@ -31,6 +31,7 @@ def comparable(
     mine, theirs = (_scored_by(run, shared) for run in (record, new))
     if new.status == "failed":
         return mine, theirs
+    mine = _with_bits_of(results, mine, scratch, theirs=theirs)
     return _of_today(results, mine, scratch, theirs=theirs), theirs
 
 
@@ -67,7 +68,6 @@ def _of_today(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
     grid[cells.row, cells.column] = kept
     test = split_score(Rows(cells.y, grid), tasks, [METRICS.get(name) for name in record.metrics])
     same = np.array_equal(kept, now.column("score").to_numpy())
-    record = _with_digits_of(results, record, scratch, theirs=theirs)
     return replace(
         record,
         scores={**record.scores, "test": replace(test, size=record.scores["test"].size)},
@@ -76,13 +76,13 @@ def _of_today(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder,
     )
 
 
-def _with_digits_of(
-    results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, theirs: RunRecord
-) -> RunRecord:
-    """The record with the digest of the rerun's insight, if its own says the same with more digits."""
-    if DIGEST not in record.details or DIGEST not in theirs.details:
+def _with_bits_of(results: ResultsFolder, record: RunRecord, scratch: ResultsFolder, *, theirs: RunRecord) -> RunRecord:
+    """The record with the digest of the rerun's insight, if its own is of an earlier form and says the same."""
+    digests = record.details.get(DIGEST), theirs.details.get(DIGEST)
+    if None in digests or digests[0] == digests[1]:
         return record
-    insights = read_insight(results, record), read_insight(scratch, theirs)
-    if not agree(*insights):
+    if insight_path(results, record).suffix == insight_path(scratch, theirs).suffix:
         return record
-    return replace(record, details={**record.details, DIGEST: theirs.details[DIGEST]})
+    if not agree(read_insight(results, record), read_insight(scratch, theirs)):
+        return record
+    return replace(record, details={**record.details, DIGEST: digests[1]})

@@ -15,8 +15,8 @@ from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.files.reading import content_of
 from pbgraph.prediction.saved import FACTS, read_facts
 from pbgraph.results.arms import Arm
-from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.insights import DIGEST, read_insight
+from pbgraph.results.folder import INSIGHTS, ResultsFolder
+from pbgraph.results.insights import DIGEST, insight_path, read_insight
 from pbgraph.results.protocol import arm_identity, differences
 from pbgraph.results.record_file import formatted, record_and_content
 from pbgraph.results.records import RunRecord
@@ -26,7 +26,11 @@ from pbgraph.verify.findings import Findings, findings, guarded
 from pbgraph.verify.shape import misshapen_failure, misshapen_run
 
 NAME = re.compile(r"([0-9a-f]{16})(?:\.failed-([1-9][0-9]*))?\.json")
-COMPANIONS = {"predictions": ".parquet", "dendrites": ".json", "models": ""}  # folder -> suffix of a key's file in it
+COMPANIONS = {
+    "predictions": (".parquet",),
+    "dendrites": INSIGHTS,
+    "models": ("",),
+}  # folder -> suffixes of keys
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,7 @@ def held_by(results: ResultsFolder, done: Callable[[int], None] = lambda _: None
         "failed": len(failed),
         "external results": sum(record.spec.external for record in finished),
         "predictions": sum(results.predictions_path(record.spec).exists() for record in finished),
-        "insights": sum(
-            DIGEST in record.details and results.dendrites_path(record.spec).exists() for record in finished
-        ),
+        "insights": sum(DIGEST in record.details and insight_path(results, record).exists() for record in finished),
         "models": sum(results.model_path(record.spec).is_dir() for record in finished),
         "runs with uncommitted changes": sum(record.provenance.dirty for record in finished),
         "records without a seal": len(unsealed),
@@ -155,7 +157,7 @@ def _companions(results: ResultsFolder, record: RunRecord) -> Iterator[str]:
     elif sha256(content_of(path)) != record.predictions_sha256:
         yield f"{path} is not the file that record {record.key} was written with; restore it"
     if DIGEST in record.details:
-        yield from guarded(results.dendrites_path(record.spec), _insight, results, record)
+        yield from guarded(insight_path(results, record), _insight, results, record)
     folder = results.model_path(record.spec)
     if folder.exists():
         yield from guarded(folder, _model, folder, record)
@@ -175,12 +177,14 @@ def _model(folder: Path, record: RunRecord) -> Iterator[str]:
 def _orphan(results: ResultsFolder, path: Path, finished: Iterable[RunRecord]) -> Iterator[str]:
     """Whether a companion has a record; of a damaged one enough is said already."""
     kind, dataset, key = path.parent.parent.name, path.parent.name, _key_of(path)
-    if path.name != key + COMPANIONS[kind]:
+    if path.name.removeprefix(key) not in COMPANIONS[kind]:
         yield f"{path} is no file of a run; move it away"
     elif not (results.root / "records" / dataset / f"{key}.json").exists():
         yield f"{path} is of no finished run: its record is gone, or never came; restore the record or move it away"
-    elif kind == "dendrites" and any(record.key == key and DIGEST not in record.details for record in finished):
-        yield f"{path}: record {key} does not know of it; move it away"
+    elif kind == "dendrites":
+        mine = (record for record in finished if record.key == key and record.spec.task == dataset)
+        if any(DIGEST not in record.details or insight_path(results, record) != path for record in mine):
+            yield f"{path}: record {key} does not know of it; move it away"
 
 
 def _unpaired(finished: Iterable[RunRecord]) -> Iterator[str]:

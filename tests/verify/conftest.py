@@ -10,6 +10,7 @@ import pytest
 
 from committed_runs import COMMITTED, call
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.insights import insight_path
 from pbgraph.results.records import RunRecord
 
 
@@ -26,8 +27,8 @@ def project(tmp_path_factory) -> Path:
     committed, mine = ResultsFolder(COMMITTED), ResultsFolder(folder / "results")
     for record in filter(chosen, committed.records("tox21")):
         mine.write(record)
-        for place in ("predictions_path", "dendrites_path"):
-            old, new = getattr(committed, place)(record.spec), getattr(mine, place)(record.spec)
+        for old in (committed.predictions_path(record.spec), insight_path(committed, record)):
+            new = mine.root / old.relative_to(committed.root)
             if old.exists():
                 new.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(old, new)

@@ -17,12 +17,14 @@ from committed_runs import COMMITTED, call, of
 from made_records import make_record
 from pbgraph.execution.scoring import Rows, split_score
 from pbgraph.files.hashing import sha256
+from pbgraph.insight import Insight
 from pbgraph.metrics import METRICS
 from pbgraph.plans.plan import plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.insights import DIGEST
+from pbgraph.results.insight_file import insight_bytes
+from pbgraph.results.insights import DIGEST, insight_path
 from pbgraph.results.predictions import write_predictions
 from pbgraph.results.record_file import formatted, read_record, record_bytes
 from pbgraph.results.records import RunRecord
@@ -219,7 +221,8 @@ def without_predictions(results: ResultsFolder) -> None:
 
 def without_pair(results: ResultsFolder) -> None:
     spec = of(results, "trimnet/perforated").spec
-    for path in (results.record_path(spec), results.predictions_path(spec), results.dendrites_path(spec)):
+    insight = insight_path(results, of(results, "trimnet/perforated"))
+    for path in (results.record_path(spec), results.predictions_path(spec), insight):
         path.unlink()
 
 
@@ -249,6 +252,12 @@ def failure_number_zero(results: ResultsFolder) -> None:
 
 def unknown_insight(results: ResultsFolder) -> None:
     results.dendrites_path(of(results, "gin/backprop").spec).write_text("{}")
+
+
+def insight_of_two_forms(results: ResultsFolder) -> None:
+    first, last = results.dendrites_paths(of(results, "trimnet/perforated").spec)
+    assert last.exists()
+    first.write_bytes(insight_bytes(Insight({})))
 
 
 def other_task(results: ResultsFolder) -> None:
@@ -285,6 +294,7 @@ SPOILT = {
     "wordless failure": (failure_without_words, "a failed run says what went wrong"),
     "failure 0": (failure_number_zero, "is not named as a record is"),
     "unknown insight": (unknown_insight, "does not know of it"),
+    "insight of two forms": (insight_of_two_forms, ".zst: record"),
     "wrong folder": (other_task, "is a run of task tox21: move it to the folder records/tox21"),
     "no digest": (without_digest, "has lost its digest or its seal"),
     "no seal": (without_seal, "has lost its digest or its seal"),
@@ -302,10 +312,11 @@ def test_what_is_wrong_with_files_is_said(copy, name):
     assert all("\n" not in line for line in found)
 
 
-@pytest.mark.parametrize("kind", ["record_path", "predictions_path", "dendrites_path"])
+@pytest.mark.parametrize("kind", ["records", "predictions", "dendrites"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_one_flipped_bit_is_found(copy, kind, share):
-    path = getattr(copy, kind)(of(copy, "trimnet/perforated").spec)
+    record = of(copy, "trimnet/perforated")
+    (path,) = (copy.root / kind / record.spec.task).glob(f"{record.key}.*")
     flip(path, int(share * path.stat().st_size))
     assert any(path.stem in line for line in held_by(copy).findings.wrong)
 
@@ -391,7 +402,7 @@ def test_wrong_usage(words, capsys, tmp_path, monkeypatch):
 
 def test_the_digest_of_an_insight_is_part_of_its_record(copy):
     record = of(copy, "trimnet/perforated")
-    assert record.details[DIGEST] == sha256(copy.dendrites_path(record.spec).read_bytes())
+    assert record.details[DIGEST] == sha256(insight_path(copy, record).read_bytes())
 
 
 @pytest.mark.parametrize(
