@@ -1,18 +1,20 @@
 """What a run costs on disk, and what keeping fewer digits does to its scores.
 
-    python benchmarks/record_sizes.py [RESULTS] [TASK]        (default: results tox21)
+    python benchmarks/record_sizes.py                                     of results/, Tox21
+    python benchmarks/record_sizes.py RESULTS TASK --preset NAME --by-arm
 
 Every finished run of a folder is measured as it is stored, and as today's code would store it: an earlier record is
-brought to today's form in memory, from its own predictions, with all metrics. Nothing in the folder is changed. The
-second table is of the mean over targets and runs: how far test scores move if probabilities have so many bits.
+brought to today's form in memory, from its own predictions, with all metrics, and so are earlier insights. Nothing in
+the folder is changed. The last table is of earlier records, the mean over targets and runs: how far test scores move if
+probabilities have so many bits.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -21,12 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from pbgraph import probabilities
+from pbgraph.errors import PbgraphError
 from pbgraph.execution.scoring import Scored, scored_parts
 from pbgraph.files.hashing import canonical_json
 from pbgraph.metrics import METRICS, mean_over_tasks
 from pbgraph.results.compact import compact
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.insights import read_insight, write_insight
+from pbgraph.results.insight_file import insight_bytes
+from pbgraph.results.insights import insight_path, read_insight
 from pbgraph.results.predictions import GAVE_PROBABILITIES, is_earlier, of_part, write_predictions
 from pbgraph.results.record_file import record_bytes, said_by
 from pbgraph.results.records import FORMAT_VERSION, RunRecord
@@ -40,20 +44,22 @@ FIELDS = ("history", "scores", "provenance", "spec", "details", "thresholds")
 class Sizes:
     """Bytes of one run: as stored, and as today's code would store it; fields of the JSON, by name.
 
+    arm     whose run it is
     packed  what both take in a repository, compressed by zlib as git does
     """
 
+    arm: str
     stored: Mapping[str, int]
     today: Mapping[str, int]
     packed: tuple[int, int]
     fields: Mapping[str, int]
 
     @staticmethod
-    def of(stored: Mapping[str, bytes], today: Mapping[str, bytes], fields: Mapping[str, int]) -> Sizes:
-        """Of the content of its files."""
+    def of(record: RunRecord, stored: Mapping[str, bytes], today: Mapping[str, bytes]) -> Sizes:
+        """Of the content of its files; record: in today's form."""
         whole = [{name: len(content) for name, content in files.items()} for files in (stored, today)]
         packed = [sum(len(zlib.compress(content)) for content in files.values()) for files in (stored, today)]
-        return Sizes(whole[0], whole[1], (packed[0], packed[1]), fields)
+        return Sizes(str(record.spec.arm), whole[0], whole[1], (packed[0], packed[1]), _fields(record))
 
 
 def grids(table: pa.Table, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -80,20 +86,18 @@ def scored_today(record: RunRecord, table: pa.Table) -> tuple[Scored, np.ndarray
 
 def sizes_of(results: ResultsFolder, record: RunRecord, moved: dict[int, list[list[float]]]) -> Sizes:
     """Of a run; how far its test scores move is added to `moved`."""
-    path, dendrites = results.predictions_path(record.spec), results.dendrites_path(record.spec)
+    path, insight = results.predictions_path(record.spec), insight_path(results, record)
     table, json = read_predictions(path), results.record_path(record.spec).read_bytes()
-    rest = {"dendrites": dendrites.read_bytes() if dendrites.exists() else b""}
-    stored = {"JSON": json, "predictions": path.read_bytes(), **rest}
+    learnt = insight.read_bytes() if insight.exists() else b""
+    stored = {"JSON": json, "predictions": path.read_bytes(), "dendrites": learnt}
+    rest = {"dendrites": insight_bytes(read_insight(results, record)) if learnt else b""}
     if not is_earlier(table):
-        return Sizes.of(stored, stored, _fields(record))
+        return Sizes.of(record, stored, {**stored, **rest})
     scored, y, exact = scored_today(record, table)
     for bits, apart in moved.items():
         apart.append([_apart(name, y, exact, bits) for name in ("roc_auc", "average_precision")])
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / path.name
-        if dendrites.exists():
-            write_insight(learnt := Path(scratch) / dendrites.name, read_insight(results, record))
-            rest = {"dendrites": learnt.read_bytes()}
         digest = write_predictions(file, y, scored.kept, tasks=tuple(record.scores["test"].tasks))
         today = replace(
             record,
@@ -105,7 +109,7 @@ def sizes_of(results: ResultsFolder, record: RunRecord, moved: dict[int, list[li
             predictions_sha256=digest,
         )
         made = {"JSON": record_bytes(today), "predictions": file.read_bytes(), **rest}
-    return Sizes.of(stored, made, _fields(today))
+    return Sizes.of(today, stored, made)
 
 
 def _fields(record: RunRecord) -> dict[str, int]:
@@ -125,34 +129,68 @@ def _apart(name: str, y: np.ndarray, exact: np.ndarray, bits: int) -> float:
 
 
 def lines(sizes: list[Sizes], moved: Mapping[int, list[list[float]]]) -> Iterator[str]:
-    """Both tables."""
+    """The tables of all runs."""
     yield f"| {len(sizes)} runs, kB each | as stored | as today |\n|---|--:|--:|"
-    for name in ("JSON", "predictions", "dendrites"):
+    for name in ("JSON", "predictions"):
         yield f"| {name} | {_kb(one.stored[name] for one in sizes)} | {_kb(one.today[name] for one in sizes)} |"
-    both = [(sum(one.stored.values()), sum(one.today.values())) for one in sizes]
-    yield f"| together | {_kb(old for old, _ in both)} | {_kb(new for _, new in both)} |"
+    grown = [(one.stored["dendrites"], one.today["dendrites"]) for one in sizes if one.stored["dendrites"]]
+    if grown:
+        both = " | ".join(_kb(column) for column in zip(*grown, strict=True))
+        yield f"| dendrites, of the {len(grown)} runs with any | {both} |"
+    both_sums = [(sum(one.stored.values()), sum(one.today.values())) for one in sizes]
+    yield f"| together | {_kb(old for old, _ in both_sums)} | {_kb(new for _, new in both_sums)} |"
     packed = [_kb(one.packed[side] for one in sizes) for side in (0, 1)]
     yield f"| together, as git keeps it | {packed[0]} | {packed[1]} |"
-    largest = [max(mine) / 1000 for mine in zip(*both, strict=True)]
+    largest = [max(mine) / 1000 for mine in zip(*both_sums, strict=True)]
     yield f"| the largest run | {largest[0]:.1f} | {largest[1]:.1f} |"
+    megabytes = [sum(mine) / 1e6 for mine in zip(*both_sums, strict=True)]
+    yield f"| all of them, MB | {megabytes[0]:.1f} | {megabytes[1]:.1f} |"
     fields = ", ".join(f"{name} {_kb(one.fields[name] for one in sizes)}" for name in FIELDS)
-    yield f"\nJSON as today, kB: {fields}\n"
-    yield "| bits of a probability | mean ROC-AUC moves by | average precision |\n|--:|--:|--:|"
+    yield f"\nJSON as today, kB: {fields}"
+    if not any(moved.values()):
+        return
+    yield "\n| bits of a probability | mean ROC-AUC moves by | average precision |\n|--:|--:|--:|"
     for bits, apart in moved.items():
-        if apart:
-            roc, precision = (fmean(column) for column in zip(*apart, strict=True))
-            yield f"| {bits} | {roc:.6f} | {precision:.6f} |"
+        roc, precision = (fmean(column) for column in zip(*apart, strict=True))
+        yield f"| {bits} | {roc:.6f} | {precision:.6f} |"
 
 
-def _kb(sizes: Iterator[int]) -> str:
+def arm_lines(sizes: list[Sizes]) -> Iterator[str]:
+    """A line for each arm, as today's code would store its runs."""
+    yield "\n| kB each, as today | runs | JSON | predictions | dendrites | together |\n|---|--:|--:|--:|--:|--:|"
+    for arm in sorted({one.arm for one in sizes}):
+        mine = [one.today for one in sizes if one.arm == arm]
+        parts = " | ".join(_kb(one[name] for one in mine) for name in ("JSON", "predictions", "dendrites"))
+        yield f"| {arm} | {len(mine)} | {parts} | {_kb(sum(one.values()) for one in mine)} |"
+
+
+def _kb(sizes: Iterable[int]) -> str:
     return f"{fmean(sizes) / 1000:.1f}"
 
 
-def main(folder: str = "results", task: str = "tox21") -> None:
-    results, moved = ResultsFolder(Path(folder)), {bits: list[list[float]]() for bits in BITS}
-    finished = [record for record in results.records(task) if record.status == "finished"]
-    print("\n".join(lines([sizes_of(results, record, moved) for record in finished], moved)))
+def main() -> None:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results"), metavar="RESULTS")
+    parser.add_argument("task", nargs="?", default="tox21", metavar="TASK")
+    parser.add_argument("--preset", metavar="NAME", help="its runs alone; otherwise those of all presets")
+    parser.add_argument("--by-arm", action="store_true", help="a table with a line for each arm, too")
+    args = parser.parse_args()
+    results, moved = ResultsFolder(args.results), {bits: list[list[float]]() for bits in BITS}
+    finished = [
+        record
+        for record in results.records(args.task)
+        if record.status == "finished" and args.preset in (None, record.spec.preset)
+    ]
+    if not finished:
+        asked = f" of preset {args.preset}" if args.preset else ""
+        parser.error(f"{args.results} holds no finished runs of {args.task}{asked}")
+    try:
+        sizes = [sizes_of(results, record, moved) for record in finished]
+    except PbgraphError as error:
+        parser.exit(1, f"{error}\n")
+    print("\n".join([*lines(sizes, moved), *(arm_lines(sizes) if args.by_arm else ())]))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
