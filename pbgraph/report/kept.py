@@ -8,40 +8,64 @@ validation rows is better there by selection: the gain on test rows belongs besi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from pbgraph.humanize import figure, plural, ranges
-from pbgraph.methods.roles import PLAIN
 from pbgraph.report.tables import Row, Table
 
 
 def kept_notes(table: Table, scale: float, smaller: str) -> list[str]:
     """One note for each row whose runs grow dendrites: how many are at each site, by seed, and what was gained.
 
-    And one for each comparison of such a row with another than the plain one, where both came to the same network.
+    And one for each comparison whose rows came to the same network on some seeds, of which the former does not tell.
     scale    magnitude of the scores of the metric that selects
     smaller  " (smaller is better)" where it is, else ""
     """
     rows = {row.arm: replace(row, arm=table.called[row.arm]) for row in table.rows}
     plain = {arm: rows[one.b] for arm, one in table.against_plain.items() if one.b in rows}
-    compared = [(rows[one.a], rows[one.b]) for one in table.comparisons if one.b.method != PLAIN]
+    compared = [
+        (rows[one.a], rows[one.b])
+        for one in table.comparisons
+        if not (rows[one.a].dendrites and table.against_plain.get(one.a) is one)
+    ]
     return [
         *(_note(rows[row.arm], plain.get(row.arm), scale, smaller) for row in table.rows if row.dendrites),
-        *filter(None, (_same(a, b, scale) for a, b in compared if a.dendrites)),
+        *filter(None, (_same(a, b, scale) for a, b in compared)),
     ]
 
 
+@dataclass(frozen=True)
+class SameNetwork:
+    """The seeds on which two rows are one network, among those on which that can be told.
+
+    It is told by validation and test score: what an external result predicted has none of the former.
+    """
+
+    seeds: tuple[int, ...]
+    among: tuple[int, ...]
+
+    @classmethod
+    def of(cls, a: Row, b: Row) -> SameNetwork:
+        """Of two rows of one table."""
+        both = [seed for seed in a.test if seed in b.test and seed in a.chosen and seed in b.chosen]
+        same = [seed for seed in both if (a.test[seed], a.chosen[seed]) == (b.test[seed], b.chosen[seed])]
+        return cls(tuple(same), tuple(both))
+
+    @property
+    def pairs(self) -> str:
+        """In how many pairs, for people."""
+        return f"in {len(self.seeds)} of {plural(len(self.among), 'pair')}, whose difference is 0"
+
+
 def _same(a: Row, b: Row, scale: float) -> str:
-    """On how many seeds two rows are one network, by validation and test score, and what the others differ by."""
-    both = [seed for seed in a.test if seed in b.test and seed in a.chosen and seed in b.chosen]
-    same = [seed for seed in both if (a.test[seed], a.chosen[seed]) == (b.test[seed], b.chosen[seed])]
-    if not same:
+    """On how many seeds two rows are one network, and what the others differ by."""
+    same = SameNetwork.of(a, b)
+    if not same.seeds:
         return ""
-    others = [seed for seed in both if seed not in same]
+    others = [seed for seed in same.among if seed not in same.seeds]
     rest = f"; the others differ by {_gain(others, a.test, b.test, scale)} on average" if others else ""
-    pairs = f"{len(same)} of {plural(len(both), 'pair')}"
-    return f"the same network: {a.arm} and {b.arm} in {pairs}, whose difference is 0 ({_seeds(same)}){rest}"
+    return f"the same network: {a.arm} and {b.arm} {same.pairs} ({_seeds(same.seeds)}){rest}"
 
 
 def _note(row: Row, plain: Row | None, scale: float, smaller: str) -> str:

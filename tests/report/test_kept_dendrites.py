@@ -73,8 +73,29 @@ def test_where_both_arms_of_a_comparison_are_one_network_it_is_said():
     for seed, (test, valid) in scores.items():
         pair = grown(seed, 0.80, 0.82, 0)
         records += [plain(seed, 0.80, 0.82), pair, scored(make_record(rows[2], seed, test, control_of=pair.key), valid)]
+    rest = "in 2 of 3 pairs, whose difference is 0 (seeds 68-69); the others differ by"
     assert notes(records, rows)[1:] == [
-        "the same network: gin/perforated and gin/continued in 2 of 3 pairs, whose difference is 0 (seeds 68-69); the "
-        "others differ by -0.0100 on average"
+        f"the same network: gin/continued and gin/backprop {rest} +0.0100 on average",
+        f"the same network: gin/perforated and gin/continued {rest} -0.0100 on average",
     ]
     assert len(notes([one for one in records if one.spec.seed == 70], rows)) == 1
+
+
+def test_so_it_is_of_a_control_without_dendrites_and_its_plain_row():
+    """But not of a row with dendrites and its plain one, which the note on dendrites tells of already."""
+    rows = (*ARMS, *arms("gin/continued"))
+    records = []
+    for seed, (test, valid) in {68: (0.80, 0.82), 69: (0.81, 0.83)}.items():
+        records += [plain(seed, 0.80, 0.82), grown(seed, 0.80, 0.82, 0)]
+        records.append(scored(make_record(rows[2], seed, test), valid))
+    dendrites, *same = notes(records, rows)
+    assert "seeds 68-69: equal to gin/backprop" in dendrites
+    assert same == [
+        "the same network: gin/continued and gin/backprop in 1 of 2 pairs, whose difference is 0 (seed 68); the others "
+        "differ by +0.0100 on average"
+    ]
+
+
+def test_equal_test_scores_of_other_validation_scores_are_another_network():
+    rows = arms("gin/backprop", "gin/continued")
+    assert notes([plain(68, 0.8, 0.82), scored(make_record(rows[1], 68, 0.8), 0.83)], rows) == []
