@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, stdev
 
 from pbgraph.errors import UsageError
 from pbgraph.humanize import ranges
 from pbgraph.metrics import METRICS
 from pbgraph.report.stats import (
+    ROUNDING,
     Difference,
     EquivalenceMargin,
     Interval,
     Outcome,
     Verdict,
     holm,
+    least_half_width,
     mixed_difference,
     paired_difference,
     verdict,
@@ -167,6 +169,28 @@ def differences_of_splits(comparison: Comparison, records: Iterable[RunRecord]) 
     """What is judged: a - b of each split; records: of both arms, and maybe others."""
     pairs = pairs_of(comparison, records)
     return units_of([a for a, _ in pairs], differences_of(pairs))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much the differences that are judged vary, and what that says of more seeds.
+
+    sd     standard deviation, between splits, or between seeds where all share one split
+    floor  see `pbgraph.report.stats.least_half_width`; None where all share one split
+    """
+
+    sd: float
+    floor: float | None
+
+
+def spread_of(comparison: Comparison, records: Iterable[RunRecord]) -> Spread | None:
+    """Of a comparison; None where nothing varies, or there is one difference. records: of both arms."""
+    records = list(records)
+    differences, of_a = differences_of_splits(comparison, records), [a for a, _ in pairs_of(comparison, records)]
+    if len(differences) < 2 or (sd := stdev(differences)) <= ROUNDING * max(map(abs, differences)):
+        return None
+    share = None if comparison.one_split else test_share_of(of_a)
+    return Spread(sd, None if share is None else least_half_width(sd, test_share=share))
 
 
 def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:

@@ -16,9 +16,10 @@ import msgspec
 
 from pbgraph.humanize import figure, plural
 from pbgraph.report.columns import flush_right, narrowed
-from pbgraph.report.comparisons import Comparison
+from pbgraph.report.comparisons import Comparison, Spread
+from pbgraph.report.kept import SameNetwork
 from pbgraph.report.markdown import as_markdown, bullets, markdown
-from pbgraph.report.stats import Difference, Interval
+from pbgraph.report.stats import NORMAL_QUANTILE, Difference, Interval, MixedDifference
 from pbgraph.report.tables import Row, Table
 from pbgraph.report.texts import COMPARED, interval_text, p_text, texts
 from pbgraph.report.together import hedges_g
@@ -138,6 +139,8 @@ def comparison_lines(
     further: Mapping[str, Difference],
     judged: tuple[str, int],
     of_splits: Sequence[float] = (),
+    spread: Spread | None = None,
+    same: SameNetwork | None = None,
     declared: str = "",
     called: Pair | None = None,
     scale: float = 1.0,
@@ -146,7 +149,8 @@ def comparison_lines(
 
     further  judgements of the same difference that do not decide, see `further_differences`
     judged   the family that it is judged in, "" if it is in none, and by how many tests p is corrected there
-    of_splits  what is judged: the difference of each split
+    of_splits  what is judged: the difference of each split;  spread  of these
+    same     the pairs in which both are one network
     declared  whether the plan was registered before its runs, in words
     called   by which names the two are shown
     """
@@ -164,23 +168,47 @@ def comparison_lines(
         + interval_text(comparison.interval, scale),
         *(f"95 % interval, {name}".ljust(27) + _around(one, comparison.mean, scale) for name, one in further.items()),
         f"95 % interval, bootstrap   {interval_text(bootstrap, scale)}",
+        *_spreads(spread, further, scale),
         f"Hedges' g of differences   {'-' if effect is None else f'{effect:+.2f}'}",
         f"p                          {p_text(comparison.p)}",
         *([f"p, {f'Holm over {tests}'.ljust(23)} {p_text(comparison.p_holm)}"] if family else []),
         f"verdict                    {verdict_words(comparison)}",
     ]
     table = markdown(("seed", str(comparison.a), str(comparison.b), "difference"), seeds, right=range(4))
-    lines += [*_how_judged(comparison, further, judged), *([declared] if declared else [])]
+    lines += [f"the same network {same.pairs}"] if same and same.seeds else []
+    lines += [*_how_judged(comparison, further, judged, scale), *([declared] if declared else [])]
     return f"{table}\n\n" + "\n".join(lines) + "\n"
 
 
 def _around(difference: Difference, mean: float, scale: float) -> str:
     """Its interval, and its mean where that is another than the one that is shown."""
-    shown, other = (figure(value, scale, sign="+") for value in (mean, difference.mean))
-    return interval_text(difference.interval, scale) + ("" if shown == other else f" around {other}")
+    other = f" around {figure(difference.mean, scale, sign='+')}" if _is_another(difference, mean, scale) else ""
+    return interval_text(difference.interval, scale) + other
 
 
-def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judged: tuple[str, int]) -> Iterator[str]:
+def _is_another(difference: Difference, mean: float, scale: float) -> bool:
+    """Whether its mean is another than this one where they are shown."""
+    return figure(difference.mean, scale) != figure(mean, scale)
+
+
+def _spreads(spread: Spread | None, further: Mapping[str, Difference], scale: float) -> Iterator[str]:
+    """How much differences vary, in all and by the parts of the mixed model."""
+    if spread is not None:
+        sd = figure(spread.sd, scale)
+        said = f"SD of differences          {sd} between {'seeds' if spread.floor is None else 'splits'}"
+        if spread.floor is not None:
+            floor = f"{NORMAL_QUANTILE:.2f} × {sd} × √(n_test / n_train) = {figure(spread.floor, scale)}"
+            said += f": no number of seeds takes the corrected t's half-width below {floor}"
+        yield said
+    for one in further.values():
+        if isinstance(one, MixedDifference):
+            parts = f"{figure(one.between, scale)} between splits, {figure(one.within, scale)} within one"
+            yield f"SDs by the mixed model     {parts}"
+
+
+def _how_judged(
+    comparison: Comparison, further: Mapping[str, Difference], judged: tuple[str, int], scale: float
+) -> Iterator[str]:
     """With what, and what the numbers do not say; arguments as of `comparison_lines`."""
     family, tests = judged
     if family:
@@ -190,6 +218,11 @@ def _how_judged(comparison: Comparison, further: Mapping[str, Difference], judge
     if further:
         others = f"{', '.join(further)} and bootstrap"
         yield f"the corrected t decides: {others} take splits of the same molecules for independent"
+    if any(isinstance(one, MixedDifference) and _is_another(one, comparison.mean, scale) for one in further.values()):
+        yield (
+            "the mixed model's mean is another: in the mean a split counts once, and in the model more, the more "
+            "initialisations it has"
+        )
     if comparison.one_split:
         yield "all seeds share one split: the t interval and p speak of initialisations, not of other molecules"
 

@@ -19,12 +19,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
 CONFIDENCE = 0.95
 LEAST_FOR_EQUIVALENCE = 5  # seeds: fewer give an interval whose width is a guess, since a spread of three is one
+NORMAL_QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # 1.96, which that of Student's t comes to with seeds
 ROUNDING = 1e-12  # of scores, as a share of the largest
 
 
@@ -87,6 +89,14 @@ class Difference:
     p: float | None
 
 
+@dataclass(frozen=True)
+class MixedDifference(Difference):
+    """By a mixed model, with the standard deviations of its two parts: between splits, and within one."""
+
+    between: float
+    within: float
+
+
 def paired_difference(
     a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, test_share: float, at_once: int = 1
 ) -> Difference:
@@ -123,13 +133,25 @@ def mean_of_seeds(scores: Sequence[float]) -> Difference:
     return paired_difference(scores, [0.0] * len(scores), test_share=0.0)
 
 
-def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -> Difference | None:
+def least_half_width(sd: float, *, test_share: float) -> float:
+    """What the half-width of the corrected t's interval does not go below, of however many seeds.
+
+        z s sqrt(n_test / n_train),         z = 1.96, s the standard deviation of the paired differences
+
+    >>> round(least_half_width(0.01, test_share=0.125), 4)
+    0.0069
+    """
+    return NORMAL_QUANTILE * sd * float(test_share**0.5)
+
+
+def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -> MixedDifference | None:
     """Mean of paired differences d_ij of initialisation j on split i by a mixed model, fitted by REML:
 
         d_ij = mean + u_i + e_ij        u_i ~ N(0, variance between splits), e_ij ~ N(0, variance within one)
 
     differences, splits  of the same runs, in the same order
-    The interval and p are of t with one degree of freedom less than there are splits. None where no split is there
+    The interval and p are of t with one degree of freedom less than there are splits. The mean is of all splits, each
+    with the weight 1 / (variance between + variance within / its runs). None where no split is there
     twice, so that nothing parts the two variances, or fewer than two splits are, or where nothing varies within any.
 
     >>> round(mixed_difference([0.01, 0.02, 0.03, 0.05], [68, 68, 69, 69]).mean, 6)
@@ -150,23 +172,33 @@ def mixed_difference(differences: Sequence[float], splits: Sequence[Hashable]) -
     if within <= n * rounding**2:
         return None
 
-    def fitted(share: float) -> tuple[float, float, float]:
-        """-2 log of the restricted likelihood, mean and its squared error; share: of the variance, between splits."""
+    def fitted(share: float) -> tuple[float, float, float, float]:
+        """-2 log of the restricted likelihood, mean, its squared error and the variance within a split.
+
+        share  of the variance, between splits
+        """
         ratio = share / (1 - share)
         weights = sizes / (1 + ratio * sizes)
         mean = float(np.average(means, weights=weights))
         squares = within + float((weights * np.square(means - mean)).sum())
         fit = (n - 1) * np.log(squares) + float(np.log1p(ratio * sizes).sum() + np.log(weights.sum()))
-        return fit, mean, squares / (n - 1) / float(weights.sum())
+        return fit, mean, squares / (n - 1) / float(weights.sum()), squares / (n - 1)
 
     grid = np.linspace(0.0, 1.0, 101)[:-1]
     best = int(np.argmin([fitted(share)[0] for share in grid]))
     around = (grid[max(best - 1, 0)], grid[best] + grid[1])
     found = minimize_scalar(lambda share: fitted(share)[0], bounds=around, method="bounded", options={"xatol": 1e-9})
-    _, mean, square = min(fitted(float(found.x)), fitted(grid[best]))
+    (_, mean, square, variance), share = min((fitted(share), share) for share in (float(found.x), float(grid[best])))
     error = square**0.5
     margin = error * float(stdtrit(k - 1, (1 + CONFIDENCE) / 2))
-    return Difference(n, mean, Interval(mean - margin, mean + margin), 2 * float(stdtr(k - 1, -abs(mean) / error)))
+    return MixedDifference(
+        n,
+        mean,
+        Interval(mean - margin, mean + margin),
+        2 * float(stdtr(k - 1, -abs(mean) / error)),
+        between=(share / (1 - share) * variance) ** 0.5,
+        within=variance**0.5,
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -80,6 +80,9 @@ def test_a_mixed_model_of_a_balanced_design_is_the_analysis_of_variance(values):
     found = mixed_difference([0.01 * value for value in values.ravel()], np.repeat(range(splits), times).tolist())
     assert found.mean == pytest.approx(0.01 * values.mean(), abs=1e-6)
     assert found.interval.high - found.mean == pytest.approx(0.01 * 2.776445 * error, rel=2e-3)
+    times_more = max(between - within, 0.0) / times  # by the mean squares, as REML has it in a balanced design
+    assert found.between == pytest.approx(0.01 * times_more**0.5, rel=5e-3, abs=1e-6)
+    assert found.within == pytest.approx(0.01 * (within if times_more else pooled) ** 0.5, rel=2e-3)
 
 
 @settings(max_examples=25, deadline=None)
@@ -97,12 +100,14 @@ def test_a_mixed_model_of_an_unbalanced_design_is_the_best_by_its_likelihood(see
         mean = float(inverse.sum(0) @ values) / weight
         squares = float((values - mean) @ inverse @ (values - mean))
         fit = 16 * np.log(squares) + np.linalg.slogdet(covariance)[1] + np.log(weight)
-        fits.append((fit, mean, (squares / 16 / weight) ** 0.5))
-    _, mean, error = min(fits)
+        fits.append((fit, mean, (squares / 16 / weight) ** 0.5, squares / 16, between))
+    _, mean, error, variance, share = min(fits)
     found = mixed_difference(values.tolist(), splits.tolist())
     assert found.mean == pytest.approx(mean, abs=0.01 * error)
     assert found.interval.high - found.mean == pytest.approx(t.ppf(0.975, 11) * error, rel=0.01)
     assert found.p == pytest.approx(2 * t.sf(abs(mean) / error, 11), abs=0.01)
+    assert found.within == pytest.approx(variance**0.5, rel=0.01)
+    assert found.between == pytest.approx((share * variance) ** 0.5, rel=0.02, abs=0.02 * found.within)
 
 
 @pytest.mark.parametrize(

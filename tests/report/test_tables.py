@@ -7,18 +7,20 @@ from dataclasses import replace
 from pkgutil import resolve_name
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 
 from made_records import PROVENANCE, arms, make_failure, make_record, make_regression_record
 from pbgraph.errors import UsageError
 from pbgraph.metrics import TaskScore
-from pbgraph.report.comparisons import compare, further_differences
+from pbgraph.report.comparisons import Spread, compare, further_differences, spread_of
 from pbgraph.report.formats import comparison_lines, to_csv, to_json, to_markdown
 from pbgraph.report.html import to_html
+from pbgraph.report.kept import SameNetwork
 from pbgraph.report.latex import to_latex
 from pbgraph.report.markdown import markdown
 from pbgraph.report.shown import FORMATS
-from pbgraph.report.stats import EquivalenceMargin
+from pbgraph.report.stats import EquivalenceMargin, paired_difference
 from pbgraph.report.tables import make_table
 from pbgraph.report.terms import Terms
 from pbgraph.report.wording import answers, gains, verdict_words
@@ -566,7 +568,69 @@ def test_a_split_counts_once_however_many_initialisations_it_has():
     further = further_differences(records, found)
     assert list(further) == ["plain t", "mixed model"]
     assert list(further_differences(means, expected)) == ["plain t"]
-    assert "interval, mixed model" in comparison_lines(found, {}, None, further=further, judged=("", 1))
+    said = comparison_lines(found, {}, None, further=further, judged=("", 1))
+    assert "interval, mixed model" in said
+    between, within = further["mixed model"].between, further["mixed model"].within
+    assert f"SDs by the mixed model     {between:.4f} between splits, {within:.4f} within one" in said
+    assert "mean is another" not in said
+
+
+def twice(*differences: tuple[float, ...]):
+    """Two arms, with as many initialisations of each split as it has differences."""
+    records = []
+    for split, gains in enumerate(differences, 1):
+        for again, gain in enumerate(gains):
+            on_split = replace(PROVENANCE, split_sha256=f"split {split}")
+            for arm, score in zip(ARMS[:2], (0.8, 0.8 + gain), strict=True):
+                records.append(make_record(arm, 1000 * again + split, score, provenance=on_split))
+    found = compare(records, ARMS[1], ARMS[0], seeds=sorted({record.spec.seed for record in records}))
+    return records, found
+
+
+@pytest.mark.parametrize(("last", "another"), [((0.04,), True), ((0.04, 0.05), False)])
+def test_where_the_mixed_model_has_another_mean_it_is_said_why(last, another):
+    """Splits count by their initialisations there, which makes a difference where not all have as many."""
+    records, found = twice((0.00, 0.01), (0.01, 0.03), last)
+    further = further_differences(records, found)
+    said = comparison_lines(found, {}, None, further=further, judged=("", 1))
+    assert (" around +" in said) == another
+    assert ("the mixed model's mean is another: in the mean a split counts once" in said) == another
+    assert (further["mixed model"].mean < found.mean - 1e-4) == another
+
+
+def test_the_spread_is_that_of_splits_and_what_the_half_width_comes_to_with_many():
+    records, found = twice((0.00, 0.02), (0.02, 0.04), (0.05,))
+    spread = spread_of(found, records)
+    assert spread.sd == pytest.approx(0.02)
+    assert spread.floor == pytest.approx(1.959964 * 0.02 * (100 / 808) ** 0.5, rel=1e-4)
+    many = np.resize([-0.02, 0.02], 100_000)
+    limit = paired_difference(many, np.zeros(many.size), test_share=100 / 808).interval
+    assert limit.high == pytest.approx(spread.floor, rel=1e-3)
+    assert limit.high > spread.floor
+    said = comparison_lines(found, {}, None, further={}, judged=("", 1), spread=spread)
+    assert "SD of differences          0.0200 between splits: no number of seeds takes the corrected t's " in said
+    assert "half-width below 1.96 × 0.0200 × √(n_test / n_train) = 0.0138\n" in said
+
+
+def test_on_one_split_the_spread_is_of_seeds_and_has_no_floor_and_equal_differences_have_none():
+    records, found = twice((0.00, 0.02, 0.04))
+    assert found.one_split
+    assert spread_of(found, records) == Spread(pytest.approx(0.02), None)
+    said = comparison_lines(found, {}, None, further={}, judged=("", 1), spread=spread_of(found, records))
+    assert "SD of differences          0.0200 between seeds\n" in said
+    for equal in ((0.01,), (0.01,)), ((0.0,), (0.0,)), ((0.01,),):
+        records, found = twice(*equal)
+        assert spread_of(found, records) is None
+
+
+@pytest.mark.parametrize("valid", [0.8, 0.79])
+def test_pairs_of_one_network_are_counted_beside_the_verdict(valid):
+    records, found = twice((0.00,), (0.00,), (0.02,))
+    a, b = make_table(records, arms=ARMS[:2], seeds=found.seeds).rows
+    a, b = (replace(row, chosen=dict.fromkeys(found.seeds, one)) for row, one in ((a, 0.8), (b, valid)))
+    said = comparison_lines(found, {}, None, further={}, judged=("", 1), same=SameNetwork.of(b, a))
+    assert ("the same network in 2 of 3 pairs, whose difference is 0\n" in said) == (valid == 0.8)
+    assert ("the same network" in said) == (valid == 0.8)
 
 
 def test_what_a_record_says_is_text_in_every_format():

@@ -41,8 +41,9 @@ def compare(args: argparse.Namespace) -> int:
         return _compare_all(args)
     if args.b is None:
         raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
-    from pbgraph.report.comparisons import differences_of_splits, further_differences
+    from pbgraph.report.comparisons import differences_of_splits, further_differences, spread_of
     from pbgraph.report.formats import comparison_lines
+    from pbgraph.report.kept import SameNetwork
     from pbgraph.report.selection import chosen_comparison
     from pbgraph.report.texts import scales
 
@@ -58,6 +59,8 @@ def compare(args: argparse.Namespace) -> int:
         further=further_differences(records, difference),
         judged=(shown.family, shown.tests),
         of_splits=differences_of_splits(difference, records),
+        spread=spread_of(difference, records),
+        same=SameNetwork.of(a, b),
         declared=shown.declared,
         called=(shown.called[difference.a], shown.called[difference.b]),
         scale=scale,
