@@ -166,7 +166,10 @@ def comparison_lines(
         f"mean difference            {figure(comparison.mean, scale, sign='+')}",
         f"95 % interval, {'plain' if comparison.one_split else 'corrected'} t".ljust(27)
         + interval_text(comparison.interval, scale),
-        *(f"95 % interval, {name}".ljust(27) + _around(one, comparison.mean, scale) for name, one in further.items()),
+        *(
+            f"95 % interval, {name}".ljust(27) + interval_around(one, comparison.mean, scale)
+            for name, one in further.items()
+        ),
         f"95 % interval, bootstrap   {interval_text(bootstrap, scale)}",
         *_spreads(spread, further, scale),
         f"Hedges' g of differences   {'-' if effect is None else f'{effect:+.2f}'}",
@@ -180,7 +183,7 @@ def comparison_lines(
     return f"{table}\n\n" + "\n".join(lines) + "\n"
 
 
-def _around(difference: Difference, mean: float, scale: float) -> str:
+def interval_around(difference: Difference, mean: float, scale: float) -> str:
     """Its interval, and its mean where that is another than the one that is shown."""
     other = f" around {figure(difference.mean, scale, sign='+')}" if _is_another(difference, mean, scale) else ""
     return interval_text(difference.interval, scale) + other

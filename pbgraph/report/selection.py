@@ -25,6 +25,7 @@ from pbgraph.report.tables import Table, make_table
 from pbgraph.report.terms import Terms
 from pbgraph.results.arms import Arm, named_arm
 from pbgraph.results.background import Background, background_of
+from pbgraph.results.compared import Pair
 from pbgraph.results.described import command_of, dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
@@ -211,6 +212,18 @@ def table_of(runs: TaskRuns, choice: Choice, metrics: Sequence[str] | None = Non
         family=_family(runs, records, seeds, own=own),
     )
     return records, table
+
+
+def awaited_pairs(runs: TaskRuns, choice: Choice, table: Table) -> list[Pair]:
+    """What the plan of a table compares of its rows, and the table does not yet: no seed has runs of both."""
+    records, declared = runs.of_preset(choice.preset, choice.split)
+    planned = runs.plan_of(declared, records)
+    if planned is None:
+        return []
+    from pbgraph.plans.registering import compared_by
+
+    there = {frozenset((one.a, one.b)) for one in table.comparisons}
+    return [pair for pair in compared_by(planned) if set(pair) <= set(table.arms) and frozenset(pair) not in there]
 
 
 def seeds_beside(table: Table, records: Iterable[RunRecord]) -> list[int]:

@@ -29,7 +29,7 @@ def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability
     ]
     if found.pairs:
         pairs = pair_rows(table, found)
-        parts += [_pairs_note(found, len(pairs)), markdown(PAIRED, pairs, right=(2, 4))]
+        parts += [_pairs_note(table, found, len(pairs)), markdown(PAIRED, pairs, right=(2, 4))]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -98,13 +98,13 @@ def notes_of(table: Table, found: Together, stability: Mapping[Arm, Stability] |
     return lines
 
 
-def _pairs_note(found: Together, shown: int) -> str:
+def _pairs_note(table: Table, found: Together, shown: int) -> str:
     of = "" if shown == len(found.pairs) else f" (those with the first arm, of {len(found.pairs)})"
     splits = "between initialisations on one split" if found.one_split else "corrected for overlapping training sets"
+    planned = "; what the plan asks is judged below, one by one" if table.comparisons else ""
     return (
         f"All pairs at once{of}: paired t over {found.block}s, {splits}, with Bonferroni's correction over all pairs. "
-        "These intervals hold together for pairs that nobody chose beforehand; what the plan asks is judged in its "
-        "table, pair by pair."
+        f"These intervals hold together for pairs that nobody chose beforehand{planned}."
     )
 
 

@@ -578,8 +578,8 @@ def test_a_split_counts_once_however_many_initialisations_it_has():
 def twice(*differences: tuple[float, ...]):
     """Two arms, with as many initialisations of each split as it has differences."""
     records = []
-    for split, gains in enumerate(differences, 1):
-        for again, gain in enumerate(gains):
+    for split, mine in enumerate(differences, 1):
+        for again, gain in enumerate(mine):
             on_split = replace(PROVENANCE, split_sha256=f"split {split}")
             for arm, score in zip(ARMS[:2], (0.8, 0.8 + gain), strict=True):
                 records.append(make_record(arm, 1000 * again + split, score, provenance=on_split))

@@ -252,5 +252,3 @@ def test_molecules_that_all_seeds_share_are_drawn_once():
 def test_the_command_needs_both_arms_or_none(capsys, tmp_path):
     assert bench.main(["compare", "tox21", "gin/backprop", "--results", str(tmp_path)]) == 2
     assert "expected a second arm" in capsys.readouterr().err
-    assert bench.main(["compare", "tox21", "--power", "--results", str(tmp_path)]) == 2
-    assert "--power is of two arms" in capsys.readouterr().err

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbgraph.cli.commands.names import choice_of, runs_of
+from pbgraph.cli.commands.names import choice_of, flat, runs_of
 from pbgraph.cli.options import add_preset_argument, add_selection_arguments
 from pbgraph.errors import UsageError
+from pbgraph.humanize import ranges
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
@@ -17,7 +20,10 @@ from pbgraph.terminal import show
 
 if TYPE_CHECKING:
     from pbgraph.report.comparisons import Comparison
+    from pbgraph.report.one_by_one import OneByOne
+    from pbgraph.report.power import Power
     from pbgraph.report.stats import Interval
+    from pbgraph.results.compared import Pair
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +37,15 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
     parser.add_argument(
-        "--power", action="store_true", help="also say how many seeds would tell the two apart, and how long they take"
+        "--power",
+        action="store_true",
+        help="also say how many seeds would tell the two apart, and how long they take; of all arms, how surely every "
+        "comparison finds what matters, and what did not help",
     )
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Show the paired difference of two arms, seed by seed, with both intervals and a verdict; or all arms at once."""
+    """Show the paired difference of two arms, seed by seed, with its intervals and a verdict; or all arms at once."""
     if args.a is None:
         return _compare_all(args)
     if args.b is None:
@@ -76,16 +85,16 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def _compare_all(args: argparse.Namespace) -> int:
-    """Every arm that has all seeds, beside every other."""
+    """Every arm that has all seeds, beside every other; and every comparison by itself."""
     from pbgraph.execution.engines.progress import counted
-    from pbgraph.report.selection import chosen_table
+    from pbgraph.report import one_by_one
+    from pbgraph.report.selection import awaited_pairs, chosen_table
     from pbgraph.report.stability import rank_stability
     from pbgraph.report.together import together
     from pbgraph.report.together_text import to_markdown
 
-    if args.power:
-        raise UsageError("--power is of two arms; name them")
-    records, shown = chosen_table(runs_of(args), choice_of(args))
+    runs, choice = runs_of(args), choice_of(args)
+    records, shown = chosen_table(runs, choice)
     found = together(shown)
     if not found.arms:
         raise UsageError(f"no arm has all seeds of {', '.join(map(str, shown.arms))}; run what is missing first")
@@ -97,7 +106,27 @@ def _compare_all(args: argparse.Namespace) -> int:
     except FileNotFoundError as error:
         log.warning("no stability of ranks: %s is not there", error.filename)
     show(to_markdown(shown, found, stability), end="")
+    judged = one_by_one.one_by_one(shown, records, awaited_pairs(runs, choice, shown))
+    powers = _powers(judged, records, shown.tests) if args.power else None
+    said = one_by_one.to_markdown(shown, judged, powers, lambda a, b: _command(args, a, b))
+    show(f"\n{said}" if said else "", end="")
     return 0
+
+
+def _powers(judged: OneByOne, records: Sequence[RunRecord], tests: int) -> dict[Pair, Power | None]:
+    from pbgraph.report.power import power_of
+
+    return {one.pair: power_of(one.comparison, records, tests=tests) for one in judged.examined}
+
+
+def _command(args: argparse.Namespace, a: str, b: str) -> str:
+    """What shows two of the arms that these arguments choose from, with its power."""
+    results = None if args.results == Path("results") else args.results
+    chosen = {"--preset": args.preset, "--split": args.split, "--results": results}
+    options = [word for option, value in chosen.items() if value is not None for word in (option, str(value))]
+    seeds = flat(args.seeds)
+    options += [] if seeds is None else ["--seeds", ranges(seeds).replace(" ", "")]
+    return shlex.join(["python", "-m", "pbgraph.bench", "compare", args.task, a, b, *options, "--power"])
 
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], comparison: Comparison) -> Interval | None:
