@@ -110,10 +110,10 @@ def to_markdown(
     parts += [bullets(_notes(table, found, powers))]
     if found.awaited:
         parts += ["Not judged yet:", bullets(_lacks(table, one) for one in found.awaited)]
-    failed = [one for one in found.examined if not one.helped]
-    if powers is not None and failed:
+    without_gain = [one for one in found.examined if not one.helped]
+    if powers is not None and without_gain:
         parts += ["What did not help: A shows no gain over B that matters."]
-        parts += [bullets(_did_not_help(table, one, powers[one.pair], command) for one in failed)]
+        parts += [bullets(_did_not_help(table, one, powers[one.pair], command) for one in without_gain)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
