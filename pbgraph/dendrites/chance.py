@@ -3,11 +3,13 @@
 δ is shifted against a by a random number of items along the first axis of its batch, around its end, so that what
 neighbours have in common stays together; every epoch and every candidate has the same shifts. Items that have a batch
 to themselves are shifted among each other. The null distribution is that of the best score of all epochs and
-candidates, as the score is that it is compared with.
+candidates, as the score is that it is compared with. δ as it is goes through the same sums as one draw more, so that
+shifts by none are ties: where few are to be had, the p-value is no smaller than their number allows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +41,8 @@ class ChanceScores:
 
     draws    so many shifts
     shifted  whether any item could be, in this process; None before the first one
-    best     (draws, C), or (draws, 1) where the score is a mean over neurons: the largest so far, for each draw
+    best     (draws + 1, C), or (draws + 1, 1) where the score is a mean over neurons: the largest so far, for each draw
+             and, in the last row, for δ as it is
     """
 
     def __init__(
@@ -54,8 +57,8 @@ class ChanceScores:
         self._site, self._scored, self._processes, self._by_neuron = site, scored, processes, by_neuron
         self.draws = draws
         channels, device = scored[0].mean.shape[1], scored[0].mean.device
-        self._products = torch.zeros(len(scored), draws, channels, dtype=torch.float64, device=device)
-        self.best = torch.zeros(draws, channels if by_neuron else 1, dtype=torch.float64, device=device)
+        self._products = torch.zeros(len(scored), draws + 1, channels, dtype=torch.float64, device=device)
+        self.best = torch.zeros(draws + 1, channels if by_neuron else 1, dtype=torch.float64, device=device)
         self._batches = 0
         self._alone = [Alone() for _ in scored]
         self.shifted: bool | None = None
@@ -83,7 +86,7 @@ class ChanceScores:
         """Take in products for every shift, by one that is drawn for each draw."""
         self.shifted = bool(self.shifted) or len(products) > 1
         stream = generator(0, f"dendrite/chance/{self._site}/{self._batches}/{place}")
-        shifts = torch.randint(len(products), (self.draws,), generator=stream)
+        shifts = shifts_and_none(len(products), self.draws, stream)
         self._products[number] += products[shifts.to(products.device)]
 
     def next_batch(self) -> None:
@@ -103,12 +106,17 @@ class ChanceScores:
         self._batches = 0
 
     def _scores(self, scored: CandidateStatistics, products: Tensor) -> Tensor:
-        """(draws, C): |corr| for each draw."""
+        """(draws + 1, C): |corr| for each draw, and for δ as it is."""
         return correlations(scored, products - scored.patterns * scored.mean[0] * scored.mean[1])
 
     def p_value(self, score: float) -> float:
-        """How often the best score is as large by chance."""
-        as_large = int((self.best.mean(1) >= score * (1 - 1e-9)).sum())
+        """How often the best score is as large by chance; one that is that of δ as it is, but for rounding, counts as it.
+
+        Scores are computed in single precision, and here in double.
+        """
+        *by_chance, unshifted = self.best.mean(1).tolist()
+        least = unshifted if math.isclose(score, unshifted, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) else score
+        as_large = sum(one >= least * (1 - 1e-9) for one in by_chance)
         return (1 + as_large) / (1 + self.draws)
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,11 +127,20 @@ class ChanceScores:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""
-        self._products.copy_(state["products"])
-        self.best.copy_(state["best"])
+        rows = len(state["best"])  # an earlier version had none for δ as it is
+        self._products[:, :rows] = state["products"].to(self._products.device)
+        self.best[:rows] = state["best"].to(self.best.device)
         self._batches, self.shifted = state["batches"], state.get("shifted", True)
         for one, items in zip(self._alone, state.get("alone", ()), strict=False):
             one.load(items)
+
+
+_ROUNDING = 1e-3
+
+
+def shifts_and_none(length: int, draws: int, stream: torch.Generator) -> Tensor:
+    """(draws + 1,): so many places to shift by, drawn from the stream, and 0."""
+    return torch.cat([torch.randint(length, (draws,), generator=stream), torch.zeros(1, dtype=torch.long)])
 
 
 class Alone:

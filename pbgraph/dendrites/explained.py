@@ -4,7 +4,7 @@ By chance: δ is shifted against the predictions by a random number of places al
 items) of its batch, around its end, so that what neighbours have in common, as atoms of one molecule do, stays
 together. Items that have a batch to themselves are shifted among each other. If δ has nothing to do with a site's
 inputs, the shares before and after are draws of one distribution, since the predictions are of learners that have not
-seen these rows.
+seen these rows. δ as it is goes through the same sums as one draw more, so that shifts by none are ties.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pbgraph.dendrites.chance import TOGETHER, Alone, shifted_products
+from pbgraph.dendrites.chance import TOGETHER, Alone, shifted_products, shifts_and_none
 from pbgraph.errors import UsageError
 from pbgraph.headroom import Explained
 
@@ -58,15 +58,16 @@ class Tally:
 
 
 class Chance:
-    """Σ f δ for δ that is shifted at random in every batch, `draws` times over.
+    """Σ f δ for δ that is shifted at random in every batch, `draws` times over, and for δ as it is.
 
+    products   (draws + 1,)
     generator  of the shifts, on the CPU
     site       its name
     shifted    whether any item could be
     """
 
     def __init__(self, draws: int, generator: torch.Generator, site: str) -> None:
-        self.products = torch.zeros(draws, dtype=torch.float64)
+        self.products = torch.zeros(draws + 1, dtype=torch.float64)
         self._generator, self._alone = generator, Alone()
         self.site, self.shifted = site, False
 
@@ -94,7 +95,7 @@ class Chance:
 
     def _shift(self, products: Tensor) -> None:
         self.shifted |= len(products) > 1
-        shifts = torch.randint(len(products), self.products.shape, generator=self._generator)
+        shifts = shifts_and_none(len(products), len(self.products) - 1, self._generator)
         self.products += products.cpu()[shifts]
 
 
@@ -106,9 +107,10 @@ def explained(train: float, held_out: Tally, chance: Chance) -> Explained:
             f"headroom was given batches in which site {chance.site!r} has a single item, of another shape in each, so "
             "what would be by chance cannot be told: make larger batches, or leave the site out of sites"
         )
-    shares = held_out.shares(chance.products.to(held_out.sums.device)).cpu()
+    *_, unshifted = every = held_out.shares(chance.products.to(held_out.sums.device)).cpu()
+    shares = every[:-1]
     low, high = shares.quantile(torch.tensor([(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], dtype=shares.dtype)).tolist()
-    as_large = int((shares >= held_out.share).sum())
+    as_large = int((shares >= unshifted - 1e-12).sum())
     return Explained(
         train=train,
         held_out=held_out.share,

@@ -206,6 +206,18 @@ def test_the_p_value_of_noise_is_anything():
     assert 2 <= below <= 22
 
 
+@pytest.mark.parametrize("rows", [2, 3, 4])
+def test_no_p_value_is_smaller_than_the_shifts_allow(rows):
+    """Predictions that are exactly δ are the largest of all shifts, of which there are so many."""
+    g = torch.Generator().manual_seed(rows)
+    for draw in range(40):
+        chance, tally = Chance(399, generator(draw, "test"), "site"), Tally(3, torch.device("cpu"))
+        f = torch.randn(rows, 3, generator=g)
+        chance.add([f], [f], torch.zeros(3), -1)
+        tally.add(f, f, torch.zeros(3))
+        assert explained(0.0, tally, chance).p_value > 0.7 / rows
+
+
 @pytest.mark.parametrize("sign", [0.0, 1.0])
 def test_batches_of_one_item_tell_signal_from_noise(sign):
     """Of many draws of noise about a twentieth is below 0.05; of a signal all are."""
