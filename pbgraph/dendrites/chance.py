@@ -110,9 +110,9 @@ class ChanceScores:
         return correlations(scored, products - scored.patterns * scored.mean[0] * scored.mean[1])
 
     def p_value(self, score: float) -> float:
-        """How often the best score is as large by chance; one that is that of δ as it is, but for rounding, counts as it.
+        """How often the best score is as large by chance.
 
-        Scores are computed in single precision, and here in double.
+        A score that is that of δ as it is but for rounding, which is single there and double here, counts as that one.
         """
         *by_chance, unshifted = self.best.mean(1).tolist()
         least = unshifted if math.isclose(score, unshifted, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) else score

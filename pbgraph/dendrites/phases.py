@@ -37,7 +37,7 @@ from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
 from pbgraph.dendrites.structure import network_state, restore_network
-from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores, spread_of
+from pbgraph.dendrites.switching import BestScore, Phase, Status, early_stopping, look_at_scores
 from pbgraph.dendrites.training import Training
 from pbgraph.errors import unknown_name
 from pbgraph.insight import DendriteInsight
@@ -227,14 +227,12 @@ class Phases(Journalled):
     def _margin(self) -> dict[str, float]:
         """Let new dendrites have to be better by what `accept_margin` says; returns it, for their event.
 
-        A single score has no spread: then the margin is what it was, and the score counts for the next one.
+        Where no spread is known yet there is none to tell.
         """
         if not self.settings.accept_margin:
             return {}
-        if len(self._score.recent) > 1:
-            self._score.margin = self.settings.accept_margin * spread_of(self._score.recent)
-            self._score.recent = []
-        return {"margin": self._score.margin}
+        self._score.begin_cycle(self.settings.accept_margin)
+        return {} if self._score.times else {"margin": self._score.margin}
 
     def _leave_dendrite_phase(self) -> None:
         self._loop.stop_listening()

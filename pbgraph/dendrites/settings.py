@@ -53,7 +53,9 @@ class GrowthSettings:
                          a loop that is not growth's, the number by which that loop divides its loss for the same end
     accept_margin        new dendrites are a gain only if the network becomes better by more than so many times the
                          spread of its scores: √(½ mean (s_e+1 − s_e)²) over the last 10 scores since the dendrites
-                         before them, or the last spread that is known if there is one score alone (D: 0)
+                         before them, or the last spread that is known if there is one score alone; if none is, as
+                         after a first phase of one epoch, over the scores that the new dendrites bring, of which the
+                         first is no gain then (D: 0)
     restart              learning rate at which neuron phases after the first begin: "peak", as make_optimizer has it
                          (P); "end", that of the first phase's last step; or a factor on the former. Schedules that set
                          rates themselves (OneCycleLR) do not know of it
@@ -127,6 +129,12 @@ class GrowthSettings:
             raise UsageError(f"switching is 'fixed' but setting {open_ended[0]} is None; give it a number of epochs")
         check_restart(self.restart)
         self._check_grow_at()
+        one_epoch = self.cycle_epochs == 1 or (self.switching == "history" and self.patience == 1)
+        if self.accept_margin and self.max_dendrites and self.first_epochs == 1 and one_epoch:
+            raise UsageError(
+                f"setting accept_margin is {self.accept_margin}, and neuron phases of one epoch have scores of no "
+                "known spread: let the first one, or the later ones, have two epochs or more, or set accept_margin to 0"
+            )
         if self.dendrite_max_epochs == 0 and self.initial_w:
             raise UsageError(
                 f"setting initial_w is {self.initial_w} without a dendrite phase to find its sign; "

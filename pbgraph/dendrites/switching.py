@@ -92,7 +92,10 @@ class BestScore:
     tries                   failed tries in a row
     varied                  whether any score was another than the best before it
     margin                  by which new dendrites have to beat the best score to be a gain
+    times                   so many times the spread of `recent` is the margin, since no spread had been known when
+                            they were accepted; 0 where one had
     recent                  the last scores since the spread was taken, `SPREAD_EPOCHS` of them at the most
+    known                   whether it ever was
     """
 
     mode: Literal["max", "min"] = "max"
@@ -104,7 +107,9 @@ class BestScore:
     tries: int = 0
     varied: bool = False
     margin: float = 0.0
+    times: float = 0.0
     recent: list[float] = field(default_factory=list)
+    known: bool = False
 
     def update(self, score: float, epoch: int) -> bool:
         """Take in the score of a neuron-phase epoch; returns whether it is the best so far.
@@ -116,13 +121,35 @@ class BestScore:
         sign = 1 if self.mode == "max" else -1
         self.recent = [*self.recent, score][-SPREAD_EPOCHS:]
         self.varied |= self.best_score is not None and score != self.best_score
+        if self.times and not self.gained:
+            self.margin = self.times * spread_of(self.recent)
         least = self.min_delta if self.gained else max(self.min_delta, self.margin)
-        improved = self.best_score is None or sign * score > sign * self.best_score + least
+        told = self.gained or not self.times or len(self.recent) > 1
+        improved = told and (self.best_score is None or sign * score > sign * self.best_score + least)
         if improved:
             self.best_score, self.best_epoch, self.gained = score, epoch, True
         if self.worst_score is None or sign * score < sign * self.worst_score:
             self.worst_score = score
         return improved
+
+    def begin_cycle(self, times: float) -> None:
+        """New dendrites have been accepted: they have to gain so many times the spread of the scores before them.
+
+        If there is one score alone, it is the last spread that is known; if none is, that of the scores of the cycle,
+        as these come in: until there are two of them, none is a gain.
+
+        >>> best = BestScore()
+        >>> best.update(1.0, 0), best.end_cycle()
+        (True, True)
+        >>> best.begin_cycle(2.0)
+        >>> [best.update(score, 1) for score in (1.2, 1.3, 1.4)]
+        [False, True, True]
+        """
+        if len(self.recent) > 1:
+            self.margin, self.times, self.known = times * spread_of(self.recent), 0.0, True
+            self.recent = []
+        elif not self.known:
+            self.times, self.recent = times, []
 
     def end_cycle(self) -> bool:
         """Count a try that is over; returns whether it gained."""

@@ -101,6 +101,16 @@ def test_the_spread_is_that_of_the_last_scores_before_each_set_of_dendrites():
     assert margins == pytest.approx([spread_of(SCORES), 0.0, spread_of([0.95, 0.9, 0.9])])
 
 
+@pytest.mark.parametrize(("times", "kept"), [(0.0, True), (1.0, True), (3.0, False), (1e9, False)])
+def test_after_a_single_score_the_spread_is_that_of_the_cycle(times, kept):
+    """Scores 0.55 and 0.6 have a spread of 0.035, and 0.6 is better by 0.1 than the one before."""
+    grown = grown_with([0.5, 0.55, 0.6, 0.55, *[0.0] * 30], accept_margin=times, grow_at=1, max_dendrites=1)
+    grown.restore_best()
+    assert (grown.dendrites, grown.best_score) == ((1, 0.6) if kept else (0, 0.5))
+    accepted = next(event for event in grown.events if event["event"] == "accept")
+    assert "margin" not in accepted
+
+
 @pytest.mark.parametrize("share", range(1, 101))
 def test_a_share_of_a_hundred_epochs_is_so_many(share):
     """0.07 times 100 is more than 7, as numbers of the machine go."""
@@ -208,6 +218,8 @@ def test_a_run_resumed_in_either_phase_goes_on_bit_for_bit(name):
         ({"objective": "corr"}, "objective is 'corr'; it must be one of normalised, raw, correlation"),
         ({"accept_margin": -1}, "accept_margin is -1; it must be at least 0"),
         ({"accept_margin": "2"}, "accept_margin is '2'; it must be a number"),
+        ({"accept_margin": 1, "grow_at": 1, "cycle_epochs": 1}, "neuron phases of one epoch have scores of no known"),
+        ({"accept_margin": 1, "max_epochs": 1, "patience": 1}, "neuron phases of one epoch have scores of no known"),
         ({"restart": "start"}, "restart is 'start'; it must be 'peak', 'end' or a factor above 0"),
         ({"restart": 0}, "restart is 0; it must be"),
         ({"restart": True}, "restart is True; it must be"),
