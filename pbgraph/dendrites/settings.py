@@ -64,7 +64,9 @@ class GrowthSettings:
     delta                "training": δ is the error that the network makes in training mode, with dropout (D); "clean":
                          in evaluation mode. Then what sites are called with, and δ, are kept, batch by batch: if a loop
                          hands the same batches in every epoch of a dendrite phase, in any order, all epochs but the
-                         first cost the candidates' own passes alone
+                         first cost the candidates' own passes alone. A batch is known again by its content, so
+                         loss_fn has to be a function of the network and the batch: δ would be out of date if it
+                         changed in the phase, or the data did that batches of indices stand for
     score_rows           by which rows epochs, pool and snapshots are judged: "all" that candidates are trained on (P),
                          or "held-out", those of other batches, see `Growth.step`. A site whose best held-out score is
                          not above chance, see `pbgraph.dendrites.chance`, gets no dendrite; if none is, growth is over

@@ -8,9 +8,10 @@ such are kept in memory or not at all.
 from __future__ import annotations
 
 import hashlib
+import logging
 import mmap
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from torch import Tensor
 from pbgraph.dendrites.copies import is_plain, mapped, tensors_in
 from pbgraph.dendrites.kept import KeptBatch
 
+log = logging.getLogger(__name__)
 MEBIBYTE = 2**20
 
 
@@ -37,14 +39,20 @@ class Store:
         self._kept: dict[bytes, KeptBatch | _Filed] = {}
         self._file: Any = None
         self._epochs = self._found = 0
-        self._useless = False
+        self._useless = self._warned = False
 
     def get(self, batch: Any, make: Callable[[], KeptBatch]) -> KeptBatch:
         """What was kept of a batch of this content, or else what `make` gives, which is kept if there is room.
 
-        A batch of which δ or the loss is not finite is not kept, nor one whose content cannot be told.
+        A batch of which δ or the loss is not finite is not kept, nor one whose content cannot be told; that is said.
         """
         name = None if self._useless else fingerprint(batch)
+        if name is None and not self._useless:
+            self._warn(
+                f"the content of a batch of type {type(batch).__qualname__} cannot be told, so nothing is kept of such "
+                "batches, and each epoch computes the network anew: hand tensors, arrays, numbers and texts in tuples, "
+                "lists, mappings, dataclasses, or objects whose to_dict() has all of it"
+            )
         if name is not None and (known := self._kept.get(name)) is not None:
             self._found += 1
             return known.read() if isinstance(known, _Filed) else known
@@ -58,7 +66,17 @@ class Store:
         if self._epochs and self._kept and not self._found:
             self.close()
             self._useless = True
+            self._warn(
+                "no batch of this epoch had been there in the last, so nothing more is kept, and each epoch computes "
+                "the network anew: hand the same batches in every epoch of a dendrite phase, in any order"
+            )
         self._epochs, self._found = self._epochs + 1, 0
+
+    def _warn(self, text: str) -> None:
+        """Once."""
+        if not self._warned:
+            log.warning("delta is 'clean': %s", text)
+        self._warned = True
 
     def close(self) -> None:
         """Let everything go."""
@@ -146,6 +164,9 @@ def _distinct(made: KeptBatch) -> dict[int, Tensor]:
 def fingerprint(batch: Any) -> bytes | None:
     """A digest of all that a batch holds, or None if it holds something whose content cannot be told.
 
+    Of an object that is nothing known, it is of its class and what its to_dict() gives, as graphs of PyTorch Geometric
+    have.
+
     >>> fingerprint((torch.ones(2), "a")) == fingerprint((torch.ones(2), "a")) != fingerprint((torch.ones(2), "b"))
     True
     >>> fingerprint(object()) is None
@@ -170,15 +191,17 @@ def _feed(digest: Any, value: Any) -> None:
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(f"{value.dtype}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, (str, int, float, bool, bytes, type(None))):
+    elif isinstance(value, (str, int, float, bool, bytes, type(None), np.number, np.bool_)):
         digest.update(repr(value).encode())
     elif isinstance(value, (tuple, list)):
         digest.update(f"{len(value)}".encode())
         for item in value:
             _feed(digest, item)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         _feed(digest, [item for pair in value.items() for item in pair])
     elif is_dataclass(value) and not isinstance(value, type):
         _feed(digest, [getattr(value, field.name) for field in fields(value)])
+    elif hasattr(value, "to_dict") and not isinstance(value, type):
+        _feed(digest, value.to_dict())
     else:
         raise TypeError

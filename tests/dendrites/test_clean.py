@@ -1,5 +1,8 @@
 """delta="clean": dendrite phases without dropout, in which a batch that comes again costs the candidates alone."""
 
+import collections
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -244,6 +247,60 @@ def test_batches_of_other_content_have_other_digests(a, b):
 def test_settings_out_of_range_are_errors_that_say_so(changes, words):
     with pytest.raises(UsageError, match=words):
         GrowthSettings(**changes)
+
+
+class OfTheirOwn:
+    def __init__(self, x):
+        self.x = x
+
+
+class Told(OfTheirOwn):
+    def to_dict(self):
+        return {"x": self.x}
+
+
+@dataclasses.dataclass
+class Pair:
+    x: torch.Tensor
+
+
+@pytest.mark.parametrize("make", [lambda x: collections.UserDict(x=x), Told, Pair, lambda x: {"x": x}])
+def test_batches_of_other_classes_are_known_by_what_they_hold(make):
+    ones, zeros = make(torch.ones(2)), make(torch.zeros(2))
+    assert fingerprint(ones) == fingerprint(make(torch.ones(2))) != fingerprint(zeros)
+    assert None not in (fingerprint(ones), fingerprint(zeros))
+
+
+def test_graphs_of_pytorch_geometric_are_known_by_what_they_hold():
+    data = pytest.importorskip("torch_geometric.data")
+
+    def graphs(x):
+        return [data.Data(x=torch.full((2, 3), x), edge_index=torch.tensor([[0, 1], [1, 0]])) for _ in range(2)]
+
+    for make in (lambda x: graphs(x)[0], lambda x: data.Batch.from_data_list(graphs(x))):
+        assert fingerprint(make(1.0)) == fingerprint(make(1.0)) != fingerprint(make(2.0))
+        assert None not in (fingerprint(make(1.0)), fingerprint(make(2.0)))
+
+
+def test_where_nothing_can_be_kept_it_is_said_once(caplog):
+    grown = in_phase()
+
+    def loss(model, own):
+        return square_loss(model, own.x)
+
+    for _ in range(2):
+        for seed in range(2):
+            grown.step(loss, OfTheirOwn(batch(seed)))
+        grown.epoch_end(None)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "a batch of type OfTheirOwn cannot be told" in message
+    assert grown.kept == {"memory": 0, "file": 0}
+    caplog.clear()
+    other = in_phase()
+    for number in range(3):
+        epoch(other, None, [batch(10 * number), batch(10 * number + 1)])
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "hand the same batches in every epoch" in message
 
 
 SPARSE = [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_csc]
