@@ -114,7 +114,8 @@ class ChanceScores:
 
         A score that is that of δ as it is but for rounding, which is single there and double here, counts as that one.
         """
-        *by_chance, unshifted = self.best.mean(1).tolist()
+        by_chance: list[float] = self.best.mean(1).tolist()
+        unshifted = by_chance.pop()
         least = unshifted if math.isclose(score, unshifted, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) else score
         as_large = sum(one >= least * (1 - 1e-9) for one in by_chance)
         return (1 + as_large) / (1 + self.draws)
