@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +72,14 @@ class Headroom:
     """All sites of a network by name, in its order.
 
     folds, batches  how the rows were divided: each batch is in one fold
+    few             sites that were reached in fewer batches than there are folds, of which nothing can be told: in how
+                    many
     """
 
     sites: Mapping[str, SiteHeadroom]
     folds: int
     batches: int
+    few: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -104,6 +107,13 @@ class Headroom:
     @property
     def sentence(self) -> str:
         """What it comes to."""
+        if not self.few:
+            return self._of_told
+        few = ", ".join(f"{name} ({count} of {self.batches})" for name, count in self.few.items())
+        return f"{self._of_told} Too few batches reach {few} to tell."
+
+    @property
+    def _of_told(self) -> str:
         if not (sites := self.above_chance()):
             return (
                 "No site has headroom: on rows that it was not fitted on, no function of a site's inputs explains more "

@@ -15,6 +15,7 @@ from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.objective import CandidateStatistics, Moments
 from pbgraph.dendrites.outputs import rows_of
 from pbgraph.dendrites.perforation import sites_of
+from pbgraph.dendrites.recipe import checked_loss
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.streams import seeded
 
@@ -35,7 +36,7 @@ def signed_correlations(
     with evaluating(model) as still, frozen(model):
         for batch in batches:
             with still, seeded(0, "clean"):
-                kept = kept_batch(sites, partial(loss_fn, model, batch), Scaling(None))
+                kept = kept_batch(sites, partial(checked_loss, loss_fn, model, batch), Scaling(None))
             for name, calls in kept.sites.items():
                 axis = sites[name].axis
                 a, delta = (

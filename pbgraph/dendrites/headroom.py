@@ -12,6 +12,7 @@ of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from pbgraph.dendrites.kept import KeptBatch, kept_batch
 from pbgraph.dendrites.learners import Calls, Fitting, by_module, by_ridge
 from pbgraph.dendrites.modes import evaluating
 from pbgraph.dendrites.perforation import perforate, sites_of
+from pbgraph.dendrites.recipe import checked_loss
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.selection import Wanted
 from pbgraph.dendrites.sites import Site
@@ -63,7 +65,8 @@ def headroom(
     The model is left as it was, and torch's random streams where they were. Each batch is used once; what is kept of
     it, in memory, is every site's inputs and δ.
     Raises UsageError for a number out of range, fewer batches than folds, or batches of which none can be shifted;
-    SiteError if the loss reaches no site; TrainingError if δ is not finite.
+    SiteError if the loss does not reach a site in any batch; TrainingError for what is no loss, and if δ or what a
+    learner is called with is not finite. Sites that fewer batches reach than there are folds are in `few`.
 
     >>> model = nn.Sequential(nn.Linear(3, 1))
     >>> batches = [(x := torch.randn(32, 3), x[:, :1].sin()) for _ in range(6)]
@@ -77,7 +80,7 @@ def headroom(
         ("hidden", hidden, 1),
         ("draws", draws, 19),
     ):
-        if not isinstance(value, int) or value < least:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise UsageError(f"headroom was given {name}={value!r}; it must be a whole number of at least {least}")
     with seeded(seed, "headroom"):
         model = _perforated(model, sites)
@@ -95,9 +98,16 @@ def headroom(
         fitting = Fitting((dealt, folds), epochs, hidden, draws, seed)
         with stage("looking for headroom"):
             found = {name: _of_site(site, kept, fitting) for name, site in each(list(known.items()))}
-    if missing := [name for name, one in found.items() if one is None]:
+    few = {name: sum(_has_rows(name, batch) for batch in kept) for name, one in found.items() if one is None}
+    if missing := [name for name, count in few.items() if not count]:
         raise unreached_sites(missing)
-    return Headroom({name: one for name, one in found.items() if one is not None}, folds, len(kept))
+    if len(few) == len(found):
+        name, count = next(iter(few.items()))
+        raise UsageError(
+            f"headroom was given {len(kept)} batches, of which {count} reach site {name!r}, and so few or fewer the "
+            f"others, for {folds} folds: give more batches"
+        )
+    return Headroom({name: one for name, one in found.items() if one is not None}, folds, len(kept), few)
 
 
 def _perforated(model: nn.Module, sites: Sequence[Wanted] | Wanted | None) -> nn.Module:
@@ -119,7 +129,7 @@ def _recorded(model: nn.Module, batches: Iterable[Any], loss_fn: Callable[[nn.Mo
     with evaluating(model) as still, frozen(model):
         for batch in batches:
             with still:
-                kept.append(kept_batch(sites, partial(loss_fn, model, batch), Scaling(None)))
+                kept.append(kept_batch(sites, partial(checked_loss, loss_fn, model, batch), Scaling(None)))
     if bad := [name for name in sites if not _finite(name, kept)]:
         raise TrainingError(f"the loss has no finite gradient at site {bad[0]!r}: look at the batches")
     return kept
@@ -129,11 +139,22 @@ def _finite(site: str, kept: Sequence[KeptBatch]) -> bool:
     return all(bool(call.delta.isfinite().all()) for batch in kept for call in batch.sites.get(site, ()))
 
 
+def _has_rows(site: str, batch: KeptBatch) -> bool:
+    return any(call.delta.numel() for call in batch.sites.get(site, ()))
+
+
 def _of_site(site: Site, kept: Sequence[KeptBatch], fitting: Fitting) -> SiteHeadroom | None:
-    """None for a site that has rows in too few folds."""
+    """None for a site that has rows in fewer batches than there are folds.
+
+    Where it has some in enough batches, but these are in too few folds, its own batches are dealt anew.
+    """
     own = {number: batch.sites.get(site.name, ()) for number, batch in enumerate(kept)}
-    batches: Mapping[int, Calls] = {n: calls for n, calls in own.items() if any(call.delta.numel() for call in calls)}
-    if len({fitting.folds[0][number] for number in batches}) < fitting.folds[1]:
+    batches: Mapping[int, Calls] = {n: calls for n, calls in own.items() if _has_rows(site.name, kept[n])}
+    dealt, folds = fitting.folds
+    if len(batches) < folds:
         return None
+    if len({dealt[number] for number in batches}) < folds:
+        order = sorted(batches, key=lambda number: (dealt[number], number))
+        fitting = replace(fitting, folds=({number: place % folds for place, number in enumerate(order)}, folds))
     rows = sum(call.delta.numel() for calls in batches.values() for call in calls) // site.known_channels
     return SiteHeadroom(site.known_channels, rows, by_ridge(site, batches, fitting), by_module(site, batches, fitting))

@@ -109,7 +109,7 @@ def _features(site: Site, call: KeptCall) -> list[Tensor] | None:
     rows = neurons_last(call.delta, site.axis).shape[:-1]
     if site.axis != -1 or call.origin is not None or not found:
         return None
-    if any(not x.is_floating_point() or x.is_nested or x.shape[:-1] != rows for x in found):
+    if any(not x.is_floating_point() or x.is_nested or not x.isfinite().all() or x.shape[:-1] != rows for x in found):
         return None
     return found if sum(x.shape[-1] for x in found) <= WIDEST else None
 
@@ -220,5 +220,9 @@ class _Fit:
             for f, call in zip(self._learner(self._site, calls), calls, strict=True):
                 error += float(self._learner_errors(f, call).double().square().sum())
         if not math.isfinite(error):
-            raise TrainingError(f"a learner of the errors at site {self._site.name!r} became NaN or infinite")
+            name, calls = self._site.name, [call for number in self._choosing for call in self._batches[number]]
+            given = tensors_in([(call.inputs, call.named) for call in calls])
+            if not all(bool(x.isfinite().all()) for x in given if x.is_floating_point()):
+                raise TrainingError(f"site {name!r} is called with numbers that are not finite: look at the batches")
+            raise TrainingError(f"a learner of the errors at site {name!r} became NaN or infinite")
         return error

@@ -197,7 +197,13 @@ class DendritePhase(Pools):
         """
         self.still.check()
         self.unreached = [name for name, pool in self.pools.items() if not pool.reached]
-        if len(self.unreached) == len(self.pools) and not self._overflowed:
+        nothing = len(self.unreached) == len(self.pools) and not self._overflowed
+        if nothing and self.held_out and any(one.patterns for pool in self.pools.values() for one in pool.scored):
+            raise TrainingError(
+                "every step of this epoch was given held_out=True, so candidates were trained on nothing: hold out "
+                "some batches of the training rows, about a fifth, and train on the others"
+            )
+        if nothing:
             raise unreached_sites(self.unreached)
         self._overflowed = False
         if not self.held_out and self._held_out_wanted:
@@ -206,9 +212,9 @@ class DendritePhase(Pools):
                 "call growth.step(loss_fn, batch, held_out=True) for batches of some of the training rows, the same in "
                 "every epoch"
             )
-        self.held_out = 0
         outcome = {name: pool.end_epoch() for name, pool in self.pools.items()}
         self._refuse_unshifted()
+        self.held_out = 0
         if self.store is not None:
             self.store.end_epoch()
         return {name: score for name, (score, _) in outcome.items()}, any(improved for _, improved in outcome.values())
@@ -218,9 +224,11 @@ class DendritePhase(Pools):
         chances = [pool.chance for pool in self.pools.values() if pool.chance is not None]
         known = [chance.shifted for chance in chances if chance.shifted is not None]
         if chances and not self.processes.any(any(known) or not known, like=self._parameters[0]):
+            several = "each batch that is held out, of another shape in each"
+            where = several if self.held_out > 1 else "the one held-out batch"
             raise TrainingError(
-                "score_rows is 'held-out', and each site has a single item in each batch that is held out, of another "
-                "shape in each, so what would be by chance cannot be told: hold out more rows, in larger batches"
+                f"score_rows is 'held-out', and each site has a single item in {where}, so what would be by chance "
+                "cannot be told: hold out more rows, in larger batches"
             )
 
     @property

@@ -32,7 +32,15 @@ from pbgraph.dendrites.listening import ForeignLoop
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
-from pbgraph.dendrites.recipe import MakeOptimizer, MakeScheduler, Recipe, ScheduleBy, refuse_wrong_recipe
+from pbgraph.dendrites.recipe import (
+    MakeOptimizer,
+    MakeScheduler,
+    Recipe,
+    ScheduleBy,
+    chosen_names,
+    refuse_wrong_choice,
+    refuse_wrong_recipe,
+)
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.sites import Site
@@ -73,6 +81,7 @@ class Phases(Journalled):
         for site in self.sites.values():
             site.role = self.settings.role
         refuse_wrong_recipe(make_optimizer, make_scheduler, schedule_by)
+        refuse_wrong_choice(choose_sites)
         self._allotment = Allotment(model, self.sites, self.settings, among=choose_sites is not None)
         self._recipe = Recipe(make_optimizer, make_scheduler, distribute, schedule_by)
         self._scaling, self._choose_sites = Scaling(scaler), choose_sites
@@ -170,7 +179,7 @@ class Phases(Journalled):
         """Those of the sites that `choose_sites` is for."""
         if self._choose_sites is None:
             return sites
-        wanted = set(self._choose_sites(self.model))
+        wanted = chosen_names(self._choose_sites(self.model))
         if unknown := sorted(wanted - self.sites.keys()):
             raise unknown_name("site", unknown[0], list(self.sites))
         self._note("sites", dendrites=self.dendrites, sites=[name for name in sites if name in wanted])

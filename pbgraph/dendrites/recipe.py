@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any, Literal, get_args
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.settings import Restart
 from pbgraph.dendrites.switching import Phase
 from pbgraph.errors import UsageError
@@ -46,6 +47,39 @@ def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any, schedule_by: A
             f"make_scheduler is a {type(make_scheduler).__name__}; give a function of (optimiser, phase, dendrites) "
             "that makes one, or None"
         )
+
+
+def refuse_wrong_loss(loss: Any) -> None:
+    """Raises TrainingError for what is no loss that loss_fn can return."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        shown = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise TrainingError(f"loss_fn returned {shown}; it must return the loss as a tensor of one number")
+
+
+def checked_loss(loss_fn: LossFunction, model: nn.Module, batch: Any) -> Tensor:
+    """What loss_fn returns of a batch; errors as of `refuse_wrong_loss`."""
+    loss = loss_fn(model, batch)
+    refuse_wrong_loss(loss)
+    return loss
+
+
+def refuse_wrong_choice(choose_sites: Any) -> None:
+    """Raises UsageError for what cannot choose sites."""
+    if choose_sites is not None and not callable(choose_sites):
+        raise UsageError(
+            f"choose_sites is a {type(choose_sites).__name__}; it must be a function that is called with the network, "
+            "and returns names of sites"
+        )
+
+
+def chosen_names(found: Any) -> set[str]:
+    """What choose_sites returned; raises UsageError if these are no names of sites."""
+    if isinstance(found, str) or not isinstance(found, Collection) or not all(isinstance(name, str) for name in found):
+        raise UsageError(
+            f"choose_sites returned {found!r:.60}, a {type(found).__name__}; it must return a list of names of sites, "
+            "such as headroom(model, batches, loss_fn).above_chance(), or [] for none"
+        )
+    return set(found)
 
 
 def made_optimizer(optimizer: Any, groups: Iterable[Mapping[str, Any]]) -> torch.optim.Optimizer:

@@ -15,7 +15,7 @@ from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
-from pbgraph.dendrites.recipe import LossFunction, Recipe, made_optimizer, made_scheduler, restart
+from pbgraph.dendrites.recipe import LossFunction, Recipe, made_optimizer, made_scheduler, refuse_wrong_loss, restart
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.step import Step
@@ -194,9 +194,7 @@ class Training:
 
     def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
         loss = loss_fn(self._handed, batch)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            shown = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-            raise TrainingError(f"loss_fn returned {shown}; it must return the loss as a tensor of one number")
+        refuse_wrong_loss(loss)
         if loss.is_complex() or not (loss.requires_grad or self._dendrite_phase is not None):
             kind = "a complex number" if loss.is_complex() else "without a gradient"
             raise TrainingError(

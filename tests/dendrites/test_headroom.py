@@ -138,6 +138,7 @@ def test_torchs_random_stream_is_left_where_it_was():
         ({"folds": 2}, UsageError, "folds=2; it must be a whole number of at least 3"),
         ({"folds": 13}, UsageError, "12 batches for 13 folds"),
         ({"epochs": 0}, UsageError, "epochs=0"),
+        ({"epochs": True}, UsageError, "epochs=True"),
         ({"draws": 3}, UsageError, "draws=3"),
         ({"sites": ["1"]}, SiteError, "no sub-module matches site '1'"),
     ],
@@ -151,6 +152,56 @@ def test_errors_that_are_not_finite_are_no_headroom():
     pairs = data(lambda x: torch.full((len(x), 1), torch.inf), batches=3)
     with pytest.raises(TrainingError, match="no finite gradient at site '0'"):
         headroom(still(), pairs, loss_of, folds=3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (lambda m, pair: None, "loss_fn returned a NoneType; it must return the loss as a tensor of one number"),
+        (lambda m, pair: (m(pair[0]) - pair[1]).square(), r"loss_fn returned a tensor of shape \(100, 1\)"),
+    ],
+)
+def test_what_is_no_loss_is_an_error(loss, words):
+    with pytest.raises(TrainingError, match=words):
+        headroom(still(), data(lambda x: x[:, :1], batches=3), loss, folds=3)
+
+
+def test_inputs_that_are_not_finite_are_an_error_that_names_the_site():
+    pairs = [(torch.where(x.abs() < 0.1, torch.nan, x), y) for x, y in data(lambda x: x[:, :1], batches=3)]
+
+    def loss(model, pair):
+        return (model(pair[0]) - pair[1]).nan_to_num().square().mean()
+
+    with pytest.raises(TrainingError, match="site '0' is called with numbers that are not finite"):
+        headroom(still(), pairs, loss, folds=3, epochs=1)
+
+
+class Either(nn.Module):
+    """Experts of which each batch reaches one."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 1), nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.a(x) if x[0, 0] > 0 else self.b(x)
+
+
+@pytest.mark.parametrize("reached", [2, 3, 4])
+def test_a_site_that_few_batches_reach_does_not_hide_the_others(reached):
+    pairs = [(x.abs() * (1 if number >= reached else -1), y) for number, (x, y) in enumerate(data(lambda x: x[:, :1]))]
+    found = headroom(Either(), pairs, loss_of, folds=3, epochs=1)
+    if reached < 3:
+        assert list(found.sites) == ["a"]
+        assert found.few == {"b": 2}
+        assert found.sentence.endswith("Too few batches reach b (2 of 12) to tell.")
+        assert json.loads(found.to_json())["few"] == {"b": 2}
+    else:
+        assert found.few == {}
+        assert {name: site.rows for name, site in found.sites.items()} == {
+            "a": 1200 - 100 * reached,
+            "b": 100 * reached,
+        }
 
 
 def test_a_site_that_the_loss_does_not_reach_is_named():

@@ -294,7 +294,14 @@ def test_where_no_two_items_can_be_exchanged_it_is_an_error():
     grown = in_phase()
     grown.step(square_loss, batch(0))
     grown.step(square_loss, batch(1, nodes=1), held_out=True)
-    with pytest.raises(TrainingError, match="a single item in each batch that is held out"):
+    with pytest.raises(TrainingError, match="a single item in the one held-out batch"):
+        grown.epoch_end(None)
+
+
+def test_an_epoch_that_is_held_out_whole_is_an_error():
+    grown = in_phase()
+    grown.step(square_loss, batch(0), held_out=True)
+    with pytest.raises(TrainingError, match="every step of this epoch was given held_out=True"):
         grown.epoch_end(None)
 
 

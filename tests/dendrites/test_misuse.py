@@ -37,6 +37,16 @@ def test_an_optimiser_that_no_phase_can_use(make, message):
         Growth(net, make(net))
 
 
+def test_what_cannot_choose_sites():
+    with pytest.raises(UsageError, match="choose_sites is a list; it must be a function"):
+        Growth(model(), adam, choose_sites=["0"])
+    for wrong in (None, "0", 3, [0]):
+        grown = Growth(model(), adam, choose_sites=lambda _, wrong=wrong: wrong, grow_at=1)
+        grown.step(loss_fn, torch.ones(2, 2))
+        with pytest.raises(UsageError, match=r"choose_sites returned .*; it must return a list of names of sites"):
+            grown.epoch_end(0.0)
+
+
 @pytest.mark.parametrize(
     ("scheduler", "message"),
     [
