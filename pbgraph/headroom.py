@@ -31,9 +31,12 @@ class Explained:
 
     train        share on the rows that it was fitted on; of the module, after its last epoch
     held_out     share on rows that it was not fitted on, each read once; of the module, in the epoch chosen by others
-    chance       (low, high): in between is the held-out share, 19 times of 20, if δ has nothing to do with the inputs
+    chance       (low, high): in between are 19 of 20 shares of the same predictions if δ is shifted. If δ has nothing
+                 to do with the inputs, the held-out share is one of these; where a learner follows δ, they are far
+                 below 0
     p_value      how often the held-out share is as large by chance
     correlation  (C,): of f_i and δ_i over the held-out rows
+    least_p      the smallest p-value that there could be, as there are no more different shifts, or draws; 0: not known
     """
 
     train: float
@@ -41,6 +44,7 @@ class Explained:
     chance: tuple[float, float]
     p_value: float
     correlation: tuple[float, ...]
+    least_p: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,16 @@ class Headroom:
         return sorted((name for name, share in found.items() if share > max(threshold, 0.0)), key=lambda n: -found[n])
 
     @property
+    def untold(self) -> list[str]:
+        """Sites without headroom with a held-out share above 0 that no p-value could have told from chance."""
+        level, good = LEVEL / sum(len(site.learners) for site in self.sites.values()), self.above_chance()
+        return [
+            name
+            for name, site in self.sites.items()
+            if name not in good and any(one.held_out > 0 and one.least_p > level for one in site.learners.values())
+        ]
+
+    @property
     def sentence(self) -> str:
         """What it comes to."""
         if not self.few:
@@ -114,20 +128,25 @@ class Headroom:
 
     @property
     def _of_told(self) -> str:
-        if not (sites := self.above_chance()):
+        sites, untold = self.above_chance(), self.untold
+        names = ", ".join(untold)
+        cannot = f"Of {names} it cannot be told: there are too few different shifts of the errors; give more rows"
+        if not sites and untold:
+            return f"No site has headroom that is told from chance (at most {self.share:.3f}). {cannot}."
+        if not sites:
             return (
-                "No site has headroom: on rows that it was not fitted on, no function of a site's inputs explains more "
-                f"of its errors than chance does (at most {self.share:.3f} of their variance), so dendrites are not "
-                "expected to help."
+                "No site has headroom: on rows that they were not fitted on, neither linear functions of a site's "
+                "inputs nor copies of its module, whichever were tried, explain more of its errors than chance does "
+                f"(at most {self.share:.3f} of their variance), so dendrites are not expected to help."
             )
         shares = ", ".join(f"{name} {self.sites[name].share:.3f}" for name in sites)
-        others = len(self.sites) - len(sites)
+        others = len(self.sites) - len(sites) - len(untold)
         rest = f"; the other {others} {'have' if others > 1 else 'has'} none" if others else ""
         return (
             f"Sites with headroom, and the share of their errors' variance that a function of their inputs explains on "
             f"rows that it was not fitted on: {shares}{rest}. A dendrite can learn something there that generalises, "
             "and so may more training."
-        )
+        ) + (f" {cannot}." if untold else "")
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each learner of each site, for ``pandas.DataFrame(headroom.rows())``."""

@@ -19,6 +19,7 @@ from pbgraph.errors import UsageError
 from pbgraph.headroom import Explained
 
 INTERVAL = 0.95
+_MANY = 10**9
 
 
 class Tally:
@@ -64,12 +65,13 @@ class Chance:
     generator  of the shifts, on the CPU
     site       its name
     shifted    whether any item could be
+    shifts     so many different ones there are, or more
     """
 
     def __init__(self, draws: int, generator: torch.Generator, site: str) -> None:
         self.products = torch.zeros(draws + 1, dtype=torch.float64)
         self._generator, self._alone = generator, Alone()
-        self.site, self.shifted = site, False
+        self.site, self.shifted, self.shifts = site, False, 1
 
     def add(self, predicted: Sequence[Tensor], deltas: Sequence[Tensor], mean: Tensor, axis: int) -> None:
         """Of every call of one batch, shaped as δ: all calls are shifted alike, if they are of as many items."""
@@ -95,6 +97,7 @@ class Chance:
 
     def _shift(self, products: Tensor) -> None:
         self.shifted |= len(products) > 1
+        self.shifts = min(self.shifts * max(len(products), 1), _MANY)
         shifts = shifts_and_none(len(products), len(self.products) - 1, self._generator)
         self.products += products.cpu()[shifts]
 
@@ -117,4 +120,5 @@ def explained(train: float, held_out: Tally, chance: Chance) -> Explained:
         chance=(low, high),
         p_value=(1 + as_large) / (1 + len(shares)),
         correlation=held_out.correlation(),
+        least_p=1 / min(chance.shifts, len(every)),
     )

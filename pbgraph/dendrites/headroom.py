@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,7 @@ def headroom(
     hidden: int = 32,
     draws: int = 999,
     seed: int = 0,
+    inputs: Literal["standardised", "raw"] = "standardised",
 ) -> Headroom:
     """Whether there is anything at the sites of a network that a dendrite could learn and that generalises.
 
@@ -62,6 +63,8 @@ def headroom(
     hidden   units that these have at the least: a site with fewer neurons gets several copies of its module
     draws    shifts of δ by which chance is told; more for so many sites that no p-value could else be low enough
     seed     of the streams "headroom/..."
+    inputs   of the modules that are trained: "standardised" over the fitted rows where they are rows that belong to
+             those of the output, so that their units do not matter, or "raw", as the site gets them
     The model is left as it was, and torch's random streams where they were. Each batch is used once; what is kept of
     it, in memory, is every site's inputs and δ.
     Raises UsageError for a number out of range, fewer batches than folds, or batches of which none can be shifted;
@@ -82,6 +85,8 @@ def headroom(
     ):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise UsageError(f"headroom was given {name}={value!r}; it must be a whole number of at least {least}")
+    if inputs not in ("standardised", "raw"):
+        raise UsageError(f"headroom was given inputs={inputs!r}; it must be 'standardised' or 'raw'")
     with seeded(seed, "headroom"):
         model = _perforated(model, sites)
         with stage("collecting errors"):
@@ -95,7 +100,7 @@ def headroom(
         dealt = {number: place % folds for place, number in enumerate(order)}
         known = sites_of(model)
         draws = enough_draws(LEARNERS * len(known), draws)
-        fitting = Fitting((dealt, folds), epochs, hidden, draws, seed)
+        fitting = Fitting((dealt, folds), epochs, hidden, draws, seed, inputs == "standardised")
         with stage("looking for headroom"):
             found = {name: _of_site(site, kept, fitting) for name, site in each(list(known.items()))}
     few = {name: sum(_has_rows(name, batch) for batch in kept) for name, one in found.items() if one is None}

@@ -2,20 +2,21 @@
 
 `ridge`    linear in the inputs, where these are rows that belong to those of the output
 `module`   f(x) = b + Σ_k W_k a_k with a_k = tanh(M_k(x) + Σ_j u_kj a_j), M_k fresh copies of the site's own module:
-           what one dendrite of each neuron says, or several if there are few neurons, for every neuron
+           what one dendrite of each neuron says, or several if there are few neurons, for every neuron. Inputs that
+           are rows as for `ridge` are in units of their deviations over the fitted rows, about their means, if wanted
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from pbgraph.dendrites.copies import copied, tensors_in
+from pbgraph.dendrites.copies import copied, mapped, tensors_in
 from pbgraph.dendrites.dendrite import Dendrite
 from pbgraph.dendrites.errors import TrainingError
 from pbgraph.dendrites.explained import Chance, Tally, explained
@@ -37,7 +38,8 @@ RATE = 1e-2  # of Adam at first, falling to 0 by a cosine
 class Fitting:
     """How learners are fitted: see `pbgraph.dendrites.headroom`.
 
-    folds  (number of a batch -> its fold, number of folds)
+    folds         (number of a batch -> its fold, number of folds)
+    standardised  whether the modules' inputs are, where they are rows
     """
 
     folds: tuple[Mapping[int, int], int]
@@ -45,6 +47,7 @@ class Fitting:
     hidden: int
     draws: int
     seed: int
+    standardised: bool = True
 
     def inside(self, batches: Batches, fold: int) -> list[int]:
         """Numbers of the batches in this fold."""
@@ -144,6 +147,38 @@ class _Learner(nn.Module):
         return [self.map(a.to(self.map.weight.dtype)) for a in joined]
 
 
+@dataclass(frozen=True, eq=False)
+class _Standardised:
+    """(x − mean) / deviation for every input x of a call, whose moments these are: (D,) float64 of each column."""
+
+    moments: Sequence[tuple[Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, site: Site, batches: Batches, numbers: Sequence[int]) -> _Standardised | None:
+        """Over these batches; None if inputs of any batch are no rows that belong to those of the output."""
+        every = [_features(site, call) for calls in batches.values() for call in calls]
+        if len({None if found is None else tuple(x.shape[-1] for x in found) for found in every}) != 1 or not every[0]:
+            return None
+        fitted = [_features(site, call) or () for number in numbers for call in batches[number]]
+        columns = (torch.cat([x.reshape(-1, x.shape[-1]).double() for x in own]) for own in zip(*fitted, strict=True))
+        return cls([(x.mean(0), x.std(0, correction=0)) for x in columns])
+
+    def __call__(self, call: KeptCall) -> KeptCall:
+        """The call with such inputs; a column that is constant, as single precision goes, is about 0."""
+        left = iter(self.moments)
+
+        def scaled(x: Tensor) -> Tensor:
+            mean, deviation = next(left)
+            varies = deviation > _CONSTANT * mean.abs()
+            return ((x.double() - mean) / torch.where(varies, deviation, 1.0)).to(x.dtype)
+
+        inputs, named = mapped((call.inputs, call.named), scaled)
+        return replace(call, inputs=inputs, named=named)
+
+
+_CONSTANT = 1e-7
+
+
 class _Fit:
     """One learner, fitted to the batches outside of a fold but for those of the next one, which choose the epoch.
 
@@ -156,6 +191,7 @@ class _Fit:
         self._choosing = fitting.inside(batches, choosing)
         self.fitted = [n for n in batches if fitting.folds[0][n] not in (fold, choosing)]
         self.mean, self.deviation = self._moments()
+        self._inputs = _Standardised.of(site, batches, self.fitted) if fitting.standardised else None
         self._learner = _Learner(site, fitting.hidden)
         self._best, self._best_error = copied(dict(self._learner.state_dict())), self._error()
 
@@ -194,14 +230,18 @@ class _Fit:
     def predict(self, calls: Calls) -> list[Tensor]:
         """δ as the learner has it, shaped as δ."""
         self._learner.eval()
-        found = self._learner(self._site, calls)
+        found = self._answers(calls)
         return [(self.mean + self.deviation * f.double()).movedim(-1, self._site.axis) for f in found]
+
+    def _answers(self, calls: Calls) -> list[Tensor]:
+        """f in every call."""
+        own = calls if self._inputs is None else [self._inputs(call) for call in calls]
+        found: list[Tensor] = self._learner(self._site, own)
+        return found
 
     def _loss(self, calls: Calls) -> Tensor:
         """Mean squared error of the scaled δ."""
-        errors = [
-            self._learner_errors(f, call) for f, call in zip(self._learner(self._site, calls), calls, strict=True)
-        ]
+        errors = [self._learner_errors(f, call) for f, call in zip(self._answers(calls), calls, strict=True)]
         return torch.cat(errors).square().mean()
 
     def _learner_errors(self, f: Tensor, call: KeptCall) -> Tensor:
@@ -217,7 +257,7 @@ class _Fit:
         error = 0.0
         for number in self._choosing:
             calls = self._batches[number]
-            for f, call in zip(self._learner(self._site, calls), calls, strict=True):
+            for f, call in zip(self._answers(calls), calls, strict=True):
                 error += float(self._learner_errors(f, call).double().square().sum())
         if not math.isfinite(error):
             name, calls = self._site.name, [call for number in self._choosing for call in self._batches[number]]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from pbgraph.dendrites import SiteError, TrainingError, headroom, perforate, sit
 from pbgraph.dendrites.explained import Chance, Tally, explained
 from pbgraph.dendrites.ridge import Sums, ridge
 from pbgraph.errors import UsageError
+from pbgraph.headroom import SiteHeadroom
 from pbgraph.streams import generator
 
 ROWS, BATCHES = 100, 12
@@ -152,6 +154,25 @@ def test_errors_that_are_not_finite_are_no_headroom():
     pairs = data(lambda x: torch.full((len(x), 1), torch.inf), batches=3)
     with pytest.raises(TrainingError, match="no finite gradient at site '0'"):
         headroom(still(), pairs, loss_of, folds=3)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(100.0, 0.0), (0.01, 0.0), (1.0, 20.0)])
+def test_units_of_inputs_hide_no_headroom(scale, offset):
+    pairs = [(x * scale + offset, y) for x, y in data(lambda x: x[:, :1] * x[:, 1:2])]
+    found = headroom(still(), pairs, loss_of, folds=3, epochs=30)
+    assert found.sites["0"].module.held_out > 0.5
+    assert found.above_chance() == ["0"]
+
+
+def test_where_there_are_too_few_shifts_it_cannot_be_told():
+    torch.manual_seed(0)
+    pairs = [(x := torch.randn(2, 3), x[:, :1]) for _ in range(4)]
+    found = headroom(still(), pairs, loss_of, folds=3, epochs=1)
+    assert found.sites["0"].ridge.least_p == 1 / 16
+    assert found.above_chance() == []
+    assert (found.untold == ["0"]) == (found.share > 0) == ("cannot be told" in found.sentence)
+    one = replace(found.sites["0"].ridge, held_out=0.4, p_value=0.07)
+    assert "Of 0 it cannot be told" in replace(found, sites={"0": SiteHeadroom(1, 8, one, one)}).sentence
 
 
 @pytest.mark.parametrize(
