@@ -25,6 +25,7 @@ DRAWS = 399  # at the least
 LEVEL = 0.05  # of all sites of a network together
 TOGETHER = 8  # items that have a batch to themselves, and are shifted among each other
 SHAPES = 16  # of which such items wait for others; more would take memory, and the first are left as they are
+ROUNDING = 1e-3  # of a score in single precision, as a share of it: far above what it is off by
 
 
 def enough_draws(tests: int, least: int = DRAWS) -> int:
@@ -116,7 +117,7 @@ class ChanceScores:
         """
         by_chance: list[float] = self.best.mean(1).tolist()
         unshifted = by_chance.pop()
-        least = unshifted if math.isclose(score, unshifted, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) else score
+        least = unshifted if math.isclose(score, unshifted, rel_tol=ROUNDING, abs_tol=ROUNDING**2) else score
         as_large = sum(one >= least * (1 - 1e-9) for one in by_chance)
         return (1 + as_large) / (1 + self.draws)
 
@@ -134,9 +135,6 @@ class ChanceScores:
         self._batches, self.shifted = state["batches"], state.get("shifted", True)
         for one, items in zip(self._alone, state.get("alone", ()), strict=False):
             one.load(items)
-
-
-_ROUNDING = 1e-3
 
 
 def shifts_and_none(length: int, draws: int, stream: torch.Generator) -> Tensor:

@@ -32,6 +32,7 @@ Batches = Mapping[int, Calls]  # by number of the batch
 Predict = Callable[[Calls], list[Tensor]]  # shaped as δ
 WIDEST = 2048  # inputs of a site that ridge regression is done for
 RATE = 1e-2  # of Adam at first, falling to 0 by a cosine
+CONSTANT = 1e-7  # deviation of a column, as a share of its mean, up to which it is taken for constant
 
 
 @dataclass(frozen=True)
@@ -169,14 +170,11 @@ class _Standardised:
 
         def scaled(x: Tensor) -> Tensor:
             mean, deviation = next(left)
-            varies = deviation > _CONSTANT * mean.abs()
+            varies = deviation > CONSTANT * mean.abs()
             return ((x.double() - mean) / torch.where(varies, deviation, 1.0)).to(x.dtype)
 
         inputs, named = mapped((call.inputs, call.named), scaled)
         return replace(call, inputs=inputs, named=named)
-
-
-_CONSTANT = 1e-7
 
 
 class _Fit:

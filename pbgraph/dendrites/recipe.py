@@ -49,17 +49,12 @@ def refuse_wrong_recipe(make_optimizer: Any, make_scheduler: Any, schedule_by: A
         )
 
 
-def refuse_wrong_loss(loss: Any) -> None:
-    """Raises TrainingError for what is no loss that loss_fn can return."""
+def checked_loss(loss_fn: LossFunction, model: nn.Module, batch: Any) -> Tensor:
+    """What loss_fn returns of a batch. Raises TrainingError for what is no loss."""
+    loss: Any = loss_fn(model, batch)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         shown = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
         raise TrainingError(f"loss_fn returned {shown}; it must return the loss as a tensor of one number")
-
-
-def checked_loss(loss_fn: LossFunction, model: nn.Module, batch: Any) -> Tensor:
-    """What loss_fn returns of a batch; errors as of `refuse_wrong_loss`."""
-    loss = loss_fn(model, batch)
-    refuse_wrong_loss(loss)
     return loss
 
 

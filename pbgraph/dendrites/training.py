@@ -15,7 +15,7 @@ from pbgraph.dendrites.modes import TrainingMode
 from pbgraph.dendrites.perforation import sites_of
 from pbgraph.dendrites.phase import DendritePhase
 from pbgraph.dendrites.processes import Processes
-from pbgraph.dendrites.recipe import LossFunction, Recipe, made_optimizer, made_scheduler, refuse_wrong_loss, restart
+from pbgraph.dendrites.recipe import LossFunction, Recipe, checked_loss, made_optimizer, made_scheduler, restart
 from pbgraph.dendrites.scaling import Scaling
 from pbgraph.dendrites.settings import GrowthSettings
 from pbgraph.dendrites.step import Step
@@ -193,8 +193,7 @@ class Training:
         return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
 
     def _task_loss(self, loss_fn: LossFunction, batch: Any) -> Tensor:
-        loss = loss_fn(self._handed, batch)
-        refuse_wrong_loss(loss)
+        loss = checked_loss(loss_fn, self._handed, batch)
         if loss.is_complex() or not (loss.requires_grad or self._dendrite_phase is not None):
             kind = "a complex number" if loss.is_complex() else "without a gradient"
             raise TrainingError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -75,6 +74,6 @@ def sites_with_headroom(job: FitJob, threshold: float, network: nn.Module) -> li
         raise PbgraphError(f"sites is 'headroom', and {len(train)} training rows are too few to tell; set it to 'all'")
     dealt = torch.randperm(len(train), generator=generator(job.seed, "headroom/molecules")).numpy()
     batches = (train.batch(np.ascontiguousarray(rows)) for rows in np.array_split(dealt, count))
-    options: dict[str, Any] = {"folds": FOLDS, "epochs": EPOCHS, "seed": job.seed, "inputs": "raw"}  # as in all records
-    found = headroom(network, batches, make_loss(job), **options)
+    # "raw": what growth was searched with, as results/tuning has it
+    found = headroom(network, batches, make_loss(job), folds=FOLDS, epochs=EPOCHS, seed=job.seed, inputs="raw")
     return found.above_chance(threshold)

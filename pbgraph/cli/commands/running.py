@@ -166,11 +166,11 @@ def _check_searched(declared: Preset, results: Path) -> None:
     """Raises UsageError for a plan that goes by searches of a preset which is not known and was never searched."""
     from pbgraph.results.tuning import budgets
 
-    known = known_presets()
-    if declared.searched_as in ("", *known):
+    name = declared.searched_as
+    if not name or name in (known := known_presets()):
         return
-    if declared.searched_as not in (names := {*known, *(one.preset for one in budgets(results))}):
-        raise declared.at("searched_as", unknown_name("preset", declared.searched_as, names))
+    if name not in (names := {*known, *(one.preset for one in budgets(results))}):
+        raise declared.at("searched_as", unknown_name("preset", name, names))
 
 
 def _show(plan: Plan, records: Sequence[RunRecord], results: ResultsFolder, *, others: Sequence[RunRecord] = ()) -> int:
