@@ -71,6 +71,24 @@ def test_features_that_go_with_a_model_are_planned(setting, method):
     assert spec.featuriser == setting.partition("=")[2]
 
 
+@pytest.mark.parametrize("method", ["perforated", "gd-dendrites", "random-dendrites"])
+def test_sites_that_a_network_lacks_are_refused_in_the_plan(method):
+    with pytest.raises(
+        UsageError, match=rf"^{method}\.sites=conv\+logits: no sub-module .*'conv'; there are: .*blocks"
+    ):
+        planned("trimnet.depth=1", f"{method}.sites=conv+logits", method=method)
+    named = planned("trimnet.depth=1", f"{method}.sites=blocks.*.conv+logits", method=method)
+    assert "blocks.*.conv+logits" in {spec.settings.get("sites") for spec in named}
+
+
+def test_sites_may_be_there_by_the_features_alone():
+    """A packed head has layers of its own."""
+    fixed = ["trimnet.depth=1", "trimnet.head=packed", "perforated.sites=head.layers.0"]
+    assert planned(*fixed, "trimnet.features=graph+descriptors", method="perforated")
+    with pytest.raises(UsageError, match=r"^perforated\.sites=head\.layers\.0: no sub-module"):
+        planned("trimnet.depth=1", "perforated.sites=head.layers.0", method="perforated")
+
+
 def test_a_search_refuses_them_too():
     fixed = [parse_assignment("gin.features=graph+descriptors")]
     with pytest.raises(UsageError, match=r"set gin\.head=packed"):
