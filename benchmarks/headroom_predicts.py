@@ -5,7 +5,9 @@
 In each setting a network is trained for some epochs; then its headroom is measured, and it is trained in two ways for
 as many epochs more: with a dendrite (a dendrite phase and a neuron phase), and as `continued` is, without any, from the
 same weights and with the same restart of the learning rate. Epochs are chosen by validation rows; the gain is the
-difference of the scores on rows that neither has seen, training rows put aside.
+difference of the scores on rows that neither has seen, training rows put aside. A third way is `continued` for the
+epochs of the neuron phase alone (`continued.counted=neuron`): it has as many updates of the network as the first, which
+stands still while its dendrite is trained.
 
 Every measurement is a line of headroom_predicts.jsonl beside this file, written as it comes; what is there is not made
 again, so the same command goes on. Writes results/headroom.png and headroom_predicts.md.
@@ -14,10 +16,12 @@ again, so the same command goes on. Writes results/headroom.png and headroom_pre
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -37,7 +41,6 @@ from pbgraph.streams import seeded
 
 HERE = Path(__file__).parent
 LINES, TABLE = HERE / "headroom_predicts.jsonl", HERE / "headroom_predicts.md"
-GIVEN = 'Modules of `headroom` get inputs as sites do (`inputs="raw"`), which today\'s default standardises.'
 FIGURE = HERE.parent / "results/headroom.png"
 DENDRITE_EPOCHS, CYCLE_EPOCHS = 15, 20
 FUNCTION_WIDTHS, TASK_WIDTHS, STAGES = (2, 4, 12), (6, 24), (3, 12, 48)  # stages: epochs before dendrites
@@ -58,7 +61,8 @@ class Line:
 
     share, ridge  the largest held-out share of headroom over the sites: of any learner, and of ridge regression
     above_chance  whether any site is
-    before, perforated, continued  scores on the rows that were put aside
+    before, perforated, continued, neuron_alone  scores on the rows that were put aside; the last is of `continued` for
+                  the epochs of the neuron phase
     dendrites     that were kept
     """
 
@@ -70,6 +74,7 @@ class Line:
     before: float
     perforated: float
     continued: float
+    neuron_alone: float
     dendrites: int
     seconds: float
 
@@ -77,6 +82,9 @@ class Line:
     def gain(self) -> float:
         """Of dendrites over as much training."""
         return self.perforated - self.continued
+
+
+Groups = Mapping[Setting, Sequence[Line]]
 
 
 def settings() -> list[Setting]:
@@ -94,7 +102,7 @@ def measured(setting: Setting, seed: int) -> Line:
     def look(model: nn.Module) -> list[str]:
         found.append(
             (
-                headroom(model, made.fixed, made.loss_fn, folds=3, epochs=10, hidden=8, seed=seed, inputs="raw"),
+                headroom(model, made.fixed, made.loss_fn, folds=3, epochs=10, hidden=8, seed=seed),
                 export(model),
             )
         )
@@ -122,8 +130,10 @@ def measured(setting: Setting, seed: int) -> Line:
     growth.restore_best()
     told, plain = found[0]
     before = made.score(plain, "check")
-    with seeded(seed, "training/continued"):
-        continued = _continued(made, plain, setting.stage)
+    continued, neuron_alone = (
+        _continued(made, copy.deepcopy(plain), setting, epochs, seed)
+        for epochs in (DENDRITE_EPOCHS + CYCLE_EPOCHS, CYCLE_EPOCHS)
+    )
     return Line(
         setting,
         seed,
@@ -133,6 +143,7 @@ def measured(setting: Setting, seed: int) -> Line:
         before=before,
         perforated=made.score(growth.model, "check"),
         continued=continued,
+        neuron_alone=neuron_alone,
         dendrites=growth.dendrites,
         seconds=time.monotonic() - started,
     )
@@ -145,21 +156,21 @@ def _schedule(made: Problem, optimizer: torch.optim.Optimizer, phase: str, dendr
     return CosineAnnealingLR(optimizer, CYCLE_EPOCHS * len(made.fixed))
 
 
-def _continued(made: Problem, model: nn.Module, stage: int) -> float:
-    """Train on without dendrites, for the epochs of both phases; the score of the best epoch by validation rows."""
-    epochs = DENDRITE_EPOCHS + CYCLE_EPOCHS
+def _continued(made: Problem, model: nn.Module, setting: Setting, epochs: int, seed: int) -> float:
+    """Train on without dendrites, for so many epochs; the score of the best epoch by validation rows."""
     optimizer = torch.optim.Adam(model.parameters(), lr=made.rate)
     schedule = CosineAnnealingLR(optimizer, epochs * len(made.fixed))
     best, score = made.score(model, "valid"), made.score(model, "check")
-    for epoch in range(stage, stage + epochs):
-        model.train()
-        for batch in made.batches(epoch):
-            optimizer.zero_grad()
-            made.loss_fn(model, batch).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        if (valid := made.score(model, "valid")) > best:
-            best, score = valid, made.score(model, "check")
+    with seeded(seed, "training/continued"):
+        for epoch in range(setting.stage, setting.stage + epochs):
+            model.train()
+            for batch in made.batches(epoch):
+                optimizer.zero_grad()
+                made.loss_fn(model, batch).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            if (valid := made.score(model, "valid")) > best:
+                best, score = valid, made.score(model, "check")
     return score
 
 
@@ -177,7 +188,7 @@ def missing(lines: Sequence[Line], seeds: Sequence[int]) -> Iterator[tuple[Setti
     return (pair for seed in seeds for pair in ((one, seed) for one in settings()) if pair not in there)
 
 
-def by_setting(lines: Sequence[Line]) -> dict[Setting, list[Line]]:
+def by_setting(lines: Sequence[Line]) -> Groups:
     found: dict[Setting, list[Line]] = {}
     for line in lines:
         found.setdefault(line.setting, []).append(line)
@@ -186,7 +197,7 @@ def by_setting(lines: Sequence[Line]) -> dict[Setting, list[Line]]:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Spearman's rank correlation of headroom and gain over settings, with an interval of 95 % by the bootstrap."""
+    """Spearman's rank correlation of two figures over settings, with an interval of 95 % by the bootstrap."""
 
     rho: float
     low: float
@@ -202,19 +213,43 @@ class Ranks:
         return cls(_spearman(values), float(low), float(high), len(values))
 
     def __str__(self) -> str:
-        return f"{self.rho:+.2f} [{self.low:+.2f}, {self.high:+.2f}], {self.settings} settings"
+        return f"{self.rho:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
 def _spearman(values: np.ndarray) -> float:
     return float(stats.spearmanr(values[:, 0], values[:, 1]).statistic)
 
 
-def points(groups: Mapping[Setting, Sequence[Line]]) -> list[tuple[float, float]]:
-    """(Headroom, gain) of each setting, means over its seeds."""
-    return [(fmean(one.share for one in own), fmean(one.gain for one in own)) for own in groups.values()]
+FIGURES: Mapping[str, Callable[[Line], float]] = {
+    "gain": lambda line: line.gain,
+    "gain over as many updates": lambda line: line.perforated - line.neuron_alone,
+    "what dendrites brought": lambda line: line.perforated - line.before,
+    "what `continued` brought": lambda line: line.continued - line.before,
+}
 
 
-def draw(groups: Mapping[Setting, Sequence[Line]]) -> None:
+def points(groups: Groups, figure: Callable[[Line], float] = FIGURES["gain"]) -> list[tuple[float, float]]:
+    """(Headroom, a figure) of each setting, means over its seeds."""
+    return [(fmean(one.share for one in own), fmean(map(figure, own))) for own in groups.values()]
+
+
+def parts(groups: Groups) -> dict[str, Groups]:
+    """Settings of a kind, and of a stage of training."""
+    chosen: dict[str, Callable[[Setting], bool]] = {
+        "all": lambda setting: True,
+        "functions": lambda setting: setting.task in problems.FUNCTIONS,
+        "tasks of the registry": lambda setting: setting.task in problems.TASKS,
+        **{f"{stage} epochs before": partial(_at_stage, stage) for stage in STAGES},
+    }
+    found = {name: {one: own for one, own in groups.items() if holds(one)} for name, holds in chosen.items()}
+    return {name: own for name, own in found.items() if len(own) > 2}
+
+
+def _at_stage(stage: int, setting: Setting) -> bool:
+    return setting.stage == stage
+
+
+def draw(groups: Groups) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
@@ -230,37 +265,47 @@ def draw(groups: Mapping[Setting, Sequence[Line]]) -> None:
     axes.margins(0.08)
     axes.set_xlabel("headroom: largest held-out share of δ's variance over the sites")
     axes.set_ylabel("gain of dendrites over `continued` (R² or ROC-AUC)")
-    axes.set_title(f"rank correlation {Ranks.of(points(groups))}", fontsize=10)
+    axes.set_title(f"rank correlation {Ranks.of(points(groups))}, {len(groups)} settings", fontsize=10)
     axes.legend(fontsize="small", ncols=2)
     figure.savefig(FIGURE, dpi=150)
 
 
-def table(groups: Mapping[Setting, Sequence[Line]]) -> str:
-    parts = {"all": groups}
-    for name, chosen in (("functions", problems.FUNCTIONS), ("tasks of the registry", problems.TASKS)):
-        parts[name] = {setting: own for setting, own in groups.items() if setting.task in chosen}
-    ranks = [f"- {name}: {Ranks.of(points(own))}" for name, own in parts.items() if len(own) > 2]
+def table(groups: Groups) -> str:
+    ranks = [
+        f"| {name} | {len(own)} | {' | '.join(str(Ranks.of(points(own, figure))) for figure in FIGURES.values())} |"
+        for name, own in parts(groups).items()
+    ]
     lines = [one for own in groups.values() for one in own]
-    with_headroom = [one.gain for one in lines if one.above_chance]
-    without = [one.gain for one in lines if not one.above_chance]
+    told = {which: [one for one in lines if one.above_chance is which] for which in (True, False)}
     means = [
-        f"- {len(gains)} measurements {which} headroom above chance: mean gain {fmean(gains):+.4f} "
-        f"(standard error {np.std(gains, ddof=1) / len(gains) ** 0.5:.4f})"
-        for which, gains in (("with", with_headroom), ("without", without))
-        if len(gains) > 1
+        f"- {len(own)} measurements {'with' if which else 'without'} headroom above chance: "
+        + ", ".join(_mean_of(name, figure, own) for name, figure in FIGURES.items() if "gain" in name)
+        for which, own in told.items()
+        if len(own) > 1
     ]
     rows = [
         f"| {s.task} | {s.width} | {s.stage} | {len(own)} | {fmean(o.share for o in own):.4f} "
         f"| {fmean(o.before for o in own):.4f} | {fmean(o.perforated for o in own):.4f} "
-        f"| {fmean(o.continued for o in own):.4f} | {fmean(o.gain for o in own):+.4f} |"
+        f"| {fmean(o.continued for o in own):.4f} | {fmean(o.neuron_alone for o in own):.4f} "
+        f"| {fmean(o.gain for o in own):+.4f} |"
         for s, own in groups.items()
     ]
-    header = "| task | width | epochs before | seeds | headroom | before | perforated | continued | gain |"
     head = f"# Does headroom predict what dendrites gain?\n\n{(__doc__ or '').split('    python')[0].strip()}\n"
     how = (__doc__ or "").split("\n\n")[2]
-    said = "Spearman's rank correlation of headroom and gain over settings, with a bootstrap interval of 95 %:"
-    rule = "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-    return "\n".join([head, how, "", GIVEN, "", said, "", *ranks, "", *means, "", header, rule, *rows, ""])
+    said = (
+        "Spearman's rank correlation of headroom with each, over settings, with an interval of 95 % by the bootstrap:"
+    )
+    ranked = f"| settings | | {' | '.join(FIGURES)} |\n|---|---:|{'---|' * len(FIGURES)}"
+    header = "| task | width | epochs before | seeds | headroom | before | perforated | continued "
+    header += "| as many updates | gain |"
+    rule = "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    return "\n".join([head, how, "", said, "", ranked, *ranks, "", *means, "", header, rule, *rows, ""])
+
+
+def _mean_of(name: str, figure: Callable[[Line], float], lines: Sequence[Line]) -> str:
+    values = [figure(line) for line in lines]
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    return f"{name} {fmean(values):+.4f} (standard error {error:.4f}; {sum(v > 0 for v in values)} above 0)"
 
 
 def main() -> None:

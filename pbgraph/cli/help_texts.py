@@ -196,6 +196,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "dendrites": """
   dendrites tox21 trimnet/perforated
   dendrites tox21 trimnet/perforated --seed 69 --format json
+  dendrites tox21 trimnet/perforated --preset answer --all-seeds         what did they learn on the whole?
   dendrites tox21 trimnet/backprop --headroom --figure headroom.png      can a dendrite help here?
 """,
     "status": """

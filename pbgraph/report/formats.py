@@ -89,6 +89,7 @@ def json_content(table: Table) -> dict[str, object]:
         "commits": table.commits,
         "software": table.software,
         "processors": table.processors,
+        "seconds": table.seconds,
         "numerics": table.numerics,
         "others": table.others,
         "pretrained": table.pretrained,

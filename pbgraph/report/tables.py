@@ -89,6 +89,7 @@ class Table:
     others    code of other packages than pbgraph that components are from -> runs
     processors  kind of processor, and how many cores the machine had -> runs
     numerics  numeric platform, in words -> runs
+    seconds   of all runs; a first phase that arms share counts in each of them
     pretrained  features from networks that were trained elsewhere, and on what -> runs
     averages    averages of arms, and the arms -> results
     external    results that other tools made, and the files they were scored from -> results; of these, the others
@@ -109,6 +110,7 @@ class Table:
     software: Mapping[str, int]
     processors: Mapping[str, int]
     numerics: Mapping[str, int]
+    seconds: float = 0.0
     others: Mapping[str, int] = field(default_factory=dict)
     pretrained: Mapping[str, int] = field(default_factory=dict)
     averages: Mapping[str, int] = field(default_factory=dict)
@@ -190,6 +192,7 @@ def make_table(
         commits=_counted(origin.commit[:12] + ("*" if origin.dirty else "") for origin in origins),
         software=_counted(_software(origin) for origin in origins),
         processors=_counted(origin.processor for origin in origins),
+        seconds=sum(record.cost.seconds for record in ours if record.cost is not None),
         declared=how_declared(ours, background.registered, _judged(finished, family, seeds=seeds, terms=terms)),
         again=frozenset(seeds).intersection([*terms.again, *_again(mine)]),
         primary=terms.primary,

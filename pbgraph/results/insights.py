@@ -65,22 +65,34 @@ def finished_run(records: Sequence[RunRecord], arm: Arm, seed: int | None, *, co
     Raises UsageError, saying what there is and what to do, if there is no such run, if it failed, or if two of its
     runs have one seed.
     """
-    arm = named_arm(arm, (record.spec.arm for record in records))
-    of_arm = [record for record in records if record.spec.arm == arm]
-    check_no_twins(record for record in of_arm if record.status == "finished")
-    mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda record: record.status == "finished")}
-    finished = sorted(seed for seed, record in mine.items() if record.status == "finished")
+    mine = _by_seed(records, arm)
+    finished = [seed for seed, record in mine.items() if record.status == "finished"]
     wanted = min(finished, default=min(mine)) if seed is None else seed
     if wanted in finished:
         return mine[wanted]
     there = f"finished seeds: {ranges(finished) or 'none'}"
-    if wanted in mine:
-        raise UsageError(f"{arm}, seed {wanted}, failed: {mine[wanted].error}; {there}")
     spec = mine[min(mine)].spec
+    if wanted in mine:
+        raise UsageError(f"{spec.arm}, seed {wanted}, failed: {mine[wanted].error}; {there}")
     raise UsageError(
-        f"there is no run of {arm} with seed {wanted}; {there}. '{command} --preset "
+        f"there is no run of {spec.arm} with seed {wanted}; {there}. '{command} --preset "
         f"{spec.preset} --split {spec.split} --models {spec.model} --methods {spec.method} --seeds {wanted}' makes it"
     )
+
+
+def finished_runs(records: Sequence[RunRecord], arm: Arm, *, command: str) -> list[RunRecord]:
+    """All finished runs of an arm, by seed; raises UsageError as `finished_run` if there is none."""
+    finished = [record for record in _by_seed(records, arm).values() if record.status == "finished"]
+    return finished or [finished_run(records, arm, None, command=command)]
+
+
+def _by_seed(records: Sequence[RunRecord], arm: Arm) -> dict[int, RunRecord]:
+    """The arm's runs in the order of their seeds; of two of one seed, the finished one."""
+    arm = named_arm(arm, (record.spec.arm for record in records))
+    of_arm = [record for record in records if record.spec.arm == arm]
+    check_no_twins(record for record in of_arm if record.status == "finished")
+    mine = {record.spec.seed: record for record in sorted(of_arm, key=lambda record: record.status == "finished")}
+    return dict(sorted(mine.items()))
 
 
 def read_insight(results: ResultsFolder, record: RunRecord) -> Insight:

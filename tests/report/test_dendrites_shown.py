@@ -12,6 +12,8 @@ from pbgraph import bench
 from pbgraph.errors import UsageError
 from pbgraph.insight import Insight, SiteInsight
 from pbgraph.report.dendrites import draw_dendrites, to_markdown
+from pbgraph.report.dendrites_over_runs import over_runs
+from pbgraph.report.dendrites_over_runs import to_markdown as all_runs
 from pbgraph.results.folder import ResultsFolder
 
 ARM = "trimnet/perforated"
@@ -64,6 +66,9 @@ def test_the_command_shows_the_first_finished_seed_or_the_one_asked_for(capsys, 
         ([ARM, "--seed", "5-7"], 2, "--seed 5-7: expected one number"),
         ([ARM, "--format", "csv"], 2, "unknown format 'csv'"),
         ([ARM, "--preset", "paper"], 2, "holds no run of tox21 with preset paper"),
+        ([ARM, "--all-seeds", "--headroom"], 2, "--headroom is of one run, and --all-seeds of all: give --seed"),
+        ([ARM, "--all-seeds", "--seed", 69], 2, "not allowed with argument"),
+        (["trimnet/backprop", "--all-seeds"], 2, "is a run without dendrites: name an arm that grows some"),
     ],
 )
 def test_what_cannot_be_shown_says_what_to_do(argv, code, words, capsys, results):
@@ -71,6 +76,39 @@ def test_what_cannot_be_shown_says_what_to_do(argv, code, words, capsys, results
     said = capsys.readouterr()
     assert words in said.err
     assert said.out == ""
+
+
+def test_all_seeds_are_shown_site_by_site(capsys, results):
+    """Of what each run tried; the failed run of seed 68 has no part in it."""
+    assert call(results, ARM, "--all-seeds") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"## tox21: dendrites of {ARM}, 2 runs, seeds 69-70\n")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.split("\n")]
+    found = {line[0]: line[1:] for line in lines if line and line[0] in ("conv", "out", "all sites")}
+    for site, counts, figures in (  # files have sixteen bits of each number
+        ("conv", ["2", "4", "2"], [0.2, 0.6173, 0.1562, 0.25]),
+        ("out", ["1", "4", "2"], [0.75, 2.0, 0.5, 0.5]),
+        ("all sites", ["3", "8", "4"], [0.3833, 1.3086, 0.3281, 0.5]),
+    ):
+        assert (found[site][:3], found[site][4:7]) == (counts, ["-", "-", "-"])
+        assert [float(cell) for cell in [found[site][3], *found[site][7:]]] == pytest.approx(figures, rel=5e-3)
+    assert "None was kept in" in shown
+    assert call(results, ARM, "--all-seeds", "--format", "json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seeds"], told["sites"]["conv"]["tried"]) == ([69, 70], 4)
+
+
+def test_over_runs_correlations_on_validation_rows_keep_their_signs():
+    runs = [
+        (replace(make_record(ARM, seed, 0.8), correlations={"conv": conv, "out": (None,)}), make_insight())
+        for seed, conv in ((68, (0.2, -0.1)), (69, (0.1,)))
+    ]
+    sites = over_runs(runs)
+    assert sites["conv"].on_validation == (0.2, -0.1, 0.1)
+    assert sites["out"].on_validation == ()
+    assert sites["conv"].correlation == pytest.approx((0.3, 0.1, 0.3, 0.1))
+    [line] = [one for one in all_runs(runs).split("\n") if one.startswith("| conv")]
+    assert [cell.strip() for cell in line.split("|")][6:9] == ["0.0667", "0.1528", "2 of 3"]
 
 
 def test_of_two_runs_of_one_seed_none_is_the_one(capsys, results):

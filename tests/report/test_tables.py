@@ -12,6 +12,7 @@ import pytest
 
 from made_records import PROVENANCE, arms, make_failure, make_record, make_regression_record
 from pbgraph.errors import UsageError
+from pbgraph.humanize import duration
 from pbgraph.metrics import TaskScore
 from pbgraph.report.comparisons import Spread, compare, further_differences, spread_of
 from pbgraph.report.formats import comparison_lines, to_csv, to_json, to_markdown
@@ -420,6 +421,12 @@ def test_software_and_devices_are_counted():
     made = table([*records, make_record(ARMS[0], 3, 0.8, provenance=other)])
     assert made.software == {"cpu": 6, "torch 9.9, a GPU": 1}
     assert "software: cpu (6 runs); torch 9.9, a GPU (1 run)" in to_markdown(made)
+
+
+def test_the_seconds_of_all_runs_are_summed():
+    made = table(grid())
+    assert made.seconds == pytest.approx(sum(record.cost.seconds for record in grid()))
+    assert f"- time: {duration(made.seconds)} in all" in to_markdown(made)
 
 
 def test_one_seed_gives_no_answer():

@@ -251,7 +251,9 @@ def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=dendrites)
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("arm", metavar="ARM", help="MODEL/METHOD")
-    parser.add_argument("--seed", type=seed, metavar="N", help="of the run (default: the first that is finished)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--seed", type=seed, metavar="N", help="of the run (default: the first that is finished)")
+    which.add_argument("--all-seeds", action="store_true", help="over all finished runs, site by site")
     add_preset_argument(parser.add_argument)
     add_split_arguments(parser)
     formats = ", ".join(DENDRITE_FORMATS)
@@ -271,10 +273,12 @@ def add_dendrites_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def dendrites(args: argparse.Namespace) -> int:
-    """Show what the dendrites of one finished run learnt, from its files alone; draw it if asked to.
+    """Show what the dendrites of one finished run learnt, or of all, from their files alone; draw it if asked to.
 
     With --headroom, what they could learn: from its network and the training molecules.
     """
+    if args.all_seeds:
+        return _over_runs(args)
     from pbgraph.report.dendrites import FORMATS, draw_dendrites
     from pbgraph.results.insights import finished_run, read_insight
 
@@ -286,6 +290,18 @@ def dendrites(args: argparse.Namespace) -> int:
     show(FORMATS[args.format](record.spec, insight, record.correlations), end="")
     if args.figure is not None:
         draw_dendrites(record.spec, insight, args.figure)
+    return 0
+
+
+def _over_runs(args: argparse.Namespace) -> int:
+    from pbgraph.report.dendrites_over_runs import FORMATS
+    from pbgraph.results.insights import finished_runs, read_insight
+
+    if given := [option for option, value in (("--figure", args.figure), ("--headroom", args.headroom)) if value]:
+        raise UsageError(f"{given[0]} is of one run, and --all-seeds of all: give --seed instead, or leave it out")
+    records, _ = runs_of(args).of_preset(args.preset, args.split)
+    mine = finished_runs(records, parse_arm(args.arm), command=command_of(args))
+    show(FORMATS[args.format]([(record, read_insight(ResultsFolder(args.results), record)) for record in mine]), end="")
     return 0
 
 
