@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import headroom_problems as problems
@@ -41,6 +41,7 @@ from pbgraph.streams import seeded
 
 HERE = Path(__file__).parent
 LINES, TABLE = HERE / "headroom_predicts.jsonl", HERE / "headroom_predicts.md"
+GAINS = "Means over measurements, of which a setting has one for each seed:"
 FIGURE = HERE.parent / "results/headroom.png"
 DENDRITE_EPOCHS, CYCLE_EPOCHS = 15, 20
 FUNCTION_WIDTHS, TASK_WIDTHS, STAGES = (2, 4, 12), (6, 24), (3, 12, 48)  # stages: epochs before dendrites
@@ -276,13 +277,6 @@ def table(groups: Groups) -> str:
         for name, own in parts(groups).items()
     ]
     lines = [one for own in groups.values() for one in own]
-    told = {which: [one for one in lines if one.above_chance is which] for which in (True, False)}
-    means = [
-        f"- {len(own)} measurements {'with' if which else 'without'} headroom above chance: "
-        + ", ".join(_mean_of(name, figure, own) for name, figure in FIGURES.items() if "gain" in name)
-        for which, own in told.items()
-        if len(own) > 1
-    ]
     rows = [
         f"| {s.task} | {s.width} | {s.stage} | {len(own)} | {fmean(o.share for o in own):.4f} "
         f"| {fmean(o.before for o in own):.4f} | {fmean(o.perforated for o in own):.4f} "
@@ -299,13 +293,38 @@ def table(groups: Groups) -> str:
     header = "| task | width | epochs before | seeds | headroom | before | perforated | continued "
     header += "| as many updates | gain |"
     rule = "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
-    return "\n".join([head, how, "", said, "", ranked, *ranks, "", *means, "", header, rule, *rows, ""])
+    return "\n".join(
+        [head, how, "", said, "", ranked, *ranks, "", GAINS, "", *by_task(lines), "", header, rule, *rows, ""]
+    )
 
 
-def _mean_of(name: str, figure: Callable[[Line], float], lines: Sequence[Line]) -> str:
-    values = [figure(line) for line in lines]
-    error = np.std(values, ddof=1) / len(values) ** 0.5
-    return f"{name} {fmean(values):+.4f} (standard error {error:.4f}; {sum(v > 0 for v in values)} above 0)"
+def by_task(lines: Sequence[Line]) -> list[str]:
+    """Gains where headroom is above chance and where none is, of each task, and over tasks: a table."""
+    gains = [figure for name, figure in FIGURES.items() if "gain" in name]
+    names = [name for name in FIGURES if "gain" in name]
+    header = "".join(f" | {which} | {' | '.join(names)}" for which in ("with headroom", "without"))
+    shown = [f"| task{header} |", f"|---{'|---:' * 2 * (1 + len(names))}|"]
+    parts = [[one for one in lines if one.above_chance is which] for which in (True, False)]
+    for task in dict.fromkeys(line.setting.task for line in lines):
+        own = [[one for one in part if one.setting.task == task] for part in parts]
+        shown.append(f"| {task}{''.join(_cells(part, gains, fmean) for part in own)} |")
+    shown.append(f"| median{''.join(_cells(part, gains, median) for part in parts)} |")
+    shown.append(f"| above 0{''.join(_cells(part, gains, _share_above, '.0%') for part in parts)} |")
+    return shown
+
+
+def _cells(
+    lines: Sequence[Line],
+    figures: Sequence[Callable[[Line], float]],
+    summary: Callable[[Sequence[float]], float],
+    form: str = "+.4f",
+) -> str:
+    told = [format(summary([figure(one) for one in lines]), form) if lines else "-" for figure in figures]
+    return "".join(f" | {cell}" for cell in (len(lines), *told))
+
+
+def _share_above(values: Sequence[float]) -> float:
+    return fmean(value > 0 for value in values)
 
 
 def main() -> None:

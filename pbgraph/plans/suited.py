@@ -45,7 +45,7 @@ def check_suited(spec: RunSpec, dataset: Dataset) -> None:
     config, tasks = tuple(spec.model_config.items()), max(1, len(dataset.tasks))
     found = _fault(spec.model, spec.featuriser, config, tasks=tasks, columns=len(dataset.graph_columns), sites=sites)
     if found and found.of_sites:
-        raise UsageError(f"{spec.method}.{SITES}={text}: {found.reason}")
+        raise UsageError(f"{spec.method}.{SITES}={text}, for {spec.model}: {found.reason}")
     if found:
         raise UsageError(f"{spec.model}.{FEATURES}={spec.featuriser}: {found.reason}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from statistics import fmean, stdev
 
 import msgspec
@@ -19,36 +19,45 @@ from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunRecord
 
 COLUMNS = (
-    *("site", "neurons", "tried", "kept", "correlation", "on validation", "SD", "above 0"),
+    *("site", "neurons", "outcome", "dendrites", "correlation", "on validation", "SD", "above 0"),
     *("mean abs w", "variance share", "largest"),
 )
-RIGHT = tuple(range(1, len(COLUMNS)))
+RIGHT = (1, *range(3, len(COLUMNS)))
 NOTE = (
-    "Each figure is a mean over dendrites, of which a site gets one for every neuron. Correlation: |corr(a, δ)| of the "
-    "accepted weights on training rows; on validation rows, what it was there at acceptance, negative where it is "
-    "reversed, with its standard deviation and how many are above 0. Of those that were kept, mean abs w and variance "
-    "share Var(w a) / Var(y'), whose largest is a neuron's."
+    "A dendrite is here what a site got in one phase of one run, one for each of its neurons, and its figures are "
+    "means over these. Correlation: |corr(a, δ)| of the accepted weights on training rows, where chance alone gives "
+    "more than 0. On validation rows: what it was there at acceptance, negative where it is reversed, so that chance "
+    "gives 0, with the standard deviation over dendrites and how many are above 0. Variance share: Var(w a) / Var(y') "
+    "of those that were kept, and the largest of any neuron. All sites: means over neurons."
 )
 ALL = "all sites"
+OUTCOMES = ("kept", "dropped", "failed")
+
+
+@dataclass(frozen=True)
+class TriedDendrite:
+    """What one site got in one phase of a run; means over neurons, None where a figure is not known or there is none.
+
+    correlation    |corr(a, δ)| on training rows;  on_validation  signed, on validation rows
+    largest_share  of any of its neurons
+    """
+
+    seed: int
+    number: int
+    outcome: str
+    correlation: float | None
+    on_validation: float | None
+    mean_abs_w: float | None
+    variance_share: float | None
+    largest_share: float | None
 
 
 @dataclass(frozen=True)
 class SiteOverRuns:
-    """One site of all runs: C neurons, and for every dendrite that was tried there, run by run, means over neurons.
-
-    correlation    |corr(a, δ)| on training rows; on_validation: signed, on validation rows. Of dendrites of which it
-                   is known
-    mean_abs_w, variance_share, largest_share  of the dendrites that were kept; the last is a neuron's
-    """
+    """One site of all runs: its neurons, and every dendrite that was tried there, run by run."""
 
     neurons: int
-    tried: int
-    kept: int
-    correlation: tuple[float, ...]
-    on_validation: tuple[float, ...]
-    mean_abs_w: tuple[float, ...]
-    variance_share: tuple[float, ...]
-    largest_share: float | None
+    dendrites: tuple[TriedDendrite, ...]
 
 
 Runs = Sequence[tuple[RunRecord, Insight]]  # of one arm
@@ -61,84 +70,93 @@ def over_runs(runs: Runs) -> dict[str, SiteOverRuns]:
 
 
 def _site(name: str, runs: Runs) -> SiteOverRuns:
-    own = [(record.correlations.get(name, ()), site) for record, insight in runs if (site := insight.sites.get(name))]
-    tried = [one for _, site in own for one in site.dendrites]
-    kept = [one for one in tried if one.outcome == "kept"]
-    pairs = chain.from_iterable(zip_longest(site.dendrites, known[: len(site.dendrites)]) for known, site in own)
-    return SiteOverRuns(
-        neurons=own[0][1].neurons,
-        tried=len(tried),
-        kept=len(kept),
-        correlation=_means(tried, lambda one: one.correlation),
-        on_validation=tuple(value for _, value in pairs if value is not None),
-        mean_abs_w=_means(kept, lambda one: [abs(w) for w in one.w]),
-        variance_share=_means(kept, lambda one: one.variance_share),
-        largest_share=max(chain.from_iterable(one.variance_share for one in kept), default=None),
+    tried, neurons = [], 0
+    for record, insight in runs:
+        if (site := insight.sites.get(name)) is None:
+            continue
+        known, neurons = record.correlations.get(name, ())[: len(site.dendrites)], site.neurons
+        tried += [_tried(record.spec.seed, one, signed) for one, signed in zip_longest(site.dendrites, known)]
+    return SiteOverRuns(neurons, tuple(tried))
+
+
+def _tried(seed: int, one: DendriteInsight, on_validation: float | None) -> TriedDendrite:
+    return TriedDendrite(
+        seed,
+        one.number,
+        one.outcome,
+        _mean(one.correlation),
+        on_validation,
+        _mean([abs(w) for w in one.w]),
+        _mean(one.variance_share),
+        max(one.variance_share, default=None),
     )
 
 
-def _means(
-    dendrites: Sequence[DendriteInsight], values: Callable[[DendriteInsight], Sequence[float]]
-) -> tuple[float, ...]:
-    return tuple(fmean(own) for one in dendrites if (own := values(one)))
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
 
 
 def to_markdown(runs: Runs) -> str:
-    """A line for every site, and one for all of them."""
+    """For every site, and for all of them, a line for the dendrites of each outcome."""
     sites = over_runs(runs)
-    rows = [(name, str(site.neurons), *_cells(site)) for name, site in sites.items()]
+    rows = [row for name, site in sites.items() for row in _rows(name, [site])]
     if len(sites) > 1:
-        rows.append((ALL, str(sum(site.neurons for site in sites.values())), *_cells(_together(list(sites.values())))))
+        rows += _rows(ALL, list(sites.values()))
     spec, without = runs[0][0].spec, [record.spec.seed for record, _ in runs if not record.details.get("dendrites")]
-    kept = f"None was kept in {plural(len(without), 'run')}" + (f" (seeds {ranges(without)})." if without else ".")
     heading = (
         f"## {spec.task}: dendrites of {spec.arm}, {plural(len(runs), 'run')}, "
         f"seeds {ranges([record.spec.seed for record, _ in runs])}"
     )
+    kept = (
+        f"No dendrite was kept in {plural(len(without), 'run')} ({plural(len(without), 'seed').split()[1]} "
+        f"{ranges(without)})."
+        if without
+        else "Some were kept in every run."
+    )
     return f"{heading}\n\n{NOTE}\n\n{markdown(COLUMNS, rows, right=RIGHT)}\n\n{kept}\n"
 
 
-def _together(sites: Sequence[SiteOverRuns]) -> SiteOverRuns:
-    """Dendrites of all sites as if they were of one."""
-    return SiteOverRuns(
-        neurons=sum(site.neurons for site in sites),
-        tried=sum(site.tried for site in sites),
-        kept=sum(site.kept for site in sites),
-        correlation=tuple(chain.from_iterable(site.correlation for site in sites)),
-        on_validation=tuple(chain.from_iterable(site.on_validation for site in sites)),
-        mean_abs_w=tuple(chain.from_iterable(site.mean_abs_w for site in sites)),
-        variance_share=tuple(chain.from_iterable(site.variance_share for site in sites)),
-        largest_share=max((site.largest_share for site in sites if site.largest_share is not None), default=None),
-    )
+def _rows(name: str, sites: Sequence[SiteOverRuns]) -> list[tuple[str, ...]]:
+    """A line for each outcome that there is; of several sites as if they were one of all their neurons."""
+    neurons = str(sum(site.neurons for site in sites))
+    found: list[tuple[str, ...]] = []
+    for outcome in OUTCOMES:
+        own = [(one, site.neurons) for site in sites for one in site.dendrites if one.outcome == outcome]
+        if own:
+            signed = [one.on_validation for one, _ in own if one.on_validation is not None]
+            largest = [one.largest_share for one, _ in own if one.largest_share is not None]
+            cells = (
+                _cell(own, lambda one: one.correlation),
+                _cell(own, lambda one: one.on_validation),
+                f"{stdev(signed):.4f}" if len(signed) > 1 and len(sites) == 1 else "-",
+                f"{sum(value > 0 for value in signed)} of {len(signed)}" if signed else "-",
+                _cell(own, lambda one: one.mean_abs_w),
+                _cell(own, lambda one: one.variance_share),
+                f"{max(largest):.4f}" if largest else "-",
+            )
+            found.append((name, neurons, outcome, str(len(own)), *cells))
+    return found or [(name, neurons, *["-"] * (len(COLUMNS) - 2))]
 
 
-def _cells(site: SiteOverRuns) -> tuple[str, ...]:
-    signed = site.on_validation
-    return (
-        str(site.tried),
-        str(site.kept),
-        _mean(site.correlation),
-        _mean(signed),
-        f"{stdev(signed):.4f}" if len(signed) > 1 else "-",
-        f"{sum(value > 0 for value in signed)} of {len(signed)}" if signed else "-",
-        _mean(site.mean_abs_w),
-        _mean(site.variance_share),
-        "-" if site.largest_share is None else f"{site.largest_share:.4f}",
-    )
-
-
-def _mean(values: Sequence[float]) -> str:
-    return f"{fmean(values):.4f}" if values else "-"
+def _cell(own: Sequence[tuple[TriedDendrite, int]], figure: Callable[[TriedDendrite], float | None]) -> str:
+    """The mean over neurons of a figure of dendrites, each with the number of its neurons."""
+    known = [(value, neurons) for one, neurons in own if (value := figure(one)) is not None]
+    if not known:
+        return "-"
+    values, weights = zip(*known, strict=True)
+    return f"{fmean(values, weights):.4f}"
 
 
 def to_json(runs: Runs) -> str:
-    """Every dendrite's figures, by site, in the order of the seeds."""
+    """Every dendrite of every run, by site."""
     spec = runs[0][0].spec
     content = {
         "task": spec.task,
         "arm": str(spec.arm),
-        "seeds": [record.spec.seed for record, _ in runs],
-        "kept": [record.details.get("dendrites") for record, _ in runs],
+        "runs": [
+            {"seed": record.spec.seed, "key": record.key, "dendrites": record.details.get("dendrites")}
+            for record, _ in runs
+        ],
         "sites": msgspec.to_builtins(over_runs(runs)),
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"

@@ -271,7 +271,7 @@ def _origins(table: Table) -> list[str]:
         *pretrained,
         f"software: {_runs(table.software)}",
         f"processor: {_runs(table.processors)}",
-        f"time: {duration(table.seconds)} in all, one run after the other; first phases that arms share count in each",
+        f"time: {duration(table.seconds)} in all, one run after the other; what several runs share counts in each",
         f"numeric platform: {_runs(table.numerics)}{mixed}",
     ]
     return [*(ours if table.commits else pretrained), *averages, *external]

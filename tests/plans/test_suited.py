@@ -74,7 +74,7 @@ def test_features_that_go_with_a_model_are_planned(setting, method):
 @pytest.mark.parametrize("method", ["perforated", "gd-dendrites", "random-dendrites"])
 def test_sites_that_a_network_lacks_are_refused_in_the_plan(method):
     with pytest.raises(
-        UsageError, match=rf"^{method}\.sites=conv\+logits: no sub-module .*'conv'; there are: .*blocks"
+        UsageError, match=rf"^{method}\.sites=conv\+logits, for trimnet: no sub-module .*'conv'; there are: .*blocks"
     ):
         planned("trimnet.depth=1", f"{method}.sites=conv+logits", method=method)
     named = planned("trimnet.depth=1", f"{method}.sites=blocks.*.conv+logits", method=method)
@@ -85,8 +85,14 @@ def test_sites_may_be_there_by_the_features_alone():
     """A packed head has layers of its own."""
     fixed = ["trimnet.depth=1", "trimnet.head=packed", "perforated.sites=head.layers.0"]
     assert planned(*fixed, "trimnet.features=graph+descriptors", method="perforated")
-    with pytest.raises(UsageError, match=r"^perforated\.sites=head\.layers\.0: no sub-module"):
+    with pytest.raises(UsageError, match=r"^perforated\.sites=head\.layers\.0, for trimnet: no sub"):
         planned("trimnet.depth=1", "perforated.sites=head.layers.0", method="perforated")
+
+
+def test_sites_that_one_of_two_networks_lacks_are_refused_for_that_one():
+    asked = [parse_assignment("perforated.sites=blocks.0.conv")]
+    with pytest.raises(UsageError, match=r"^perforated\.sites=blocks\.0\.conv, for gin: no sub-module"):
+        plan("tox21", "smoke", models=["trimnet", "gin"], methods=["perforated"], settings=asked)
 
 
 def test_a_search_refuses_them_too():

@@ -79,36 +79,71 @@ def test_what_cannot_be_shown_says_what_to_do(argv, code, words, capsys, results
 
 
 def test_all_seeds_are_shown_site_by_site(capsys, results):
-    """Of what each run tried; the failed run of seed 68 has no part in it."""
+    """Of what each run tried, by outcome; the failed run of seed 68 has no part in it."""
     assert call(results, ARM, "--all-seeds") == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"## tox21: dendrites of {ARM}, 2 runs, seeds 69-70\n")
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.split("\n")]
-    found = {line[0]: line[1:] for line in lines if line and line[0] in ("conv", "out", "all sites")}
-    for site, counts, figures in (  # files have sixteen bits of each number
-        ("conv", ["2", "4", "2"], [0.2, 0.6173, 0.1562, 0.25]),
-        ("out", ["1", "4", "2"], [0.75, 2.0, 0.5, 0.5]),
-        ("all sites", ["3", "8", "4"], [0.3833, 1.3086, 0.3281, 0.5]),
+    found = {(line[0], line[2]): line for line in cells_of(shown) if line[0] in ("conv", "out", "all sites")}
+    for site, neurons, outcome, count, figures in (  # files have sixteen bits of each number
+        ("conv", "2", "kept", "2", [0.3, 0.6173, 0.1562, 0.25]),
+        ("conv", "2", "dropped", "2", [0.1, None, None, None]),
+        ("out", "1", "kept", "2", [0.75, 2.0, 0.5, 0.5]),
+        ("out", "1", "failed", "2", [None] * 4),
+        ("all sites", "3", "kept", "4", [0.45, 1.0782, 0.2708, 0.5]),
     ):
-        assert (found[site][:3], found[site][4:7]) == (counts, ["-", "-", "-"])
-        assert [float(cell) for cell in [found[site][3], *found[site][7:]]] == pytest.approx(figures, rel=5e-3)
-    assert "None was kept in" in shown
+        line = found[site, outcome]
+        assert (line[1], line[3], line[5:8]) == (neurons, count, ["-", "-", "-"])
+        told = [None if cell == "-" else float(cell) for cell in [line[4], *line[8:]]]
+        assert told == [None if one is None else pytest.approx(one, rel=5e-3) for one in figures]
+
+
+def test_all_seeds_as_json_have_every_dendrite(capsys, results):
     assert call(results, ARM, "--all-seeds", "--format", "json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["seeds"], told["sites"]["conv"]["tried"]) == ([69, 70], 4)
+    assert [run["seed"] for run in told["runs"]] == [69, 70]
+    conv = told["sites"]["conv"]["dendrites"]
+    assert [(one["seed"], one["number"], one["outcome"]) for one in conv] == [
+        *((69, 1, "kept"), (69, 2, "dropped")),
+        *((70, 1, "kept"), (70, 2, "dropped")),
+    ]
+    assert (conv[1]["mean_abs_w"], conv[1]["on_validation"]) == (None, None)
 
 
-def test_over_runs_correlations_on_validation_rows_keep_their_signs():
+def test_over_runs_correlations_on_validation_rows_keep_their_signs_and_dendrites():
     runs = [
         (replace(make_record(ARM, seed, 0.8), correlations={"conv": conv, "out": (None,)}), make_insight())
-        for seed, conv in ((68, (0.2, -0.1)), (69, (0.1,)))
+        for seed, conv in ((68, (0.2, -0.1)), (69, (-0.1,)), (71, ()))
     ]
-    sites = over_runs(runs)
-    assert sites["conv"].on_validation == (0.2, -0.1, 0.1)
-    assert sites["out"].on_validation == ()
-    assert sites["conv"].correlation == pytest.approx((0.3, 0.1, 0.3, 0.1))
-    [line] = [one for one in all_runs(runs).split("\n") if one.startswith("| conv")]
-    assert [cell.strip() for cell in line.split("|")][6:9] == ["0.0667", "0.1528", "2 of 3"]
+    conv = over_runs(runs)["conv"].dendrites
+    assert [(one.seed, one.outcome, one.on_validation) for one in conv] == [
+        *((68, "kept", 0.2), (68, "dropped", -0.1)),
+        *((69, "kept", -0.1), (69, "dropped", None)),
+        *((71, "kept", None), (71, "dropped", None)),
+    ]
+    [kept, dropped] = [line for line in cells_of(all_runs(runs)) if line[0] == "conv"]
+    assert kept[3:8] == ["3", "0.3000", "0.0500", "0.2121", "1 of 2"]
+    assert dropped[3:8] == ["3", "0.1000", "-0.1000", "-", "0 of 1"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ((0, 1), "No dendrite was kept in 1 run (seed 68)."),
+        ((0, 0), "No dendrite was kept in 2 runs (seeds 68-69)."),
+        ((2, 1), "Some were kept in every run."),
+    ],
+)
+def test_it_is_said_in_how_many_runs_none_was_kept(kept, said):
+    runs = [
+        (replace(make_record(ARM, seed, 0.8), details={"dendrites": count}), make_insight())
+        for seed, count in zip((68, 69), kept, strict=True)
+    ]
+    assert all_runs(runs).endswith(f"\n\n{said}\n")
+
+
+def cells_of(text):
+    lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n"))
+    return [line for line in lines if line]
 
 
 def test_of_two_runs_of_one_seed_none_is_the_one(capsys, results):
