@@ -102,10 +102,7 @@ def measured(setting: Setting, seed: int) -> Line:
 
     def look(model: nn.Module) -> list[str]:
         found.append(
-            (
-                headroom(model, made.fixed, made.loss_fn, folds=3, epochs=10, hidden=8, seed=seed),
-                export(model),
-            )
+            (headroom(model, made.fixed, made.loss_fn, folds=3, epochs=10, hidden=8, seed=seed), export(model))
         )
         return list(found[0][0].sites)
 
@@ -203,7 +200,6 @@ class Ranks:
     rho: float
     low: float
     high: float
-    settings: int
 
     @classmethod
     def of(cls, points: Sequence[tuple[float, float]]) -> Ranks:
@@ -211,7 +207,7 @@ class Ranks:
         source = np.random.default_rng(0)
         draws = [_spearman(values[source.integers(len(values), size=len(values))]) for _ in range(2000)]
         low, high = np.nanquantile(draws, [0.025, 0.975])
-        return cls(_spearman(values), float(low), float(high), len(values))
+        return cls(_spearman(values), float(low), float(high))
 
     def __str__(self) -> str:
         return f"{self.rho:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
@@ -300,10 +296,10 @@ def table(groups: Groups) -> str:
 
 def by_task(lines: Sequence[Line]) -> list[str]:
     """Gains where headroom is above chance and where none is, of each task, and over tasks: a table."""
-    gains = [figure for name, figure in FIGURES.items() if "gain" in name]
-    names = [name for name in FIGURES if "gain" in name]
-    header = "".join(f" | {which} | {' | '.join(names)}" for which in ("with headroom", "without"))
-    shown = [f"| task{header} |", f"|---{'|---:' * 2 * (1 + len(names))}|"]
+    named = {name: figure for name, figure in FIGURES.items() if "gain" in name}
+    gains = list(named.values())
+    header = "".join(f" | {which} | {' | '.join(named)}" for which in ("with headroom", "without"))
+    shown = [f"| task{header} |", f"|---{'|---:' * 2 * (1 + len(gains))}|"]
     parts = [[one for one in lines if one.above_chance is which] for which in (True, False)]
     for task in dict.fromkeys(line.setting.task for line in lines):
         own = [[one for one in part if one.setting.task == task] for part in parts]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pbgraph.insight import DendriteInsight, Insight
+from pbgraph.report.formats import json_text
 from pbgraph.report.markdown import markdown
 from pbgraph.report.styles import agg, save_figure, styles_of
 from pbgraph.results.records import RunSpec
@@ -74,7 +75,7 @@ def to_json(spec: RunSpec, insight: Insight, correlations: Correlations) -> str:
     """Everything, neuron by neuron."""
     run = {"task": spec.task, "arm": str(spec.arm), "seed": spec.seed, "key": spec.key}
     content = {**run, **msgspec.to_builtins(insight), "validation_correlations": msgspec.to_builtins(correlations)}
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return json_text(content)
 
 
 FORMATS: Mapping[str, Callable[[RunSpec, Insight, Correlations], str]] = {"md": to_markdown, "json": to_json}

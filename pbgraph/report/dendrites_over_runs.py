@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from statistics import fmean, stdev
 
-import msgspec
-
 from pbgraph.humanize import plural, ranges
 from pbgraph.insight import DendriteInsight, Insight
+from pbgraph.report.formats import json_text
 from pbgraph.report.markdown import markdown
 from pbgraph.results.records import RunRecord
 
@@ -157,9 +156,9 @@ def to_json(runs: Runs) -> str:
             {"seed": record.spec.seed, "key": record.key, "dendrites": record.details.get("dendrites")}
             for record, _ in runs
         ],
-        "sites": msgspec.to_builtins(over_runs(runs)),
+        "sites": over_runs(runs),
     }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return json_text(content)
 
 
 FORMATS: Mapping[str, Callable[[Runs], str]] = {"md": to_markdown, "json": to_json}
