@@ -102,6 +102,16 @@ def test_what_was_searched_on_a_plans_own_seeds_and_what_cannot_be_run_is_said_w
     assert "warning: not declared: knn/backprop: " in said
 
 
+def test_a_plan_is_registered_on_another_split_by_its_name(wider, tmp_path):
+    wanted = ("--split", "scaffold", "--results", tmp_path / "results")
+    assert call("register", wider, *wanted) == 0
+    (path,) = (tmp_path / "results" / "registered").iterdir()
+    assert json.loads(path.read_text())["split"] == "scaffold"
+    written = tmp_path / "written.toml"
+    assert call("run", wider, *wanted, "--dry-run", "--write-plan", written) == 0
+    assert 'split = "scaffold"' in written.read_text()
+
+
 def test_what_no_plan_can_have_stands_in_its_table_and_is_not_among_its_comparisons(wider, done, capsys):
     results = ResultsFolder(done)
     (record,) = (one for one in results.records("tox21") if not one.spec.arm.changes)

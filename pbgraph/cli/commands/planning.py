@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, is_task_in, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
-from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
+from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_split_arguments
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import plural, ranges
 from pbgraph.plans.declaration import Preset, Study
@@ -107,8 +107,8 @@ def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
 
 
 def _add_plan_arguments(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int]) -> None:
-    nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds", "split"))
+    nothing = dict.fromkeys(("preset", "study", "models", "methods", "seeds"))
     parser.set_defaults(command=command, controls=False, set=[], **nothing)
     parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
     parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
-    add_results_argument(parser)
+    add_split_arguments(parser)
