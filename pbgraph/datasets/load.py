@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from pbgraph.datasets.base import Dataset
 from pbgraph.datasets.labels import EXPECTED, fitting_labels
@@ -19,7 +20,7 @@ from pbgraph.structures.usable import unusable
 
 log = logging.getLogger(__name__)
 
-MOST_SHOWN = 10  # rejected rows in one warning
+MOST_SHOWN = 2  # rejected rows in one warning
 
 
 def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False) -> Molecules:
@@ -41,7 +42,7 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
             dataset.name,
             len(molecules.rejected),
             total,
-            _listed(molecules.rejected),
+            _listed(dataset.name, molecules.rejected),
         )
     return molecules
 
@@ -56,10 +57,12 @@ def make_ready(dataset: Dataset, *, folder: Path | None = None, offline: bool = 
         find(dataset, folder=folder, offline=offline)
 
 
-def _listed(rejected: Sequence[Rejected]) -> str:
+def _listed(name: str, rejected: Sequence[Rejected]) -> str:
     shown = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in rejected[:MOST_SHOWN])
     more = len(rejected) - MOST_SHOWN
-    return f"{shown}; and {more} more, which every record lists" if more > 0 else shown
+    if more <= 0:
+        return shown
+    return f"{shown}; and {more} more: 'python -m pbgraph.bench data audit {quote(name)}' lists them"
 
 
 def read(dataset: Dataset, content: bytes) -> Molecules:

@@ -13,17 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pbgraph.errors import UsageError
+from pbgraph.errors import PbgraphError, UsageError
 from pbgraph.execution.engines.progress import line_of
 from pbgraph.execution.engines.schedule import Work, about, survey
 from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, plural, ranges
 from pbgraph.methods.base import Report
 from pbgraph.plans.plan import Plan
+from pbgraph.plans.presets import preset_or_none
 from pbgraph.results.arms import Arm, parse_arm, shortened
+from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.progress import SAID, STARTING, RunProgress, in_progress, read_progress
 from pbgraph.results.records import RunRecord, RunSpec
+from pbgraph.results.registered import Registration, registrations
 from pbgraph.terminal import visible_cell
 
 State = Literal["done", "running", "failed", "blocked", "to do"]
@@ -55,11 +58,26 @@ class RunState:
 
 
 @dataclass(frozen=True)
+class RegisteredStanding:
+    """How many runs of a registered plan are done.
+
+    makes  the command that does the rest; "" where the plan or its task is not known by its name here
+    """
+
+    name: str
+    split: str
+    runs: int
+    done: int
+    makes: str
+
+
+@dataclass(frozen=True)
 class Standing:
     """How the runs of one task stand, those of a plan first, if there is one.
 
     plan     "preset NAME" or "study NAME"; "" where there is none
     seconds_left  expected wall time until the plan is done, with so many `jobs`
+    registered  plans of the task that were registered, the earliest first
     """
 
     task: str
@@ -67,6 +85,7 @@ class Standing:
     runs: tuple[RunState, ...]
     jobs: int
     seconds_left: float
+    registered: tuple[RegisteredStanding, ...] = ()
 
 
 def standing(
@@ -93,7 +112,20 @@ def standing(
     states = {**todo, **others, **running}
     order = dict.fromkeys([*planned, *sorted(states.keys() - planned.keys(), key=lambda key: _place(states[key]))])
     runs = tuple(states[key] for key in order)
-    return Standing(dataset, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs))
+    registered = tuple(_registered(one, finished, results) for one in registrations(results) if one.task == dataset)
+    return Standing(dataset, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs), registered)
+
+
+def _registered(declared: Registration, finished: set[str], results: ResultsFolder) -> RegisteredStanding:
+    done, makes = len(finished.intersection(declared.keys)), ""
+    with suppress(PbgraphError):  # of a task that is known no more
+        if known := preset_or_none(declared.name):
+            usual = known.split or dataset_of(declared.task, results).split
+            words = ["python -m pbgraph.bench run", declared.name]
+            words += [] if known.task else ["--task", declared.task]
+            words += [] if declared.split == usual else ["--split", declared.split]
+            makes = " ".join(words)
+    return RegisteredStanding(declared.name, declared.split, len(declared.keys), done, makes)
 
 
 def _spec_of(records: Mapping[str, RunRecord], key: str) -> RunSpec | None:
@@ -194,7 +226,12 @@ def describe_standing(standing: Standing, now: float | None = None) -> str:
             *(f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")),
             *_to_do(_in(runs, "to do")),
         ]
-    return "\n".join([*lines[False], *_time_left(standing), *lines[True]])
+    return "\n".join([*lines[False], *_time_left(standing), *lines[True], *map(_of_registered, standing.registered)])
+
+
+def _of_registered(one: RegisteredStanding) -> str:
+    rest = f"; '{one.makes}' does the rest" if one.makes and one.done < one.runs else ""
+    return f"registered plan {one.name}, split {one.split}: {one.done:,} of {plural(one.runs, 'run')} done{rest}"
 
 
 def _called(names: Iterable[str]) -> dict[str, str]:

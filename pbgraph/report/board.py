@@ -86,11 +86,19 @@ class Board:
 
 
 def board(
-    table: Table, records: Sequence[RunRecord], *, anchor: str, title: str, command: str, notes: Sequence[str]
+    table: Table,
+    records: Sequence[RunRecord],
+    *,
+    anchor: str,
+    title: str,
+    preset: str,
+    command: str,
+    notes: Sequence[str],
 ) -> Board:
     """All of one table.
 
-    records  of its preset and split;  command  that runs its task;  notes  about the table, of the page's own
+    records  of its preset and split;  preset  by which it is shown, as commands have it
+    command  that runs its task;  notes  about the table, of the page's own
     """
     said, found, view = texts(table), together(table), per_target(table, records)
     protocol = table.protocol
@@ -112,7 +120,7 @@ def board(
         title=title,
         task=protocol.task.split()[0],
         split=protocol.split.split()[0],
-        preset=protocol.preset,
+        preset=preset,
         said=said,
         table=table,
         header=("place", *said.header[: plots - 1], PLOT, *said.header[plots - 1 :]),

@@ -66,7 +66,7 @@ def csv_columns(table: Table) -> tuple[str, ...]:
     return (
         *("protocol", "task", "split", "preset", "model", "method", "variant", "seeds", "missing", "failed"),
         *(*metrics, f"valid_{table.metrics[0]}"),
-        *("parameters", "epochs", "seconds"),
+        *("parameters", "epochs", "seconds", "dendrites", "runs_with_dendrites"),
         *("difference", "low", "high", "p", "p_holm", "verdict"),
     )
 
@@ -249,6 +249,8 @@ def _csv_line(table: Table, row: Row, difference: Comparison | None) -> dict[str
         "seconds": row.seconds,
         f"valid_{table.metrics[0]}": row.valid and row.valid.mean,
     }
+    if kept := row.dendrites.values():
+        line |= {"dendrites": sum(kept) / len(kept), "runs_with_dendrites": sum(map(bool, kept))}
     for name, statistic in row.metrics.items():
         if statistic is not None:
             line |= {name: statistic.mean, f"{name}_sd": statistic.sd}

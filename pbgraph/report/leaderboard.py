@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.humanize import ranges
-from pbgraph.plans.presets import USUAL, known_presets
+from pbgraph.plans.presets import USUAL, known_presets, preset_or_none
 from pbgraph.report.board import Board, board
 from pbgraph.report.downloads import citations
 from pbgraph.report.headlines import headlines
@@ -44,7 +44,7 @@ class Literature:
 
 @dataclass(frozen=True)
 class Section:
-    """One task, split and preset of the page: its table, or why there is none."""
+    """One task, split and preset, or registered plan, of the page: its table, or why there is none."""
 
     anchor: str
     title: str
@@ -119,17 +119,27 @@ def _anchor(*words: str) -> str:
 
 
 def _sections(runs: TaskRuns) -> Iterable[Section]:
-    """Every split and preset of a task, the usual ones first."""
-    usual, command = (_split_of(runs.task, runs.results), USUAL), written_command_of(runs.task, runs.results)
+    """Every split and preset of a task: the usual split first, and of a split the plans that were registered for it."""
+    usual, command = _split_of(runs.task, runs.results), written_command_of(runs.task, runs.results)
     known = {name: place for place, name in enumerate(known_presets())}
+    named: dict[tuple[str, str], bool] = {}  # split and preset -> whether it was registered
+    for split, recipe in {(record.spec.split, record.spec.preset) for record in runs.records}:
+        plans = _registered(runs, split, recipe)
+        named |= dict.fromkeys([(split, name) for name in plans or [recipe]], bool(plans))
 
-    def place(group: tuple[str, str]) -> tuple[bool, bool, str, bool, int, str]:
+    def place(group: tuple[str, str]) -> tuple[bool, str, bool, bool, int, str]:
         split, preset = group
-        own = (preset != USUAL, known.get(preset, len(known)), preset)
-        return (split, preset) != usual, split != usual[0], split, *own
+        return split != usual, split, not named[group], preset != USUAL, known.get(preset, len(known)), preset
 
-    for split, preset in sorted({(record.spec.split, record.spec.preset) for record in runs.records}, key=place):
+    for split, preset in sorted(named, key=place):
         yield _section(runs, split, preset, command=command)
+
+
+def _registered(runs: TaskRuns, split: str, recipe: str) -> list[str]:
+    """The presets known here that were registered for runs of this split and recipe; one called so stands for all."""
+    plans = [plan.name for plan in runs.background.registered if (plan.task, plan.split) == (runs.task, split)]
+    named = [name for name in dict.fromkeys(plans) if (one := preset_or_none(name)) and one.recipe.name == recipe]
+    return [recipe] if recipe in named else named
 
 
 def _split_of(dataset: str, results: ResultsFolder) -> str:
@@ -153,7 +163,9 @@ def _section(runs: TaskRuns, split: str, preset: str, *, command: str) -> Sectio
             )
         if others := seeds_beside(table, records):
             notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-        made = board(table, records, anchor=anchor, title=title, command=command, notes=notes)
+        if left := dict.fromkeys(str(record.spec.arm) for record in records if record.spec.arm not in table.arms):
+            notes.append(f"Runs of {', '.join(left)}, which the plan does not declare, are not shown.")
+        made = board(table, records, anchor=anchor, title=title, preset=preset, command=command, notes=notes)
     except PbgraphError as error:
         return Section(anchor, title, runs.task, split, preset, None, str(error))
     return Section(anchor, title, runs.task, split, preset, made, "")

@@ -57,14 +57,25 @@ class Ranks:
 class Anova:
     """Whether any of k arms differs: F, its degrees of freedom, what they are multiplied by, and p.
 
-    apart  by which means differ after Tukey, if all differences vary alike
+    error  the standard error of an arm's mean, if all differences vary alike
     """
 
     f: float
     df: tuple[int, int]
     epsilon: float
     p: float
-    apart: float
+    error: float
+
+    @property
+    def apart(self) -> float:
+        """By which means differ after Tukey, if all differences vary alike."""
+        return studentized_quantile(self.df[0] + 1, self.df[1]) * self.error
+
+    def tukey(self, difference: float) -> float:
+        """Two-sided p of a difference of two means after Tukey, if all differences vary alike."""
+        from scipy.stats import studentized_range
+
+        return float(studentized_range.sf(abs(difference) / self.error, self.df[0] + 1, self.df[1]))
 
 
 @dataclass(frozen=True)
@@ -225,7 +236,7 @@ def anova(scores: np.ndarray, *, test_share: float = 0.0) -> Anova:
     between = float(scores.mean(axis=0).var(ddof=1))
     value, share = between / error**2, epsilon(scores)
     p = float(f.sf(value, share * (k - 1), share * rest))
-    return Anova(value, (k - 1, rest), share, p, studentized_quantile(k, rest) * error)
+    return Anova(value, (k - 1, rest), share, p, error)
 
 
 def _rest(scores: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from pbgraph.report.together import Pair, Together
 from pbgraph.results.arms import Arm
 
 MOST_PAIRS = 66  # that are listed; of more arms than these are of, those with the best arm alone
-PAIRED = ("A", "B", "A - B", "simultaneous 95 % interval", "p")
+PAIRED = ("A", "B", "A - B", "simultaneous 95 % interval", "p", "p, Tukey")
 
 
 def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability] | None) -> str:
@@ -29,7 +29,7 @@ def to_markdown(table: Table, found: Together, stability: Mapping[Arm, Stability
     ]
     if found.pairs:
         pairs = pair_rows(table, found)
-        parts += [_pairs_note(table, found, len(pairs)), markdown(PAIRED, pairs, right=(2, 4))]
+        parts += [_pairs_note(table, found, len(pairs)), markdown(PAIRED, pairs, right=(2, 4, 5))]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -104,7 +104,8 @@ def _pairs_note(table: Table, found: Together, shown: int) -> str:
     planned = "; what the plan asks is judged below, one by one" if table.comparisons else ""
     return (
         f"All pairs at once{of}: paired t over {found.block}s, {splits}, with Bonferroni's correction over all pairs. "
-        f"These intervals hold together for pairs that nobody chose beforehand{planned}."
+        f"These intervals hold together for pairs that nobody chose beforehand{planned}. Tukey's p does so if all "
+        "differences vary alike."
     )
 
 
@@ -112,7 +113,10 @@ def pair_rows(table: Table, found: Together) -> list[tuple[str, ...]]:
     """The cells under `PAIRED` of all pairs, or where these are too many, of those with the best arm."""
     scale, called = scales(table)[table.metrics[0]], table.called
     shown = found.pairs if len(found.pairs) <= MOST_PAIRS else found.pairs[: len(found.arms) - 1]
-    return [_pair_cells(pair, called, scale) for pair in shown]
+    return [
+        (*_pair_cells(pair, called, scale), p_text(found.anova.tukey(pair.mean) if found.anova else None))
+        for pair in shown
+    ]
 
 
 def _pair_cells(pair: Pair, called: Mapping[Arm, Arm], scale: float) -> tuple[str, ...]:

@@ -20,8 +20,12 @@ from pbgraph import bench
 from pbgraph.cli.arguments import ARGUMENTS, parse
 from pbgraph.cli.help_texts import COMMANDS, OF_COMMANDS
 from pbgraph.files.locks import exclusive
+from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_text import plan_text
+from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import said_by
+from pbgraph.results.registered import register
 
 
 def call(*argv: object) -> int:
@@ -83,6 +87,29 @@ def test_status_of_all_tasks_for_programs(filled, capsys):
     assert "no plan is made for task gone-0123abcd" in said.err
     states = [run["state"] for run in found["tox21"]["runs"]]
     assert {state: states.count(state) for state in set(states)} == {"to do": 24, "done": 4, "failed": 1}
+
+
+def test_status_counts_the_runs_of_registered_plans_and_names_what_makes_the_rest(tmp_path, capsys):
+    results = ResultsFolder(tmp_path)
+    for task, split in (("bace", None), ("bace", "scaffold-balanced"), ("tox21", None)):
+        declared = plan(task, "registry-others" if task == "bace" else "answer", split=split)
+        register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+        if split is None:
+            spec = declared.specs[0]
+            results.write(replace(make_record(spec.arm, spec.seed, 0.5), spec=spec))
+    assert call("status", "--results", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "preset default" not in said
+    run = "python -m pbgraph.bench run"
+    assert [line for line in said.splitlines() if line.startswith("registered")] == [
+        f"registered plan registry-others, split scaffold: 1 of 55 runs done; '{run} registry-others --task bace' does "
+        "the rest",
+        "registered plan registry-others, split scaffold-balanced: 0 of 55 runs done; "
+        f"'{run} registry-others --task bace --split scaffold-balanced' does the rest",
+        f"registered plan answer, split random: 1 of 1,050 runs done; '{run} answer' does the rest",
+    ]
+    assert call("status", "bace", "--results", tmp_path) == 0
+    assert "bace, preset default, split scaffold: 24 runs, 0 done" in capsys.readouterr().out
 
 
 def test_status_takes_what_a_run_takes(capsys, tmp_path):

@@ -116,5 +116,16 @@ def test_rejections_are_told_in_one_warning_and_rdkit_keeps_quiet(
     assert capfd.readouterr().err == ""
 
 
+def test_of_many_rejections_two_are_told_and_where_the_others_are(tmp_path, caplog) -> None:
+    content = table("0,1,M1,C", "0,1,M2,C1CC", "0,9,M3,C", "0,1,M4,", "0,1,M5,")
+    (tmp_path / "small.csv").write_bytes(content)
+    assert len(load(dataset(content), folder=tmp_path, offline=True).rejected) == 4
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert "row 2 (M3)" in said
+    assert "(M4)" not in said
+    assert said.endswith("; and 2 more: 'python -m pbgraph.bench data audit small' lists them")
+
+
 def test_tox21_is_registered() -> None:
     assert DATASETS.get("tox21").file == "tox21.csv"

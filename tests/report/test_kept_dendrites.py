@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
 
 from made_records import arms, make_record
+from pbgraph.report.formats import to_csv
 from pbgraph.report.kept import kept_notes
 from pbgraph.report.tables import make_table
 from pbgraph.report.texts import texts
@@ -47,6 +50,8 @@ def test_it_says_what_every_seed_kept_and_what_was_gained_where_it_chose_and_whe
     ]
     table = make_table(records, arms=ARMS, seeds=[68, 69, 70, 71])
     assert notes(records)[0] in texts(table).notes
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert [(line["dendrites"], line["runs_with_dendrites"]) for line in lines] == [("", ""), ("1.0", "3")]
 
 
 @pytest.mark.parametrize("test", [0.80, 0.81])

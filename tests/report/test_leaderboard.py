@@ -24,7 +24,9 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import parse_seeds
 from pbgraph.metrics import METRICS, TaskScore
 from pbgraph.plans.plan import plan
+from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import preset
+from pbgraph.plans.registering import registration_of
 from pbgraph.plans.settings import parse_assignments
 from pbgraph.report.downloads import citations
 from pbgraph.report.html import to_html
@@ -35,6 +37,7 @@ from pbgraph.results.arms import Arm
 from pbgraph.results.described import command_of, keep
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import register
 
 ARMS = plan("tox21").arms
 PUBLISHED = Path(__file__).parents[2] / "results" / "published.csv"
@@ -253,6 +256,41 @@ def test_the_usual_table_is_first(results: ResultsFolder) -> None:
         *("tox21-random-default", "tox21-random-compression-8k", "tox21-random-compression-25k"),
         *("tox21-butina-default", "esol-random-default"),
     ]
+
+
+def registered(results: ResultsFolder, task: str, name: str) -> None:
+    declared = plan(task, name)
+    register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+
+
+def test_a_registered_plan_has_its_own_rows_and_stands_first_of_its_split(results: ResultsFolder) -> None:
+    """Its runs have the recipe of another preset, which has more rows and seeds, and which nobody may have run."""
+    registered(results, "bace", "registry-others")
+    registered(results, "tox21", "answer")
+    results.write(make_record("trimnet/backprop", 68, 0.86, preset="answer"))
+    for seed in (68, 69, 70, 71, 72):
+        results.write(make_record("gin/backprop", seed, 0.8, preset="registry", task="bace", split="scaffold"))
+    results.write(make_record("gin/widened", 68, 0.8, preset="registry", task="bace", split="scaffold"))
+    text = leaderboard(results)
+    sections = re.findall(r'<section id="([^"]+)" class="board"', text)
+    assert sections == ["tox21-random-answer", "tox21-random-default", "bace-scaffold-registry-others"]
+    rows = Page(text).measured()[-1][1:]
+    assert {(row[1], row[2]) for row in rows} == {
+        (arm.model, arm.method) for arm in plan("bace", "registry-others").arms
+    }
+    assert ["gin", "backprop", "5"] in [row[1:4] for row in rows]
+    assert "Runs of gin/widened, which the plan does not declare, are not shown." in text
+    assert 'data-preset="registry-others"' in text
+
+
+def test_a_registered_plan_of_a_presets_own_name_stands_for_all_that_were_registered_with_its_recipe(results) -> None:
+    registered(results, "tox21", "paper-first")
+    results.write(make_record("trimnet/backprop", 68, 0.86, preset="paper"))
+    assert 'id="tox21-random-paper-first"' in leaderboard(results)
+    registered(results, "tox21", "paper")
+    text = leaderboard(results)
+    assert 'id="tox21-random-paper"' in text
+    assert 'id="tox21-random-paper-first"' not in text
 
 
 def test_a_task_and_a_preset_that_are_not_known_here_are_shown(tmp_path) -> None:

@@ -89,6 +89,21 @@ def test_without_blocks_it_is_scipys_but_for_their_degrees_of_freedom():
     assert half == pytest.approx(expected)
 
 
+def test_tukeys_p_is_that_of_the_studentised_range_and_5_percent_where_means_are_just_told_apart():
+    made = scores()
+    found = anova(made, test_share=0.125)
+    error, df = tukey(made, test_share=0.125)
+    assert found.tukey(-0.02) == pytest.approx(stats.studentized_range.sf(0.02 / error, 4, df))
+    assert found.tukey(found.apart) == pytest.approx(0.05, abs=1e-4)
+    two = made[:, :2]  # of two arms it is the t test of their differences
+    assert anova(two).tukey(float(np.diff(two.mean(axis=0))[0])) == pytest.approx(stats.ttest_rel(*two.T).pvalue)
+    table, together_ = both(made)
+    shown = to_markdown(table, together_, None).splitlines()
+    (line,) = (line for line in shown if line.startswith("| gcn/backprop | gin/backprop |"))
+    difference = made[:, 1].mean() - made[:, 0].mean()
+    assert line.split("|")[-2].strip() == f"{anova(made, test_share=100 / 808).tukey(difference):.3f}"
+
+
 def test_epsilon_is_one_where_all_differences_vary_alike_and_least_where_one_arm_alone_does():
     random = np.random.default_rng(1)
     alike = random.normal(size=(20_000, 5)) + random.normal(size=(20_000, 1))

@@ -14,7 +14,7 @@ from pbgraph.cli.options import add_choice_arguments, add_jobs_argument, add_pla
 from pbgraph.cli.values import file_to_write
 from pbgraph.errors import DataError, UsageError, unknown_name
 from pbgraph.humanize import plural
-from pbgraph.plans.presets import preset_or_none, presets
+from pbgraph.plans.presets import USUAL, preset_or_none, presets
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice, find_run
 from pbgraph.results.records import RunRecord
@@ -68,8 +68,18 @@ def _standing(args: argparse.Namespace, name: str, results: ResultsFolder) -> St
     from pbgraph.structures.parallel import cores
 
     dataset = _dataset(name, results)
-    plan = plan_of(args, dataset) if dataset is not None else None
+    plan = plan_of(args, dataset) if dataset is not None and not _is_of_others(args, name, results) else None
     return standing(name, plan, results, jobs=args.jobs or cores())
+
+
+def _is_of_others(args: argparse.Namespace, name: str, results: ResultsFolder) -> bool:
+    """Whether a task that nobody named has registered plans and no run of the usual preset, which then is not asked."""
+    from pbgraph.results.registered import registrations
+
+    if args.task is not None or args.preset is not None or args.study is not None:
+        return False
+    of_usual = any(record.spec.preset == USUAL for record in results.records(name))
+    return not of_usual and any(one.task == name for one in registrations(results))
 
 
 def _dataset(name: str, results: ResultsFolder) -> Dataset | None:
