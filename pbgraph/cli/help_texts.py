@@ -94,8 +94,8 @@ with options of its own is taken for wrong."""
 STATUS = """Takes nothing and waits for nobody: it may be called at any time beside the process that does the runs, on
 any machine that sees the folder. A run whose process was killed is not running; where it left a saved state, it goes on
 from there. Without TASK, every task in the results folder. To do is what is missing of the plan that the options name
-(default: the default preset); --jobs says for how many workers the time left is reckoned. Of
-registered plans it is said how many runs are done."""
+(default: the default preset); --jobs says for how many workers the time left is reckoned. Of registered plans it is
+said how many runs are done; where a task has some, and no run of the default preset, that one is not asked for."""
 SHOW = """KEY is the beginning of a run's key, of at least four characters, as 'runs' lists it. What was set otherwise
 than in the recipe of the preset has a star."""
 RM = """Record, predictions, insights, saved model and saved state go to RESULTS/.trash/<time>/, each under the path

@@ -42,7 +42,7 @@ def load(dataset: Dataset, *, folder: Path | None = None, offline: bool = False)
             dataset.name,
             len(molecules.rejected),
             total,
-            _listed(dataset.name, molecules.rejected),
+            _listed(dataset, molecules.rejected),
         )
     return molecules
 
@@ -57,12 +57,14 @@ def make_ready(dataset: Dataset, *, folder: Path | None = None, offline: bool = 
         find(dataset, folder=folder, offline=offline)
 
 
-def _listed(name: str, rejected: Sequence[Rejected]) -> str:
+def _listed(dataset: Dataset, rejected: Sequence[Rejected]) -> str:
     shown = "; ".join(f"row {row.row} ({row.mol_id}): {row.reason}" for row in rejected[:MOST_SHOWN])
     more = len(rejected) - MOST_SHOWN
     if more <= 0:
         return shown
-    return f"{shown}; and {more} more: 'python -m pbgraph.bench data audit {quote(name)}' lists them"
+    by_command = dataset.load is None  # a table of the user's may not be known by its name yet
+    listing = f" and 'python -m pbgraph.bench data audit {quote(dataset.name)}'" if by_command else ""
+    return f"{shown}; and {more} more, which every record{listing} lists"
 
 
 def read(dataset: Dataset, content: bytes) -> Molecules:

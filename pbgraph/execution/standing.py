@@ -19,8 +19,8 @@ from pbgraph.execution.engines.schedule import Work, about, survey
 from pbgraph.execution.engines.time_left import TimeLeft
 from pbgraph.humanize import duration, plural, ranges
 from pbgraph.methods.base import Report
-from pbgraph.plans.plan import Plan
-from pbgraph.plans.presets import preset_or_none
+from pbgraph.plans.plan import Plan, plan_declared
+from pbgraph.plans.presets import PLANS, command_to_run
 from pbgraph.results.arms import Arm, parse_arm, shortened
 from pbgraph.results.described import dataset_of
 from pbgraph.results.folder import ResultsFolder
@@ -61,10 +61,13 @@ class RunState:
 class RegisteredStanding:
     """How many runs of a registered plan are done.
 
-    makes  the command that does the rest; "" where the plan or its task is not known by its name here
+    declared, when  the hash of what it declares, and when it was registered
+    makes  the command that does the rest; "" where its name does not stand for these runs here
     """
 
     name: str
+    declared: str
+    when: str
     split: str
     runs: int
     done: int
@@ -112,20 +115,28 @@ def standing(
     states = {**todo, **others, **running}
     order = dict.fromkeys([*planned, *sorted(states.keys() - planned.keys(), key=lambda key: _place(states[key]))])
     runs = tuple(states[key] for key in order)
-    registered = tuple(_registered(one, finished, results) for one in registrations(results) if one.task == dataset)
+    registered = tuple(_registered(one, records, results) for one in registrations(results) if one.task == dataset)
     return Standing(dataset, plan.name if plan else "", runs, jobs, _seconds_left(work, runs, jobs), registered)
 
 
-def _registered(declared: Registration, finished: set[str], results: ResultsFolder) -> RegisteredStanding:
-    done, makes = len(finished.intersection(declared.keys)), ""
-    with suppress(PbgraphError):  # of a task that is known no more
-        if known := preset_or_none(declared.name):
-            usual = known.split or dataset_of(declared.task, results).split
-            words = ["python -m pbgraph.bench run", declared.name]
-            words += [] if known.task else ["--task", declared.task]
-            words += [] if declared.split == usual else ["--split", declared.split]
-            makes = " ".join(words)
-    return RegisteredStanding(declared.name, declared.split, len(declared.keys), done, makes)
+def _registered(one: Registration, records: Mapping[str, RunRecord], results: ResultsFolder) -> RegisteredStanding:
+    there = Counter(records[key].status for key in one.keys if key in records)
+    makes = _making(one, results) if there["finished"] < len(one.keys) else ""
+    makes += " --retry-failed" if makes and there["failed"] else ""
+    return RegisteredStanding(one.name, one.declared, one.when, one.split, len(one.keys), there["finished"], makes)
+
+
+def _making(one: Registration, results: ResultsFolder) -> str:
+    """The command for the runs of a registered plan; "" if the plan that is called so here has others, or none is."""
+    if one.name not in PLANS:
+        return ""
+    try:
+        known, dataset = PLANS.get(one.name), dataset_of(one.task, results)
+        planned = plan_declared(dataset, known, split=one.split)
+        same = tuple(sorted(spec.key for spec in planned.specs)) == one.keys
+        return command_to_run(one.name, known, dataset, one.split) if same else ""
+    except PbgraphError:
+        return ""
 
 
 def _spec_of(records: Mapping[str, RunRecord], key: str) -> RunSpec | None:
@@ -226,12 +237,16 @@ def describe_standing(standing: Standing, now: float | None = None) -> str:
             *(f"  blocked  {_reason(run)}" for run in _in(runs, "blocked")),
             *_to_do(_in(runs, "to do")),
         ]
-    return "\n".join([*lines[False], *_time_left(standing), *lines[True], *map(_of_registered, standing.registered)])
+    return "\n".join([*lines[False], *_time_left(standing), *lines[True], *_of_registered(standing)])
 
 
-def _of_registered(one: RegisteredStanding) -> str:
-    rest = f"; '{one.makes}' does the rest" if one.makes and one.done < one.runs else ""
-    return f"registered plan {one.name}, split {one.split}: {one.done:,} of {plural(one.runs, 'run')} done{rest}"
+def _of_registered(standing: Standing) -> Iterator[str]:
+    for one in standing.registered:
+        rest = f"; '{one.makes}' does the rest" if one.makes else ""
+        done = f"{one.done:,} of {plural(one.runs, 'run')} done"
+        yield (
+            f"{standing.task}, plan {one.name} ({one.declared}), registered {one.when}, split {one.split}: {done}{rest}"
+        )
 
 
 def _called(names: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ Those of other packages are registered by entry points, as everything is; what a
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pbgraph.plans.declaration import Preset, Study
 from pbgraph.registry import Registry
 
 if TYPE_CHECKING:
+    from pbgraph.datasets.base import Dataset
     from pbgraph.results.records import RunSpec
 
 PLANS: Registry[Preset | Study] = Registry("plan", "pbgraph.plans", (Preset, Study))
@@ -66,6 +68,18 @@ def preset_of(specs: Sequence[RunSpec]) -> Preset:
 def preset_or_none(name: str) -> Preset | None:
     """The preset called so, if this machine has one; a record may be of another's."""
     return known_presets().get(name)
+
+
+def command_to_run(named: str, declared: Preset | Study, dataset: Dataset, split: str) -> str:
+    """The command that does all runs of a plan on a task and split; named: by its name, or by its file.
+
+    Raises UsageError for a plan of another task.
+    """
+    first = declared.presets[0] if isinstance(declared, Study) else declared
+    words = ["python", "-m", "pbgraph.bench", "run", named]
+    usual = first.split_on(dataset, None)
+    words += [] if first.task else ["--task", dataset.name]
+    return shlex.join([*words, *([] if split == usual else ["--split", split])])
 
 
 def judged_alone(declared: Preset) -> bool:

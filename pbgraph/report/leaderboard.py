@@ -1,16 +1,17 @@
 """All that a results folder holds -> one static HTML page.
 
-Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. Rows are in the
-order of their scores, and have places only where every declared run is there; what is not told apart shares one. What
-papers report stands below the tables of its task and split, in a block of its own, with the nearest rows of ours beside
-it: other seeds and selection rules make other numbers.
+Every task, split and preset has a table of its own, from its records alone: protocols are never mixed. A registered
+plan whose runs have the recipe of a preset called otherwise has one, too; where it has all of them, that preset has
+none. Rows are in the order of their scores, and have places only where every declared run is there; what is not told
+apart shares one. What papers report stands below the tables of its task and split, in a block of its own, with the
+nearest rows of ours beside it: other seeds and selection rules make other numbers.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pbgraph.errors import DataError, PbgraphError, UsageError
@@ -44,7 +45,7 @@ class Literature:
 
 @dataclass(frozen=True)
 class Section:
-    """One task, split and preset, or registered plan, of the page: its table, or why there is none."""
+    """One task, split and preset of the page, by which name a registered plan goes: its table, or why there is none."""
 
     anchor: str
     title: str
@@ -122,10 +123,15 @@ def _sections(runs: TaskRuns) -> Iterable[Section]:
     """Every split and preset of a task: the usual split first, and of a split the plans that were registered for it."""
     usual, command = _split_of(runs.task, runs.results), written_command_of(runs.task, runs.results)
     known = {name: place for place, name in enumerate(known_presets())}
+    groups: dict[tuple[str, str], set[str]] = {}  # split and recipe -> keys of runs
+    for record in runs.records:
+        groups.setdefault((record.spec.split, record.spec.preset), set()).add(record.key)
     named: dict[tuple[str, str], bool] = {}  # split and preset -> whether it was registered
-    for split, recipe in {(record.spec.split, record.spec.preset) for record in runs.records}:
-        plans = _registered(runs, split, recipe)
-        named |= dict.fromkeys([(split, name) for name in plans or [recipe]], bool(plans))
+    for (split, recipe), keys in groups.items():
+        plans = _registered(runs, recipe, keys)
+        named |= dict.fromkeys([(split, name) for name in plans], True)
+        if recipe not in plans and not any(keys <= of_plan for of_plan in plans.values()):
+            named[split, recipe] = False
 
     def place(group: tuple[str, str]) -> tuple[bool, str, bool, bool, int, str]:
         split, preset = group
@@ -135,11 +141,14 @@ def _sections(runs: TaskRuns) -> Iterable[Section]:
         yield _section(runs, split, preset, command=command)
 
 
-def _registered(runs: TaskRuns, split: str, recipe: str) -> list[str]:
-    """The presets known here that were registered for runs of this split and recipe; one called so stands for all."""
-    plans = [plan.name for plan in runs.background.registered if (plan.task, plan.split) == (runs.task, split)]
-    named = [name for name in dict.fromkeys(plans) if (one := preset_or_none(name)) and one.recipe.name == recipe]
-    return [recipe] if recipe in named else named
+def _registered(runs: TaskRuns, recipe: str, keys: Set[str]) -> dict[str, Set[str]]:
+    """The presets known here that some of these runs of a recipe were registered by -> the keys of their plans."""
+    found: dict[str, Set[str]] = {}
+    for plan in runs.background.registered:
+        known = preset_or_none(plan.name)
+        if known is not None and known.recipe.name == recipe and not keys.isdisjoint(plan.keys):
+            found[plan.name] = found.get(plan.name, set()) | set(plan.keys)
+    return {recipe: found[recipe]} if recipe in found else found
 
 
 def _split_of(dataset: str, results: ResultsFolder) -> str:
@@ -163,8 +172,6 @@ def _section(runs: TaskRuns, split: str, preset: str, *, command: str) -> Sectio
             )
         if others := seeds_beside(table, records):
             notes.append(f"Runs of seeds {ranges(others)}, which the preset does not declare, are not shown.")
-        if left := dict.fromkeys(str(record.spec.arm) for record in records if record.spec.arm not in table.arms):
-            notes.append(f"Runs of {', '.join(left)}, which the plan does not declare, are not shown.")
         made = board(table, records, anchor=anchor, title=title, preset=preset, command=command, notes=notes)
     except PbgraphError as error:
         return Section(anchor, title, runs.task, split, preset, None, str(error))

@@ -17,7 +17,7 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.roles import EXTERNAL, PERFORATED
 from pbgraph.metrics import METRICS, metrics_of
 from pbgraph.plans.declaration import Preset, Study
-from pbgraph.plans.presets import USUAL, judged_alone, preset, preset_or_none
+from pbgraph.plans.presets import USUAL, command_to_run, judged_alone, preset, preset_or_none
 from pbgraph.report import comparisons
 from pbgraph.report.comparisons import Comparison, Family
 from pbgraph.report.families import declared_by, family_of, family_of_rows, rows_and_seeds
@@ -104,10 +104,11 @@ class TaskRuns:
             log.info("rows of %s are those of its records: %s", declared.name, error)
             return None
 
-    def what_makes(self, arm: Arm, choice: Choice, declared: Preset | None) -> str:
-        """The command that does the runs of an arm that is declared."""
+    def what_makes(self, arm: Arm, choice: Choice, declared: Preset | None, split: str) -> str:
+        """The command that does the runs of an arm that is declared, on a split."""
         if declared is not None and judged_alone(declared):
-            return f"'python -m pbgraph.bench run {choice.preset or declared.name}' makes it"
+            dataset = dataset_of(self.task, self.results)
+            return f"'{command_to_run(choice.preset or declared.name, declared, dataset, split)}' makes it"
         command = command_of(self.task, self.results) + (f" --preset {choice.preset}" if choice.preset else "")
         return f"'{command} --models {arm.model} --methods {arm.method}' makes it"
 
@@ -301,7 +302,8 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
     a, b = (named_arm(arm, _arms(records, declared, planned), labels) for arm in (a, b))
     for arm in (a, b):
         if all(record.spec.arm != arm for record in records):
-            raise UsageError(f"arm {arm} is declared and has no run yet; {runs.what_makes(arm, choice, declared)}")
+            makes = runs.what_makes(arm, choice, declared, records[0].spec.split)
+            raise UsageError(f"arm {arm} is declared and has no run yet; {makes}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
     family, alone = _family(runs, records, seeds, own=own), comparisons.compare(records, a, b, seeds=seeds)

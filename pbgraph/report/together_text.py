@@ -102,10 +102,13 @@ def _pairs_note(table: Table, found: Together, shown: int) -> str:
     of = "" if shown == len(found.pairs) else f" (those with the first arm, of {len(found.pairs)})"
     splits = "between initialisations on one split" if found.one_split else "corrected for overlapping training sets"
     planned = "; what the plan asks is judged below, one by one" if table.comparisons else ""
+    tukey = ""
+    if found.anova:
+        alike = f"ε is 1, and here {found.anova.epsilon:.2f}"
+        tukey = f" Tukey's p is right where all differences vary alike ({alike}), and decides nothing."
     return (
         f"All pairs at once{of}: paired t over {found.block}s, {splits}, with Bonferroni's correction over all pairs. "
-        f"These intervals hold together for pairs that nobody chose beforehand{planned}. Tukey's p does so if all "
-        "differences vary alike."
+        f"These intervals hold together for pairs that nobody chose beforehand{planned}.{tukey}"
     )
 
 

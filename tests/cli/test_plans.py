@@ -242,6 +242,7 @@ def test_the_plan_of_a_command_line_is_written(tmp_path, capsys):
         ("run default --dry-run", "plan default names no task; give one with --task"),
         ("run default --task tox12 --dry-run", "unknown task 'tox12'; did you mean 'tox21'"),
         ("register default", "names no task"),
+        ("register answer-cv5x5 --split random", "it is for split cv5x5, not for random; leave --split out"),
         (
             "status mine.toml",
             "mine.toml is a plan file: 'run mine.toml' runs it, and other commands take it after a task",

@@ -20,7 +20,7 @@ from pbgraph import bench
 from pbgraph.cli.arguments import ARGUMENTS, parse
 from pbgraph.cli.help_texts import COMMANDS, OF_COMMANDS
 from pbgraph.files.locks import exclusive
-from pbgraph.plans.plan import plan
+from pbgraph.plans.plan import Plan, plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
@@ -89,27 +89,53 @@ def test_status_of_all_tasks_for_programs(filled, capsys):
     assert {state: states.count(state) for state in set(states)} == {"to do": 24, "done": 4, "failed": 1}
 
 
+def registered(results: ResultsFolder, task: str, name: str, **narrowed) -> tuple[Plan, str]:
+    """The plan, and what `status` says of it before how many of its runs are done."""
+    declared = plan(task, name, **narrowed)
+    made = register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))[1]
+    return declared, f"{task}, plan {made.name} ({made.declared}), registered {made.when}, split {made.split}"
+
+
 def test_status_counts_the_runs_of_registered_plans_and_names_what_makes_the_rest(tmp_path, capsys):
     results = ResultsFolder(tmp_path)
-    for task, split in (("bace", None), ("bace", "scaffold-balanced"), ("tox21", None)):
-        declared = plan(task, "registry-others" if task == "bace" else "answer", split=split)
-        register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
-        if split is None:
-            spec = declared.specs[0]
-            results.write(replace(make_record(spec.arm, spec.seed, 0.5), spec=spec))
+    others, said_of_others = registered(results, "bace", "registry-others")
+    _, said_of_balanced = registered(results, "bace", "registry-others", split="scaffold-balanced")
+    answer, said_of_answer = registered(results, "tox21", "answer")
+    assert call("status", "--results", tmp_path) == 0
+    said = capsys.readouterr().out.splitlines()
+    run = "python -m pbgraph.bench run"
+    assert said == [
+        f"{said_of_others}: 0 of 55 runs done; '{run} registry-others --task bace' does the rest",
+        f"{said_of_balanced}: 0 of 55 runs done; '{run} registry-others --task bace --split scaffold-balanced' does "
+        "the rest",
+        f"{said_of_answer}: 0 of 1,050 runs done; '{run} answer' does the rest",
+    ]
+    finished, failed = (replace(make_record(one.arm, one.seed, 0.5), spec=one) for one in others.specs[:2])
+    results.write(finished)
+    results.write(replace(make_failure("gin/backprop", 69, "no"), spec=failed.spec))
+    results.write(replace(make_record("trimnet/backprop", 68, 0.5), spec=answer.specs[0]))
     assert call("status", "--results", tmp_path) == 0
     said = capsys.readouterr().out
     assert "preset default" not in said
-    run = "python -m pbgraph.bench run"
-    assert [line for line in said.splitlines() if line.startswith("registered")] == [
-        f"registered plan registry-others, split scaffold: 1 of 55 runs done; '{run} registry-others --task bace' does "
-        "the rest",
-        "registered plan registry-others, split scaffold-balanced: 0 of 55 runs done; "
-        f"'{run} registry-others --task bace --split scaffold-balanced' does the rest",
-        f"registered plan answer, split random: 1 of 1,050 runs done; '{run} answer' does the rest",
-    ]
+    assert (
+        f"{said_of_others}: 1 of 55 runs done; '{run} registry-others --task bace --retry-failed' does the rest" in said
+    )
     assert call("status", "bace", "--results", tmp_path) == 0
     assert "bace, preset default, split scaffold: 24 runs, 0 done" in capsys.readouterr().out
+    assert call("status", "--models", "gin", "--results", tmp_path) == 0
+    assert "bace, preset default, split scaffold: 3 runs, 0 done" in capsys.readouterr().out
+
+
+def test_status_names_no_command_that_would_do_other_runs(tmp_path, capsys):
+    results = ResultsFolder(tmp_path)
+    _, said_of_it = registered(results, "bace", "registry-others", seeds=[80, 81])
+    done, said_of_done = registered(results, "bace", "smoke")
+    for spec in done.specs:
+        results.write(replace(make_record(spec.arm, spec.seed, 0.5), spec=spec))
+    assert call("status", "--results", tmp_path) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"{said_of_it}: 0 of 22 runs done" in said
+    assert f"{said_of_done}: {len(done.specs)} of {len(done.specs)} runs done" in said
 
 
 def test_status_takes_what_a_run_takes(capsys, tmp_path):

@@ -124,7 +124,7 @@ def test_of_many_rejections_two_are_told_and_where_the_others_are(tmp_path, capl
     said = record.getMessage()
     assert "row 2 (M3)" in said
     assert "(M4)" not in said
-    assert said.endswith("; and 2 more: 'python -m pbgraph.bench data audit small' lists them")
+    assert said.endswith("; and 2 more, which every record and 'python -m pbgraph.bench data audit small' lists")
 
 
 def test_tox21_is_registered() -> None:

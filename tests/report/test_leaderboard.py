@@ -23,7 +23,7 @@ from pbgraph.datasets.user.table import describe
 from pbgraph.errors import UsageError
 from pbgraph.humanize import parse_seeds
 from pbgraph.metrics import METRICS, TaskScore
-from pbgraph.plans.plan import plan
+from pbgraph.plans.plan import Plan, plan
 from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import preset
 from pbgraph.plans.registering import registration_of
@@ -36,7 +36,7 @@ from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
 from pbgraph.results.described import command_of, keep
 from pbgraph.results.folder import ResultsFolder
-from pbgraph.results.records import RunRecord
+from pbgraph.results.records import RunRecord, RunSpec
 from pbgraph.results.registered import register
 
 ARMS = plan("tox21").arms
@@ -258,39 +258,54 @@ def test_the_usual_table_is_first(results: ResultsFolder) -> None:
     ]
 
 
-def registered(results: ResultsFolder, task: str, name: str) -> None:
+def registered(results: ResultsFolder, task: str, name: str) -> Plan:
     declared = plan(task, name)
     register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+    return declared
+
+
+def run_of(spec: RunSpec) -> RunRecord:
+    return replace(make_record(spec.arm, spec.seed, 0.8 + spec.seed / 1e4), spec=spec)
+
+
+def sections(results: ResultsFolder) -> list[str]:
+    return re.findall(r'<section id="([^"]+)" class="board"', leaderboard(results))
 
 
 def test_a_registered_plan_has_its_own_rows_and_stands_first_of_its_split(results: ResultsFolder) -> None:
     """Its runs have the recipe of another preset, which has more rows and seeds, and which nobody may have run."""
-    registered(results, "bace", "registry-others")
-    registered(results, "tox21", "answer")
-    results.write(make_record("trimnet/backprop", 68, 0.86, preset="answer"))
-    for seed in (68, 69, 70, 71, 72):
-        results.write(make_record("gin/backprop", seed, 0.8, preset="registry", task="bace", split="scaffold"))
-    results.write(make_record("gin/widened", 68, 0.8, preset="registry", task="bace", split="scaffold"))
+    declared, answer = registered(results, "bace", "registry-others"), registered(results, "tox21", "answer")
+    registered(results, "tox21", "answer-cv5x5")
+    results.write(run_of(answer.specs[0]))
+    for spec in declared.specs:
+        if str(spec.arm) == "gin/backprop":
+            results.write(run_of(spec))
+    assert sections(results) == ["tox21-random-answer", "tox21-random-default", "bace-scaffold-registry-others"]
     text = leaderboard(results)
-    sections = re.findall(r'<section id="([^"]+)" class="board"', text)
-    assert sections == ["tox21-random-answer", "tox21-random-default", "bace-scaffold-registry-others"]
     rows = Page(text).measured()[-1][1:]
-    assert {(row[1], row[2]) for row in rows} == {
-        (arm.model, arm.method) for arm in plan("bace", "registry-others").arms
-    }
+    assert {(row[1], row[2]) for row in rows} == {(arm.model, arm.method) for arm in declared.arms}
     assert ["gin", "backprop", "5"] in [row[1:4] for row in rows]
-    assert "Runs of gin/widened, which the plan does not declare, are not shown." in text
     assert 'data-preset="registry-others"' in text
 
 
-def test_a_registered_plan_of_a_presets_own_name_stands_for_all_that_were_registered_with_its_recipe(results) -> None:
-    registered(results, "tox21", "paper-first")
-    results.write(make_record("trimnet/backprop", 68, 0.86, preset="paper"))
-    assert 'id="tox21-random-paper-first"' in leaderboard(results)
+def test_runs_that_no_plan_was_registered_for_are_shown_by_their_preset(results: ResultsFolder) -> None:
+    declared = registered(results, "bace", "registry-others")
+    results.write(make_record("gin/widened", 68, 0.8, preset="registry", task="bace", split="scaffold"))
+    assert sections(results)[1:] == ["bace-scaffold-registry"]
+    results.write(run_of(declared.specs[0]))
+    assert sections(results)[1:] == ["bace-scaffold-registry-others", "bace-scaffold-registry"]
+
+
+def test_two_plans_of_one_preset_have_their_sum_below_them_unless_it_was_registered_itself(results) -> None:
+    first, second = registered(results, "tox21", "paper-first"), registered(results, "tox21", "paper-second")
+    results.write(run_of(first.specs[0]))
+    assert sections(results)[0] == "tox21-random-paper-first"
+    assert "tox21-random-paper" not in sections(results)
+    results.write(run_of(second.specs[0]))
+    assert sections(results)[:2] == ["tox21-random-paper-first", "tox21-random-paper-second"]
+    assert sections(results)[-1] == "tox21-random-paper"
     registered(results, "tox21", "paper")
-    text = leaderboard(results)
-    assert 'id="tox21-random-paper"' in text
-    assert 'id="tox21-random-paper-first"' not in text
+    assert sections(results) == ["tox21-random-paper", "tox21-random-default"]
 
 
 def test_a_task_and_a_preset_that_are_not_known_here_are_shown(tmp_path) -> None:

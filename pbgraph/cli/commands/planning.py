@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pbgraph.cli.commands.names import dataset_of_task, is_task_in, task_names
 from pbgraph.cli.commands.running import benchmark, plan_of
-from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_split_arguments
+from pbgraph.cli.options import add_data_folder_arguments, add_execution_arguments, add_results_argument
 from pbgraph.errors import UsageError, unknown_name
 from pbgraph.humanize import plural, ranges
 from pbgraph.plans.declaration import Preset, Study
@@ -91,7 +91,10 @@ def declared_plan(named: str) -> Preset | Study:
 
 
 def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
-    """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not."""
+    """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not.
+
+    As well for another task or split than it names.
+    """
     from pbgraph.results.described import user_table_names
 
     first = declared.presets[0] if isinstance(declared, Study) else declared
@@ -100,6 +103,8 @@ def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
         raise UsageError(f"plan {declared.name} names no task; give one with --task, e.g. --task tox21")
     if args.task not in (None, name):
         raise first.at("task", UsageError(f"it is for task {name}, not for {args.task}; leave --task out"))
+    if first.split and args.split not in (None, first.split):
+        raise first.at("split", UsageError(f"it is for split {first.split}, not for {args.split}; leave --split out"))
     if not is_task_in(name, args.results):
         unknown = unknown_name("task", name, [*task_names(), *user_table_names(ResultsFolder(args.results))])
         raise first.at("task", unknown) if first.task else unknown
@@ -111,4 +116,5 @@ def _add_plan_arguments(parser: argparse.ArgumentParser, command: Callable[[argp
     parser.set_defaults(command=command, controls=False, set=[], **nothing)
     parser.add_argument("plan", metavar="PLAN", help="a plan file, or the name of a registered plan")
     parser.add_argument("--task", metavar="TASK", help="of a plan that names none")
-    add_split_arguments(parser)
+    parser.add_argument("--split", metavar="NAME", help="of a plan that names none, instead of the task's usual one")
+    add_results_argument(parser)

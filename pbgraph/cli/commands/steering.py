@@ -55,31 +55,28 @@ def status(args: argparse.Namespace) -> int:
 
 
 def _tasks_in(results: ResultsFolder) -> list[str]:
-    """The tasks that there are records of, and those of runs in progress."""
+    """The tasks that there are records of, of runs in progress, and of registered plans."""
     from pbgraph.results.progress import in_progress, read_progress
+    from pbgraph.results.registered import registrations
 
     said = [read_progress(results, key) for key in {*results.locks(), *in_progress(results)}]
-    return sorted({*results.tasks(), *(run.task for run in said if run is not None)})
+    declared = [one.task for one in registrations(results)]
+    return sorted({*results.tasks(), *declared, *(run.task for run in said if run is not None)})
 
 
 def _standing(args: argparse.Namespace, name: str, results: ResultsFolder) -> Standing:
+    """By the plan that is asked for; of a task that has registered plans, the usual one only if it has any run."""
     from pbgraph.cli.commands.running import plan_of
     from pbgraph.execution.standing import standing
     from pbgraph.structures.parallel import cores
 
-    dataset = _dataset(name, results)
-    plan = plan_of(args, dataset) if dataset is not None and not _is_of_others(args, name, results) else None
-    return standing(name, plan, results, jobs=args.jobs or cores())
-
-
-def _is_of_others(args: argparse.Namespace, name: str, results: ResultsFolder) -> bool:
-    """Whether a task that nobody named has registered plans and no run of the usual preset, which then is not asked."""
-    from pbgraph.results.registered import registrations
-
-    if args.task is not None or args.preset is not None or args.study is not None:
-        return False
-    of_usual = any(record.spec.preset == USUAL for record in results.records(name))
-    return not of_usual and any(one.task == name for one in registrations(results))
+    dataset, jobs = _dataset(name, results), args.jobs or cores()
+    asked = (args.task, args.preset, args.study, args.split, args.models, args.methods, args.seeds, args.set)
+    if not any(asked) and not args.controls:
+        there = standing(name, None, results, jobs=jobs)
+        if there.registered and all(run.preset != USUAL for run in there.runs):
+            return there
+    return standing(name, plan_of(args, dataset) if dataset is not None else None, results, jobs=jobs)
 
 
 def _dataset(name: str, results: ResultsFolder) -> Dataset | None:
