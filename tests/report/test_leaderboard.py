@@ -175,19 +175,19 @@ def test_a_row_opens_its_runs(results: ResultsFolder) -> None:
 def test_commands_make_the_runs_of_their_rows_again() -> None:
     """Every row of the committed results, its settings and seeds: what the command plans has the keys of its runs."""
     results = ResultsFolder(PUBLISHED.parent)
-    rows: dict[tuple[str, Arm], list[RunRecord]] = {}
-    every = results.records("tox21")
-    for record in (one for one in every if not one.spec.external):
-        rows.setdefault((record.spec.preset, record.spec.arm), []).append(record)
+    rows: dict[tuple[str, str, str, Arm], list[RunRecord]] = {}
+    every = [record for task in results.tasks() for record in results.records(task)]
+    for spec, record in ((one.spec, one) for one in every if not one.spec.external):
+        rows.setdefault((spec.task, spec.split, spec.preset, spec.arm), []).append(record)
     assert len(rows) >= 28
     assert {command_to_remake("", [one.spec]) for one in every if one.spec.external} == {""}
-    for same in rows.values():
-        command = command_to_remake(command_of("tox21", results), [one.spec for one in same])
+    for (task, *_), same in rows.items():
+        command = command_to_remake(command_of(task, results), [one.spec for one in same])
         given = shlex.split(command)
-        assert given[:4] == ["python", "-m", "pbgraph.bench", "tox21"]
+        assert given[:4] == ["python", "-m", "pbgraph.bench", task]
         option = {words[0]: words[1:] for words in split_at(given[4:])}
         planned = plan(
-            "tox21",
+            task,
             *option["--preset"],
             models=option["--models"],
             methods=option["--methods"],
