@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class Terms:
         )
 
     def tried(self, specs: Mapping[Arm, RunSpec], searched: Sequence[Budget]) -> dict[Arm, tuple[Budget, ...]]:
-        """Each arm -> the searches of its settings on the split and with the features of its runs.
+        """Each arm -> the searches of its settings on the split and with the features of its runs, those of each seeds.
 
         specs     arm -> one of its runs, whose preset the searches have to be of, or the one it was searched as
         searched  all that the results folder has
@@ -69,13 +70,14 @@ class Terms:
             spec.split,
             str(spec.versions["featuriser"]),
         )
-        found = tuple(
-            one
-            for one in searched
-            if (one.task, one.model, one.method, one.split, one.featuriser) == mine
-            and one.preset in (spec.preset, self.searched_as)
+        found: Counter[tuple[int, ...]] = Counter()
+        for one in searched:
+            like_mine = (one.task, one.model, one.method, one.split, one.featuriser) == mine
+            if like_mine and one.preset in (spec.preset, self.searched_as):
+                found[one.seeds] += one.trials
+        if not found and arm in self.searches:
+            found[self.searches[arm].seeds] = self.searches[arm].trials
+        return tuple(
+            Budget(task, model, method, spec.preset, split, featuriser, seeds, trials)
+            for seeds, trials in sorted(found.items())
         )
-        if found or arm not in self.searches:
-            return found
-        said = self.searches[arm]
-        return (Budget(task, model, method, spec.preset, split, featuriser, said.seeds, said.trials),)

@@ -28,6 +28,8 @@ def verdict_words(comparison: Comparison) -> str:
             return "one seed: no interval, no verdict"
         case Outcome.NO_VARIATION:
             return "no variation between seeds: no interval, no verdict"
+        case Outcome.EQUIVALENT if comparison.interval and comparison.interval.low == comparison.interval.high:
+            return f"equal in all {len(comparison.seeds)} pairs"  # of one network, as where no dendrite was kept
         case Outcome.EQUIVALENT:
             return f"equivalent: the interval is within ±{comparison.margin.relevant}"
         case Outcome.TOO_FEW:

@@ -110,8 +110,8 @@ def test_what_did_not_help_is_what_shows_no_gain_that_matters(gain, helps):
     assert ("- gin/perforated over gin/backprop: " in text) != helps
     line = next(one for one in text.splitlines() if one.startswith("- gin/continued over gin/backprop"))
     assert line == (
-        "- gin/continued over gin/backprop: +0.0000 [+0.0000, +0.0000], equivalent: the interval is within ±0.01; "
-        "power cannot be told; `show gin/continued gin/backprop`"
+        "- gin/continued over gin/backprop: +0.0000 [+0.0000, +0.0000], equal in all 6 pairs; power cannot be told; "
+        "`show gin/continued gin/backprop`"
     )
 
 

@@ -15,6 +15,7 @@ from pbgraph.plans.plan_file import parsed_plan
 from pbgraph.report.studies import study_table, to_markdown
 from pbgraph.report.terms import Terms
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.tuning import Budget
 
 PLAN = """
 seeds = "68-70"
@@ -90,3 +91,21 @@ def test_the_table_of_a_study_says_what_its_plan_does(declared):
     assert "settings tried: 20 on seeds 0-2" in text
     assert "gin · wide" in text
     assert "settings tried: 20" not in to_markdown(study_table(study, records, seeds=[68, 69, 70]))
+
+
+def test_searches_of_a_preset_and_of_the_one_it_was_searched_as_are_counted_together_by_seeds():
+    spec = make_record("gin/backprop", 68, 0.8, preset="answer").spec
+    rest = ("tox21", "gin", "backprop"), ("random", str(spec.versions["featuriser"]))
+    searched = [
+        Budget(*rest[0], preset, *rest[1], seeds, trials)
+        for preset, seeds, trials in (
+            ("answer", tuple(range(10)), 1),
+            ("default", (0, 1, 2), 15),
+            ("default", tuple(range(10)), 3),
+            ("registry", (0, 1, 2), 7),
+        )
+    ]
+    found = Terms(searched_as="default").tried({spec.arm: spec}, searched)[spec.arm]
+    assert [(one.seeds, one.trials) for one in found] == [((0, 1, 2), 15), (tuple(range(10)), 4)]
+    alone = Terms().tried({spec.arm: spec}, searched)[spec.arm]
+    assert [(one.seeds, one.trials) for one in alone] == [(tuple(range(10)), 1)]

@@ -7,7 +7,7 @@ import pytest
 from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import PERFORATED, PLAIN
 from pbgraph.report.comparisons import Comparison
-from pbgraph.report.stats import EquivalenceMargin, Outcome, Verdict
+from pbgraph.report.stats import EquivalenceMargin, Interval, Outcome, Verdict
 from pbgraph.report.wording import verdict_words
 from pbgraph.results.arms import Arm
 
@@ -34,6 +34,12 @@ ONE = Comparison(Arm("gin", "a"), Arm("gin", "b"), (1, 2), 3, 0.0, None, None, N
 )
 def test_every_verdict_has_its_words(verdict, words):
     assert verdict_words(replace(ONE, verdict=verdict)) == words
+
+
+def test_pairs_without_any_difference_are_called_equal_and_nothing_more():
+    equal = replace(ONE, verdict=Verdict(Outcome.EQUIVALENT), interval=Interval(0.0, 0.0), p=1.0)
+    assert verdict_words(equal) == "equal in all 2 pairs"
+    assert verdict_words(replace(equal, interval=Interval(-0.001, 0.0))) == "equivalent: the interval is within ±0.01"
 
 
 def test_roles_are_those_of_registered_methods():

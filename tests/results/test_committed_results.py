@@ -32,6 +32,7 @@ TABLES = (
     "tox21-compression",
     "tox21-answer-cv5x5",
     "bace-registry-others",
+    "bbbp-registry-others",
     "esol-registry-others",
 )  # beside the page
 SAMPLE = 60  # runs scored again in the default tier, spread over all of them; all in the thorough one
