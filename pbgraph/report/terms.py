@@ -55,7 +55,7 @@ class Terms:
         )
 
     def tried(self, specs: Mapping[Arm, RunSpec], searched: Sequence[Budget]) -> dict[Arm, tuple[Budget, ...]]:
-        """Each arm -> the searches of its settings on the split and with the features of its runs, those of each seeds.
+        """Each arm -> the searches of its settings on the split and with the features of its runs, by their seeds.
 
         specs     arm -> one of its runs, whose preset the searches have to be of, or the one it was searched as
         searched  all that the results folder has

@@ -91,9 +91,10 @@ def declared_plan(named: str) -> Preset | Study:
 
 
 def task_of(declared: Preset | Study, args: argparse.Namespace) -> str:
-    """The task that a plan is for. Raises UsageError if it names none and ``--task`` does not.
+    """The task that a plan is for.
 
-    As well for another task or split than it names.
+    Raises UsageError if it names none and ``--task`` does not, and where ``--task`` or ``--split`` is another than it
+    names.
     """
     from pbgraph.results.described import user_table_names
 
