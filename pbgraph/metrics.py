@@ -172,43 +172,52 @@ def _errors(y: np.ndarray, score: np.ndarray) -> np.ndarray:
     return error
 
 
-RARE = 256  # rows of a class up to which a product over pairs is quicker than sums in order
-
-
 def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """ROC-AUC under many weightings of the rows at once; ties count one half.
 
-    y, score (n,) without blanks; weights (m, n) >= 0. Returns (m,), NaN where a class has no weight.
-    Where one class is rare, pairs of rows are looked at, in a product; where none is, weights are added up in order of
-    the scores. Both are the same, for weights that are whole numbers bit for bit.
+    y, score (n,) without blanks; weights (m, n) >= 0, quickest as the transpose of an array (n, m). Returns (m,), NaN
+    where a class has no weight. Weights of the larger class are added up in order of the scores, and looked at where
+    the smaller has rows; of weights that are whole numbers all sums are exact.
     """
-    positive, negative = np.flatnonzero(y > 0.5), np.flatnonzero(~(y > 0.5))
-    if min(len(positive), len(negative)) > RARE:
-        positives, negatives = _weights_by_class(y, score, weights)
-        below = np.cumsum(negatives, axis=1) - negatives / 2
-        pairs = positives.sum(1) * negatives.sum(1)
-        return divided((positives * below).sum(1), pairs)
-    ahead = np.less.outer(score[negative], score[positive]) + np.equal.outer(score[negative], score[positive]) / 2
-    above, below = weights[:, positive], weights[:, negative]
-    return divided((above * (below @ ahead)).sum(1), above.sum(1) * below.sum(1))
+    positive, by_row = y > 0.5, weights.T
+    few_are_positive = 2 * np.count_nonzero(positive) <= len(y)
+    few = positive if few_are_positive else ~positive
+    weight, others = by_row[few], _in_order(score, ~few)
+    below, up_to, every = _added_up(score[others], by_row[others], score[few])
+    found, pairs = (weight * (below + up_to)).sum(0) / 2, weight.sum(0) * every
+    return divided(found if few_are_positive else pairs - found, pairs)
 
 
 def weighted_average_precision(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Average precision under many weightings of the rows at once; arguments and result as for `weighted_roc_auc`."""
-    positives, negatives = (np.flip(part, axis=1) for part in _weights_by_class(y, score, weights))
-    found = np.cumsum(positives, axis=1)
-    above = found + np.cumsum(negatives, axis=1)
-    precision = np.divide(found, above, out=np.zeros_like(found), where=above > 0)
-    total = np.where(negatives.sum(1) > 0, positives.sum(1), 0.0)
-    return divided((positives * precision).sum(1), total)
+    down, by_row = -score, weights.T
+    right, wrong = _in_order(down, y > 0.5), _in_order(down, ~(y > 0.5))
+    weight = by_row[right]
+    _, found, every = _added_up(down[right], weight, down[right])  # from the highest score to that of each positive
+    _, beside, others = _added_up(down[wrong], by_row[wrong], down[right])
+    precision = np.divide(found, found + beside, out=np.zeros_like(found), where=found > 0)
+    return divided((weight * precision).sum(0), np.where(others > 0, every, 0.0))
 
 
-def _weights_by_class(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of positives and of negatives, each (m, distinct scores), from the lowest score up."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.append(True, score[order][1:] != score[order][:-1])[: len(order)])
-    positive, ordered = y[order] > 0.5, weights[:, order]
-    return np.add.reduceat(ordered * positive, starts, axis=1), np.add.reduceat(ordered * ~positive, starts, axis=1)
+def _in_order(score: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Numbers of the rows among which an order is asked for, from the lowest score up."""
+    rows = np.flatnonzero(among)
+    return rows[np.argsort(score[rows], kind="stable")]
+
+
+def _added_up(score: np.ndarray, weights: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of weights (n, m) of rows whose score is below each of (k,) values, those of at most each, and of all rows.
+
+    score  (n,), ascending. Returns arrays of (k, m), (k, m) and (m,).
+    """
+    counts = np.stack([np.searchsorted(score, at, side="left"), np.searchsorted(score, at, side="right")])
+    ends, place = np.unique(counts, return_inverse=True)
+    sums, so_far, start = np.empty((len(ends), weights.shape[1])), np.zeros(weights.shape[1]), 0
+    for number, end in enumerate(ends):
+        so_far += weights[start:end].sum(0)
+        sums[number], start = so_far, end
+    below, up_to = sums[place.reshape(counts.shape)]
+    return below, up_to, so_far + weights[start:].sum(0)
 
 
 def weighted_rmse(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from pbgraph import __version__
 from pbgraph.plans.plan import Plan
+from pbgraph.plans.plan_text import plan_text
 from pbgraph.results.compared import Pair, pairs_among
 from pbgraph.results.registered import NONE_LEFT_OUT, Registration
 
 
-def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Registration:
-    """What is to be written down of a plan, now; text: as a plan file; commit, dirty: of the source tree."""
+def registration_of(plan: Plan, *, commit: str, dirty: bool) -> Registration:
+    """What is to be written down of a plan, now; commit, dirty: of the source tree. Raises as `plan_text` does."""
     return Registration(
         name=re.sub(r"[^\w.-]+", "-", plan.name.partition(" ")[2]),
         task=plan.task,
@@ -21,7 +22,7 @@ def registration_of(plan: Plan, text: str, *, commit: str, dirty: bool) -> Regis
         arms=tuple(map(str, plan.arms)),
         keys=tuple(sorted(spec.key for spec in plan.specs)),
         margin=plan.margin,
-        plan=text,
+        plan=plan_text(plan),
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         pbgraph=__version__,
         commit=commit,

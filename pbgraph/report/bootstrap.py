@@ -132,11 +132,13 @@ def resampled(
     """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
     weighted = metric.weighted or partial(_repeated, metric)
     n, tasks = y.shape
-    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    weights = np.empty((n, resamples))
+    for place in range(resamples):
+        weights[:, place] = np.bincount(random.integers(n, size=n), minlength=n)
     values = np.empty((len(scores), tasks, resamples))
     for target in range(tasks):
         measured = ~np.isnan(y[:, target])
-        drawn = weights[:, measured]
+        drawn = weights[measured].T
         for place, score in enumerate(scores):
             values[place, target] = weighted(y[measured, target], score[measured, target], drawn)
     return values

@@ -23,6 +23,7 @@ GREY = "#9e9e9e"
 TOLD = {
     Outcome.BETTER: ("D", "better"),
     Outcome.WORSE: ("X", "worse"),
+    Outcome.EQUAL: ("d", "equal in all pairs"),
     Outcome.EQUIVALENT: ("s", "equivalent"),
     Outcome.NOT_DISTINGUISHABLE: ("o", "not distinguishable"),
     Outcome.TOO_FEW: ("o", "not distinguishable"),

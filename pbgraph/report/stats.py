@@ -56,6 +56,7 @@ class Outcome(Enum):
 
     BETTER = "better"
     WORSE = "worse"
+    EQUAL = "equal"  # in every pair, as where both runs end with one network because no dendrite was kept
     EQUIVALENT = "equivalent"  # no sign is shown, and the whole interval is within the margin
     TOO_FEW = "too few seeds"  # so it is, of fewer seeds than equivalence takes
     NOT_DISTINGUISHABLE = "not distinguishable"
@@ -224,6 +225,8 @@ def verdict(difference: Difference, p: float | None, *, by: EquivalenceMargin) -
     interval = difference.interval
     if interval is None or p is None:
         return Verdict(Outcome.ONE_SEED if difference.n == 1 else Outcome.NO_VARIATION)
+    if interval.low == interval.high:
+        return Verdict(Outcome.EQUAL)
     least, most = sorted((by.sign * interval.low, by.sign * interval.high))
     within, enough = -by.relevant < least and most < by.relevant, difference.n >= LEAST_FOR_EQUIVALENCE
     if p < 1 - CONFIDENCE and not least <= 0 <= most:

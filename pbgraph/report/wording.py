@@ -13,6 +13,7 @@ from pbgraph.results.arms import Arm
 
 AMONG = {
     Outcome.BETTER: "better",
+    Outcome.EQUAL: "equal in all pairs to",
     Outcome.EQUIVALENT: "equivalent to",
     Outcome.NOT_DISTINGUISHABLE: "not told apart from",
     Outcome.WORSE: "worse",
@@ -28,8 +29,8 @@ def verdict_words(comparison: Comparison) -> str:
             return "one seed: no interval, no verdict"
         case Outcome.NO_VARIATION:
             return "no variation between seeds: no interval, no verdict"
-        case Outcome.EQUIVALENT if comparison.interval and comparison.interval.low == comparison.interval.high:
-            return f"equal in all {len(comparison.seeds)} pairs"  # of one network, as where no dendrite was kept
+        case Outcome.EQUAL:
+            return f"equal in all {len(comparison.seeds)} pairs"
         case Outcome.EQUIVALENT:
             return f"equivalent: the interval is within ±{comparison.margin.relevant}"
         case Outcome.TOO_FEW:

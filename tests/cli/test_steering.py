@@ -21,7 +21,6 @@ from pbgraph.cli.arguments import ARGUMENTS, parse
 from pbgraph.cli.help_texts import COMMANDS, OF_COMMANDS
 from pbgraph.files.locks import exclusive
 from pbgraph.plans.plan import Plan, plan
-from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.record_file import said_by
@@ -92,7 +91,7 @@ def test_status_of_all_tasks_for_programs(filled, capsys):
 def registered(results: ResultsFolder, task: str, name: str, **narrowed) -> tuple[Plan, str]:
     """The plan, and what `status` says of it before how many of its runs are done."""
     declared = plan(task, name, **narrowed)
-    made = register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))[1]
+    made = register(results, registration_of(declared, commit="c", dirty=False))[1]
     return declared, f"{task}, plan {made.name} ({made.declared}), registered {made.when}, split {made.split}"
 
 

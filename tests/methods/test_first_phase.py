@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,14 @@ def taken(monkeypatch) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("network", ["gin", pytest.param("trimnet", marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("name", networks())
+IN_EVERY_TIER = {("perforated", "gin"), ("continued", "gin")}
+OF_EACH = [
+    pytest.param(*both, marks=[] if both in IN_EVERY_TIER else [pytest.mark.thorough])
+    for both in product(networks(), ("gin", "trimnet"))
+]
+
+
+@pytest.mark.parametrize(("name", "network"), OF_EACH)
 def test_a_run_that_begins_after_it_comes_to_the_same(name, network, tmp_path, taken):
     fit = METHODS.get(name).fit
     alone = said(fit(job(name, network)), job(name, network))

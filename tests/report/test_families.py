@@ -12,7 +12,6 @@ import pytest
 from made_records import arms, make_record
 from pbgraph import bench
 from pbgraph.plans.plan import plan
-from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import PLANS, judged_alone, preset, study
 from pbgraph.plans.registering import registration_of
 from pbgraph.report.comparisons import adjusted, compare
@@ -192,7 +191,7 @@ def test_what_is_registered_and_not_complete_counts_among_those_that_p_is_correc
     """So a "better" that is there early is one that nothing takes back."""
     declared = plan("tox21", "smoke", methods=["backprop", "perforated", "continued"])
     grown, plain = arms("trimnet/perforated", "trimnet/backprop")
-    made = registration_of(declared, plan_text(declared), commit="c", dirty=False)
+    made = registration_of(declared, commit="c", dirty=False)
     runs = {spec.arm: spec for spec in declared.specs}
     scored = [replace(make_record(arm, 68, score), spec=runs[arm]) for arm, score in ((grown, 0.8), (plain, 0.8))]
     alone = family_of_rows("these", scored, arms=(grown, plain), seeds=(68,), margin=None)

@@ -24,7 +24,6 @@ from pbgraph.errors import UsageError
 from pbgraph.humanize import parse_seeds
 from pbgraph.metrics import METRICS, TaskScore
 from pbgraph.plans.plan import Plan, plan
-from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import preset
 from pbgraph.plans.registering import registration_of
 from pbgraph.plans.settings import parse_assignments
@@ -260,7 +259,7 @@ def test_the_usual_table_is_first(results: ResultsFolder) -> None:
 
 def registered(results: ResultsFolder, task: str, name: str) -> Plan:
     declared = plan(task, name)
-    register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+    register(results, registration_of(declared, commit="c", dirty=False))
     return declared
 
 

@@ -149,7 +149,8 @@ def judged(interval, p, *, n=5, larger_is_better=True) -> Verdict:
         (Interval(0.002, 0.008), 0.001, Verdict(Outcome.BETTER, size="less")),
         (Interval(0.002, 0.008), 0.08, Verdict(Outcome.EQUIVALENT)),
         (Interval(-0.008, -0.002), 0.001, Verdict(Outcome.WORSE, size="less")),
-        (Interval(0.0, 0.0), 1.0, Verdict(Outcome.EQUIVALENT)),
+        (Interval(0.0, 0.0), 1.0, Verdict(Outcome.EQUAL)),
+        (Interval(-0.001, 0.0), 1.0, Verdict(Outcome.EQUIVALENT)),
     ],
 )
 def test_verdicts(interval, p, expected):
@@ -161,6 +162,7 @@ def test_few_seeds_are_never_equivalent(n):
     assert judged(Interval(-0.002, 0.003), 0.3, n=n) == Verdict(Outcome.TOO_FEW)
     assert judged(Interval(0.011, 0.02), 0.001, n=n) == Verdict(Outcome.BETTER, size="more")
     assert judged(Interval(0.002, 0.003), 0.001, n=n) == Verdict(Outcome.BETTER)
+    assert judged(Interval(0.0, 0.0), 1.0, n=n) == Verdict(Outcome.EQUAL)  # which takes no inference
 
 
 def test_the_verdict_says_why_there_is_no_interval():

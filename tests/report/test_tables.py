@@ -192,7 +192,7 @@ def test_compare_refuses_arms_without_a_common_seed():
         compare(records, ARMS[0], GIN, seeds=(1, 2))
 
 
-CLEAR = (0.90, 0.921, 0.939)
+CLEAR, NEAR = (0.90, 0.921, 0.939), (0.81, 0.81, 0.85)  # than PLAIN
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,11 @@ CLEAR = (0.90, 0.921, 0.939)
         (
             CLEAR,
             CLEAR,
-            "no gain from dendrites as such: better than trimnet/backprop by more than 0.01; not told apart from "
-            "trimnet/continued.",
+            "no gain from dendrites as such: better than trimnet/backprop by more than 0.01; equal in all pairs "
+            "to trimnet/continued.",
         ),
-        (PLAIN, PLAIN, "no gain from dendrites was shown against trimnet/backprop and trimnet/continued"),
+        (PLAIN, PLAIN, "no gain from dendrites was shown: equal in all pairs to trimnet/backprop and "),
+        (NEAR, (0.78, 0.83, 0.84), "no gain from dendrites was shown against trimnet/backprop and trimnet/continued."),
         (
             (0.70, 0.721, 0.739),
             PLAIN,
@@ -226,7 +227,8 @@ def test_the_answer_is_said_in_words(perforated, continued, words):
 @pytest.mark.parametrize(
     ("variant", "words"),
     [
-        (CLEAR, "not told apart from trimnet/gd-dendrites"),
+        (CLEAR, "equal in all pairs to trimnet/gd-dendrites"),
+        ((0.89, 0.93, 0.935), "not told apart from trimnet/gd-dendrites"),
         (PLAIN, "better than trimnet/gd-dendrites by more than 0.01"),
         ((0.97, 0.992, 1.011), "worse than trimnet/gd-dendrites by more than 0.01"),
     ],
@@ -340,7 +342,7 @@ def test_without_a_control_there_is_no_answer():
 
 
 def test_a_run_that_failed_takes_the_answer_from_its_own_comparison_alone():
-    lacking = [record for record in grid() if (record.spec.method, record.spec.seed) != ("continued", 3)]
+    lacking = [record for record in grid(NEAR) if (record.spec.method, record.spec.seed) != ("continued", 3)]
     (answer,) = answers(table([*lacking, make_failure("trimnet/continued", 3, "x")]))
     shown = "no gain from dendrites was shown against trimnet/backprop"
     assert f"{shown}. Runs of trimnet/continued failed, so nothing is said of it." in answer

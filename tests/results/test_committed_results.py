@@ -80,6 +80,7 @@ def test_an_average_is_the_mean_of_its_runs(held):
     assert found.counts["averages"] == sum(bool(record.provenance.mean_of) for record in held.finished) >= 3
 
 
+@pytest.mark.thorough
 def test_every_cell_on_show_is_made_from_the_records(held):
     found = check_tables(RESULTS, held)
     assert found.wrong == ()

@@ -16,7 +16,6 @@ from pbgraph.execution.provenance import provenance
 from pbgraph.files.hashing import canonical_json, sha256
 from pbgraph.models.gin import GIN
 from pbgraph.plans.plan import plan, plan_study
-from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.presets import preset
 from pbgraph.plans.registering import registration_of
 from pbgraph.registry import Registry
@@ -182,13 +181,13 @@ def test_of_several_plans_one_beforehand_will_do():
 def registered(results):
     """A plan that is registered as the command does it, and its file."""
     declared = plan("tox21", "smoke", models=["gin"], methods=["backprop"])
-    return register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+    return register(results, registration_of(declared, commit="c", dirty=False))
 
 
 def test_verify_finds_nothing_wrong_with_a_registered_plan_or_with_a_study(results, registered):
     assert check_registrations(ResultsFolder(results.root / "other")).counts == {}
     declared = plan_study("tox21", "compression")
-    register(results, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+    register(results, registration_of(declared, commit="c", dirty=False))
     said = check_registrations(results)
     assert (said.counts, said.wrong) == ({"registered plans": 2}, ())
 
@@ -196,7 +195,7 @@ def test_verify_finds_nothing_wrong_with_a_registered_plan_or_with_a_study(resul
 def test_what_is_compared_and_what_it_is_all_for_is_registered(results):
     declared = replace(preset("smoke"), primary=arms("trimnet/perforated", "trimnet/backprop"))
     made = plan("tox21", declared, methods=["backprop", "perforated", "continued"])
-    path, said = register(results, registration_of(made, plan_text(made), commit="c", dirty=False))
+    path, said = register(results, registration_of(made, commit="c", dirty=False))
     assert said.primary == said.compared[0] == ("trimnet/perforated", "trimnet/backprop")
     assert ("trimnet/perforated", "trimnet/continued") in said.compared
     assert said.left_out.startswith("none")
@@ -283,7 +282,7 @@ def test_verify_names_a_registered_plan_that_is_not_as_it_was(results, registere
 def rewritten(results):
     """A function that registers a plan with changes, its hash and its name made for these; what verify says of it."""
     declared = plan("tox21", "smoke", models=["gin"], methods=["backprop", "perforated"], seeds=[68, 69])
-    made = registration_of(declared, plan_text(declared), commit="c", dirty=False)
+    made = registration_of(declared, commit="c", dirty=False)
 
     def checked(change):
         register(results, change(made))

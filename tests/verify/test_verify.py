@@ -20,7 +20,6 @@ from pbgraph.files.hashing import sha256
 from pbgraph.insight import Insight
 from pbgraph.metrics import METRICS
 from pbgraph.plans.plan import plan
-from pbgraph.plans.plan_text import plan_text
 from pbgraph.plans.registering import registration_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insight_file import insight_bytes
@@ -113,7 +112,7 @@ def test_a_record_that_is_not_as_it_was_committed_is_found(committed, old, new):
 
 def test_a_registered_plan_that_is_not_as_it_was_committed_is_found(copy):
     declared = plan("tox21", "smoke")
-    path, made = register(copy, registration_of(declared, plan_text(declared), commit="c", dirty=False))
+    path, made = register(copy, registration_of(declared, commit="c", dirty=False))
     git(copy, "init", "-q")
     git(copy, "add", ".")
     git(copy, "commit", "-qm", "results")
@@ -127,9 +126,7 @@ def test_a_registration_is_older_than_its_runs_where_it_was_committed_before_the
     declared = plan("tox21", "default")
     git(copy, "init", "-q")
     git(copy, "commit", "-q", "--allow-empty", "-m", "before")
-    earlier = replace(
-        registration_of(declared, plan_text(declared), commit="c", dirty=False), created="2020-01-01T00:00:00+00:00"
-    )
+    earlier = replace(registration_of(declared, commit="c", dirty=False), created="2020-01-01T00:00:00+00:00")
     register(copy, earlier)
     git(copy, "add", ".")
     git(copy, "commit", "-qm", "registered")

@@ -47,7 +47,6 @@ def add_register_arguments(parser: argparse.ArgumentParser) -> None:
 def register(args: argparse.Namespace) -> int:
     """Write down which runs a plan declares, and when."""
     from pbgraph.execution.provenance import source_tree
-    from pbgraph.plans.plan_text import plan_text
     from pbgraph.plans.registering import registration_of
     from pbgraph.results.registered import register
 
@@ -55,7 +54,7 @@ def register(args: argparse.Namespace) -> int:
     args.task = task_of(args.declared, args)
     plan = plan_of(args, dataset_of_task(args))
     commit, dirty = source_tree()
-    declared = registration_of(plan, plan_text(plan), commit=commit, dirty=dirty)
+    declared = registration_of(plan, commit=commit, dirty=dirty)
     path, registration = register(ResultsFolder(args.results), declared)
     say(f"{path}: {plural(len(registration.keys), 'run')}, declared {registration.when}")
     for refusal in plan.refused:
