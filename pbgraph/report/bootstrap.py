@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pbgraph.results.predictions import Predicted
 
 RESAMPLES = 2000
+AT_ONCE = 2**23  # rows, over all resamples that are looked at together: 64 MiB of weights
 
 
 def hierarchical_bootstrap(
@@ -132,16 +133,25 @@ def resampled(
     """(len(scores), T, resamples): the metric of each task, of several scores (n, T), on the same rows drawn from n."""
     weighted = metric.weighted or partial(_repeated, metric)
     n, tasks = y.shape
+    values = np.empty((len(scores), tasks, resamples))
+    some = max(1, AT_ONCE // max(n, 1))
+    for first in range(0, resamples, some):
+        those = slice(first, min(first + some, resamples))
+        weights = _drawn(n, those.stop - first, random)
+        for target in range(tasks):
+            measured = ~np.isnan(y[:, target])
+            drawn = weights[measured].T
+            for place, score in enumerate(scores):
+                values[place, target, those] = weighted(y[measured, target], score[measured, target], drawn)
+    return values
+
+
+def _drawn(n: int, resamples: int, random: np.random.Generator) -> np.ndarray:
+    """(n, resamples): how often each of n rows is among n that are drawn with replacement."""
     weights = np.empty((n, resamples))
     for place in range(resamples):
         weights[:, place] = np.bincount(random.integers(n, size=n), minlength=n)
-    values = np.empty((len(scores), tasks, resamples))
-    for target in range(tasks):
-        measured = ~np.isnan(y[:, target])
-        drawn = weights[measured].T
-        for place, score in enumerate(scores):
-            values[place, target] = weighted(y[measured, target], score[measured, target], drawn)
-    return values
+    return weights
 
 
 def _molecule_bootstrap(rows: Predicted, metric: Metric, resamples: int, *, random: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from pbgraph.metrics import (
     weighted_average_precision,
     weighted_roc_auc,
 )
-from pbgraph.report.bootstrap import Draws, hierarchical_bootstrap
+from pbgraph.report.bootstrap import Draws, hierarchical_bootstrap, resampled
 from pbgraph.report.stats import Interval
 from pbgraph.results.predictions import Predicted
 
@@ -58,6 +58,16 @@ def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
     assert interval.low > 0
     assert interval == hierarchical_bootstrap(seeds, ROC_AUC, resamples=400)
     assert interval != hierarchical_bootstrap(seeds, ROC_AUC, resamples=400, seed=1)
+
+
+def test_how_many_resamples_are_looked_at_together_changes_nothing(monkeypatch):
+    one = predictions(5, 0.3)
+    every = [resampled(one.y, [one.a, one.b], ROC_AUC, resamples=50, random=np.random.default_rng(0))]
+    for rows in (1, 7 * len(one.y)):
+        monkeypatch.setattr("pbgraph.report.bootstrap.AT_ONCE", rows)
+        every.append(resampled(one.y, [one.a, one.b], ROC_AUC, resamples=50, random=np.random.default_rng(0)))
+    assert np.array_equal(every[0], every[1])
+    assert np.array_equal(every[0], every[2])
 
 
 def test_bootstrap_of_equal_arms_is_zero():
