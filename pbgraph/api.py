@@ -113,14 +113,23 @@ class Results:
         return text
 
     def compare(
-        self, a: str, b: str, *, seeds: Sequence[int] | None = None, preset: str | None = None, split: str | None = None
+        self,
+        a: str,
+        b: str,
+        *,
+        seeds: Sequence[int] | None = None,
+        preset: str | None = None,
+        split: str | None = None,
+        metric: str | None = None,
     ) -> Comparison:
         """The paired difference of two arms, a - b, with its interval and verdict; arms as in "trimnet/perforated".
 
-        Raises UsageError, with the nearest, for an arm that has no run, and if both share no finished seed.
+        metric  instead of the one that selects; such a comparison is in no plan
+        Raises UsageError, with the nearest, for an arm that has no run and for an unknown metric, and if both share no
+        finished seed.
         """
         choice = self._choice(None, seeds, preset, split)
-        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice)[2]
+        return chosen_comparison(self._runs, parse_arm(a), parse_arm(b), choice=choice, metric=metric)[2]
 
     def compare_all(
         self,

@@ -177,7 +177,7 @@ def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> n
 
     y, score (n,) without blanks; weights (m, n) >= 0, quickest as the transpose of an array (n, m). Returns (m,), NaN
     where a class has no weight. Weights of the larger class are added up in order of the scores, and looked at where
-    the smaller has rows; of weights that are whole numbers all sums are exact.
+    the smaller has rows; of weights that are whole numbers all sums are exact, of others rounded.
     """
     positive, by_row = y > 0.5, weights.T
     few_are_positive = 2 * np.count_nonzero(positive) <= len(y)
@@ -185,12 +185,12 @@ def weighted_roc_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> n
     weight, others = by_row[few], _in_order(score, ~few)
     below, up_to, every = _added_up(score[others], by_row[others], score[few])
     found, pairs = (weight * (below + up_to)).sum(0) / 2, weight.sum(0) * every
-    return divided(found if few_are_positive else pairs - found, pairs)
+    return divided(found if few_are_positive else np.maximum(pairs - found, 0.0), pairs)
 
 
 def weighted_average_precision(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Average precision under many weightings of the rows at once; arguments and result as for `weighted_roc_auc`."""
-    down, by_row = -score, weights.T
+    down, by_row = -np.unique(score, return_inverse=True)[1], weights.T  # ranks, since scores may be of any type
     right, wrong = _in_order(down, y > 0.5), _in_order(down, ~(y > 0.5))
     weight = by_row[right]
     _, found, every = _added_up(down[right], weight, down[right])  # from the highest score to that of each positive

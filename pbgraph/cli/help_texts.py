@@ -191,6 +191,7 @@ OF_COMMANDS: Mapping[str, str] = {
   compare tox21 trimnet/perforated trimnet/continued
   compare tox21 trimnet/perforated trimnet/backprop --seeds 68-70
   compare tox21 random-forest/fit trimnet/backprop --power      how many seeds would tell them apart?
+  compare tox21 random-forest/fit trimnet/backprop --metric average_precision      by another metric
   compare tox21                                                all arms at once: places, ranks, simultaneous intervals
   compare tox21 --preset answer --power                        and every comparison by itself: what did not help?
 """,

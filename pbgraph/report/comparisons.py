@@ -33,8 +33,9 @@ from pbgraph.results.records import RunRecord
 
 @dataclass(frozen=True)
 class Comparison:
-    """The paired difference a - b in the selection metric on test rows over the seeds that both arms finished.
+    """The paired difference a - b in a metric on test rows over the seeds that both arms finished.
 
+    metric    that was asked for; None: the one that selects
     declared  number of seeds that were to be run; without one of them, there is no verdict
     p         two-sided, of the corrected resampled t test, in which each split counts once: where it has several
               initialisations, by their mean
@@ -56,6 +57,7 @@ class Comparison:
     verdict: Verdict
     one_split: bool = False
     units: int = 0
+    metric: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -99,23 +101,28 @@ class Family:
         return None
 
 
-def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int]) -> Comparison:
+def compare(
+    records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int], metric: str | None = None
+) -> Comparison:
     """The paired difference of two arms; p_holm is p, as of a single comparison.
 
     records  of one protocol, by whose margin the difference is judged
-    Raises UsageError if they share no finished seed.
+    metric   None: the one that selects
+    Raises UsageError if they share no finished seed that was scored by it.
     """
     finished = [record for record in records if record.status == "finished"]
     by_arm = {arm: by_seed(record for record in finished if record.spec.arm == arm) for arm in (a, b)}
-    shared = [s for s in seeds if test_score(by_arm[a].get(s)) is not None and test_score(by_arm[b].get(s)) is not None]
+    scored = [{seed for seed, run in by_arm[arm].items() if score_on_test(run, metric) is not None} for arm in (a, b)]
+    shared = [seed for seed in seeds if seed in scored[0] & scored[1]]
     if not shared:
+        named = f" that was scored by {metric}" if metric else ""
         there = "; ".join(f"{arm}: {ranges(list(by_seed)) or 'none'}" for arm, by_seed in by_arm.items())
         raise UsageError(
-            f"{a} and {b} share no finished seed among {ranges(seeds)} (finished seeds of {there}); run both first, or "
-            "name others with --seeds"
+            f"{a} and {b} share no finished seed{named} among {ranges(seeds)} (finished seeds of {there}); run both "
+            "first, or name others with --seeds"
         )
     check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
-    scores = {arm: [_score(by_arm[arm][seed]) for seed in shared] for arm in (a, b)}
+    scores = {arm: [_score(by_arm[arm][seed], metric) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = shares_one_split(of_a)
     difference = paired_difference(
@@ -130,10 +137,11 @@ def compare(records: Iterable[RunRecord], a: Arm, b: Arm, *, seeds: Sequence[int
         interval=difference.interval,
         p=difference.p,
         p_holm=None,
-        margin=margin_of(finished),
+        margin=margin_of(finished, metric=metric),
         verdict=Verdict(Outcome.INCOMPLETE),
         one_split=fixed,
         units=difference.n,
+        metric=metric,
     )
     return _judged(comparison, difference.p, comparison.margin)
 
@@ -147,10 +155,9 @@ def further_differences(records: Iterable[RunRecord], comparison: Comparison) ->
         return {}
     pairs = pairs_of(comparison, records)
     of_a = [a for a, _ in pairs]
-    mixed = mixed_difference(differences_of(pairs), [a.provenance.split_sha256 for a in of_a])
-    plain = paired_difference(
-        *(units_of(of_a, list(map(_score, runs))) for runs in zip(*pairs, strict=True)), test_share=0
-    )
+    scores = scores_of(comparison, records)
+    mixed = mixed_difference([a - b for a, b in scores], [a.provenance.split_sha256 for a in of_a])
+    plain = paired_difference(*(units_of(of_a, each) for each in zip(*scores, strict=True)), test_share=0)
     return {"plain t": plain} | ({} if mixed is None else {"mixed model": mixed})
 
 
@@ -160,15 +167,17 @@ def pairs_of(comparison: Comparison, records: Iterable[RunRecord]) -> list[tuple
     return [(finished[comparison.a, seed], finished[comparison.b, seed]) for seed in comparison.seeds]
 
 
-def differences_of(pairs: Iterable[tuple[RunRecord, RunRecord]]) -> list[float]:
-    """a - b of each pair, in the metric that selects, on test rows."""
-    return [_score(a) - _score(b) for a, b in pairs]
+def scores_of(comparison: Comparison, records: Iterable[RunRecord]) -> list[tuple[float, float]]:
+    """Both test scores of each seed that is compared; records: as of `pairs_of`."""
+    metric = comparison.metric
+    return [(_score(a, metric), _score(b, metric)) for a, b in pairs_of(comparison, records)]
 
 
 def differences_of_splits(comparison: Comparison, records: Iterable[RunRecord]) -> list[float]:
-    """What is judged: a - b of each split; records: of both arms, and maybe others."""
-    pairs = pairs_of(comparison, records)
-    return units_of([a for a, _ in pairs], differences_of(pairs))
+    """What is judged: a - b of each split; records: as of `pairs_of`."""
+    records = list(records)
+    of_a = [a for a, _ in pairs_of(comparison, records)]
+    return units_of(of_a, [a - b for a, b in scores_of(comparison, records)])
 
 
 @dataclass(frozen=True)
@@ -193,28 +202,32 @@ def spread_of(comparison: Comparison, records: Iterable[RunRecord]) -> Spread | 
     return Spread(sd, None if share is None else least_half_width(sd, test_share=share))
 
 
-def margin_of(finished: Sequence[RunRecord], declared: float | None = None) -> EquivalenceMargin:
-    """By which differences between these runs are judged: what was declared, or what their selection metric declares.
+def margin_of(
+    finished: Sequence[RunRecord], declared: float | None = None, *, metric: str | None = None
+) -> EquivalenceMargin:
+    """By which differences between these runs are judged: what was declared, or what a metric declares.
+
+    metric  None: the one that selects
 
     Where the latter is a share of the targets' standard deviation, this is its mean over tasks and seeds on the test
     rows, and the product is rounded to two digits. Raises UsageError if the metric is not registered.
     """
-    metric = METRICS.get(finished[0].spec.metric)
+    by = METRICS.get(metric or finished[0].spec.metric)
     if declared is not None:
-        return EquivalenceMargin(declared, metric.larger_is_better)
-    if not metric.in_target_units:
-        return EquivalenceMargin(metric.relevant, metric.larger_is_better)
+        return EquivalenceMargin(declared, by.larger_is_better)
+    if not by.in_target_units:
+        return EquivalenceMargin(by.relevant, by.larger_is_better)
     tests = [record.scores["test"] for record in by_seed(finished).values()]
     deviations = [target.sd for test in tests for target in test.tasks.values() if target.sd is not None]
-    relevant = float(f"{metric.relevant * (fmean(deviations) if deviations else 0.0):.2g}")
-    return EquivalenceMargin(relevant, metric.larger_is_better)
+    relevant = float(f"{by.relevant * (fmean(deviations) if deviations else 0.0):.2g}")
+    return EquivalenceMargin(relevant, by.larger_is_better)
 
 
 def comparable(finished: Sequence[RunRecord], arms: Sequence[Arm], named: Sequence[Pair] = ()) -> list[tuple[Arm, Arm]]:
     """The pairs that a table of these arms compares and that share a seed with scores; named: by its plan."""
     scored: dict[Arm, set[int]] = {}
     for record in finished:
-        if test_score(record) is not None:
+        if score_on_test(record) is not None:
             scored.setdefault(record.spec.arm, set()).add(record.spec.seed)
     wanted = pairs_among([record.spec for record in finished], arms, named)
     return [(a, b) for a, b in wanted if {a, b} <= scored.keys() and scored[a] & scored[b]]
@@ -249,11 +262,11 @@ def by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
     return {record.spec.seed: record for record in records}
 
 
-def test_score(record: RunRecord | None) -> float | None:
-    """The selection metric on the test rows; None for a run that is not finished, or where it is undefined."""
+def score_on_test(record: RunRecord | None, metric: str | None = None) -> float | None:
+    """A metric on the test rows, by default the one that selects; None of a run that is not finished or lacks it."""
     if record is None or record.status != "finished":
         return None
-    return record.scores["test"].metrics.get(record.spec.metric)
+    return record.scores["test"].metrics.get(metric or record.spec.metric)
 
 
 def shares_one_split(records: Sequence[RunRecord]) -> bool:
@@ -286,6 +299,6 @@ def test_share_of(records: Sequence[RunRecord]) -> float:
     return test / (accepted - test - valid)
 
 
-def _score(record: RunRecord) -> float:
+def _score(record: RunRecord, metric: str | None = None) -> float:
     """The test score, of a run that has one."""
-    return test_score(record) or 0.0
+    return score_on_test(record, metric) or 0.0

@@ -15,6 +15,7 @@ from dataclasses import replace
 import msgspec
 
 from pbgraph.humanize import figure, plural
+from pbgraph.metrics import label_of
 from pbgraph.report.columns import flush_right, narrowed
 from pbgraph.report.comparisons import Comparison, Spread
 from pbgraph.report.kept import SameNetwork
@@ -218,7 +219,8 @@ def _how_judged(
     if family:
         yield f"judged with the {plural(tests, 'comparison')} of {family}"
     else:
-        yield "no plan has this comparison: it is judged by itself, and is a question rather than an answer"
+        by = f" by {label_of(comparison.metric)}, which selected nothing" if comparison.metric else ""
+        yield f"no plan has this comparison{by}: it is judged by itself, and is a question rather than an answer"
     if further:
         others = f"{', '.join(further)} and bootstrap"
         yield f"the corrected t decides: {others} take splits of the same molecules for independent"

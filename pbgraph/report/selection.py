@@ -288,13 +288,18 @@ def drawn_records(records: Sequence[RunRecord], table: Table, choice: Choice) ->
     return [record for record in records if record.spec.arm in drawn]
 
 
-def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tuple[list[RunRecord], Table, Comparison]:
+def chosen_comparison(
+    runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice, metric: str | None = None
+) -> tuple[list[RunRecord], Table, Comparison]:
     """Of two arms: the records of the preset and split that are chosen, the table of both, and their difference.
 
-    It is judged in the family that it belongs to, which the table names. A pair that no table compares is in none,
-    which is called "", and is judged by itself.
-    Raises UsageError, with the nearest, for an arm that has no run; and as `compare`.
+    metric  by which they are compared; None: the one that selects. The table has both
+    It is judged in the family that it belongs to, which the table names. A pair that no table compares, or none by this
+    metric, is in none, which is called "", and is judged by itself.
+    Raises UsageError, with the nearest, for an arm that has no run, and for a metric as `table_of`; and as `compare`.
     """
+    if metric:
+        _check_metrics([metric], dataset_of(runs.task, runs.results))
     records, declared = runs.of_preset(choice.preset, choice.split)
     planned = runs.plan_of(declared, records)
     own = _alone(planned)
@@ -306,7 +311,9 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
             raise UsageError(f"arm {arm} is declared and has no run yet; {makes}")
     both = [record for record in records if record.spec.arm in (a, b)]
     _, seeds = rows_and_seeds(declared, both, _in_order(choice.seeds))
-    family, alone = _family(runs, records, seeds, own=own), comparisons.compare(records, a, b, seeds=seeds)
+    metric = None if metric == records[0].spec.metric else metric
+    family = None if metric else _family(runs, records, seeds, own=own)
+    alone = comparisons.compare(records, a, b, seeds=seeds, metric=metric)
     shown = make_table(
         records,
         arms=(a, b),
@@ -314,8 +321,9 @@ def chosen_comparison(runs: TaskRuns, a: Arm, b: Arm, *, choice: Choice) -> tupl
         terms=Terms.of(declared, planned),
         background=runs.background,
         family=family,
+        metrics=[metric] if metric else None,
     )
-    (alone,) = comparisons.adjusted([alone], shown.margin)
+    (alone,) = comparisons.adjusted([alone], alone.margin if metric else shown.margin)
     judged = family.judged(records[0].spec.preset, alone) if family else None
     if family is None or judged is None:
         return records, replace(shown, family="", tests=1, declared=""), alone

@@ -17,7 +17,7 @@ from pbgraph.humanize import ranges
 from pbgraph.methods.roles import PLAIN
 from pbgraph.metrics import stands_unasked
 from pbgraph.report.blocks import Blocks, blocks_of
-from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, test_score
+from pbgraph.report.comparisons import Comparison, Family, by_seed, margin_of, of_splits, score_on_test
 from pbgraph.report.families import family_of_rows
 from pbgraph.report.stats import EquivalenceMargin
 from pbgraph.report.terms import Terms
@@ -307,8 +307,8 @@ def _row(arm: Arm, records: Sequence[RunRecord], seeds: Sequence[int], *, metric
         seeds=tuple(record.spec.seed for record in done),
         missing=tuple(seed for seed in seeds if seed not in finished and seed not in failed),
         failed={seed: failed[seed] for seed in seeds if seed in failed},
-        test={record.spec.seed: score for record in done if (score := test_score(record)) is not None},
-        splits=tuple(of_splits(done, [test_score(record) for record in done])),
+        test={record.spec.seed: score for record in done if (score := score_on_test(record)) is not None},
+        splits=tuple(of_splits(done, [score_on_test(record) for record in done])),
         metrics={
             name: statistic(done, scores_by(name, done, lambda one: one.scores["test"].metrics)) for name in metrics
         },

@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.mark.thorough
 def test_it_becomes_a_row_beside_ours(shared, tmp_path, monkeypatch, capsys):
-    """Its own commands, with one seed and few trees; the row is compared with itself, which is equivalent."""
+    """Its own commands, with one seed and few trees."""
     spec = importlib.util.spec_from_file_location("another_tool", EXAMPLES / "another_tool.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -40,6 +40,28 @@ def test_weighted_scores_agree_with_scikit_learn(weighted, theirs, n, seed):
             assert np.isnan(ours)
 
 
+@pytest.mark.parametrize(
+    ("weighted", "theirs"),
+    [(weighted_roc_auc, roc_auc_score), (weighted_average_precision, average_precision_score)],
+)
+@pytest.mark.parametrize("positives", [0.2, 0.8])
+def test_weights_need_not_be_whole_numbers(weighted, theirs, positives):
+    random = np.random.default_rng(0)
+    y, score, weights = (random.random(40) < positives).astype(float), random.integers(0, 9, 40), random.random((6, 40))
+    expected = [theirs(y, score, sample_weight=w) for w in weights]
+    assert weighted(y, score, weights) == pytest.approx(expected, abs=1e-12)
+    worst = weighted(y, -y, weights)
+    assert (worst >= 0).all()
+    assert weighted is weighted_average_precision or worst == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, bool, np.int8, np.float32])
+@pytest.mark.parametrize("metric", [ROC_AUC, AVERAGE_PRECISION], ids=lambda metric: metric.name)
+def test_weighted_scores_are_of_any_type(metric, kind):
+    y, score = np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0]), np.array([0, 1, 2, 3, 4, 1]).astype(kind)
+    assert metric.weighted(y, score, np.ones((1, 6))) == pytest.approx([metric.score(y, score)])
+
+
 def predictions(seed: int, gain: float, n: int = 120) -> Predicted:
     """Scores of two arms on two tasks with blanks; arm a sees the label `gain` more clearly."""
     random = np.random.default_rng(seed)
@@ -60,14 +82,19 @@ def test_bootstrap_holds_the_measured_difference_and_is_the_same_each_time():
     assert interval != hierarchical_bootstrap(seeds, ROC_AUC, resamples=400, seed=1)
 
 
-def test_how_many_resamples_are_looked_at_together_changes_nothing(monkeypatch):
+@pytest.mark.parametrize("metric", [ROC_AUC, AVERAGE_PRECISION, RMSE], ids=lambda metric: metric.name)
+def test_how_many_resamples_are_looked_at_together_changes_nothing(metric, monkeypatch):
+    """But for rounding; of ROC-AUC, whose sums are of whole numbers, nothing at all."""
     one = predictions(5, 0.3)
-    every = [resampled(one.y, [one.a, one.b], ROC_AUC, resamples=50, random=np.random.default_rng(0))]
+
+    def drawn() -> np.ndarray:
+        return resampled(one.y, [one.a, one.b], metric, resamples=50, random=np.random.default_rng(0))
+
+    together = drawn()
     for rows in (1, 7 * len(one.y)):
         monkeypatch.setattr("pbgraph.report.bootstrap.AT_ONCE", rows)
-        every.append(resampled(one.y, [one.a, one.b], ROC_AUC, resamples=50, random=np.random.default_rng(0)))
-    assert np.array_equal(every[0], every[1])
-    assert np.array_equal(every[0], every[2])
+        assert np.allclose(drawn(), together, rtol=1e-12, atol=0)
+        assert metric is not ROC_AUC or np.array_equal(drawn(), together)
 
 
 def test_bootstrap_of_equal_arms_is_zero():

@@ -13,7 +13,7 @@ from made_records import arms, make_record, make_regression_record
 from pbgraph import api, bench
 from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
-from pbgraph.metrics import SplitScore, TaskScore
+from pbgraph.metrics import METRICS, SplitScore, TaskScore
 from pbgraph.plans.resolve import selecting
 from pbgraph.report.per_target import draw_heat_map, per_target, to_markdown
 from pbgraph.report.tables import make_table
@@ -87,6 +87,36 @@ def test_from_the_command_line(results, capsys):
     assert json.loads(shown("--metric", "mcc", "--format", "json"))["metrics"] == ["roc_auc", "mcc"]
     assert "test MCC" in shown("--metric", "mcc", "--per-target")
     assert "0.4500" in api.read(results.root, "tox21").table(seeds=[1, 2], metrics=["mcc"])
+
+
+def test_two_arms_are_compared_by_a_metric_that_selected_nothing(results, capsys):
+    results.write(scored(ARMS[1], 3, 0.35))
+    results.write(scored(ARMS[0], 3, 0.41))
+    arms_of = [str(arm) for arm in ARMS]
+
+    def said(*words: str) -> str:
+        code = bench.main(["compare", "tox21", *arms_of, "--results", str(results.root), *words])
+        out, err = capsys.readouterr()
+        return out if code == 0 else f"{code} {err}"
+
+    text = said("--seeds", "1,3", "--metric", "mcc")
+    assert "|    3 |           0.4100 |       0.3500 |    +0.0600 |" in text
+    assert "mean difference            +0.0800" in text
+    assert "bootstrap   -" in text
+    assert "no plan has this comparison by MCC, which selected nothing" in text
+    assert "incomplete: 2 of 3 pairs" in said("--seeds", "1-3", "--metric", "mcc")
+    assert "share no finished seed that was scored by mcc among 2 " in said("--seeds", "2", "--metric", "mcc")
+    assert said("--seeds", "1,3", "--metric", "roc_auc") == said("--seeds", "1,3")
+
+
+def test_what_is_compared_is_judged_by_the_margin_of_its_metric(results):
+    runs = api.read(results.root, "tox21")
+    of_mcc, of_ece = (runs.compare(*map(str, ARMS), seeds=[1], metric=name) for name in ("mcc", "ece"))
+    assert (of_mcc.metric, of_mcc.mean) == ("mcc", pytest.approx(0.1))
+    assert (of_mcc.margin.larger_is_better, of_ece.margin.larger_is_better) == (True, False)
+    assert of_mcc.margin.relevant == METRICS.get("mcc").relevant == 0.02  # 0.01 of ROC-AUC
+    with pytest.raises(UsageError, match="metric rmse is of regression tasks"):
+        runs.compare(*map(str, ARMS), metric="rmse")
 
 
 @pytest.mark.parametrize(

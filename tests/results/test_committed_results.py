@@ -10,11 +10,14 @@ import pytest
 from pbgraph.datasets.base import DATASETS
 from pbgraph.plans.plan import plan, plan_study
 from pbgraph.plans.presets import preset, study
+from pbgraph.report.formats import to_markdown
+from pbgraph.report.selection import TaskRuns, table_of
 from pbgraph.report.studies import study_table
 from pbgraph.report.tables import make_table
 from pbgraph.results.arms import Arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.insights import DIGEST
+from pbgraph.results.lookup import Choice
 from pbgraph.results.predictions import is_earlier
 from pbgraph.results.records import RunRecord
 from pbgraph.verify.averages import check_averages
@@ -78,6 +81,13 @@ def test_an_average_is_the_mean_of_its_runs(held):
     found = check_averages(RESULTS, held.checkable)
     assert (found.wrong, found.unchecked) == ((), ())
     assert found.counts["averages"] == sum(bool(record.provenance.mean_of) for record in held.finished) >= 3
+
+
+def test_a_table_beside_the_records_is_made_from_them():
+    """One of them, of few runs: all are made anew by the thorough tier, and by `verify`."""
+    runs = TaskRuns.read(RESULTS, "bbbp")
+    table = table_of(runs, Choice(preset="registry-others"))[1]
+    assert (RESULTS.root / "bbbp-registry-others.md").read_text() == to_markdown(table)
 
 
 @pytest.mark.thorough

@@ -37,6 +37,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_argument(parser.add_argument)
     add_selection_arguments(parser)
     parser.add_argument(
+        "--metric", metavar="NAME", help="of two arms, by this one instead of the one that selects; see 'ls metrics'"
+    )
+    parser.add_argument(
         "--power",
         action="store_true",
         help="also say how many seeds would tell the two apart, and how long they take; of all arms, how surely every "
@@ -47,20 +50,22 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 def compare(args: argparse.Namespace) -> int:
     """Show the paired difference of two arms, seed by seed, with its intervals and a verdict; or all arms at once."""
     if args.a is None:
+        if args.metric is not None:
+            raise UsageError(f"--metric {args.metric} is of two arms: name them, as in 'compare {args.task} A B'")
         return _compare_all(args)
     if args.b is None:
         raise UsageError(f"compare {args.task} {args.a}: expected a second arm to compare it with, or none at all")
-    from pbgraph.report.comparisons import differences_of_splits, further_differences, spread_of
+    from pbgraph.report.comparisons import differences_of_splits, further_differences, scores_of, spread_of
     from pbgraph.report.formats import comparison_lines
     from pbgraph.report.kept import SameNetwork
     from pbgraph.report.selection import chosen_comparison
     from pbgraph.report.texts import scales
 
     arms = (parse_arm(args.a), parse_arm(args.b))
-    records, shown, difference = chosen_comparison(runs_of(args), *arms, choice=choice_of(args))
+    records, shown, difference = chosen_comparison(runs_of(args), *arms, choice=choice_of(args), metric=args.metric)
     a, b = (next(row for row in shown.rows if row.arm == arm) for arm in (difference.a, difference.b))
-    scores = {seed: (a.test[seed], b.test[seed]) for seed in difference.seeds}
-    scale = scales(shown)[shown.metrics[0]]
+    scores = dict(zip(difference.seeds, scores_of(difference, records), strict=True))
+    scale = scales(shown)[difference.metric or shown.metrics[0]]
     lines = comparison_lines(
         difference,
         scores,
@@ -130,7 +135,10 @@ def _command(args: argparse.Namespace, a: str, b: str) -> str:
 
 
 def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], comparison: Comparison) -> Interval | None:
-    """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score."""
+    """Seeds and molecules resampled; None, with a warning, if predictions are not there or leave nothing to score.
+
+    None, too, by a metric that takes more than scores.
+    """
     from pbgraph.execution.engines.progress import counted
     from pbgraph.metrics import METRICS
     from pbgraph.report.bootstrap import hierarchical_bootstrap
@@ -138,12 +146,14 @@ def _bootstrap(args: argparse.Namespace, records: Sequence[RunRecord], compariso
     from pbgraph.results.predictions import paired_predictions
 
     pairs = pairs_of(comparison, records)
+    metric = METRICS.get(comparison.metric or pairs[0][0].spec.metric)
+    if metric.takes != "scores":
+        return None
     try:
         predicted = [paired_predictions(ResultsFolder(args.results), *pair) for pair in pairs]
     except FileNotFoundError as error:
         log.warning("no bootstrap interval: %s is not there", error.filename)
         return None
-    metric = METRICS.get(pairs[0][0].spec.metric)
     with counted("seeds resampled", len(predicted)) as done:
         interval = hierarchical_bootstrap(predicted, metric, done=done)
     if interval is None:
