@@ -121,7 +121,11 @@ def compare(
             f"{a} and {b} share no finished seed{named} among {ranges(seeds)} (finished seeds of {there}); run both "
             "first, or name others with --seeds"
         )
-    check_same_split([by_arm[arm][seed] for seed in shared for arm in (a, b)])
+    compared = [by_arm[arm][seed] for seed in shared for arm in (a, b)]
+    check_same_split(compared)
+    if metric and len(versions := {record.metrics.get(metric) for record in compared}) > 1:
+        named = " and ".join(sorted(map(str, versions)))
+        raise UsageError(f"runs of {a} and {b} were scored by versions {named} of {metric}, which cannot be compared")
     scores = {arm: [_score(by_arm[arm][seed], metric) for seed in shared] for arm in (a, b)}
     of_a = [by_arm[a][seed] for seed in shared]
     fixed = shares_one_split(of_a)
@@ -153,9 +157,8 @@ def further_differences(records: Iterable[RunRecord], comparison: Comparison) ->
     """
     if comparison.one_split:
         return {}
-    pairs = pairs_of(comparison, records)
-    of_a = [a for a, _ in pairs]
-    scores = scores_of(comparison, records)
+    records = list(records)
+    of_a, scores = [a for a, _ in pairs_of(comparison, records)], scores_of(comparison, records)
     mixed = mixed_difference([a - b for a, b in scores], [a.provenance.split_sha256 for a in of_a])
     plain = paired_difference(*(units_of(of_a, each) for each in zip(*scores, strict=True)), test_share=0)
     return {"plain t": plain} | ({} if mixed is None else {"mixed model": mixed})

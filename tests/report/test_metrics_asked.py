@@ -15,6 +15,7 @@ from pbgraph.datasets.base import DATASETS
 from pbgraph.errors import UsageError
 from pbgraph.metrics import METRICS, SplitScore, TaskScore
 from pbgraph.plans.resolve import selecting
+from pbgraph.report.comparisons import compare
 from pbgraph.report.per_target import draw_heat_map, per_target, to_markdown
 from pbgraph.report.tables import make_table
 from pbgraph.results.folder import ResultsFolder
@@ -115,6 +116,9 @@ def test_what_is_compared_is_judged_by_the_margin_of_its_metric(results):
     assert (of_mcc.metric, of_mcc.mean) == ("mcc", pytest.approx(0.1))
     assert (of_mcc.margin.larger_is_better, of_ece.margin.larger_is_better) == (True, False)
     assert of_mcc.margin.relevant == METRICS.get("mcc").relevant == 0.02  # 0.01 of ROC-AUC
+    changed = replace(RECORDS[0], metrics={**RECORDS[0].metrics, "mcc": 2})
+    with pytest.raises(UsageError, match=r"scored by versions 1 and 2 of mcc, which cannot be compared"):
+        compare([changed, *RECORDS[1:]], *ARMS, seeds=[1], metric="mcc")
     with pytest.raises(UsageError, match="metric rmse is of regression tasks"):
         runs.compare(*map(str, ARMS), metric="rmse")
 
