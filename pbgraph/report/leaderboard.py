@@ -70,18 +70,20 @@ def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord
     for dataset in _by_interest(results.tasks()):
         mine = results.records(dataset) if records is None else records.get(dataset, ())
         if mine:
-            sections = list(_sections(TaskRuns(results, dataset, tuple(mine))))
-            groups.append((dataset, sections, _reported(dataset, sections, published, mine)))
+            runs = TaskRuns(results, dataset, tuple(mine))
+            sections = list(_sections(runs))
+            groups.append((dataset, sections, _reported(dataset, sections, published, runs)))
     if not groups:
         raise UsageError(
             f"{results.root} holds no record; run a benchmark first, or name another folder with --results"
         )
     boards = [section.board for _, sections, _ in groups for section in sections if section.board]
     others = dict.fromkeys(value.task for value in published if value.task not in {dataset for dataset, _, _ in groups})
+    not_run = [_reported(task, (), published, TaskRuns(results, task, ())) for task in others]
     content = rendered(
         "leaderboard.html",
         groups=groups,
-        elsewhere=[one for task in others for one in _reported(task, (), published, ()).values()],
+        elsewhere=[one for found in not_run for one in found.values()],
         headlines=headlines(boards),
         citation=citations([board.table for board in boards], [value.source for value in published]),
         apart=APART,
@@ -97,14 +99,15 @@ def _by_interest(tasks: Iterable[str]) -> list[str]:
 
 
 def _reported(
-    dataset: str, sections: Sequence[Section], published: Sequence[Published], records: Sequence[RunRecord]
+    dataset: str, sections: Sequence[Section], published: Sequence[Published], runs: TaskRuns
 ) -> dict[str, Literature]:
     """Anchor -> what papers report of the same task and split, below the last of their tables; "" for other splits."""
     last = {section.split: section.anchor for section in sections}
+    plans = runs.background.registered
     found: dict[str, list[Beside]] = {}
     for value in published:
         if value.task == dataset:
-            found.setdefault(last.get(value.split, ""), []).append(beside(value, records))
+            found.setdefault(last.get(value.split, ""), []).append(beside(value, runs.records, registered=plans))
     return {anchor: _literature(dataset, anchor, values, sections) for anchor, values in found.items()}
 
 

@@ -26,6 +26,7 @@ from pbgraph.report.tables import Statistic, mean_and_sd, scores_by
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.protocol import check_one_protocol
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration
 
 PUBLISHED = "published.csv"
 LARGEST = 16 * MEBIBYTE  # of that file
@@ -231,6 +232,7 @@ def beside(
     *,
     preset: str | None = None,
     seeds: Sequence[int] | None = None,
+    registered: Sequence[Registration] = (),
 ) -> Beside:
     """A value with our runs beside it.
 
@@ -238,10 +240,11 @@ def beside(
     preset   by whose recipe runs are; None: the preset that the value names, or if it names none the usual one, or else
              the one with most
     seeds    that are asked for, as of `rows_and_seeds`
+    registered  plans; runs that are all of one of them are to be as many as it has seeds
     Runs that no table would mix do not stand here: `problem` says why.
     """
     try:
-        by_preset = _runs(value, records, seeds) if value.arm else {}
+        by_preset = _runs(value, records, seeds, registered) if value.arm else {}
         chosen = _chosen(by_preset, preset or value.preset)
         if chosen is None:
             return Beside(value)
@@ -260,7 +263,10 @@ def beside(
 
 
 def _runs(
-    value: Published, records: Sequence[RunRecord], seeds: Sequence[int] | None
+    value: Published,
+    records: Sequence[RunRecord],
+    seeds: Sequence[int] | None,
+    registered: Sequence[Registration],
 ) -> dict[str, tuple[list[RunRecord], int]]:
     """Preset -> the finished runs of the value's row, in the order of the seeds, and how many there are to be."""
     arm = parse_arm(value.arm)
@@ -271,13 +277,21 @@ def _runs(
     found = {}
     for name, same in sorted(by_preset.items()):
         once = [one for one in same if one.spec.split_seed in (None, one.spec.seed)]  # as papers run each split
-        declared = preset_or_none(name)
-        shown = rows_and_seeds(declared, once, seeds)[1]
+        mine = [one for one in once if one.spec.arm == arm]
+        declared, planned = preset_or_none(name), _registered_seeds(mine, registered)
+        shown = rows_and_seeds(declared, once, planned if seeds is None else seeds)[1]
         shown = [seed for seed in shown if declared is None or seed not in declared.again]
-        mine = [one for one in once if one.status == "finished" and one.spec.arm == arm and one.spec.seed in shown]
+        mine = [one for one in mine if one.status == "finished" and one.spec.seed in shown]
         if mine:
             found[name] = (sorted(mine, key=lambda one: shown.index(one.spec.seed)), len(shown))
     return found
+
+
+def _registered_seeds(runs: Sequence[RunRecord], registered: Sequence[Registration]) -> Sequence[int] | None:
+    """Those of the plan that was registered for all of these runs, the smallest where there are several; else None."""
+    keys = {run.key for run in runs}
+    plans = [plan for plan in registered if keys and keys.issubset(plan.keys)]
+    return min(plans, key=lambda plan: len(plan.keys)).seeds if plans else None
 
 
 def _chosen(by_preset: Mapping[str, tuple[Sequence[RunRecord], int]], wanted: str) -> str | None:

@@ -27,6 +27,8 @@ from pbgraph.report.published import Published, Reported, beside, expected_best,
 from pbgraph.report.published_formats import BESTS, MEANS, said, to_csv, to_latex, to_markdown
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
+from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration
 from typesetting import troubles, typeset
 
 COMMITTED = Path(__file__).parents[2] / "results" / "published.csv"
@@ -210,6 +212,21 @@ def test_seeds_are_those_that_were_declared_or_those_that_are_asked_for():
     assert beside(VALUE, more).scores == beside(VALUE, RUNS).scores
     assert beside(VALUE, more, seeds=[0, 1]).scores == (0.99,)
     assert beside(VALUE, RUNS[1:]).declared == 3
+
+
+def test_runs_of_a_registered_plan_are_to_be_as_many_as_it_declared():
+    first, other = RUNS[:2], make_record("gin/backprop", 68, 0.7)
+
+    def plan(*records: RunRecord) -> Registration:
+        seeds, keys = tuple(one.spec.seed for one in records), tuple(sorted(one.key for one in records))
+        created = "2026-01-01T00:00:00+00:00"
+        return Registration("mine", "tox21", "random", seeds, (), keys, None, "", created, "0", "", False)
+
+    assert beside(VALUE, first).declared == 3
+    assert beside(VALUE, first, registered=[plan(other), plan(*RUNS), plan(*first)]).declared == 2
+    assert beside(VALUE, first[:1], registered=[plan(*first)]).declared == 2
+    assert beside(VALUE, RUNS, registered=[plan(*first)]).declared == 3
+    assert beside(VALUE, first, registered=[plan(*first)], seeds=SEEDS).declared == 3
 
 
 def test_runs_that_no_table_would_mix_have_no_place():

@@ -58,7 +58,8 @@ def published(args: argparse.Namespace) -> str:
         raise UsageError(f"{path} has the values of papers, {there}; a line of it is a value, see CONTRIBUTING.md")
     preset = runs.recipe_of(choice.preset)
     seeds = None if choice.seeds is None else list(choice.seeds)
-    placed = tuple(beside(value, runs.records, preset=preset, seeds=seeds) for value in values)
+    plans = runs.background.registered
+    placed = tuple(beside(value, runs.records, preset=preset, seeds=seeds, registered=plans) for value in values)
     text: str = resolve_name(form)(Reported(args.task, placed))
     return text
 
