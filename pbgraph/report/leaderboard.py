@@ -28,6 +28,7 @@ from pbgraph.results.described import dataset_of, written_command_of
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.lookup import Choice
 from pbgraph.results.records import RunRecord
+from pbgraph.results.registered import Registration
 
 USUAL_TASK = "tox21"  # that the page begins with
 log = logging.getLogger(__name__)
@@ -71,15 +72,15 @@ def leaderboard(results: ResultsFolder, records: Mapping[str, Sequence[RunRecord
         mine = results.records(dataset) if records is None else records.get(dataset, ())
         if mine:
             runs = TaskRuns(results, dataset, tuple(mine))
-            sections = list(_sections(runs))
-            groups.append((dataset, sections, _reported(dataset, sections, published, runs)))
+            sections, plans = list(_sections(runs)), runs.background.registered
+            groups.append((dataset, sections, _reported(dataset, sections, published, mine, plans)))
     if not groups:
         raise UsageError(
             f"{results.root} holds no record; run a benchmark first, or name another folder with --results"
         )
     boards = [section.board for _, sections, _ in groups for section in sections if section.board]
     others = dict.fromkeys(value.task for value in published if value.task not in {dataset for dataset, _, _ in groups})
-    not_run = [_reported(task, (), published, TaskRuns(results, task, ())) for task in others]
+    not_run = [_reported(task, (), published, (), ()) for task in others]
     content = rendered(
         "leaderboard.html",
         groups=groups,
@@ -99,15 +100,18 @@ def _by_interest(tasks: Iterable[str]) -> list[str]:
 
 
 def _reported(
-    dataset: str, sections: Sequence[Section], published: Sequence[Published], runs: TaskRuns
+    dataset: str,
+    sections: Sequence[Section],
+    published: Sequence[Published],
+    records: Sequence[RunRecord],
+    plans: Sequence[Registration],
 ) -> dict[str, Literature]:
     """Anchor -> what papers report of the same task and split, below the last of their tables; "" for other splits."""
     last = {section.split: section.anchor for section in sections}
-    plans = runs.background.registered
     found: dict[str, list[Beside]] = {}
     for value in published:
         if value.task == dataset:
-            found.setdefault(last.get(value.split, ""), []).append(beside(value, runs.records, registered=plans))
+            found.setdefault(last.get(value.split, ""), []).append(beside(value, records, registered=plans))
     return {anchor: _literature(dataset, anchor, values, sections) for anchor, values in found.items()}
 
 

@@ -20,6 +20,7 @@ from pbgraph.errors import DataError, PbgraphError, UsageError
 from pbgraph.files.reading import MEBIBYTE, UnreadableError, read_bytes
 from pbgraph.humanize import whole
 from pbgraph.metrics import METRICS
+from pbgraph.plans.declaration import SECOND
 from pbgraph.plans.presets import USUAL, preset_or_none
 from pbgraph.report.families import rows_and_seeds
 from pbgraph.report.tables import Statistic, mean_and_sd, scores_by
@@ -233,6 +234,7 @@ def beside(
     preset: str | None = None,
     seeds: Sequence[int] | None = None,
     registered: Sequence[Registration] = (),
+    plan: str | None = None,
 ) -> Beside:
     """A value with our runs beside it.
 
@@ -240,11 +242,12 @@ def beside(
     preset   by whose recipe runs are; None: the preset that the value names, or if it names none the usual one, or else
              the one with most
     seeds    that are asked for, as of `rows_and_seeds`
-    registered  plans; runs that are all of one of them are to be as many as it has seeds
+    registered  plans; runs of one of them are those of its seeds, and are to be as many
+    plan     which of these, where there are several for these runs; None: that of most of them
     Runs that no table would mix do not stand here: `problem` says why.
     """
     try:
-        by_preset = _runs(value, records, seeds, registered) if value.arm else {}
+        by_preset = _runs(value, records, seeds, registered, plan) if value.arm else {}
         chosen = _chosen(by_preset, preset or value.preset)
         if chosen is None:
             return Beside(value)
@@ -267,6 +270,7 @@ def _runs(
     records: Sequence[RunRecord],
     seeds: Sequence[int] | None,
     registered: Sequence[Registration],
+    named: str | None,
 ) -> dict[str, tuple[list[RunRecord], int]]:
     """Preset -> the finished runs of the value's row, in the order of the seeds, and how many there are to be."""
     arm = parse_arm(value.arm)
@@ -278,7 +282,7 @@ def _runs(
     for name, same in sorted(by_preset.items()):
         once = [one for one in same if one.spec.split_seed in (None, one.spec.seed)]  # as papers run each split
         mine = [one for one in once if one.spec.arm == arm]
-        declared, planned = preset_or_none(name), _registered_seeds(mine, registered)
+        declared, planned = preset_or_none(name), _registered_seeds(mine, registered, named)
         shown = rows_and_seeds(declared, once, planned if seeds is None else seeds)[1]
         shown = [seed for seed in shown if declared is None or seed not in declared.again]
         mine = [one for one in mine if one.status == "finished" and one.spec.seed in shown]
@@ -287,11 +291,20 @@ def _runs(
     return found
 
 
-def _registered_seeds(runs: Sequence[RunRecord], registered: Sequence[Registration]) -> Sequence[int] | None:
-    """Those of the plan that was registered for all of these runs, the smallest where there are several; else None."""
+def _registered_seeds(
+    runs: Sequence[RunRecord], registered: Sequence[Registration], named: str | None
+) -> Sequence[int] | None:
+    """Those of the plan that was registered for these runs, without second runs on a split; None without one.
+
+    named  the plan that is asked for; else, where there are several, that of most of these runs, and with least others
+    """
     keys = {run.key for run in runs}
-    plans = [plan for plan in registered if keys and keys.issubset(plan.keys)]
-    return min(plans, key=lambda plan: len(plan.keys)).seeds if plans else None
+    plans = [plan for plan in registered if not keys.isdisjoint(plan.keys)]
+    plans = [plan for plan in plans if plan.name == named] or plans
+    if not plans:
+        return None
+    seeds = max(plans, key=lambda plan: (len(keys.intersection(plan.keys)), -len(plan.seeds))).seeds
+    return [seed for seed in seeds if seed - SECOND not in seeds]
 
 
 def _chosen(by_preset: Mapping[str, tuple[Sequence[RunRecord], int]], wanted: str) -> str | None:

@@ -119,7 +119,11 @@ def _nearest(one: Beside) -> str:
         return "-"
     if one.scores:
         return f"{arm}, preset {one.preset}, features {one.features}"
-    return f"{arm}: " + ("see below" if one.problem else "no score by this metric" if one.preset else "no run")
+    if one.problem:
+        return f"{arm}: see below"
+    if one.preset:
+        return f"{arm}: no score by this metric"
+    return f"{arm}: no run " + (f"of preset {preset}" if (preset := one.published.preset) else "on this split")
 
 
 def _runs(one: Beside) -> str:

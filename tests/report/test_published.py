@@ -22,13 +22,15 @@ from pbgraph.methods.base import METHODS
 from pbgraph.methods.roles import EXTERNAL
 from pbgraph.metrics import METRICS
 from pbgraph.models.base import MODELS
+from pbgraph.plans.declaration import SECOND
 from pbgraph.plans.presets import preset
+from pbgraph.report.leaderboard import leaderboard
 from pbgraph.report.published import Published, Reported, beside, expected_best, read_published
 from pbgraph.report.published_formats import BESTS, MEANS, said, to_csv, to_latex, to_markdown
 from pbgraph.results.arms import parse_arm
 from pbgraph.results.folder import ResultsFolder
 from pbgraph.results.records import RunRecord
-from pbgraph.results.registered import Registration
+from pbgraph.results.registered import Registration, register
 from typesetting import troubles, typeset
 
 COMMITTED = Path(__file__).parents[2] / "results" / "published.csv"
@@ -214,19 +216,27 @@ def test_seeds_are_those_that_were_declared_or_those_that_are_asked_for():
     assert beside(VALUE, RUNS[1:]).declared == 3
 
 
+def plan_of(*records: RunRecord, name: str = "mine") -> Registration:
+    """A plan of these runs that was registered."""
+    seeds, keys = tuple(one.spec.seed for one in records), tuple(sorted(one.key for one in records))
+    return Registration(name, "tox21", "random", seeds, (), keys, None, "", "2026-01-01T00:00:00+00:00", "0", "", False)
+
+
 def test_runs_of_a_registered_plan_are_to_be_as_many_as_it_declared():
     first, other = RUNS[:2], make_record("gin/backprop", 68, 0.7)
-
-    def plan(*records: RunRecord) -> Registration:
-        seeds, keys = tuple(one.spec.seed for one in records), tuple(sorted(one.key for one in records))
-        created = "2026-01-01T00:00:00+00:00"
-        return Registration("mine", "tox21", "random", seeds, (), keys, None, "", created, "0", "", False)
-
+    small, large = plan_of(*first), plan_of(*RUNS, name="large")
     assert beside(VALUE, first).declared == 3
-    assert beside(VALUE, first, registered=[plan(other), plan(*RUNS), plan(*first)]).declared == 2
-    assert beside(VALUE, first[:1], registered=[plan(*first)]).declared == 2
-    assert beside(VALUE, RUNS, registered=[plan(*first)]).declared == 3
-    assert beside(VALUE, first, registered=[plan(*first)], seeds=SEEDS).declared == 3
+    assert beside(VALUE, first[:1], registered=[small]).declared == 2
+    assert beside(VALUE, first, registered=[plan_of(other), large, small]).declared == 2
+    assert beside(VALUE, RUNS, registered=[small, large]).declared == 3
+    assert beside(VALUE, RUNS, registered=[small, large], plan="mine").scores == beside(VALUE, first).scores
+    assert beside(VALUE, first, registered=[small], seeds=SEEDS).declared == 3
+
+
+def test_second_runs_on_a_split_are_none_that_a_plan_lacks():
+    again = [replace(one, spec=replace(one.spec, seed=one.spec.seed + SECOND)) for one in RUNS[:2]]
+    one = beside(VALUE, [*RUNS, *again], registered=[plan_of(*RUNS, *again)])
+    assert (len(one.scores), one.declared) == (3, 3)
 
 
 def test_runs_that_no_table_would_mix_have_no_place():
@@ -343,6 +353,23 @@ def test_from_the_command_line(words, models, runs, results, capsys):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["model"] for row in rows] == models
     assert [row["ours_runs"] for row in rows] == runs
+
+
+def test_a_registered_plan_says_how_many_runs_there_are_to_be(tmp_path, capsys):
+    folder = ResultsFolder(tmp_path)
+    for record in RUNS[:2]:
+        folder.write(record)
+    written(folder.root, VALUE)
+
+    def said_of_two() -> list[bool]:
+        """In the command's answer and on the page."""
+        assert called(folder) == 0
+        page = leaderboard(folder).partition('id="reported')[2]
+        return ["2 of 3" in text for text in (capsys.readouterr().out, page)]
+
+    assert said_of_two() == [True, True]
+    register(folder, plan_of(*RUNS[:2]))
+    assert said_of_two() == [False, False]
 
 
 def test_people_are_shown_markdown_or_latex(results, capsys):

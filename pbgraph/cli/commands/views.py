@@ -59,7 +59,10 @@ def published(args: argparse.Namespace) -> str:
     preset = runs.recipe_of(choice.preset)
     seeds = None if choice.seeds is None else list(choice.seeds)
     plans = runs.background.registered
-    placed = tuple(beside(value, runs.records, preset=preset, seeds=seeds, registered=plans) for value in values)
+    placed = tuple(
+        beside(value, runs.records, preset=preset, seeds=seeds, registered=plans, plan=choice.preset)
+        for value in values
+    )
     text: str = resolve_name(form)(Reported(args.task, placed))
     return text
 
