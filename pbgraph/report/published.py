@@ -82,6 +82,7 @@ class Beside:
     scores    on test rows, in the metric of the value, by seed in the order in which seeds were declared
     declared  how many runs there are to be
     problem   why runs that there are do not stand here; "" of none
+    wanted    the preset that ours are to be of; "" of any
     """
 
     published: Published
@@ -90,6 +91,7 @@ class Beside:
     scores: tuple[float, ...] = ()
     declared: int = 0
     problem: str = ""
+    wanted: str = ""
 
     @property
     def sign(self) -> int:
@@ -248,9 +250,10 @@ def beside(
     """
     try:
         by_preset = _runs(value, records, seeds, registered, plan) if value.arm else {}
-        chosen = _chosen(by_preset, preset or value.preset)
+        wanted = preset or value.preset
+        chosen = _chosen(by_preset, wanted)
         if chosen is None:
-            return Beside(value)
+            return Beside(value, wanted=wanted)
         runs, declared = by_preset[chosen]
         check_one_protocol(runs, runs)
         scores = scores_by(value.metric, runs, lambda run: run.scores["test"].metrics)

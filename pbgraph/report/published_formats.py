@@ -123,7 +123,7 @@ def _nearest(one: Beside) -> str:
         return f"{arm}: see below"
     if one.preset:
         return f"{arm}: no score by this metric"
-    return f"{arm}: no run " + (f"of preset {preset}" if (preset := one.published.preset) else "on this split")
+    return f"{arm}: no run" + (f" of preset {one.wanted}" if one.wanted else "") + " on this split"
 
 
 def _runs(one: Beside) -> str:

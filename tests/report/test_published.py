@@ -381,7 +381,12 @@ def test_people_are_shown_markdown_or_latex(results, capsys):
 
 def test_a_task_without_runs_has_its_values_all_the_same(results, capsys):
     assert called(results, task="hiv") == 0
-    assert "gcn/backprop: no run" in capsys.readouterr().out
+    assert "gcn/backprop: no run on this split" in capsys.readouterr().out
+
+
+def test_a_preset_without_runs_is_named(results, capsys):
+    assert called(results, "--preset", "paper") == 0
+    assert capsys.readouterr().out.count("gcn/backprop: no run of preset paper on this split") == 2
 
 
 @pytest.mark.parametrize(
