@@ -9,7 +9,6 @@ not measured, one in twelve active; two arms.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def against_scikit_learn(metric: Metric, peer: Callable[..., float], repeats: in
         return values
 
     np.testing.assert_allclose(ours(), theirs(), rtol=0, atol=1e-9)
-    variants = {"ours": partial(ours), "peer": partial(theirs), "copy": partial(ours)}
+    variants = {"ours": ours, "peer": theirs, "copy": ours}
     what = f"bootstrap by {metric.name} of a test set, {RESAMPLES} resamples / scikit-learn in a loop"
     return row_of(what, in_turn(variants, repeats), "ours", "peer", target=0.05)
 
